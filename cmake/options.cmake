@@ -1,0 +1,31 @@
+# Build options shared by every target.
+option(WMLAB_TESTS "build the tests" ON)
+option(WMLAB_FUZZ "build the libFuzzer targets (clang)" OFF)
+set(WMLAB_SANITIZE "" CACHE STRING "sanitizers, comma separated: address,undefined or thread")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(wmlab_warnings INTERFACE)
+target_compile_options(wmlab_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+
+include_directories(${CMAKE_SOURCE_DIR})
+# Asio is compiled once (common/net/asio_src.cpp), not in every file that awaits.
+add_compile_definitions(BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+
+if(WMLAB_SANITIZE)
+  add_compile_options(-fsanitize=${WMLAB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${WMLAB_SANITIZE})
+endif()
+if(WMLAB_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()

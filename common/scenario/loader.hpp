@@ -1,0 +1,35 @@
+// Reads a scenario file (YAML 1.2) and says everything that is wrong with it in one pass, with line and column.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+
+namespace wmlab::scenario {
+
+struct Problem {
+    std::string file;
+    unsigned line = 0, column = 0;  // from 1; 0: the file as a whole
+    std::string value;              // the offending text, "mms-upd"
+    std::string what;               // "unknown flow type"
+    std::string suggestion;         // "did you mean `mms-udp`?", may be empty
+    std::string source_line;        // for the excerpt with the caret
+};
+std::string explain(const Problem& problem);  // file:line:column: what `value`, the line, a caret, the suggestion
+
+struct Loaded {
+    Scenario scenario;
+    std::vector<Problem> problems;  // empty: the scenario is good
+    bool ok() const { return problems.empty(); }
+};
+
+// `file` names the text in messages; relative paths inside are resolved against `directory`.
+// Referenced files (ruleset, content, registry) must exist unless check_files is false (a remote host's copy).
+Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory,
+            bool check_files = true);
+Loaded load_file(const std::filesystem::path& file);  // "-" reads standard input
+
+}  // namespace wmlab::scenario

@@ -1,0 +1,158 @@
+// A scenario as its YAML file says it, validated (loader.hpp) and with defaults filled in. Plain data.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/scenario/verdict.hpp"
+
+namespace wmlab::scenario {
+
+using std::chrono::milliseconds;
+
+struct Ipv4 {  // host byte order
+    std::uint32_t value = 0;
+    static std::optional<Ipv4> from(std::string_view text);
+    std::string text() const;
+    auto operator<=>(const Ipv4&) const = default;
+};
+
+struct Subnet {
+    Ipv4 network;
+    unsigned prefix = 24;
+    static std::optional<Subnet> from(std::string_view text);  // the host bits must be zero
+    bool contains(Ipv4 address) const;
+    Ipv4 broadcast() const;
+    std::string text() const;
+    auto operator<=>(const Subnet&) const = default;
+};
+
+struct PortRange {  // both ends included
+    std::uint16_t first = 0, last = 0;
+    bool contains(std::uint16_t port) const { return first <= port && port <= last; }
+    unsigned size() const { return unsigned{last} - first + 1; }
+    std::string text() const;  // "7007" or "1024-5000"
+    auto operator<=>(const PortRange&) const = default;
+};
+using PortList = std::vector<PortRange>;
+std::string text(const PortList& ports);  // "3001-3010 135"
+
+enum class Protocol { tcp, udp, igmp };
+std::string_view text(Protocol protocol);
+
+struct Zone {
+    std::string name;
+    Subnet subnet;
+    std::string interface;  // the name the ruleset under test uses for the firewall's interface in this zone
+    Ipv4 gateway;           // the firewall's address; .1 of the subnet unless gateway: says else
+};
+
+struct Host {
+    std::string name, zone;
+    Ipv4 address;
+    std::vector<std::string> run;     // a real program to run on the host (a proxy ...), empty: none
+    std::vector<std::string> launch;  // command prefix by which the host is reached, empty: built-in lab
+};
+
+struct Content {  // also the name of the publishing point on every server
+    enum class Kind { audio, file };
+    std::string name;
+    Kind kind = Kind::audio;
+    unsigned bitrate = 64000;    // bit/s of media, synthetic only
+    milliseconds duration{0};    // synthetic: 0 is live, otherwise stored content of that length
+    std::filesystem::path file;  // absolute
+};
+
+enum class FlowType {
+    mms_udp,
+    mms_tcp,
+    http,
+    mms_auto,
+    msbd,
+    http_distribution,
+    multicast,
+    dcom,
+    encoder_alias,
+    probe,
+    command
+};
+
+enum class Source { encoder, server };  // msbd, http-distribution: who serves
+struct MsbdPort {
+    bool fallback = false;  // 7007 is taken: a random port in 1024-5000
+    std::uint16_t port = 7007;
+};
+struct Proxy {
+    std::string host;
+    std::uint16_t port = 3128;
+};
+
+struct Expectation {                 // every part given must match
+    std::optional<Verdict> verdict;  // the loader makes an omitted `expect` into pass
+    std::optional<std::string> leg;
+    std::optional<Cause> cause;
+    std::optional<std::string> transport;
+};
+
+struct Flow {  // one entry of `flows`; options that its type does not take are refused by the loader
+    std::string id;
+    FlowType type = FlowType::mms_tcp;
+    std::vector<std::string> from, to;
+    std::string content;
+    Expectation expect;
+    milliseconds deadline{3000}, play{1000};
+    double max_loss = 0.0;  // part of the packets that may be lost, 0..1
+    unsigned count = 1;
+
+    PortRange client_ports{1024, 5000};  // mms-udp, mms-auto: the player's UDP port
+    std::uint16_t port = 0;              // http, http-distribution (80), multicast
+    std::optional<Proxy> proxy;          // http, mms-auto
+    Source source = Source::server;      // msbd, http-distribution
+    MsbdPort msbd_port;                  // msbd (`port`), encoder-alias (`msbd_port`)
+    Ipv4 group;                          // multicast
+    unsigned ttl = 5;                    // multicast
+    unsigned igmp_version = 3;           // multicast
+    unsigned processes = 1;              // dcom
+    Protocol transport = Protocol::tcp;  // dcom
+    PortList reserved_ports;             // dcom, encoder-alias; from `reserved_ports` or `registry`
+    std::filesystem::path registry;
+    std::string alias;                  // encoder-alias
+    Protocol protocol = Protocol::tcp;  // probe
+    PortList ports;                     // probe
+    std::vector<std::string> run;       // command
+
+    unsigned line = 0;  // of the scenario file, from 1
+};
+
+struct Firewall {
+    std::filesystem::path ruleset;  // absolute; empty: forwards everything
+};
+
+struct Scenario {
+    std::string name;
+    std::filesystem::path file;  // where it came from; "-" for standard input
+    std::vector<Zone> zones;
+    std::vector<Host> hosts;
+    Firewall firewall;
+    std::vector<Content> contents;
+    std::vector<Flow> flows;
+
+    const Zone* zone(std::string_view name) const;
+    const Host* host(std::string_view name) const;
+    const Host* host_at(Ipv4 address) const;
+    const Content* content(std::string_view name) const;
+};
+
+// One pair of hosts of one flow: what is run, judged and reported.
+struct FlowInstance {
+    std::string id;  // "station", "station[media->edge]" where a list has more than one, "load#17" with count
+    const Flow* flow = nullptr;
+    std::string from, to;
+};
+std::vector<FlowInstance> instances(const Scenario& scenario);  // in the file's order
+
+}  // namespace wmlab::scenario
