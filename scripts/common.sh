@@ -1,0 +1,39 @@
+# Shared by run.sh and test.sh: the packages by purpose, how they are installed, how a preset is built.
+
+build_packages=(g++ cmake ninja-build ccache git ca-certificates
+    libboost1.81-dev libboost-program-options1.81-dev libboost-json1.81-dev libboost-url1.81-dev libboost-system1.81-dev
+    libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev catch2)
+run_packages=(nftables iptables iproute2 conntrack)
+test_packages=(ffmpeg tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl libcap2-bin)
+fuzz_packages=(clang libclang-rt-14-dev)
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else echo "wmlab: needs root to install packages: run as root, install sudo, or install by hand: $*" >&2; exit 3
+    fi
+}
+
+# Installs those of the named packages that are not there yet; asks the network only when one is missing.
+need() {
+    local package missing=()
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = "ii " ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# build PRESET [TARGET...]: configures once, then builds; quiet unless something is to be done.
+build() {
+    local preset=$1 target targets=()
+    shift
+    for target in "$@"; do targets+=(--target "$target"); done
+    [ -f "build/$preset/build.ninja" ] || { say "configuring $preset"; cmake --preset "$preset" >/dev/null; }
+    say "building $preset"
+    cmake --build --preset "$preset" "${targets[@]}" >&2
+}

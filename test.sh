@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what is missing (apt), builds, and runs all tests. `./test.sh asan`: the same under the address and undefined-behaviour
+# sanitizers. `./test.sh fuzz`: each fuzz target for a few seconds over its corpus (FUZZ_SECONDS, default 10).
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+. scripts/common.sh
+
+preset=${1:-release}
+case $preset in
+    release|asan|dev|tsan)
+        need "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"
+        build "$preset"
+        exec ctest --preset "$preset" -j"$(nproc)" --timeout 300 ;;
+    fuzz)
+        need "${build_packages[@]}" "${fuzz_packages[@]}"
+        build fuzz
+        scripts/fuzz.sh "${FUZZ_SECONDS:-10}" ;;
+    *)  echo "test.sh: unknown preset '$preset': release (default), asan, tsan, dev or fuzz" >&2; exit 2 ;;
+esac
