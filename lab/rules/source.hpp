@@ -1,0 +1,50 @@
+// Where each rule of a ruleset file stands: the file's rule statements and chain policies with file and line, in the
+// order in which the kernel holds the rules of each chain. Reads the nftables language and iptables-save files far
+// enough for that, no further: what a rule means is asked of the kernel (ruleset.hpp).
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wmlab::lab::rules {
+
+struct Place {
+    std::string file;   // as the user named it; an included file's own path
+    unsigned line = 0;  // from 1; of the statement's first word
+    std::string text;   // the statement, blanks folded, comments and continuations gone
+    bool operator==(const Place&) const = default;
+};
+
+enum class Dialect { nft, iptables };
+Dialect dialect_of(std::string_view ruleset);  // by content: a line "*filter" or "-A FORWARD" is iptables-save
+
+struct ChainName {
+    std::string family, table, chain;
+    std::string text() const { return family + " " + table + " " + chain; }
+    auto operator<=>(const ChainName&) const = default;
+};
+
+struct ChainSource {
+    std::vector<Place> rules;     // in the kernel's order
+    std::optional<Place> policy;  // the statement that sets it, if there is one
+    std::optional<Place> end;     // nft: the closing brace; iptables: the COMMIT: a rule put before it comes last
+    bool certain = true;          // false: the order could not be followed (insert at a handle ...); do not name lines
+};
+
+struct Source {
+    Dialect dialect = Dialect::nft;
+    std::map<ChainName, ChainSource> chains;
+    std::vector<std::filesystem::path> files;  // the file itself and what it includes
+};
+
+// Reads a file's text; replaced in tests. Nothing: it cannot be read.
+using ReadFile = std::function<std::optional<std::string>(const std::filesystem::path&)>;
+std::optional<std::string> read_from_disk(const std::filesystem::path& path);
+
+Source read_source(const std::filesystem::path& file, const ReadFile& read = read_from_disk);
+
+}  // namespace wmlab::lab::rules
