@@ -1,0 +1,124 @@
+// What a run found: the contract of the JSON report (schema wmlab.report/1) as plain data. Filled by judge(), printed
+// by lab/report. Nothing here knows sockets, namespaces or the clock.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+
+namespace wmlab::lab {
+
+using scenario::Cause;
+using scenario::Verdict;
+
+// The rule of the user's file that decided; filled by rule attribution after judging, absent where it is not known.
+struct RuleRef {
+    std::string file;
+    unsigned line = 0;
+    std::string text, chain;  // "policy drop", "inet filter forward"
+};
+struct NearMiss {  // the rule that almost matched
+    RuleRef rule;
+    std::string differs;  // "destination port 5000 is above 4999"
+};
+
+struct Icmp {  // a destination-unreachable message that ended something
+    unsigned type = 3, code = 0;
+    std::string from;  // address of the sender of the ICMP message
+    std::string name;  // "firewall (outside)", "media"; the address where nobody is known by it
+};
+
+// Why no verdict about the firewall is possible. text() gives the stable code: `wmlab explain not-listening`.
+enum class Reason {
+    no_journal,          // a process that takes part left no journal
+    not_ready,           // a process never said that it is ready
+    process_died,        // a process ended without having been told to
+    journal_incomplete,  // lines or the end of a journal are missing
+    not_listening,       // the port was not bound at the far end
+    not_tried,           // the leg was never used
+    no_outcome,          // the opening end does not say how it ended
+    not_sent,            // nothing left the sending host
+    host_silent,         // packets arrived at the far host, which did not answer or whose program did not see them
+    control_failed,      // the same flow does not work with the firewall open either
+    control_missing,     // the flow was not run with the firewall open although that lab was built
+    lab_broken,          // the lab itself did not stand
+    contradiction,       // what the two ends say does not fit together
+};
+std::string_view text(Reason reason);
+
+struct LegResult {
+    std::string name, protocol;                 // "media", "udp"
+    std::string source, destination;            // "10.10.0.10:1755" as the sending end sees them; a port may be missing
+    std::string source_seen, destination_seen;  // the same as the receiving end sees them, where that differs (NAT)
+    bool optional = false;
+    Verdict verdict = Verdict::inconclusive;
+    std::optional<Cause> cause;
+    std::optional<Reason> reason;  // inconclusive only
+    std::string direction;         // "from->to": the packets that were stopped; empty where unknown
+    std::optional<double> milliseconds;
+    std::optional<Icmp> icmp;
+    std::string explanation;            // sentences; empty for a leg that simply worked
+    std::vector<std::string> evidence;  // one sentence for each thing that both ends and both wires say
+    std::optional<RuleRef> rule;        // also for passing legs: the rule that accepted
+    std::optional<NearMiss> near_miss;
+};
+
+struct Media {
+    std::uint64_t packets_sent = 0, packets_received = 0, bytes_received = 0;
+    double loss = 0;  // 0..1 of the packets sent while the receiver was there
+    std::uint64_t duplicates = 0, damaged = 0;
+    std::optional<double> longest_gap;  // milliseconds
+};
+
+struct Attempt {  // one transport of the player's rollover
+    std::string transport;
+    Verdict verdict = Verdict::inconclusive;
+    std::string leg, explanation;
+    std::optional<Cause> cause;
+    std::optional<Reason> reason;
+    std::vector<LegResult> legs;
+};
+
+struct Suggestion {
+    std::string dialect, rule;  // "nft"
+    unsigned line = 0;          // of the ruleset, before which it belongs; 0 unknown
+};
+
+struct FlowResult {
+    std::string id, type, from, to;
+    Verdict verdict = Verdict::inconclusive;
+    bool as_expected = false;
+    scenario::Expectation expected;
+    std::string leg;  // where it stopped, or which leg is degraded; empty for a plain pass
+    std::optional<Cause> cause;
+    std::optional<Reason> reason;
+    std::string direction, transport;
+    std::optional<Icmp> icmp;
+    std::optional<RuleRef> rule;
+    std::optional<NearMiss> near_miss;
+    std::vector<Suggestion> suggestions;
+    std::string explanation;
+    std::vector<LegResult> legs;
+    std::optional<Media> media;
+    std::vector<Attempt> attempts;     // mms-auto
+    std::vector<std::string> retries;  // "control: tried again after 3000 ms of silence"
+    std::vector<std::string> notes;    // translation seen, resend not exercised ...
+    unsigned line = 0;                 // of the scenario file
+};
+
+struct Summary {
+    unsigned flows = 0, as_expected = 0, unexpected = 0, inconclusive = 0;
+    double seconds = 0;
+};
+
+struct Report {
+    std::string scenario, file, ruleset;  // the scenario's name, its file; ruleset empty: forwards everything
+    Summary summary;
+    std::vector<FlowResult> flows;
+    std::vector<std::string> notes;  // about the whole run
+};
+
+}  // namespace wmlab::lab
