@@ -22,18 +22,29 @@ struct LegSpec {
     bool optional = false;  // its block degrades the flow, does not block it
 };
 
+// One way a flow may get its media through. Every type but mms-auto has exactly one; mms-auto tries them in order.
+struct TransportSpec {
+    std::string_view
+        name;  // "udp", "tcp", "http", "http-proxy"; empty where the word means nothing (probe, command ...)
+    std::vector<std::string_view> legs;  // in order
+};
+
 struct FlowTypeSpec {
     FlowType type;
-    std::string_view name;     // "mms-udp"
-    std::string_view summary;  // for tables: "MMS over UDP: ..."
-    Program from, to;          // what runs on each host; msbd and http-distribution: `to` depends on `source`
-    bool simulated;            // false: `run` refuses the type, `check` and `list` take it
-    std::span<const LegSpec> legs;
+    std::string_view name;          // "mms-udp"
+    std::string_view summary;       // for tables: "MMS over UDP: ..."
+    Program from, to;               // what runs on each host; msbd and http-distribution: `to` depends on `source`
+    bool simulated;                 // false: `run` refuses the type, `check` and `list` take it
+    std::span<const LegSpec> legs;  // without `proxy:` and with `transport: tcp`; leg_specs(flow) knows better
 };
 
 std::span<const FlowTypeSpec> catalogue();
 const FlowTypeSpec& spec(FlowType type);
 const FlowTypeSpec* spec(std::string_view name);  // null: unknown
+
+// The legs of one flow as its options (proxy, transport, protocol) make them. mms-auto: those of all its transports.
+std::vector<LegSpec> leg_specs(const Flow& flow);
+std::vector<TransportSpec> transports(const Flow& flow);  // in the order in which they are tried
 
 // A leg with the addresses and ports of one flow instance.
 struct Leg {
@@ -46,7 +57,13 @@ struct Leg {
 };
 std::vector<Leg> legs(const Scenario& scenario, const FlowInstance& instance);
 
-// The program that speaks for the flow on one of its hosts; none for hosts that only run `run:` programs.
+// The program that speaks for the flow on one of its hosts; none for proxy and group, for `command`'s from (the
+// command itself is the program) and for hosts that run a program of their own (`run:`).
 Program program_at(const Flow& flow, End end);
+Program program_at(const Scenario& scenario, const FlowInstance& instance, End end);
+
+inline constexpr std::uint16_t mms_port = 1755, http_port = 80, mapper_port = 135, msbd_port = 7007;
+inline constexpr PortRange player_ports{1024, 5000};         // a player's UDP port, and the fallback of MSBD
+inline constexpr PortRange server_media_ports{1024, 65535};  // where a server sends media over UDP from
 
 }  // namespace wmlab::scenario

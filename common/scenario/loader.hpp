@@ -1,6 +1,8 @@
 // Reads a scenario file (YAML 1.2) and says everything that is wrong with it in one pass, with line and column.
 #pragma once
+#include <cstddef>
 #include <filesystem>
+#include <istream>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,7 +20,9 @@ struct Problem {
     std::string suggestion;         // "did you mean `mms-udp`?", may be empty
     std::string source_line;        // for the excerpt with the caret
 };
-std::string explain(const Problem& problem);  // file:line:column: what `value`, the line, a caret, the suggestion
+// "FILE:LINE:COLUMN: WHAT `VALUE`", the source line, carets under the value and the suggestion; each line ends.
+std::string explain(const Problem& problem);
+std::string explain(const std::vector<Problem>& problems);
 
 struct Loaded {
     Scenario scenario;
@@ -30,6 +34,12 @@ struct Loaded {
 // Referenced files (ruleset, content, registry) must exist unless check_files is false (a remote host's copy).
 Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory,
             bool check_files = true);
-Loaded load_file(const std::filesystem::path& file);  // "-" reads standard input
+Loaded load_file(const std::filesystem::path& file);  // "-" reads standard input up to the line `...` or its end
+
+inline constexpr std::size_t document_size_max = std::size_t{1} << 20;  // bytes of YAML
+
+// One YAML document from a stream: up to and without the line `...`, or to the end of input. What follows stays in the
+// stream (the control channel's commands). Of a document above document_size_max a part is kept that load() refuses.
+std::string read_document(std::istream& in);
 
 }  // namespace wmlab::scenario

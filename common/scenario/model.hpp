@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/scenario/verdict.hpp"
@@ -35,7 +36,8 @@ struct PortRange {  // both ends included
     std::uint16_t first = 0, last = 0;
     bool contains(std::uint16_t port) const { return first <= port && port <= last; }
     unsigned size() const { return unsigned{last} - first + 1; }
-    std::string text() const;  // "7007" or "1024-5000"
+    static std::optional<PortRange> from(std::string_view text);  // "7007" or "1024-5000"; 1 to 65535
+    std::string text() const;                                     // "7007" or "1024-5000"
     auto operator<=>(const PortRange&) const = default;
 };
 using PortList = std::vector<PortRange>;

@@ -1,0 +1,108 @@
+#include "common/scenario/model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace wmlab::scenario {
+namespace {
+
+// Decimal digits only; no sign, no leading zero (which some programs read as octal), nothing after it.
+std::optional<unsigned> decimal(std::string_view text, unsigned max) {
+    if (text.empty() || text.front() < '0' || text.front() > '9') return std::nullopt;
+    if (text.size() > 1 && text.front() == '0') return std::nullopt;
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value > max) return std::nullopt;
+    return value;
+}
+
+template <class Things>
+auto* find_named(Things& things, std::string_view name) {
+    const auto found = std::ranges::find_if(things, [&](const auto& thing) { return thing.name == name; });
+    return found == things.end() ? nullptr : &*found;
+}
+
+std::uint32_t mask(unsigned prefix) { return prefix == 0 ? 0 : ~std::uint32_t{0} << (32 - prefix); }
+
+}  // namespace
+
+std::optional<Ipv4> Ipv4::from(std::string_view text) {
+    std::uint32_t value = 0;
+    for (int octet = 0; octet < 4; ++octet) {
+        const auto dot = text.find('.');
+        if ((dot == std::string_view::npos) != (octet == 3)) return std::nullopt;
+        const auto number = decimal(text.substr(0, dot), 255);
+        if (!number) return std::nullopt;
+        value = value << 8 | *number;
+        if (octet < 3) text.remove_prefix(dot + 1);
+    }
+    return Ipv4{value};
+}
+
+std::string Ipv4::text() const {
+    return std::to_string(value >> 24) + '.' + std::to_string(value >> 16 & 255) + '.' +
+           std::to_string(value >> 8 & 255) + '.' + std::to_string(value & 255);
+}
+
+std::optional<Subnet> Subnet::from(std::string_view text) {
+    const auto slash = text.find('/');
+    if (slash == std::string_view::npos) return std::nullopt;
+    const auto network = Ipv4::from(text.substr(0, slash));
+    const auto prefix = decimal(text.substr(slash + 1), 32);
+    if (!network || !prefix || (network->value & ~mask(*prefix)) != 0) return std::nullopt;
+    return Subnet{*network, *prefix};
+}
+
+bool Subnet::contains(Ipv4 address) const { return (address.value & mask(prefix)) == network.value; }
+Ipv4 Subnet::broadcast() const { return Ipv4{network.value | ~mask(prefix)}; }
+std::string Subnet::text() const { return network.text() + '/' + std::to_string(prefix); }
+
+std::optional<PortRange> PortRange::from(std::string_view text) {
+    const auto dash = text.find('-');
+    const auto first = decimal(text.substr(0, dash), 65535);
+    const auto last = dash == std::string_view::npos ? first : decimal(text.substr(dash + 1), 65535);
+    if (!first || !last || *first == 0 || *first > *last) return std::nullopt;
+    return PortRange{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+}
+
+std::string PortRange::text() const {
+    return first == last ? std::to_string(first) : std::to_string(first) + '-' + std::to_string(last);
+}
+
+std::string text(const PortList& ports) {
+    std::string all;
+    for (const auto& range : ports) all += (all.empty() ? "" : " ") + range.text();
+    return all;
+}
+
+std::string_view text(Protocol protocol) {
+    constexpr std::array<std::string_view, 3> names = {"tcp", "udp", "igmp"};
+    return names[static_cast<std::size_t>(protocol)];
+}
+
+const Zone* Scenario::zone(std::string_view wanted) const { return find_named(zones, wanted); }
+const Host* Scenario::host(std::string_view wanted) const { return find_named(hosts, wanted); }
+const Content* Scenario::content(std::string_view wanted) const { return find_named(contents, wanted); }
+
+const Host* Scenario::host_at(Ipv4 address) const {
+    const auto found = std::ranges::find_if(hosts, [&](const Host& host) { return host.address == address; });
+    return found == hosts.end() ? nullptr : &*found;
+}
+
+std::vector<FlowInstance> instances(const Scenario& scenario) {
+    std::vector<FlowInstance> all;
+    for (const auto& flow : scenario.flows) {
+        const bool listed = flow.from.size() > 1 || flow.to.size() > 1;
+        for (const auto& from : flow.from) {
+            for (const auto& to : flow.to) {
+                const auto id = listed ? flow.id + '[' + from + "->" + to + ']' : flow.id;
+                for (unsigned copy = 1; copy <= flow.count; ++copy)
+                    all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to});
+            }
+        }
+    }
+    return all;
+}
+
+}  // namespace wmlab::scenario

@@ -1,0 +1,201 @@
+#include "common/scenario/waves.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "common/scenario/catalogue.hpp"
+
+namespace wmlab::scenario {
+namespace {
+
+PortList one(std::uint16_t port) { return {{port, port}}; }
+
+unsigned size(const PortList& ports) {
+    unsigned sum = 0;
+    for (const auto& range : ports) sum += range.size();
+    return sum;
+}
+
+unsigned overlap(const PortList& left, const PortList& right) {
+    unsigned sum = 0;
+    for (const auto& a : left) {
+        for (const auto& b : right) {
+            const auto first = std::max(a.first, b.first), last = std::min(a.last, b.last);
+            if (first <= last) sum += PortRange{first, last}.size();
+        }
+    }
+    return sum;
+}
+
+// What is bound on one host with one protocol in one wave; equal bindings of many flows are one entry.
+struct Held {
+    PortList ports;
+    unsigned needed = 0;  // of all flows together
+    bool pool = false;
+    std::string owner;
+};
+using Place = std::pair<std::string, Protocol>;
+using Wave = std::map<Place, std::vector<Held>>;
+
+// Can everything held in one place be held at once, whichever free ports the pools' owners choose?
+bool fits(const std::vector<Held>& all) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto& mine = all[i];
+        unsigned taken = 0;
+        bool touched = false;
+        for (std::size_t j = 0; j < all.size(); ++j) {
+            if (i == j) continue;
+            const auto& other = all[j];
+            const auto shared = overlap(mine.ports, other.ports);
+            if (shared == 0 || (mine.owner == other.owner && !mine.pool && !other.pool)) continue;
+            if (!mine.pool && !other.pool) return false;
+            touched = true;
+            taken += other.pool ? std::min(other.needed, shared) : shared;
+        }
+        if (mine.pool && touched && taken + mine.needed > size(mine.ports)) return false;
+    }
+    return true;
+}
+
+void hold(std::vector<Held>& all, const Binding& binding) {
+    const auto same = std::ranges::find_if(all, [&](const Held& held) {
+        return held.pool == (binding.needed > 0) && held.owner == binding.owner && held.ports == binding.ports;
+    });
+    if (same != all.end()) {
+        same->needed += binding.needed;
+    } else {
+        all.push_back({binding.ports, binding.needed, binding.needed > 0, binding.owner});
+    }
+}
+
+// A pool that one flow alone wears out on purpose (eleven processes on ten ports) may be in a wave, but no second
+// flow may draw from it.
+bool shares_worn_out_pool(const std::vector<Held>& before, const std::vector<Held>& after) {
+    for (const auto& held : after) {
+        if (!held.pool || held.needed <= size(held.ports)) continue;
+        const auto same = std::ranges::find_if(
+            before, [&](const Held& old) { return old.pool && old.owner == held.owner && old.ports == held.ports; });
+        if (same != before.end() && same->needed != held.needed) return true;
+    }
+    return false;
+}
+
+bool join(Wave& wave, const std::vector<Binding>& wanted) {
+    std::map<Place, std::vector<Held>> changed;
+    for (const auto& binding : wanted) {
+        const Place place{binding.host, binding.protocol};
+        const auto [at, inserted] = changed.try_emplace(place);
+        if (inserted)
+            if (const auto old = wave.find(place); old != wave.end()) at->second = old->second;
+        hold(at->second, binding);
+    }
+    for (const auto& [place, held] : changed) {
+        const auto old = wave.find(place);
+        if (!fits(held) || (old != wave.end() && shares_worn_out_pool(old->second, held))) return false;
+    }
+    for (auto& [place, held] : changed) wave[place] = std::move(held);
+    return true;
+}
+
+}  // namespace
+
+std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& instance) {
+    const auto& flow = *instance.flow;
+    const auto owner = [&](End end, std::string_view service) {
+        return std::string{text(program_at(flow, end))} + ' ' + std::string{service};
+    };
+    std::vector<Binding> all;
+    const auto listen = [&](const std::string& host, Protocol protocol, const PortList& ports, std::string who) {
+        all.push_back({host, protocol, ports, 0, std::move(who)});
+    };
+    const auto draw = [&](const std::string& host, Protocol protocol, const PortList& pool, unsigned needed,
+                          std::string who) {
+        all.push_back({host, protocol, pool, needed, std::move(who)});
+    };
+    const auto serve_mms = [&] {
+        listen(instance.to, Protocol::tcp, one(mms_port), owner(End::to, "mms"));
+        listen(instance.to, Protocol::udp, one(mms_port), owner(End::to, "mms"));
+    };
+    const auto play_udp = [&] { draw(instance.from, Protocol::udp, {flow.client_ports}, 1, "client_sim media"); };
+    const auto serve_http = [&] {
+        listen(instance.to, Protocol::tcp, one(flow.port), owner(End::to, "http"));
+        if (flow.proxy) listen(flow.proxy->host, Protocol::tcp, one(flow.proxy->port), "run");
+    };
+    const auto serve_msbd = [&](const std::string& host, End end) {
+        // With `fallback` 7007 is taken as well: that is what makes the source fall back.
+        listen(host, Protocol::tcp, one(flow.msbd_port.fallback ? msbd_port : flow.msbd_port.port), owner(end, "msbd"));
+        if (flow.msbd_port.fallback) draw(host, Protocol::tcp, {player_ports}, 1, owner(end, "msbd fallback"));
+    };
+    const auto serve_dcom = [&](unsigned processes) {
+        // The reserved range belongs to the whole host: the mapper's owner names it, so flows with another range
+        // never meet in a wave.
+        const auto range = flow.registry.empty() ? text(flow.reserved_ports) : flow.registry.string();
+        for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
+            listen(instance.to, protocol, one(mapper_port), owner(End::to, "rpc " + range));
+            auto pool = flow.reserved_ports;
+            std::erase(pool, PortRange{mapper_port, mapper_port});
+            if (!pool.empty()) draw(instance.to, protocol, pool, processes, owner(End::to, "rpc " + range));
+        }
+    };
+    switch (flow.type) {
+        case FlowType::mms_udp:
+            serve_mms(), play_udp();
+            break;
+        case FlowType::mms_tcp:
+            serve_mms();
+            break;
+        case FlowType::http:
+        case FlowType::http_distribution:
+            serve_http();
+            break;
+        case FlowType::mms_auto:
+            serve_mms(), play_udp(), serve_http();
+            break;
+        case FlowType::msbd:
+            serve_msbd(instance.to, End::to);
+            break;
+        case FlowType::multicast:
+            listen(instance.to, Protocol::udp, one(flow.port), "multicast");
+            // Two senders on one group and port would mix: the group itself can be held once.
+            listen(flow.group.text(), Protocol::udp, one(flow.port), flow.id + ' ' + instance.from);
+            break;
+        case FlowType::dcom:
+            serve_dcom(flow.processes);
+            break;
+        case FlowType::encoder_alias:
+            serve_dcom(1), serve_msbd(instance.from, End::from);
+            break;
+        case FlowType::probe:
+            listen(instance.to, flow.protocol, flow.ports, "probe");
+            break;
+        case FlowType::command:
+            break;
+    }
+    std::erase_if(all, [&](const Binding& binding) {
+        const auto* host = scenario.host(binding.host);
+        return host != nullptr && !host->run.empty() && binding.owner != "run";
+    });
+    return all;
+}
+
+std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std::vector<FlowInstance>& instances) {
+    std::vector<Wave> held;
+    std::vector<std::vector<FlowInstance>> result;
+    for (const auto& instance : instances) {
+        const auto wanted = bindings(scenario, instance);
+        std::size_t at = 0;
+        while (at < held.size() && !join(held[at], wanted)) ++at;
+        if (at == held.size()) {
+            held.emplace_back();
+            result.emplace_back();
+            if (!join(held[at], wanted)) {  // cannot be met at all (11 on 10): a wave of its own, and it will show
+                for (const auto& binding : wanted) hold(held[at][{binding.host, binding.protocol}], binding);
+            }
+        }
+        result[at].push_back(instance);
+    }
+    return result;
+}
+
+}  // namespace wmlab::scenario

@@ -1,0 +1,27 @@
+// Which flows may run at the same time: what each binds on which host, and groups of flows that do not get in each
+// other's way. Each wave starts fresh processes in the same lab.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+
+namespace wmlab::scenario {
+
+// A listener (`needed` is 0: every port of `ports`), or `needed` ports out of the pool `ports`, whichever are free.
+// Two bindings of one host and protocol that overlap may only be held together when they have the same owner (they
+// share the listener) or when the pool has ports enough for both.
+struct Binding {
+    std::string host;
+    Protocol protocol = Protocol::tcp;
+    PortList ports;
+    unsigned needed = 0;
+    std::string owner;  // "server_sim mms", "probe", "rpc 3001-3010", ...
+    bool operator==(const Binding&) const = default;
+};
+std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& instance);
+
+// Every instance is in exactly one wave; earlier instances come into earlier waves where there is room.
+std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std::vector<FlowInstance>& instances);
+
+}  // namespace wmlab::scenario
