@@ -1,0 +1,56 @@
+// Any .asf, .wma or .wmv on disk as content. Packets are read when they are asked for.
+#pragma once
+#include <filesystem>
+#include <memory>
+
+#include "common/asf/content.hpp"
+
+namespace wmlab::asf {
+
+class File : public Content {
+public:
+    // Reads the file once, for times and key frames; 4 bytes a packet stay in memory. Neither an index nor counts are
+    // needed, and a last packet that is cut off is left out.
+    static ContentResult<std::shared_ptr<const File>> open(const std::filesystem::path& path);
+    ~File() override;
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    const Header& header() const override { return header_; }
+    std::optional<std::uint64_t> packet_count() const override { return send_times_.size(); }
+    std::vector<std::byte> packet(std::uint64_t number) const override;
+    milliseconds send_time(std::uint64_t number) const override;
+    std::uint64_t packet_at_time(milliseconds time) const override;
+    milliseconds send_duration() const;                                   // last send time and that packet's duration
+    const std::vector<std::string>& remarks() const { return remarks_; }  // odd but played; one sentence each
+
+private:
+    File() = default;
+    std::optional<ContentError> scan(const std::filesystem::path& path);
+
+    int descriptor_ = -1;
+    Header header_;
+    std::uint64_t first_packet_ = 0;         // offset in the file
+    std::vector<std::uint32_t> send_times_;  // ms, as Pacing gives them
+    std::vector<std::uint32_t> key_frames_;  // packet numbers
+    std::vector<std::string> remarks_;
+};
+
+// A file as an endless live stream: after the last packet the first follows, with times that go on.
+class LoopedFile : public Content {
+public:
+    explicit LoopedFile(std::shared_ptr<const File> file);
+
+    const Header& header() const override { return header_; }
+    std::optional<std::uint64_t> packet_count() const override { return std::nullopt; }
+    std::vector<std::byte> packet(std::uint64_t number) const override;
+    milliseconds send_time(std::uint64_t number) const override;
+    std::uint64_t packet_at_time(milliseconds time) const override;
+
+private:
+    std::shared_ptr<const File> file_;
+    Header header_;
+    milliseconds round_{0};  // how long one round lasts
+};
+
+}  // namespace wmlab::asf
