@@ -1,0 +1,158 @@
+#include "lab/rules/ruleset.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <sstream>
+#include <stdexcept>
+
+namespace wmlab::lab::rules {
+namespace json = boost::json;
+namespace {
+
+std::string string_at(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    return value && value->is_string() ? std::string{value->get_string()} : std::string{};
+}
+
+std::int64_t number_at(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    return value && value->is_int64() ? value->get_int64() : 0;
+}
+
+json::array items_of(std::string_view text) {
+    auto parsed = json::parse(text);
+    auto* object = parsed.if_object();
+    auto* items = object ? object->if_contains("nftables") : nullptr;
+    if (!items || !items->is_array()) throw std::runtime_error("nft's JSON has no `nftables` list");
+    return std::move(items->get_array());
+}
+
+// "chain handle" -> the rule's canonical text, from the plain listing.
+std::map<std::pair<ChainName, std::uint64_t>, std::string> texts_of(std::string_view listing) {
+    std::map<std::pair<ChainName, std::uint64_t>, std::string> texts;
+    std::istringstream lines{std::string{listing}};
+    ChainName chain;
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words{line};
+        std::string first, second, third;
+        words >> first >> second >> third;
+        if (first == "table")
+            chain.family = second, chain.table = third;
+        else if (first == "chain")
+            chain.chain = second;
+        const auto mark = line.rfind(" # handle ");
+        if (mark == std::string::npos || first == "table" || first == "chain" || first == "set" || first == "map")
+            continue;
+        const auto start = line.find_first_not_of(" \t");
+        auto text = line.substr(start, mark - start);
+        if (const auto counter = text.find("counter packets ");
+            counter != std::string::npos) {  // numbers say nothing here
+            auto end = text.find("bytes ", counter);
+            end = end == std::string::npos ? text.size() : text.find(' ', end + 6);
+            text.replace(counter, (end == std::string::npos ? text.size() : end) - counter, "counter");
+        }
+        texts[{chain, std::strtoull(line.c_str() + mark + 10, nullptr, 10)}] = text;
+    }
+    return texts;
+}
+
+// A rule's verdict word must stand in its source statement too, else the two are not the same rule.
+bool same_verdict(const Rule& rule, const Place& place, Dialect dialect) {
+    if (rule.expr.empty()) return true;
+    for (const auto& part : rule.expr) {
+        const auto* object = part.if_object();
+        if (!object || object->empty()) continue;
+        const std::string_view word = object->begin()->key();
+        if (dialect == Dialect::iptables) {
+            if (word == "accept" && place.text.find("-j ACCEPT") == std::string::npos) return false;
+            if (word == "drop" && place.text.find("-j DROP") == std::string::npos) return false;
+        } else if (word == "accept" || word == "drop" || word == "reject" || word == "jump" || word == "goto" ||
+                   word == "return") {
+            if (place.text.find(word) == std::string::npos && place.text.find('$') == std::string::npos) return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const Source& source,
+                       std::string_view plain_json) {
+    Ruleset ruleset;
+    ruleset.source_ = source;
+    const auto texts = texts_of(listing);
+    for (auto& item : items_of(text)) {
+        auto* wrapper = item.if_object();
+        if (!wrapper || wrapper->empty()) continue;
+        const std::string kind{wrapper->begin()->key()};
+        auto* body = wrapper->begin()->value().if_object();
+        if (!body) continue;
+        const auto family = string_at(*body, "family"), table = string_at(*body, "table");
+        if (kind == "chain") {
+            Chain chain;
+            chain.name = {family, table, string_at(*body, "name")};
+            chain.type = string_at(*body, "type");
+            chain.hook = string_at(*body, "hook");
+            chain.priority = static_cast<int>(number_at(*body, "prio"));
+            chain.policy_drop = string_at(*body, "policy") == "drop";
+            ruleset.chains_[chain.name] = chain;
+        } else if (kind == "set" || kind == "map") {
+            const auto* elements = body->if_contains("elem");
+            ruleset.sets_[family + " " + table + " " + string_at(*body, "name")] =
+                elements && elements->is_array() ? elements->get_array() : json::array{};
+        } else if (kind == "rule") {
+            Rule rule;
+            rule.chain = {family, table, string_at(*body, "chain")};
+            rule.handle = static_cast<std::uint64_t>(number_at(*body, "handle"));
+            rule.comment = string_at(*body, "comment");
+            if (auto* expr = body->if_contains("expr"); expr && expr->is_array())
+                rule.expr = std::move(expr->get_array());
+            if (const auto found = texts.find({rule.chain, rule.handle}); found != texts.end())
+                rule.text = found->second;
+            ruleset.chains_[rule.chain].name = rule.chain;
+            ruleset.chains_[rule.chain].rules.push_back(ruleset.rules_.size());
+            ruleset.rules_.push_back(std::move(rule));
+        }
+    }
+    if (!plain_json.empty()) {
+        const auto plain = parse(plain_json, {}, {});
+        for (auto& [name, chain] : ruleset.chains_) {
+            const auto* same = plain.chain(name);
+            if (!same || same->rules.size() != chain.rules.size()) continue;
+            for (std::size_t i = 0; i < chain.rules.size(); ++i)
+                ruleset.rules_[chain.rules[i]].expr = plain.rules_[same->rules[i]].expr;
+        }
+    }
+    for (auto& [name, chain] : ruleset.chains_) {
+        const auto found = source.chains.find(name);
+        if (found == source.chains.end()) continue;
+        chain.policy = found->second.policy;
+        chain.end = found->second.end;
+        const auto& places = found->second.rules;
+        bool certain = found->second.certain && places.size() == chain.rules.size();
+        for (std::size_t i = 0; certain && i < places.size(); ++i)
+            certain = same_verdict(ruleset.rules_[chain.rules[i]], places[i], source.dialect);
+        for (std::size_t i = 0; certain && i < places.size(); ++i) ruleset.rules_[chain.rules[i]].place = places[i];
+    }
+    return ruleset;
+}
+
+const Rule* Ruleset::rule(const ChainName& name, std::uint64_t handle) const {
+    const auto* chain = this->chain(name);
+    if (!chain) return nullptr;
+    for (const auto index : chain->rules)
+        if (rules_[index].handle == handle) return &rules_[index];
+    return nullptr;
+}
+
+const Chain* Ruleset::chain(const ChainName& name) const {
+    const auto found = chains_.find(name);
+    return found == chains_.end() ? nullptr : &found->second;
+}
+
+const json::array* Ruleset::set_elements(const ChainName& chain, std::string_view set) const {
+    const auto found = sets_.find(chain.family + " " + chain.table + " " + std::string{set});
+    return found == sets_.end() ? nullptr : &found->second;
+}
+
+}  // namespace wmlab::lab::rules

@@ -1,0 +1,128 @@
+#include "lab/rules/match.hpp"
+
+#include "tests/catch.hpp"
+
+using namespace wmlab::lab::rules;
+using wmlab::scenario::Ipv4;
+
+namespace {
+
+// What `nft -j -a list ruleset` and `nft -a list ruleset` print for the file below.
+constexpr std::string_view file = R"(table inet filter {
+  set okports { type inet_service; flags interval; elements = { 1755, 80, 3001-3010 }
+  }
+  chain udp_out {
+    ip saddr 10.10.0.10 udp dport 1024-4999 accept
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "outside" oifname "inside" ip daddr 10.10.0.10 tcp dport 1755 accept
+    ip saddr { 10.20.0.10, 10.20.0.11 } ip daddr 10.10.0.10 tcp dport @okports accept
+    iifname "inside" oifname "outside" jump udp_out
+    tcp dport 23 drop
+  }
+}
+)";
+constexpr std::string_view json = R"({"nftables":[
+{"set":{"family":"inet","name":"okports","table":"filter","type":"inet_service","handle":3,"elem":[80,1755,{"range":[3001,3010]}]}},
+{"chain":{"family":"inet","table":"filter","name":"udp_out","handle":1}},
+{"chain":{"family":"inet","table":"filter","name":"forward","handle":2,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},
+{"rule":{"family":"inet","table":"filter","chain":"udp_out","handle":4,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1024,4999]}}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":6,"expr":[{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["established","related"]}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":8,"expr":[{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"outside"}},{"match":{"op":"==","left":{"meta":{"key":"oifname"}},"right":"inside"}},{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":1755}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":10,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":{"set":["10.20.0.10","10.20.0.11"]}}},{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":"@okports"}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":11,"expr":[{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"inside"}},{"match":{"op":"==","left":{"meta":{"key":"oifname"}},"right":"outside"}},{"jump":{"target":"udp_out"}}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":12,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":23}},{"drop":null}]}}
+]})";
+constexpr std::string_view listing = R"(table inet filter { # handle 1
+	chain forward { # handle 2
+		ip saddr 10.20.0.10 counter packets 12 bytes 340 accept # handle 10
+	}
+}
+)";
+
+Ruleset ruleset() {
+    return Ruleset::parse(json, listing, read_source("fw.nft", [](const auto&) { return std::string{file}; }));
+}
+const ChainName forward{"inet", "filter", "forward"};
+
+Packet packet(std::string protocol, std::string in, std::string source, std::uint16_t source_port, std::string out,
+              std::string destination, std::uint16_t destination_port) {
+    return {std::move(in),
+            std::move(out),
+            *Ipv4::from(source),
+            *Ipv4::from(destination),
+            std::move(protocol),
+            source_port,
+            destination_port,
+            "new",
+            0};
+}
+
+}  // namespace
+
+TEST_CASE("rules are joined with their lines", "[rules]") {
+    const auto rules = ruleset();
+    REQUIRE(rules.rule(forward, 8));
+    CHECK(rules.rule(forward, 8)->place->line == 10);
+    CHECK(rules.rule({"inet", "filter", "udp_out"}, 4)->place->line == 5);
+    CHECK(rules.chain(forward)->policy_drop);
+    CHECK(rules.chain(forward)->policy->line == 8);
+    CHECK(rules.rule(forward, 10)->text == "ip saddr 10.20.0.10 counter accept");
+    CHECK(rules.rule(forward, 99) == nullptr);
+}
+
+TEST_CASE("a rule whose verdict differs from its statement takes the chain's lines away", "[rules]") {
+    std::string other{file};
+    other.replace(other.find("tcp dport 23 drop"), 17, "tcp dport 23 accept");
+    const auto rules = Ruleset::parse(json, listing, read_source("fw.nft", [&](const auto&) { return other; }));
+    CHECK_FALSE(rules.rule(forward, 8)->place.has_value());
+    CHECK(rules.rule({"inet", "filter", "udp_out"}, 4)->place.has_value());
+}
+
+TEST_CASE("the near miss names what differs", "[rules]") {
+    struct Row {
+        std::string name;
+        Packet packet;
+        unsigned line;
+        std::string differs;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"a port just above the range, in a chain jumped to",
+         packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5000), 5,
+         "destination port 5000 is above 4999"},
+        {"a port just below the range", packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 1023), 5,
+         "destination port 1023 is below 1024"},
+        {"another destination", packet("tcp", "outside", "10.20.0.12", 40000, "inside", "10.10.0.11", 1755), 10,
+         "destination address is 10.10.0.11, the rule wants 10.10.0.10"},
+        {"another interface", packet("tcp", "dmz", "10.20.0.12", 40000, "inside", "10.10.0.10", 1755), 10,
+         "input interface is dmz, the rule wants outside"},
+        {"an element missing in a set", packet("tcp", "dmz", "10.20.0.11", 40000, "inside", "10.10.0.10", 7007), 11,
+         "destination port 7007 is not in set okports"},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        const auto rules = ruleset();
+        const auto miss = near_miss(rules, forward, row.packet);
+        REQUIRE(miss.has_value());
+        CHECK(miss->rule->place->line == row.line);
+        CHECK(miss->differs == row.differs);
+    }
+}
+
+TEST_CASE("no rule is named when none is near", "[rules]") {
+    const auto rules = ruleset();
+    CHECK_FALSE(
+        near_miss(rules, forward, packet("udp", "dmz", "10.30.0.9", 9, "outside", "10.20.0.10", 53)).has_value());
+    CHECK_FALSE(
+        near_miss(rules, {"ip", "no", "such"}, packet("udp", "inside", "10.10.0.10", 9, "outside", "10.20.0.10", 5000))
+            .has_value());
+}
+
+TEST_CASE("a condition that is not understood is never a near miss", "[rules]") {
+    const auto rules = Ruleset::parse(
+        R"({"nftables":[{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1024,4999]}}},{"match":{"op":"==","left":{"osf":{"key":"name"}},"right":"Linux"}},{"accept":null}]}}]})",
+        "", {});
+    CHECK_FALSE(near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5000))
+                    .has_value());
+}
