@@ -1,0 +1,366 @@
+#include "lab/rules/trace.hpp"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
+
+namespace wmlab::lab::rules {
+namespace {
+
+// Newer than Debian 12's kernel headers (linux/netfilter/nf_tables.h); older kernels do not send them.
+constexpr unsigned attribute_ct_direction = 19, attribute_ct_state = 21;
+
+std::uint16_t native16(const std::byte* at) {
+    std::uint16_t value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+std::uint16_t big16(std::span<const std::byte> bytes, std::size_t at) {
+    return static_cast<std::uint16_t>(std::to_integer<unsigned>(bytes[at]) << 8 |
+                                      std::to_integer<unsigned>(bytes[at + 1]));
+}
+std::uint64_t big(std::span<const std::byte> bytes) {
+    std::uint64_t value = 0;
+    for (const auto byte : bytes) value = value << 8 | std::to_integer<std::uint64_t>(byte);
+    return value;
+}
+
+// Calls back for each attribute; a length that lies ends the walk.
+template <class Each>
+void walk(std::span<const std::byte> attributes, Each each) {
+    while (attributes.size() >= NLA_HDRLEN) {
+        const std::size_t length = native16(attributes.data());
+        const unsigned type = native16(attributes.data() + 2) & NLA_TYPE_MASK;
+        if (length < NLA_HDRLEN || length > attributes.size()) return;
+        each(type, attributes.subspan(NLA_HDRLEN, length - NLA_HDRLEN));
+        attributes = attributes.subspan(std::min<std::size_t>(NLA_ALIGN(length), attributes.size()));
+    }
+}
+
+std::string text_of(std::span<const std::byte> bytes) {
+    std::string text;
+    for (const auto byte : bytes) {
+        if (byte == std::byte{0}) break;
+        text.push_back(static_cast<char>(byte));
+    }
+    return text;
+}
+
+const char* family_name(unsigned family) {
+    switch (family) {
+        case NFPROTO_INET:
+            return "inet";
+        case NFPROTO_IPV4:
+            return "ip";
+        case NFPROTO_IPV6:
+            return "ip6";
+        case NFPROTO_ARP:
+            return "arp";
+        case NFPROTO_BRIDGE:
+            return "bridge";
+        case NFPROTO_NETDEV:
+            return "netdev";
+        default:
+            return "";
+    }
+}
+
+const char* protocol_name(unsigned number) {
+    switch (number) {
+        case IPPROTO_TCP:
+            return "tcp";
+        case IPPROTO_UDP:
+            return "udp";
+        case IPPROTO_ICMP:
+            return "icmp";
+        case IPPROTO_IGMP:
+            return "igmp";
+        default:
+            return "other";
+    }
+}
+
+TraceMessage::Verdict verdict_of(std::int32_t code) {
+    using Verdict = TraceMessage::Verdict;
+    switch (code) {
+        case NF_DROP:
+            return Verdict::drop;
+        case NF_ACCEPT:
+            return Verdict::accept;
+        case NFT_CONTINUE:
+            return Verdict::proceed;
+        case NFT_JUMP:
+            return Verdict::jump;
+        case NFT_GOTO:
+            return Verdict::go_to;
+        case NFT_RETURN:
+            return Verdict::returned;
+        default:
+            return Verdict::none;
+    }
+}
+
+const char* state_name(std::uint32_t bits) {
+    if (bits & 8) return "new";
+    if (bits & 2) return "established";
+    if (bits & 4) return "related";
+    return "";
+}
+
+}  // namespace
+
+std::string trace_table(unsigned packets_per_second) {
+    const std::string mark = "meta nfproto ipv4 limit rate " + std::to_string(packets_per_second) +
+                             "/second burst 2000 packets meta nftrace set 1\n";
+    return "table inet " + std::string{trace_table_name} +
+           " {\n"
+           "  chain pre {\n    type filter hook prerouting priority -2147483648; policy accept;\n    " +
+           mark +
+           "  }\n"
+           "  chain out {\n    type filter hook output priority -2147483648; policy accept;\n    " +
+           mark +
+           "  }\n"
+           "  chain post {\n    type filter hook postrouting priority 2147483647; policy accept;\n  }\n"
+           "}\n";
+}
+
+std::optional<TraceMessage> parse_trace(std::span<const std::byte> bytes) {
+    if (bytes.size() < NLMSG_HDRLEN + sizeof(nfgenmsg)) return std::nullopt;
+    nlmsghdr header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (header.nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE) || header.nlmsg_len > bytes.size() ||
+        header.nlmsg_len < NLMSG_HDRLEN + sizeof(nfgenmsg))
+        return std::nullopt;
+    TraceMessage message;
+    nfgenmsg family;
+    std::memcpy(&family, bytes.data() + NLMSG_HDRLEN, sizeof family);
+    message.chain.family = family_name(family.nfgen_family);
+    std::span<const std::byte> network, transport;
+    std::optional<std::uint32_t> policy;
+    walk(bytes.first(header.nlmsg_len).subspan(NLMSG_HDRLEN + sizeof(nfgenmsg)),
+         [&](unsigned type, std::span<const std::byte> value) {
+             switch (type) {
+                 case NFTA_TRACE_TABLE:
+                     message.chain.table = text_of(value);
+                     break;
+                 case NFTA_TRACE_CHAIN:
+                     message.chain.chain = text_of(value);
+                     break;
+                 case NFTA_TRACE_RULE_HANDLE:
+                     message.handle = big(value);
+                     break;
+                 case NFTA_TRACE_TYPE:
+                     message.type = big(value) == NFT_TRACETYPE_POLICY   ? TraceMessage::Type::policy
+                                    : big(value) == NFT_TRACETYPE_RETURN ? TraceMessage::Type::returned
+                                    : big(value) == NFT_TRACETYPE_RULE   ? TraceMessage::Type::rule
+                                                                         : TraceMessage::Type::other;
+                     break;
+                 case NFTA_TRACE_VERDICT:
+                     walk(value, [&](unsigned inner, std::span<const std::byte> data) {
+                         if (inner == NFTA_VERDICT_CODE && data.size() == 4)
+                             message.verdict = verdict_of(static_cast<std::int32_t>(big(data)));
+                         if (inner == NFTA_VERDICT_CHAIN) message.target = text_of(data);
+                     });
+                     break;
+                 case NFTA_TRACE_ID:
+                     message.id = static_cast<std::uint32_t>(big(value));
+                     break;
+                 case NFTA_TRACE_NETWORK_HEADER:
+                     network = value;
+                     break;
+                 case NFTA_TRACE_TRANSPORT_HEADER:
+                     transport = value;
+                     break;
+                 case NFTA_TRACE_IIF:
+                     message.in = static_cast<std::uint32_t>(big(value));
+                     break;
+                 case NFTA_TRACE_OIF:
+                     message.out = static_cast<std::uint32_t>(big(value));
+                     break;
+                 case NFTA_TRACE_POLICY:
+                     policy = static_cast<std::uint32_t>(big(value));
+                     break;
+                 case attribute_ct_state:
+                     message.ct_state = static_cast<std::uint32_t>(big(value));
+                     break;
+                 case attribute_ct_direction:
+                     message.reply = big(value) == 1;
+                     break;
+                 default:
+                     break;
+             }
+         });
+    if (message.type == TraceMessage::Type::policy && policy)
+        message.verdict = *policy == NF_DROP ? TraceMessage::Verdict::drop : TraceMessage::Verdict::accept;
+    if (network.size() >= 20 && std::to_integer<unsigned>(network[0]) >> 4 == 4) {
+        Packet packet;
+        packet.source.value = static_cast<std::uint32_t>(big(network.subspan(12, 4)));
+        packet.destination.value = static_cast<std::uint32_t>(big(network.subspan(16, 4)));
+        packet.protocol = protocol_name(std::to_integer<unsigned>(network[9]));
+        if ((packet.protocol == "tcp" || packet.protocol == "udp") && transport.size() >= 4) {
+            packet.source_port = big16(transport, 0);
+            packet.destination_port = big16(transport, 2);
+            if (packet.protocol == "tcp" && transport.size() >= 14)
+                packet.tcp_flags = std::to_integer<std::uint8_t>(transport[13]);
+        }
+        message.packet = std::move(packet);
+    }
+    return message;
+}
+
+void TraceAssembler::feed(const TraceMessage& message) {
+    const bool own_table = message.chain.table == trace_table_name;
+    const bool begins = own_table && message.packet && (message.chain.chain == "pre" || message.chain.chain == "out");
+    if (begins && (!open_.contains(message.id) || message.type == TraceMessage::Type::rule)) {
+        finish(message.id, Decision::Fate::unfinished);  // identifiers come again
+        Decision decision;
+        decision.own = message.chain.chain == "out";
+        decision.arrived = *message.packet;
+        decision.arrived.in = interface_name_(message.in);
+        decision.packet = decision.arrived;
+        open_.emplace(message.id, std::move(decision));
+    }
+    const auto found = open_.find(message.id);
+    if (found == open_.end()) return;
+    auto& decision = found->second;
+    if (message.packet) {
+        const auto in = decision.packet.in;
+        decision.packet = *message.packet;
+        decision.packet.in = message.in ? interface_name_(message.in) : in;
+        decision.packet.out = message.out ? interface_name_(message.out) : std::string{};
+        if (message.ct_state)
+            decision.packet.ct_state = state_name(*message.ct_state);
+        else if (!own_table)
+            decision.packet.ct_state = "invalid";
+    }
+    if (own_table) {
+        if (message.chain.chain == "post") finish(message.id, Decision::Fate::forwarded);
+        return;
+    }
+    if (message.type == TraceMessage::Type::rule && message.handle != 0) {
+        decision.matched.emplace_back(message.chain, message.handle);
+        if (message.verdict == TraceMessage::Verdict::accept || message.verdict == TraceMessage::Verdict::drop) {
+            decision.chain = message.chain;
+            decision.handle = message.handle;
+            decision.by_policy = false;
+        }
+    } else if (message.type == TraceMessage::Type::policy) {
+        if (message.verdict == TraceMessage::Verdict::drop || decision.handle == 0) {
+            decision.chain = message.chain;
+            decision.handle = 0;
+            decision.by_policy = true;
+        }
+    }
+    if (message.verdict == TraceMessage::Verdict::drop) finish(message.id, Decision::Fate::dropped);
+}
+
+void TraceAssembler::finish(std::uint32_t id, Decision::Fate fate) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    auto decision = std::move(found->second);
+    open_.erase(found);
+    decision.fate = fate;
+    done_(decision);
+}
+
+void TraceAssembler::flush() {
+    while (!open_.empty()) finish(open_.begin()->first, Decision::Fate::unfinished);
+}
+
+struct TraceListener::State {
+    int socket = -1, wake = -1;
+    std::map<std::uint32_t, std::string> names;  // read in the firewall's namespace, before the thread starts
+    std::function<void(const Decision&)> done;
+    std::atomic<bool> lost = false;
+    std::thread thread;
+
+    ~State() {
+        if (socket >= 0) ::close(socket);
+        if (wake >= 0) ::close(wake);
+    }
+    void read_all() {
+        TraceAssembler assembler{[this](std::uint32_t index) {
+                                     const auto found = names.find(index);
+                                     return found == names.end() ? std::string{} : found->second;
+                                 },
+                                 done};
+        std::vector<std::byte> buffer(256 * 1024);
+        bool stopping = false;
+        for (;;) {
+            std::array<pollfd, 2> waits{pollfd{socket, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
+            if (::poll(waits.data(), waits.size(), stopping ? 0 : -1) < 0 && errno != EINTR) break;
+            if (waits[1].revents & POLLIN) stopping = true;
+            if (!(waits[0].revents & (POLLIN | POLLERR))) {
+                if (stopping) break;  // nothing left to read
+                continue;
+            }
+            const auto size = ::recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
+            if (size < 0) {
+                if (errno == ENOBUFS)
+                    lost = true;
+                else if (errno != EAGAIN && errno != EINTR)
+                    break;
+                continue;
+            }
+            std::span<const std::byte> rest{buffer.data(), static_cast<std::size_t>(size)};
+            while (rest.size() >= NLMSG_HDRLEN) {
+                std::uint32_t length;
+                std::memcpy(&length, rest.data(), sizeof length);
+                if (length < NLMSG_HDRLEN || length > rest.size()) break;
+                if (const auto message = parse_trace(rest.first(length))) assembler.feed(*message);
+                rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(length), rest.size()));
+            }
+        }
+        assembler.flush();
+    }
+};
+
+TraceListener::TraceListener(std::function<void(const Decision&)> done) : state_{std::make_unique<State>()} {
+    const auto fail = [](const char* step) { throw std::system_error{errno, std::generic_category(), step}; };
+    state_->done = std::move(done);
+    state_->socket = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    if (state_->socket < 0) fail("open a netfilter netlink socket for the trace");
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    if (::bind(state_->socket, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
+        fail("bind the trace socket");
+    const int group = NFNLGRP_NFTRACE, size = 8 * 1024 * 1024;
+    if (::setsockopt(state_->socket, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
+        fail("join the nftables trace group");
+    if (::setsockopt(state_->socket, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+        ::setsockopt(state_->socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    state_->wake = ::eventfd(0, EFD_CLOEXEC);
+    if (state_->wake < 0) fail("make an eventfd for the trace");
+    if (auto* interfaces = ::if_nameindex()) {
+        for (auto* entry = interfaces; entry->if_index != 0; ++entry) state_->names[entry->if_index] = entry->if_name;
+        ::if_freenameindex(interfaces);
+    }
+    state_->thread = std::thread{[state = state_.get()] { state->read_all(); }};
+}
+
+bool TraceListener::stop_and_lost() {
+    if (state_->thread.joinable()) {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const auto written = ::write(state_->wake, &one, sizeof one);
+        state_->thread.join();
+    }
+    return state_->lost;
+}
+
+TraceListener::~TraceListener() { stop_and_lost(); }
+
+}  // namespace wmlab::lab::rules

@@ -1,0 +1,87 @@
+// The kernel's own word on which rule decided about a packet: nftables trace messages (NETLINK_NETFILTER, group
+// NFNLGRP_NFTRACE) put together to packets, and packets summed up to decisions.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lab/rules/match.hpp"
+#include "lab/rules/source.hpp"
+
+namespace wmlab::lab::rules {
+
+// The table that switches tracing on. It is loaded after the user's ruleset, into a table of its own, and changes no
+// verdict. Above `packets_per_second` packets go untraced (and undisturbed): the listener must be able to follow.
+std::string trace_table(unsigned packets_per_second = 4000);
+inline constexpr std::string_view trace_table_name = "wmlab_trace";
+
+struct TraceMessage {  // one netlink message, decoded
+    std::uint32_t id = 0;
+    ChainName chain;
+    std::uint64_t handle = 0;  // 0: none
+    enum class Type { other, policy, returned, rule } type = Type::other;
+    enum class Verdict { none, drop, accept, proceed, jump, go_to, returned } verdict = Verdict::none;
+    std::string target;             // of a jump
+    std::optional<Packet> packet;   // with headers only; interfaces by index
+    std::uint32_t in = 0, out = 0;  // interface indices
+    std::optional<std::uint32_t> ct_state;
+    bool reply = false;  // CT_DIRECTION
+};
+// `message` is one netlink message with its nlmsghdr. Nothing: not a trace message, or broken.
+std::optional<TraceMessage> parse_trace(std::span<const std::byte> message);
+
+// What became of a packet and who decided it.
+struct Decision {
+    Packet arrived;  // as it entered the firewall
+    Packet packet;   // as it reached the deciding chain (after translation)
+    enum class Fate {
+        dropped,
+        forwarded,
+        unfinished
+    } fate = Fate::unfinished;  // unfinished: routing, or the firewall itself took it
+    bool by_policy = false;
+    ChainName chain;           // of the decision
+    std::uint64_t handle = 0;  // of the deciding rule; for forwarded packets the last accepting rule of a filter chain
+    std::vector<std::pair<ChainName, std::uint64_t>> matched;  // all rules that matched
+    bool own = false;  // sent by the firewall itself (its ICMP errors, its RSTs)
+};
+
+class TraceAssembler {
+public:
+    using Names = std::function<std::string(std::uint32_t index)>;
+    TraceAssembler(Names interface_name, std::function<void(const Decision&)> done)
+        : interface_name_{std::move(interface_name)}, done_{std::move(done)} {}
+    void feed(const TraceMessage& message);
+    void flush();  // what is still open is unfinished
+
+private:
+    void finish(std::uint32_t id, Decision::Fate fate);
+
+    Names interface_name_;
+    std::function<void(const Decision&)> done_;
+    std::map<std::uint32_t, Decision> open_;
+};
+
+// Reads the trace of the network namespace the calling thread is in when the object is made, in a thread of its own.
+class TraceListener {
+public:
+    explicit TraceListener(std::function<void(const Decision&)> done);  // throws std::system_error
+    ~TraceListener();
+    TraceListener(const TraceListener&) = delete;
+    TraceListener& operator=(const TraceListener&) = delete;
+    // Reads what has arrived, stops, and says whether messages were lost (then attribution is incomplete).
+    bool stop_and_lost();
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace wmlab::lab::rules
