@@ -14,13 +14,13 @@ bool has_reason(PacketID id) {
     return id == PacketID::EndOfStream || id == PacketID::StreamChange || id == PacketID::PacketPair;
 }
 
-constexpr std::uint8_t framed = 0x24;   // '$'
+constexpr std::uint8_t framed = 0x24;  // '$'
 constexpr std::uint8_t bit_b = 0x80;
 constexpr std::uint8_t first_part = 0x04, last_part = 0x08;
 
 std::uint16_t u16_at(const std::vector<std::byte>& bytes, std::size_t at) {
-    return static_cast<std::uint16_t>(std::to_integer<unsigned>(bytes[at]) |
-                                      std::to_integer<unsigned>(bytes[at + 1]) << 8);
+    return static_cast<std::uint16_t>(std::to_integer<unsigned>(bytes[at]) | std::to_integer<unsigned>(bytes[at + 1])
+                                                                                 << 8);
 }
 
 }  // namespace

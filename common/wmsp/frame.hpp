@@ -1,5 +1,5 @@
-// The framed packets of MS-WMSP 2.2.3: reader and writer. One frame is a framing header, sometimes a Reason or an MMS data
-// packet header, and a payload.
+// The framed packets of MS-WMSP 2.2.3: reader and writer. One frame is a framing header, sometimes a Reason or an MMS
+// data packet header, and a payload.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -30,11 +30,11 @@ inline constexpr std::uint32_t reason_finished = 0, reason_entry_finished = 1, r
                                reason_wait = 0x400D14BE;
 
 struct Frame {
-    bool B = false;                           // the next packet follows without delay
-    PacketID packet_id = PacketID::Data;      // any letter
-    std::uint16_t PacketLength = 0;           // as announced
-    std::optional<std::uint32_t> Reason;      // $E, $C, $P
-    std::uint32_t LocationId = 0;             // $H, $D, $M, as the next three
+    bool B = false;                       // the next packet follows without delay
+    PacketID packet_id = PacketID::Data;  // any letter
+    std::uint16_t PacketLength = 0;       // as announced
+    std::optional<std::uint32_t> Reason;  // $E, $C, $P
+    std::uint32_t LocationId = 0;         // $H, $D, $M, as the next three
     std::uint8_t Incarnation = 0, AFFlags = 0;
     std::uint16_t PacketSize = 0;
     std::vector<std::byte> payload;
@@ -60,15 +60,17 @@ class FrameReader {
 public:
     void put(Bytes bytes);
     std::optional<Frame> next();  // absent: more bytes are needed, or there is a problem
-    const std::optional<bytes::ParseError>& problem() const { return problem_; }  // offsets count from the stream's start
+    const std::optional<bytes::ParseError>& problem() const {
+        return problem_;
+    }  // offsets count from the stream's start
     bool between_frames() const { return buffer_.size() == used_; }
     std::size_t unfinished() const { return buffer_.size() - used_; }
 
 private:
     std::vector<std::byte> buffer_;
     std::size_t used_ = 0;
-    std::uint64_t before_ = 0;     // bytes of the stream before buffer_
-    unsigned packet_pairs_ = 0;    // $P lie about their length, each in its own way (2.2.3.7)
+    std::uint64_t before_ = 0;   // bytes of the stream before buffer_
+    unsigned packet_pairs_ = 0;  // $P lie about their length, each in its own way (2.2.3.7)
     std::optional<bytes::ParseError> problem_;
 };
 

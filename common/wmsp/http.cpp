@@ -195,7 +195,7 @@ std::string ResponseHead::text() const {
 struct RequestReader::State {
     HeadCollector collector;
     std::optional<Parser<true>> parser;
-    std::string left;    // not yet parsed, or behind a complete request
+    std::string left;  // not yet parsed, or behind a complete request
     std::string body;
     RequestHead head;
     bool complete = false;
@@ -385,7 +385,9 @@ struct ResponseReader::State {
     }
 
     void body_bytes(std::string_view text, const Sink& sink) {
-        parser->parts.body = [&](std::string_view piece) { sink(std::as_bytes(std::span{piece.data(), piece.size()})); };
+        parser->parts.body = [&](std::string_view piece) {
+            sink(std::as_bytes(std::span{piece.data(), piece.size()}));
+        };
         const auto error = feed(*parser, left, text);
         parser->parts.body = nullptr;
         if (error) return fail(problem_text(error));

@@ -1,5 +1,6 @@
 // HTTP/1.0 and 1.1 messages as Windows Media players, servers and web proxies send them (RFC 9112, MS-WMSP 2.2.1).
-// Boost.Beast's parser does the work; heads are first tidied where real programs break its rules (docs/protocols/http.md).
+// Boost.Beast's parser does the work; heads are first tidied where real programs break its rules
+// (docs/protocols/http.md).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -24,8 +25,8 @@ struct Field {
     bool operator==(const Field&) const = default;
 };
 
-bool same_word(std::string_view a, std::string_view b);  // letter case does not matter
-std::string_view trimmed(std::string_view text);         // without blanks and tabs at both ends
+bool same_word(std::string_view a, std::string_view b);                          // letter case does not matter
+std::string_view trimmed(std::string_view text);                                 // without blanks and tabs at both ends
 std::optional<std::uint64_t> decimal(std::string_view text, std::uint64_t max);  // digits only
 
 struct Fields : std::vector<Field> {

@@ -1,4 +1,5 @@
-// Pragma tokens (MS-WMSP 2.2.1.4): comma separated, over any number of Pragma lines, blanks after the comma as they come.
+// Pragma tokens (MS-WMSP 2.2.1.4): comma separated, over any number of Pragma lines, blanks after the comma as they
+// come.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -26,7 +27,7 @@ struct Pragmas : std::vector<PragmaToken> {
 struct StreamSwitchEntry {
     std::uint16_t source = 0xFFFF;  // 0xFFFF: none
     std::uint16_t destination = 0;
-    std::uint16_t thinning = 0;                     // 0 all, 1 key frames only, 2 nothing
+    std::uint16_t thinning = 0;                    // 0 all, 1 key frames only, 2 nothing
     std::optional<std::uint16_t> decimal_reading;  // of the destination, where it has digits only
     bool operator==(const StreamSwitchEntry&) const = default;
 };

@@ -6,12 +6,14 @@
 #include <cmath>
 #include <cstdio>
 
+#include "common/url/url.hpp"
+
 namespace wmlab::wmsp {
 namespace {
 
-constexpr std::array<std::string_view, 10> kind_names = {
-    "PlayNextEntry", "Pipeline", "Play", "SelectStream", "Describe", "GetContentInfo", "PushSetup", "PushStart",
-    "Log",           "Unknown"};
+constexpr std::array<std::string_view, 10> kind_names = {"PlayNextEntry", "Pipeline",       "Play",      "SelectStream",
+                                                         "Describe",      "GetContentInfo", "PushSetup", "PushStart",
+                                                         "Log",           "Unknown"};
 
 bool is_type(std::string_view content_type, std::string_view type) {
     return same_word(trimmed(content_type.substr(0, content_type.find(';'))), type);
@@ -63,20 +65,6 @@ std::optional<double> rate_from(std::string_view text) {
     const auto* end = text.data() + text.size();
     const auto [at, error] = std::from_chars(text.data(), end, value);
     return error == std::errc{} && at == end && std::isfinite(value) ? std::optional{value} : std::nullopt;
-}
-
-// MSWMExt is for players that judge by the extension; it names no content.
-std::string without_extension_hint(std::string_view query) {
-    std::string kept;
-    while (!query.empty()) {
-        const auto end = query.find('&');
-        const auto part = query.substr(0, end);
-        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-        if (same_word(part.substr(0, part.find('=')), "MSWMExt")) continue;
-        if (!kept.empty()) kept += '&';
-        kept += part;
-    }
-    return kept;
 }
 
 std::string entries_text(const std::vector<StreamChoice>& streams) {
@@ -180,7 +168,7 @@ bytes::Parsed<Request> request_from(const RequestHead& head, std::string body) {
     const auto question = target.find('?');
     request.path = target.substr(0, question);
     if (!request.path.starts_with('/')) request.path.insert(0, "/");
-    if (question != std::string_view::npos) request.query = without_extension_hint(target.substr(question + 1));
+    if (question != std::string_view::npos) request.query = url::without_extension_hint(target.substr(question + 1));
 
     request.user_agent = UserAgent::from(trimmed(head.fields.get("User-Agent")));
     request.pragmas = Pragmas::of(head.fields);

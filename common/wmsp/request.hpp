@@ -40,12 +40,12 @@ struct UserAgent {
 struct Request {
     RequestKind kind = RequestKind::Unknown;
     RequestHead head;
-    std::string host;            // of an absolute target, else of the Host line; may be empty
-    bool absolute = false;       // the target was a whole URL, as sent to a proxy
-    std::string path, query;     // "/lecture", still percent-encoded; MSWMExt is taken out of the query
+    std::string host;         // of an absolute target, else of the Host line; may be empty
+    bool absolute = false;    // the target was a whole URL, as sent to a proxy
+    std::string path, query;  // "/lecture", still percent-encoded; MSWMExt is taken out of the query
     UserAgent user_agent;
     Pragmas pragmas;
-    std::string xClientGUID;     // as sent: VLC's is malformed
+    std::string xClientGUID;  // as sent: VLC's is malformed
     std::optional<std::uint32_t> client_id, stream_time, packet_num, max_duration, request_context;
     std::optional<std::uint64_t> stream_offset;  // bytes of packets; absent where unused
     std::optional<double> rate;
@@ -61,12 +61,12 @@ bytes::Parsed<Request> request_from(const RequestHead& head, std::string body = 
 
 // How a request is spelled.
 struct RequestForm {
-    std::string host;          // "media" or "media:8080"
-    std::string path = "/";    // with query
-    bool proxied = false;      // absolute URI, and one_line
-    bool one_line = false;     // all tokens on one Pragma line: some proxies keep only the first
+    std::string host;        // "media" or "media:8080"
+    std::string path = "/";  // with query
+    bool proxied = false;    // absolute URI, and one_line
+    bool one_line = false;   // all tokens on one Pragma line: some proxies keep only the first
     std::string user_agent = std::string{player_agent};
-    std::string client_guid;   // with braces
+    std::string client_guid;  // with braces
     bool keep_alive = false;
     static constexpr std::string_view player_agent = "NSPlayer/4.1.0.3857";
     static constexpr std::string_view server_agent = "NSServer/4.1.0.3923";

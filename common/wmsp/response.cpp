@@ -71,19 +71,32 @@ std::string text_of_html(std::string_view html, std::size_t size_max) {
 
 std::string_view reason_phrase(unsigned status) {
     switch (status) {
-        case 200: return "OK";
-        case 204: return "No Content";
-        case 400: return "Bad Request";
-        case 404: return "Not Found";
-        case 405: return "Method Not Allowed";
-        case 408: return "Request Timeout";
-        case 413: return "Payload Too Large";
-        case 431: return "Request Header Fields Too Large";
-        case 500: return "Internal Server Error";
-        case 501: return "Not Implemented";
-        case 503: return "Service Unavailable";
-        case 505: return "HTTP Version Not Supported";
-        default: return status < 400 ? "OK" : "Error";
+        case 200:
+            return "OK";
+        case 204:
+            return "No Content";
+        case 400:
+            return "Bad Request";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 408:
+            return "Request Timeout";
+        case 413:
+            return "Payload Too Large";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 500:
+            return "Internal Server Error";
+        case 501:
+            return "Not Implemented";
+        case 503:
+            return "Service Unavailable";
+        case 505:
+            return "HTTP Version Not Supported";
+        default:
+            return status < 400 ? "OK" : "Error";
     }
 }
 
@@ -159,7 +172,8 @@ CacheMarks cache_marks(const ResponseHead& head) {
     CacheMarks marks;
     if (const auto age = head.fields.find("Age")) marks.age = decimal(trimmed(*age), UINT32_MAX);
     for (const auto& field : head.fields) {
-        // "HIT from proxy", "TCP_HIT", "Hit from cloudfront"; X-Cache-Lookup alone may be HIT where a fresh copy was fetched.
+        // "HIT from proxy", "TCP_HIT", "Hit from cloudfront"; X-Cache-Lookup alone may be HIT where a fresh copy was
+        // fetched.
         if (same_word(field.name, "X-Cache")) {
             const auto first = std::string_view{field.value}.substr(0, field.value.find(' '));
             marks.hit |= find_word(first, "HIT") != std::string_view::npos;
@@ -175,7 +189,8 @@ ErrorWords error_words(const ResponseHead& head, std::string_view body, std::siz
     if (const auto error = head.fields.find("X-Squid-Error"))
         words.code = text_of_html(error->substr(0, error->find(' ')), 60);
     const auto type = head.fields.get("Content-Type");
-    const bool html = find_word(type, "html") != std::string_view::npos || find_word(body.substr(0, 256), "<html") < 256;
+    const bool html =
+        find_word(type, "html") != std::string_view::npos || find_word(body.substr(0, 256), "<html") < 256;
     if (html) {
         std::string title;
         if (const auto at = find_word(body, "<title"); at != std::string_view::npos) {

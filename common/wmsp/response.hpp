@@ -17,9 +17,9 @@ inline constexpr std::string_view cougar = "Cougar 4.1.0.3923", rex = "Rex 4.1.0
 struct AnswerForm {
     std::string server = std::string{cougar};
     std::uint32_t client_id = 0;
-    bool broadcast = true;     // features: "broadcast" or "seekable,stridable"
-    bool keep_alive = false;   // needs a length
-    bool reset_stream = false; // xResetStrm: the client named a session we do not know
+    bool broadcast = true;      // features: "broadcast" or "seekable,stridable"
+    bool keep_alive = false;    // needs a length
+    bool reset_stream = false;  // xResetStrm: the client named a session we do not know
     std::optional<std::uint64_t> content_length;
 };
 ResponseHead media_answer(const AnswerForm& form);  // to Describe, Play and GetContentInfo; one Pragma line
@@ -30,7 +30,7 @@ std::string_view reason_phrase(unsigned status);
 struct Answer {  // a player's reading
     ResponseHead head;
     enum class Server { Cougar, Rex, other } server = Server::other;
-    std::string server_text;   // "Cougar 4.1.0.3923"
+    std::string server_text;  // "Cougar 4.1.0.3923"
     Pragmas pragmas;
     std::optional<std::uint32_t> client_id;
     enum class Features { none, broadcast, seekable } features = Features::none;
@@ -40,18 +40,18 @@ Answer answer_from(const ResponseHead& head);
 
 // Marks that a cache or a buffering proxy leaves on an answer.
 struct CacheMarks {
-    std::optional<std::uint64_t> age;         // seconds
-    bool hit = false;                         // X-Cache or X-Cache-Lookup says HIT
-    std::optional<std::int64_t> date;         // of Date, seconds since 1970
-    std::vector<std::string> via;             // each proxy, nearest last
+    std::optional<std::uint64_t> age;  // seconds
+    bool hit = false;                  // X-Cache or X-Cache-Lookup says HIT
+    std::optional<std::int64_t> date;  // of Date, seconds since 1970
+    std::vector<std::string> via;      // each proxy, nearest last
 };
 CacheMarks cache_marks(const ResponseHead& head);
 std::optional<std::int64_t> http_date(std::string_view text);  // RFC 9110 5.6.7, IMF-fixdate; seconds since 1970
 
-// The words of an error page for a human: a proxy's own error header, else the title and text of the HTML, else the plain
-// text; at most so many bytes, control characters taken out.
+// The words of an error page for a human: a proxy's own error header, else the title and text of the HTML, else the
+// plain text; at most so many bytes, control characters taken out.
 struct ErrorWords {
-    std::string code;   // squid's ERR_ACCESS_DENIED, when there is one
+    std::string code;  // squid's ERR_ACCESS_DENIED, when there is one
     std::string text;
 };
 ErrorWords error_words(const ResponseHead& head, std::string_view body, std::size_t size_max = 400);
