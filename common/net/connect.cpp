@@ -1,0 +1,55 @@
+#include "common/net/connect.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <stdexcept>
+
+namespace wmlab::net {
+
+void throw_exception_from_error(const Failure& failure, const boost::source_location&) {
+    throw std::runtime_error{failure.text()};
+}
+
+milliseconds patient(milliseconds base, std::chrono::nanoseconds round_trip) {
+    return base + std::chrono::ceil<milliseconds>(8 * round_trip);
+}
+
+asio::awaitable<Connected> connect(tcp::endpoint to, milliseconds limit, std::optional<tcp::endpoint> local) {
+    using Clock = std::chrono::steady_clock;
+    const auto executor = co_await asio::this_coro::executor;
+    const auto start = Clock::now();
+    const auto waited = [start] { return std::chrono::duration_cast<milliseconds>(Clock::now() - start); };
+
+    tcp::socket socket{executor};
+    boost::system::error_code error;
+    socket.open(to.protocol(), error);
+    if (!error) want_error_queue(socket.native_handle());
+    if (!error && local) {
+        socket.set_option(tcp::socket::reuse_address{true}, error);
+        socket.bind(*local, error);
+    }
+    if (error) co_return Failure::of(error, waited());
+
+    asio::steady_timer deadline{executor, limit};
+    auto [order, connect_error, timer_error] =
+        co_await asio::experimental::make_parallel_group(socket.async_connect(to, asio::deferred),
+                                                         deadline.async_wait(asio::deferred))
+            .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
+    if (!connect_error) {
+        socket.set_option(tcp::no_delay{true}, error);
+        Connection connection{std::move(socket), Clock::now() - start};
+        co_return std::move(connection);
+    }
+    const bool ours = order[0] == 1 && connect_error == asio::error::operation_aborted;
+    if (ours && timer_error) throw boost::system::system_error{timer_error};  // the whole flow was cancelled
+    auto failure = ours ? Failure::timed_out(waited()) : Failure::of(connect_error, waited());
+    for (const auto& queued : drain_error_queue(socket.native_handle()))
+        if (queued.icmp) failure.icmp = queued.icmp;
+    co_return failure;
+}
+
+}  // namespace wmlab::net

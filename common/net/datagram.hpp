@@ -1,0 +1,41 @@
+// A bound UDP socket whose ICMP errors are seen and whose sends never block the loop.
+#pragma once
+#include <array>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "common/net/failure.hpp"
+
+namespace wmlab::net {
+
+class DatagramSocket {
+public:
+    explicit DatagramSocket(udp::socket socket) : socket_{std::move(socket)} {}
+
+    struct Datagram {
+        std::span<const std::byte> bytes;  // valid until the next receive
+        udp::endpoint from;
+    };
+    // Waits for the next datagram. ICMP errors met on the way go to on_icmp and do not end the wait.
+    asio::awaitable<Datagram> receive();
+    std::optional<Datagram> try_receive();  // the next one that is there already
+
+    // Header and payload as one datagram. False: the kernel could not take it (counted in unsent()).
+    bool send_to(const udp::endpoint& to, std::span<const std::byte> header, std::span<const std::byte> payload = {});
+
+    void drain_errors();  // hands what the error queue holds to on_icmp
+    std::function<void(const QueuedError&)> on_icmp = [](const QueuedError&) {};
+    udp::endpoint local() const;
+    std::size_t unsent() const { return unsent_; }
+    void close();
+    udp::socket& socket() { return socket_; }
+
+private:
+    udp::socket socket_;
+    std::vector<std::byte> buffer_ = std::vector<std::byte>(65536);
+    std::size_t unsent_ = 0;
+};
+
+}  // namespace wmlab::net

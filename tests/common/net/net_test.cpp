@@ -1,0 +1,204 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/json/serialize.hpp>
+#include <set>
+
+#include "common/net/bind.hpp"
+#include "common/net/connect.hpp"
+#include "common/net/datagram.hpp"
+#include "common/net/tasks.hpp"
+#include "common/net/within.hpp"
+#include "tests/catch.hpp"
+#include "tests/coroutine.hpp"
+
+using namespace wmlab::net;
+using namespace std::chrono_literals;
+
+namespace {
+
+const auto loopback = asio::ip::make_address("127.0.0.1");
+
+template <class T>
+T run(asio::awaitable<T> step) {
+    asio::io_context io{1};
+    return wmlab::tests::run(io, std::move(step));
+}
+
+asio::awaitable<int> never() {
+    asio::steady_timer timer{co_await asio::this_coro::executor, asio::steady_timer::time_point::max()};
+    co_await timer.async_wait(asio::use_awaitable);
+    co_return 1;
+}
+asio::awaitable<int> at_once() { co_return 7; }
+asio::awaitable<int> fails() {
+    throw std::runtime_error{"no"};
+    co_return 1;
+}
+asio::awaitable<void> nothing() { co_return; }
+
+}  // namespace
+
+TEST_CASE("within: the step's result, its exception, or the end of our patience", "[net]") {
+    CHECK(run(within(10s, at_once())) == 7);
+    CHECK_THROWS_WITH(run(within(10s, fails())), "no");
+    CHECK_THROWS_AS(run(within(5ms, never())), StepTimedOut);
+    run(within(10s, nothing()));
+}
+
+TEST_CASE("within: cancelled from outside it is not a time-out", "[net]") {
+    asio::io_context io{1};
+    Tasks tasks{io.get_executor()};
+    std::string seen;
+    const auto task = [&seen]() -> asio::awaitable<void> {
+        try {
+            co_await within(1h, never());
+        } catch (const StepTimedOut&) {
+            seen = "timed out";
+        } catch (const boost::system::system_error& error) {
+            seen = error.code() == asio::error::operation_aborted ? "cancelled" : error.what();
+        }
+    };
+    tasks.spawn(task());
+    CHECK(tasks.running() == 1);
+    asio::post(io, [&] { tasks.cancel(); });
+    asio::co_spawn(io, tasks.ended(), asio::detached);
+    io.run();
+    CHECK(seen == "cancelled");
+    CHECK(tasks.running() == 0);
+}
+
+TEST_CASE("connect: a listener is reached and its round trip measured", "[net]") {
+    asio::io_context io{1};
+    auto acceptor = listen_tcp(io.get_executor(), {loopback, 0}).value();
+    auto result = wmlab::tests::run(io, connect(acceptor.local_endpoint(), 5s));
+    auto& connected = result;
+    REQUIRE(connected.has_value());
+    CHECK(connected->round_trip > 0ns);
+    CHECK(text(connected->socket.remote_endpoint()) == text(acceptor.local_endpoint()));
+}
+
+TEST_CASE("connect: a closed port is refused, never taken for silence", "[net]") {
+    std::uint16_t port = 0;
+    {
+        asio::io_context io{1};
+        port = listen_tcp(io.get_executor(), {loopback, 0}).value().local_endpoint().port();
+    }
+    const auto connected = run(connect(tcp::endpoint{loopback, port}, 5s));
+    REQUIRE(connected.has_error());
+    CHECK(connected.error().kind == Failure::Kind::refused);
+    CHECK(connected.error().error == "ECONNREFUSED");
+    CHECK(connected.error().waited < 2s);
+    CHECK_FALSE(connected.error().icmp.has_value());
+}
+
+TEST_CASE("connect: a full backlog is silence, and says how long was waited", "[net]") {
+    asio::io_context io{1};
+    tcp::acceptor acceptor{io};
+    acceptor.open(tcp::v4());
+    acceptor.bind({loopback, 0});
+    acceptor.listen(0);
+    std::vector<tcp::socket> fillers;
+    for (int i = 0; i < 3; ++i) {  // backlog 0 takes one connection; further SYNs are dropped
+        fillers.emplace_back(io);
+        fillers.back().open(tcp::v4());
+        fillers.back().non_blocking(true);
+        boost::system::error_code in_progress;
+        fillers.back().connect(acceptor.local_endpoint(), in_progress);
+    }
+    const auto connected = run(connect(acceptor.local_endpoint(), 30ms));
+    REQUIRE(connected.has_error());
+    CHECK(connected.error().kind == Failure::Kind::timeout);
+    CHECK(connected.error().waited >= 30ms);
+    CHECK(connected.error().error.empty());
+}
+
+TEST_CASE("failure as the journal has it", "[net]") {
+    Failure failure{Failure::Kind::unreachable, "EHOSTUNREACH", 3ms, Icmp{3, 13, "10.20.0.1"}};
+    CHECK(boost::json::serialize(to_json(failure)) ==
+          R"({"kind":"unreachable","error":"EHOSTUNREACH","waited":3,"icmp":{"type":3,"code":13,"from":"10.20.0.1"}})");
+    CHECK(failure.text() == "unreachable (EHOSTUNREACH) after 3 ms, ICMP 3/13 from 10.20.0.1");
+    CHECK(boost::json::serialize(to_json(Failure::timed_out(250ms))) == R"({"kind":"timeout","waited":250})");
+    CHECK(Failure::of(asio::error::timed_out, 0ms).kind == Failure::Kind::other);  // the kernel's, not ours
+    CHECK(Failure::of(asio::error::eof, 0ms).error == "EOF");
+    CHECK(Failure::of(asio::error::connection_reset, 0ms).kind == Failure::Kind::reset);
+}
+
+TEST_CASE("a taken port names its holder", "[net]") {
+    asio::io_context io{1};
+    const auto held = listen_tcp(io.get_executor(), {loopback, 0}).value();
+    const auto again = listen_tcp(io.get_executor(), held.local_endpoint());
+    REQUIRE(again.has_error());
+    CHECK(again.error().error == "EADDRINUSE");
+    CHECK(again.error().holder == "net_tests (pid " + std::to_string(::getpid()) + ")");
+    const auto datagrams = bind_udp(io.get_executor(), {loopback, 0}).value();
+    const auto datagrams_again = bind_udp(io.get_executor(), datagrams.local_endpoint());
+    REQUIRE(datagrams_again.has_error());
+    CHECK(datagrams_again.error().text() == "cannot bind udp " + text(datagrams.local_endpoint()) +
+                                                ": EADDRINUSE, held by net_tests (pid " + std::to_string(::getpid()) +
+                                                ")");
+}
+
+TEST_CASE("a range of ports is used up to its last port, then named in the error", "[net]") {
+    asio::io_context io{1};
+    const auto address = asio::ip::make_address("127.0.0.77");
+    std::vector<udp::socket> held;
+    std::set<std::uint16_t> ports;
+    for (int i = 0; i < 4; ++i) {
+        auto bound = bind_udp_in(io.get_executor(), address, 40001, 40004);
+        REQUIRE(bound.has_value());
+        ports.insert(bound->local_endpoint().port());
+        held.push_back(std::move(*bound));
+    }
+    CHECK(ports == std::set<std::uint16_t>{40001, 40002, 40003, 40004});
+    const auto none = bind_udp_in(io.get_executor(), address, 40001, 40004);
+    REQUIRE(none.has_error());
+    CHECK(none.error().text() == "cannot bind udp 127.0.0.77:40001-40004: EADDRINUSE");
+}
+
+TEST_CASE("datagrams: sent in two parts, received as one", "[net]") {
+    asio::io_context io{1};
+    DatagramSocket a{bind_udp(io.get_executor(), {loopback, 0}).value()};
+    DatagramSocket b{bind_udp(io.get_executor(), {loopback, 0}).value()};
+    const std::array<std::byte, 2> head{std::byte{1}, std::byte{2}};
+    const std::array<std::byte, 1> tail{std::byte{3}};
+    CHECK(a.send_to(b.local(), head, tail));
+    auto result = wmlab::tests::run(io, b.receive());
+    const auto& datagram = result;
+    CHECK(datagram.bytes.size() == 3);
+    CHECK(datagram.bytes[2] == std::byte{3});
+    CHECK(datagram.from == a.local());
+}
+
+TEST_CASE("datagrams: a closed port answers with ICMP, which is told and ends nothing", "[net]") {
+    asio::io_context io{1};
+    DatagramSocket a{bind_udp(io.get_executor(), {loopback, 0}).value()};
+    DatagramSocket b{bind_udp(io.get_executor(), {loopback, 0}).value()};
+    const auto closed = [&] { return bind_udp(io.get_executor(), {loopback, 0}).value().local_endpoint(); }();
+    std::vector<QueuedError> errors;
+    a.on_icmp = [&](const QueuedError& error) { errors.push_back(error); };
+    const std::array<std::byte, 1> byte{};
+    CHECK(a.send_to(closed, byte));
+    CHECK(a.send_to(b.local(), byte));  // the error of the first datagram does not eat the second
+    CHECK(b.send_to(a.local(), byte));
+    auto result = wmlab::tests::run(io, a.receive());
+    CHECK(result.from == b.local());
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].about == closed);
+    CHECK(errors[0].icmp == Icmp{3, 3, "127.0.0.1"});
+    CHECK(b.try_receive().has_value());
+}
+
+TEST_CASE("addresses as text", "[net]") {
+    CHECK(host_port("media:1755") == HostPort{"media", 1755});
+    CHECK_FALSE(host_port("media"));
+    CHECK_FALSE(host_port(":1"));
+    CHECK_FALSE(host_port("media:0"));
+    CHECK_FALSE(host_port("media:65536"));
+    CHECK_FALSE(host_port("media:17x"));
+}
