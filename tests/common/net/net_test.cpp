@@ -8,6 +8,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/json/serialize.hpp>
 #include <set>
+#include <tuple>
 
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
@@ -108,8 +109,8 @@ TEST_CASE("connect: a full backlog is silence, and says how long was waited", "[
         fillers.emplace_back(io);
         fillers.back().open(tcp::v4());
         fillers.back().non_blocking(true);
-        boost::system::error_code in_progress;
-        fillers.back().connect(acceptor.local_endpoint(), in_progress);
+        const auto to = acceptor.local_endpoint();
+        std::ignore = ::connect(fillers.back().native_handle(), to.data(), static_cast<socklen_t>(to.size()));
     }
     const auto connected = run(connect(acceptor.local_endpoint(), 30ms));
     REQUIRE(connected.has_error());
