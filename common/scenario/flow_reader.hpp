@@ -1,0 +1,27 @@
+// Reads the `flows` and `defaults` of a scenario file. Internal to the loader.
+#pragma once
+#include <filesystem>
+#include <set>
+
+#include "common/scenario/problems.hpp"
+
+namespace wmlab::scenario {
+
+struct ReadContext {
+    Scenario& scenario;  // zones, hosts and contents are there
+    Problems& problems;
+    std::filesystem::path directory;
+    bool check_files = true;
+    bool hosts_known = true;     // false: the section itself is wrong, its names say nothing
+    bool contents_known = true;  // likewise
+};
+
+// Absolute; a problem where it is to be checked and is not a readable file. `what`: "ruleset".
+std::filesystem::path read_path(ReadContext& context, const yaml::Node& node, const std::string& text,
+                                const std::string& what);
+// A list of texts, or one text split into words where `split`.
+std::vector<std::string> read_words(MapReader& map, const yaml::Node& node, std::string_view key, bool split);
+
+void read_flows(ReadContext& context, const yaml::Node& flows, const yaml::Node* defaults);
+
+}  // namespace wmlab::scenario

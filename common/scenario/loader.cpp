@@ -1,0 +1,415 @@
+#include "common/scenario/loader.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "common/bytes/utf16.hpp"
+#include "common/scenario/flow_reader.hpp"
+#include "common/scenario/options.hpp"
+#include "common/scenario/problems.hpp"
+#include "common/scenario/values.hpp"
+
+namespace wmlab::scenario {
+namespace {
+
+using yaml::Node;
+
+constexpr std::size_t hosts_max = 1'000, contents_max = 1'000, interface_size_max = 15;
+
+template <class Things>
+std::vector<std::string_view> names_of(const Things& things) {
+    std::vector<std::string_view> names;
+    for (const auto& thing : things) names.push_back(thing.name);
+    return names;
+}
+
+bool is_interface_name(std::string_view text) {
+    return text != "." && text != ".." && text != "lo" && text != "all" && text != "default" &&
+           std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F && c != '/' && c != ':'; });
+}
+
+class Reader {
+public:
+    Reader(ReadContext& context, const Node& root)
+        : context_{context}, scenario_{context.scenario}, problems_{context.problems}, root_{root} {}
+
+    void read() {
+        MapReader top{root_, "the scenario", problems_, "a scenario is a map: version, zones, hosts, flows ..."};
+        if (!root_.is(Node::Kind::map)) return;
+        read_version(top);
+        if (const auto* node = top.find("name"))
+            if (const auto given = top.text(*node, "name")) scenario_.name = *given;
+        const auto* zones = top.require("zones");
+        const auto* hosts = top.require("hosts");
+        if (zones != nullptr) read_zones(*zones);
+        context_.hosts_known = hosts != nullptr && hosts->is(Node::Kind::map);
+        if (hosts != nullptr) read_hosts(*hosts);
+        if (const auto* firewall = top.find("firewall")) read_firewall(*firewall);
+        if (const auto* contents = top.find("content")) read_contents(*contents);
+        const auto* defaults = top.find("defaults");
+        if (const auto* flows = top.require("flows")) read_flows(context_, *flows, defaults);
+        top.finish();
+    }
+
+private:
+    void read_version(MapReader& top) {
+        const auto* node = top.require("version");
+        const auto given = node != nullptr ? top.text(*node, "version") : std::nullopt;
+        if (given && *given != "1") problems_.add(*node, "unknown version", "this wmlab reads version 1");
+    }
+
+    // One entry of a section; false where it is not to be read. A bad name is a problem, the entry is read all the
+    // same.
+    bool check_name(const Node& key, const std::string& what) {
+        if (!key.is(Node::Kind::scalar)) return false;  // said by MapReader
+        if (!is_name(key.text)) {
+            const auto like = name_like(key.text);
+            problems_.add(key, "not a " + what + " name:",
+                          like.empty() ? "names match [a-z][a-z0-9_-]*" : "like " + ticked(like));
+        }
+        return true;
+    }
+
+    void read_zones(const Node& node) {
+        MapReader section{node, "`zones`", problems_, "like inside: { subnet: 10.10.0.0/24 }"};
+        for (const auto& [key, value] : node.entries) {
+            if (!check_name(key, "zone") || scenario_.zone(key.text) != nullptr) continue;
+            if (scenario_.zones.size() == zones_max) {
+                problems_.add(key, "more than " + std::to_string(zones_max) + " zones:");
+                return;
+            }
+            read_zone(key, value);
+        }
+        if (node.is(Node::Kind::map) && scenario_.zones.size() < 2)
+            problems_.add(node.at, {}, "less than two zones", "a firewall is between two zones or more");
+    }
+
+    void read_zone(const Node& key, const Node& value) {
+        MapReader map{value, "zone " + ticked(key.text), problems_, "like { subnet: 10.10.0.0/24, interface: inside }"};
+        Zone zone;
+        zone.name = key.text;
+        const auto subnet = read_subnet(map);
+        if (subnet) {
+            zone.subnet = *subnet;
+            zone.gateway = Ipv4{subnet->network.value + 1};
+        } else {
+            zone.subnet = {{}, 32};  // contains no host; see read_address
+        }
+        if (const auto* node = map.find("gateway")) {
+            if (const auto given = map.text(*node, "gateway")) {
+                const auto gateway = Ipv4::from(*given);
+                if (!gateway) {
+                    problems_.add(*node, "not an IPv4 address:");
+                } else if (subnet) {
+                    zone.gateway = *gateway;
+                    check_inside(*node, *gateway, zone);
+                }
+            }
+        }
+        read_interface(map, zone, key);
+        map.finish();
+        scenario_.zones.push_back(std::move(zone));
+    }
+
+    std::optional<Subnet> read_subnet(MapReader& map) {
+        const auto* node = map.require("subnet");
+        const auto given = node != nullptr ? map.text(*node, "subnet") : std::nullopt;
+        if (!given) return std::nullopt;
+        const auto subnet = Subnet::from(*given);
+        if (!subnet) {
+            const auto slash = given->find('/');
+            const auto address = Ipv4::from(std::string_view{*given}.substr(0, slash));
+            const auto prefix = slash == std::string::npos ? std::optional{24u}
+                                                           : count_from(std::string_view{*given}.substr(slash + 1));
+            std::string suggestion = "like 10.10.0.0/24";
+            if (address && prefix && *prefix >= 1 && *prefix <= 30) {
+                const Subnet meant{Ipv4{address->value & ~std::uint32_t{0} << (32 - *prefix)}, *prefix};
+                suggestion = "did you mean " + ticked(meant.text()) + '?';
+            }
+            problems_.add(*node, "not an IPv4 subnet:", suggestion);
+            return std::nullopt;
+        }
+        const auto first = subnet->network.value >> 24;
+        if (subnet->prefix < 8 || subnet->prefix > 30) {
+            problems_.add(*node, "the subnet's prefix is outside of 8 to 30:");
+        } else if (first == 0 || first == 127 || first >= 224) {
+            problems_.add(*node, "not a subnet of ordinary addresses:");
+        } else {
+            for (const auto& other : scenario_.zones) {
+                if (other.subnet.prefix == 32) continue;
+                if (!other.subnet.contains(subnet->network) && !subnet->contains(other.subnet.network)) continue;
+                problems_.add(*node, "subnet overlaps that of zone " + ticked(other.name) + ':', other.subnet.text());
+                break;
+            }
+            return subnet;
+        }
+        return std::nullopt;
+    }
+
+    void read_interface(MapReader& map, Zone& zone, const Node& key) {
+        const auto* node = map.find("interface");
+        const auto given = node != nullptr ? map.text(*node, "interface") : std::optional{zone.name};
+        if (!given) return;
+        const auto& at = node != nullptr ? *node : key;
+        zone.interface = *given;
+        if (given->size() > interface_size_max) {
+            problems_.add(
+                at, "interface name longer than 15 characters:",
+                node != nullptr ? "Linux takes no more" : "the zone's name serves as its interface: give `interface`");
+        } else if (!is_interface_name(*given)) {
+            problems_.add(at, "not an interface name:");
+        }
+        for (const auto& other : scenario_.zones)
+            if (other.interface == *given)
+                problems_.add(at, "interface name used twice:", "also that of zone " + ticked(other.name));
+    }
+
+    // In the zone's subnet, and neither the network's nor the broadcast address.
+    bool check_inside(const Node& node, Ipv4 address, const Zone& zone) {
+        if (!zone.subnet.contains(address)) {
+            std::string suggestion;
+            for (const auto& other : scenario_.zones)
+                if (other.subnet.prefix != 32 && other.subnet.contains(address))
+                    suggestion = "it lies in zone " + ticked(other.name);
+            problems_.add(node, "address outside of zone " + ticked(zone.name) + ", " + zone.subnet.text() + ':',
+                          suggestion);
+        } else if (address == zone.subnet.network) {
+            problems_.add(node, "the network's own address:");
+        } else if (address == zone.subnet.broadcast()) {
+            problems_.add(node, "the network's broadcast address:");
+        } else {
+            return true;
+        }
+        return false;
+    }
+
+    void read_hosts(const Node& node) {
+        MapReader section{node, "`hosts`", problems_, "like media: { zone: inside, address: 10.10.0.10 }"};
+        for (const auto& [key, value] : node.entries) {
+            if (!check_name(key, "host") || scenario_.host(key.text) != nullptr) continue;
+            if (key.text == "localhost" || key.text == "firewall")
+                problems_.add(key, "a host cannot be called", "the name has a meaning of its own");
+            if (scenario_.hosts.size() == hosts_max) {
+                problems_.add(key, "more than " + std::to_string(hosts_max) + " hosts:");
+                return;
+            }
+            read_host(key, value);
+        }
+    }
+
+    void read_host(const Node& key, const Node& value) {
+        MapReader map{value, "host " + ticked(key.text), problems_, "like { zone: inside, address: 10.10.0.10 }"};
+        Host host;
+        host.name = key.text;
+        const Zone* zone = nullptr;
+        if (const auto* node = map.require("zone")) {
+            if (const auto given = map.text(*node, "zone")) {
+                host.zone = *given;
+                zone = scenario_.zone(*given);
+                if (zone == nullptr && !scenario_.zones.empty())
+                    problems_.add(*node, "unknown zone", problems_.did_you_mean(*given, names_of(scenario_.zones)));
+            }
+        }
+        if (const auto* node = map.require("address"))
+            if (const auto given = map.text(*node, "address")) read_address(host, *node, *given, zone);
+        if (const auto* node = map.find("run")) host.run = read_words(map, *node, "run", false);
+        if (const auto* node = map.find("launch")) {
+            host.launch = read_words(map, *node, "launch", true);
+        }
+        map.finish();
+        scenario_.hosts.push_back(std::move(host));
+    }
+
+    void read_address(Host& host, const Node& node, const std::string& given, const Zone* zone) {
+        const auto address = Ipv4::from(given);
+        if (!address) {
+            problems_.add(node, "not an IPv4 address:");
+            return;
+        }
+        host.address = *address;
+        if (zone != nullptr && zone->subnet.prefix != 32 && check_inside(node, *address, *zone) &&
+            *address == zone->gateway)
+            problems_.add(node, "the firewall's own address in zone " + ticked(zone->name) + ':',
+                          "take another, or say `gateway:` in the zone");
+        if (const auto* other = scenario_.host_at(*address))
+            problems_.add(node, "two hosts with one address:", "also that of host " + ticked(other->name));
+    }
+
+    void read_firewall(const Node& node) {
+        MapReader map{node, "`firewall`", problems_, "like { ruleset: rules.nft }"};
+        if (const auto* ruleset = map.find("ruleset"))
+            if (const auto given = map.text(*ruleset, "ruleset"))
+                scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
+        map.finish();
+    }
+
+    void read_contents(const Node& node) {
+        MapReader section{node, "`content`", problems_, "like lecture: { synthetic: audio }"};
+        context_.contents_known = node.is(Node::Kind::map);
+        for (const auto& [key, value] : node.entries) {
+            if (!check_name(key, "content") || scenario_.content(key.text) != nullptr) continue;
+            if (scenario_.contents.size() == contents_max) {
+                problems_.add(key, "more than " + std::to_string(contents_max) + " contents:");
+                return;
+            }
+            read_content(key, value);
+        }
+    }
+
+    void read_content(const Node& key, const Node& value) {
+        MapReader map{value, "content " + ticked(key.text), problems_,
+                      "like { synthetic: audio } or { file: lecture.wmv }"};
+        Content content;
+        content.name = key.text;
+        const auto* synthetic = map.find("synthetic");
+        const auto* file = map.find("file");
+        const auto* bitrate = map.find("bitrate");
+        const auto* duration = map.find("duration");
+        if (value.is(Node::Kind::map) && (synthetic == nullptr) == (file == nullptr))
+            problems_.add(value.at, {},
+                          map.owner() + (file == nullptr ? " has neither `synthetic` nor `file`"
+                                                         : " has both `synthetic` and `file`"));
+        if (synthetic != nullptr) {
+            const auto given = map.text(*synthetic, "synthetic");
+            if (given && *given != "audio")
+                problems_.add(*synthetic, "unknown synthetic content", problems_.did_you_mean(*given, {"audio"}));
+        }
+        if (file != nullptr) {
+            content.kind = Content::Kind::file;
+            if (const auto given = map.text(*file, "file"))
+                content.file = read_path(context_, *file, *given, "content file");
+            for (const auto* other : {bitrate, duration})
+                if (other != nullptr && synthetic == nullptr)
+                    problems_.add(*other, "the file itself says its bitrate and duration:", "remove it");
+        }
+        if (bitrate != nullptr) {
+            if (const auto given = map.text(*bitrate, "bitrate")) {
+                const auto rate = bitrate_from(*given);
+                if (!rate) {
+                    problems_.add(*bitrate, "not a bitrate:", "like 64k or 1.5M");
+                } else if (*rate < bitrate_min || *rate > bitrate_max) {
+                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:");
+                } else {
+                    content.bitrate = *rate;
+                }
+            }
+        }
+        if (duration != nullptr) {
+            if (const auto given = map.text(*duration, "duration")) {
+                const auto length = duration_from(*given);
+                if (!length || *length < milliseconds{1000} || *length > play_max) {
+                    problems_.add(*duration, "not a duration from 1s to 24h:", "leave it out for a live stream");
+                } else {
+                    content.duration = *length;
+                }
+            }
+        }
+        map.finish();
+        scenario_.contents.push_back(std::move(content));
+    }
+
+    ReadContext& context_;
+    Scenario& scenario_;
+    Problems& problems_;
+    const Node& root_;
+};
+
+// Where the text stops being what a YAML file may hold; nothing: nowhere.
+std::optional<std::pair<std::size_t, std::string>> bad_character(std::string_view text) {
+    const auto round_trip = bytes::to_utf8(bytes::to_utf16(text));
+    const auto [in, out] = std::ranges::mismatch(text, round_trip);
+    if (in != text.end() || out != round_trip.end())
+        return std::pair{static_cast<std::size_t>(in - text.begin()), std::string{"not UTF-8 from here on"}};
+    const auto control = std::ranges::find_if(text, [](char c) {
+        return (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
+    });
+    if (control != text.end())
+        return std::pair{static_cast<std::size_t>(control - text.begin()), std::string{"a control character"}};
+    return std::nullopt;
+}
+
+yaml::Place place_of(std::string_view text, std::size_t offset) {
+    const auto before = text.substr(0, offset);
+    const auto line_start = before.rfind('\n');
+    return {static_cast<unsigned>(std::ranges::count(before, '\n')) + 1,
+            static_cast<unsigned>(line_start == std::string_view::npos ? offset : offset - line_start - 1) + 1};
+}
+
+// yaml-cpp is terse about what is behind a broken line.
+std::string syntax_hint(std::string_view text, yaml::Place at) {
+    for (unsigned line = 1; !text.empty(); ++line) {
+        const auto end = text.find('\n');
+        const auto this_line = text.substr(0, end);
+        const auto indent = this_line.substr(0, this_line.find_first_not_of(" \t"));
+        if (line == at.line && indent.find('\t') != std::string_view::npos)
+            return "YAML takes no tabs for indentation: use blanks";
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return {};
+}
+
+}  // namespace
+
+Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, bool check_files) {
+    Loaded loaded;
+    loaded.scenario.file = file;
+    loaded.scenario.name = file == "-" ? "scenario" : std::filesystem::path{file}.stem().string();
+    if (text.size() > document_size_max) {
+        loaded.problems.push_back({file, 0, 0, {}, "larger than 1 MiB: not a scenario", {}, {}});
+        return loaded;
+    }
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+    Problems problems{file, text};
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
+        problems.add({}, {}, "is UTF-16", "save it as UTF-8");
+    } else if (const auto bad = bad_character(text)) {
+        problems.add(place_of(text, bad->first), {}, bad->second);
+    } else {
+        const auto document = yaml::parse(text);
+        if (document.error) {
+            const auto& error = *document.error;
+            problems.add(error.at, {}, "YAML: " + error.what,
+                         error.suggestion.empty() ? syntax_hint(text, error.at) : error.suggestion);
+        } else {
+            ReadContext context{loaded.scenario, problems, std::filesystem::absolute(directory),
+                                check_files,     true,     true};
+            Reader{context, document.root}.read();
+        }
+    }
+    loaded.problems = std::move(problems).sorted();
+    return loaded;
+}
+
+Loaded load_file(const std::filesystem::path& file) {
+    if (file == "-") return load(read_document(std::cin), "-", std::filesystem::current_path());
+    const auto refused = [&](const std::string& why) {
+        Loaded loaded;
+        loaded.scenario.file = file;
+        loaded.problems.push_back({file.string(), 0, 0, {}, why, {}, {}});
+        return loaded;
+    };
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) return refused("no such file");
+    if (std::filesystem::is_directory(file, error)) return refused("is a directory, not a scenario file");
+    std::ifstream in{file, std::ios::binary};
+    if (!in) return refused("cannot be read: " + std::generic_category().message(errno));
+    std::string text(document_size_max + 1, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    if (in.bad()) return refused("cannot be read");
+    return load(text, file.string(), file.parent_path());
+}
+
+std::string read_document(std::istream& in) {
+    std::string document, line;
+    while (std::getline(in, line)) {
+        const auto content = std::string_view{line}.substr(0, line.ends_with('\r') ? line.size() - 1 : line.size());
+        if (content == "...") break;
+        if (document.size() <= document_size_max) document += line.substr(0, document_size_max) + '\n';
+    }
+    return document;
+}
+
+}  // namespace wmlab::scenario
