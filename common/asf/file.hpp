@@ -21,18 +21,21 @@ public:
     std::vector<std::byte> packet(std::uint64_t number) const override;
     milliseconds send_time(std::uint64_t number) const override;
     std::uint64_t packet_at_time(milliseconds time) const override;
-    milliseconds send_duration() const;                                   // last send time and that packet's duration
+    milliseconds send_duration() const { return send_duration_; }         // last send time and that packet's duration
     const std::vector<std::string>& remarks() const { return remarks_; }  // odd but played; one sentence each
 
 private:
     File() = default;
     std::optional<ContentError> scan(const std::filesystem::path& path);
+    std::optional<ContentError> read_header(const std::filesystem::path& path, std::uint64_t file_size);
 
     int descriptor_ = -1;
     Header header_;
     std::uint64_t first_packet_ = 0;         // offset in the file
+    std::uint64_t data_object_size_ = 0;     // as the file says
     std::vector<std::uint32_t> send_times_;  // ms, as Pacing gives them
     std::vector<std::uint32_t> key_frames_;  // packet numbers
+    milliseconds send_duration_{0};
     std::vector<std::string> remarks_;
 };
 

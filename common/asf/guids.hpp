@@ -28,6 +28,7 @@ inline constexpr auto Content_Description_Object = guid("75B22633-668E-11CF-A6D9
 inline constexpr auto Stream_Bitrate_Properties_Object = guid("7BF875CE-468D-11D1-8D82-006097C9A2B2");
 inline constexpr auto Extended_Stream_Properties_Object = guid("14E6A5CB-C672-4332-8399-A96952065B5A");
 inline constexpr auto Content_Encryption_Object = guid("2211B3FB-BD23-11D2-B4B7-00A0C955FC6E");
+inline constexpr auto Index_Object = guid("D6E229D3-35DA-11D1-9034-00A0C90349BE");
 inline constexpr auto Simple_Index_Object = guid("33000890-E5B1-11CF-89F4-00A0C90349CB");
 
 inline constexpr auto Audio_Media = guid("F8699E40-5B4D-11CF-A8FD-00805F5C442B");

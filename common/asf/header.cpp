@@ -199,6 +199,15 @@ std::optional<ParseError> parse_objects(Bytes message, std::size_t from, std::si
     return std::nullopt;
 }
 
+// Of WAVEFORMATEX (9.1), for headers without a word on bitrates, as ffmpeg writes them.
+std::uint32_t wave_format_bitrate(const Stream& stream) {
+    if (stream.type != StreamType::audio) return 0;
+    Reader in{stream.type_specific};
+    in.seek(8, "nAvgBytesPerSec");
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(in.u32("nAvgBytesPerSec") * std::uint64_t{8}, 0xFFFFFFFF));
+}
+
 // Where the Data Object starts; the bytes needed to tell, if they are not there. Padding and unknown objects may come
 // first.
 struct DataObject {
@@ -309,8 +318,10 @@ Parsed<Header> Header::parse(Bytes message) {
     auto& header = found.header;
     if (!found.file_properties) return ParseError{header_object_head, "File Properties Object", "is missing"};
     if (header.streams.empty()) return ParseError{header_object_head, "Stream Properties Object", "is missing"};
-    for (auto& stream : header.streams)
+    for (auto& stream : header.streams) {
         if (stream.bitrate == 0) stream.bitrate = found.bitrates[stream.number];
+        if (stream.bitrate == 0) stream.bitrate = wave_format_bitrate(stream);
+    }
 
     Reader in{message};
     in.seek(data->offset + data_count_at, "Total Data Packets");

@@ -27,7 +27,7 @@ std::uint32_t sized(Reader& in, unsigned type, std::string_view field) {
 struct Head {
     std::uint8_t length_type_flags = 0, property_flags = 0;
     std::uint32_t packet_length = 0, padding_length = 0;
-    std::size_t send_time_offset = 0;
+    std::size_t packet_length_offset = 0, padding_length_offset = 0, send_time_offset = 0;
     milliseconds send_time{0}, duration{0};
     bool several() const { return (length_type_flags & 1) != 0; }
 };
@@ -44,8 +44,10 @@ Head parse_head(Reader& in) {
     }
     head.length_type_flags = flags;
     head.property_flags = in.u8("Property Flags");
+    head.packet_length_offset = in.offset();
     head.packet_length = sized(in, flags >> 5, "Packet Length");
     sized(in, flags >> 1, "Sequence");
+    head.padding_length_offset = in.offset();
     head.padding_length = sized(in, flags >> 3, "Padding Length");
     head.send_time_offset = in.offset();
     head.send_time = milliseconds{in.u32("Send Time")};
@@ -153,9 +155,12 @@ Parsed<PacketInfo> parse_packet(Bytes packet, std::size_t packet_size) {
 
     // Packet Length may say that the packet is shorter than all others: what follows is padding too.
     const std::size_t length = head.packet_length == 0 ? packet_size : head.packet_length;
-    if (length > packet_size || head.padding_length >= length)
-        return ParseError{2, head.padding_length >= length ? "Padding Length" : "Packet Length",
-                          "does not leave room for payloads in a packet of " + std::to_string(packet_size) + " bytes"};
+    if (length > packet_size)
+        return ParseError{head.packet_length_offset, "Packet Length",
+                          "is " + std::to_string(length) + ", more than the header's " + std::to_string(packet_size)};
+    if (head.padding_length >= length)
+        return ParseError{head.padding_length_offset, "Padding Length",
+                          "is " + std::to_string(head.padding_length) + ", the whole packet or more"};
     const auto payload_end = std::min(length - head.padding_length, packet.size());
     info.padding = packet.size() - payload_end;
 

@@ -11,11 +11,11 @@ namespace wmlab::asf {
 struct Payload {
     std::uint8_t stream = 0;  // Stream Number
     bool key_frame = false;
-    std::uint32_t object_number = 0;                // Media Object Number
-    std::uint32_t offset = 0;                       // of data in the media object
-    std::uint32_t object_size = 0;                  // whole media object; 0 where the packet does not say
-    std::optional<milliseconds> presentation_time;  // includes the preroll; absent without replicated data
-    Bytes data;                                     // points into the packet given
+    std::uint32_t object_number = 0;                     // Media Object Number
+    std::uint32_t offset = 0;                            // of data in the media object
+    std::uint32_t object_size = 0;                       // whole media object; 0 where the packet does not say
+    std::optional<milliseconds> presentation_time = {};  // includes the preroll; absent without replicated data
+    Bytes data;                                          // points into the packet given
 };
 
 struct PacketInfo {

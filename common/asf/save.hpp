@@ -27,9 +27,13 @@ private:
         std::uint64_t slot;    // place in the file, in order of arrival
     };
     Save() = default;
+    ContentError failure(const char* what) const;
+    std::optional<ContentError> sort();
+    std::optional<ContentError> finalise();
 
     std::filesystem::path path_;
     int descriptor_ = -1;
+    bool regular_ = true;  // a pipe or device gets the packets as they come
     Header header_;
     bool finalise_ = false;
     std::vector<Entry> entries_;  // by number

@@ -10,6 +10,7 @@
 //
 // Little-endian. The Content Description of the header says "wmlab synthetic, seed 12345678" (hex).
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,10 +22,10 @@ namespace wmlab::asf {
 struct SyntheticOptions {
     // Bit/s of each audio stream, 8000 to 20000000; more than one: several streams of the same tone, numbered from 1.
     std::vector<std::uint32_t> bitrates = {64000};
-    bool live = true;                      // the broadcast flag
-    std::optional<milliseconds> duration;  // absent: endless (live only)
-    std::uint32_t seed = 0;                // tells contents apart
-    std::uint32_t packet_size_max = 1400;  // 100 to 65536; 1400 keeps a packet in one datagram for every transport
+    bool live = true;                           // the broadcast flag
+    std::optional<milliseconds> duration = {};  // absent: endless (live only)
+    std::uint32_t seed = 0;                     // tells contents apart
+    std::uint32_t packet_size_max = 1400;       // 100 to 65536; 1400 keeps a packet in one datagram for every transport
     std::string title = "wmlab test tone";
 };
 
