@@ -85,7 +85,7 @@ TEST_CASE("the example of the reference is accepted, every value where it belong
 }
 
 TEST_CASE("all accepted scenarios load", "[scenario]") {
-    for (const auto& directory : {"tests/scenario/accepted"}) {
+    for (const auto& directory : {"tests/scenario/accepted", "scenarios"}) {
         for (const auto& file : yaml_files(source / directory)) {
             INFO(file);
             CHECK(explain(load_file(file).problems) == "");
