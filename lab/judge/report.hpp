@@ -84,7 +84,8 @@ struct Attempt {  // one transport of the player's rollover
 
 struct Suggestion {
     std::string dialect, rule;  // "nft"
-    unsigned line = 0;          // of the ruleset, before which it belongs; 0 unknown
+    std::string file;           // of the ruleset, and the line before which it belongs; 0 unknown
+    unsigned line = 0;
 };
 
 struct FlowResult {

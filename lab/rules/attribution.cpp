@@ -1,0 +1,288 @@
+#include "lab/rules/attribution.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "common/evidence/journal.hpp"
+#include "common/scenario/catalogue.hpp"
+#include "lab/rules/suggestion.hpp"
+
+namespace wmlab::lab::rules {
+namespace json = boost::json;
+using evidence::Event;
+using evidence::What;
+namespace {
+
+std::string endpoint(scenario::Ipv4 address, std::uint16_t port) {
+    return port == 0 ? address.text() : address.text() + ":" + std::to_string(port);
+}
+
+std::string_view fate_name(Decision::Fate fate) {
+    switch (fate) {
+        case Decision::Fate::dropped:
+            return "dropped";
+        case Decision::Fate::forwarded:
+            return "forwarded";
+        default:
+            return "unfinished";
+    }
+}
+
+json::object rule_json(const Place& place, const ChainName& chain) {
+    return {{"file", place.file}, {"line", place.line}, {"text", place.text}, {"chain", chain.text()}};
+}
+
+json::object rule_json(const Rule& rule) {
+    if (rule.place) return rule_json(*rule.place, rule.chain);
+    return {{"file", ""}, {"line", 0}, {"text", rule.text}, {"chain", rule.chain.text()}};
+}
+
+json::object policy_json(const Ruleset& ruleset, const ChainName& name) {
+    const auto* chain = ruleset.chain(name);
+    if (chain && chain->policy) return rule_json(*chain->policy, name);
+    return {{"file", ""},
+            {"line", 0},
+            {"text", chain && chain->policy_drop ? "policy drop" : "policy accept"},
+            {"chain", name.text()}};
+}
+
+// A rule that names neither address nor port nor interface stops whatever comes to it.
+bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
+    const auto comparison = compare(ruleset, rule, packet);
+    return comparison.drops &&
+           std::ranges::none_of(comparison.conditions, [](const Condition& c) { return c.selective; });
+}
+
+// The base chain through which the packet came to `chain`: where near misses are looked for.
+ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
+    for (auto it = decision.matched.rbegin(); it != decision.matched.rend(); ++it) {
+        const auto* chain = ruleset.chain(it->first);
+        if (chain && !chain->hook.empty()) return it->first;
+    }
+    return decision.chain;
+}
+
+}  // namespace
+
+void DecisionLog::add(const Decision& decision) {
+    std::string key = decision.arrived.protocol + " " +
+                      endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
+                      endpoint(decision.arrived.destination, decision.arrived.destination_port) + " " +
+                      std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
+                      std::to_string(decision.handle) + (decision.own ? " own" : "");
+    const auto now = evidence::Clock::system().monotonic();
+    const std::scoped_lock lock{mutex_};
+    auto& row = rows_[key];
+    if (row.packets++ == 0) row.decision = decision, row.first = now;
+    row.last = now;
+}
+
+std::vector<Event> DecisionLog::take(const Ruleset& ruleset) {
+    std::map<std::string, Row> rows;
+    {
+        const std::scoped_lock lock{mutex_};
+        rows.swap(rows_);
+    }
+    std::vector<Event> events;
+    for (const auto& [key, row] : rows) {
+        const auto& decision = row.decision;
+        Event event;
+        event.event = What::trace;
+        event.monotonic = row.first;
+        auto& f = event.fields;
+        f["fate"] = fate_name(decision.fate);
+        f["protocol"] = decision.arrived.protocol;
+        f["source"] = endpoint(decision.arrived.source, decision.arrived.source_port);
+        f["destination"] = endpoint(decision.arrived.destination, decision.arrived.destination_port);
+        f["in"] = decision.packet.in;
+        f["out"] = decision.packet.out;
+        if (!decision.packet.ct_state.empty()) f["state"] = decision.packet.ct_state;
+        f["packets"] = row.packets;
+        f["first"] = row.first.count();
+        f["last"] = row.last.count();
+        if (decision.own) f["own"] = true;
+        const auto* rule = decision.by_policy ? nullptr : ruleset.rule(decision.chain, decision.handle);
+        if (rule)
+            f["rule"] = rule_json(*rule);
+        else if (decision.by_policy)
+            f["rule"] = policy_json(ruleset, decision.chain), f["policy"] = true;
+        f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
+        for (const auto& [chain, handle] : decision.matched) {
+            const auto* of = ruleset.chain(chain);
+            const auto* translating = of && of->type == "nat" ? ruleset.rule(chain, handle) : nullptr;
+            if (translating) f["nat"] = rule_json(*translating);
+        }
+        if (decision.fate == Decision::Fate::dropped) {
+            const auto* chain = ruleset.chain(decision.chain);
+            if (decision.by_policy && chain && chain->end)
+                f["before"] = json::object{{"file", chain->end->file}, {"line", chain->end->line}};
+            else if (rule && rule->place)
+                f["before"] = json::object{{"file", rule->place->file}, {"line", rule->place->line}};
+            if (decision.by_policy || (rule && catch_all(ruleset, *rule, decision.packet))) {
+                if (const auto miss = near_miss(ruleset, base_of(ruleset, decision), decision.packet)) {
+                    auto near = rule_json(*miss->rule);
+                    near["differs"] = miss->differs;
+                    f["near_miss"] = std::move(near);
+                }
+            }
+        }
+        events.push_back(std::move(event));
+    }
+    return events;
+}
+
+namespace {
+
+std::string text_at(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    return value && value->is_string() ? std::string{value->get_string()} : std::string{};
+}
+std::uint64_t number_at(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    if (!value) return 0;
+    if (value->is_uint64()) return value->get_uint64();
+    return value->is_int64() ? static_cast<std::uint64_t>(value->get_int64()) : 0;
+}
+const json::object* object_at(const json::object& object, std::string_view key) {
+    const auto* value = object.if_contains(key);
+    return value ? value->if_object() : nullptr;
+}
+
+std::optional<RuleRef> ref_from(const json::object* rule) {
+    if (!rule) return std::nullopt;
+    return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
+                   text_at(*rule, "chain")};
+}
+
+std::string_view address_of(std::string_view endpoint) { return endpoint.substr(0, endpoint.find(':')); }
+
+// "10.20.0.10" fits every port of that address.
+bool fits(std::string_view wanted, std::string_view seen) {
+    if (wanted.find(':') == std::string_view::npos) return wanted == address_of(seen);
+    return wanted == seen || (seen.find(':') == std::string_view::npos && address_of(wanted) == seen);
+}
+
+struct Tuple {
+    std::string_view protocol, source, destination;
+};
+
+// The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
+const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std::string_view fate) {
+    const Event* best = nullptr;
+    for (const auto& event : events) {
+        if (event.event != What::trace || event.fields.if_contains("own")) continue;
+        const auto& f = event.fields;
+        if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
+        if (!fits(tuple.source, text_at(f, "source")) || !fits(tuple.destination, text_at(f, "destination"))) continue;
+        const auto better = [&] {
+            if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");
+            return number_at(f, "first") < number_at(best->fields, "first");
+        };
+        if (!best || better()) best = &event;
+    }
+    return best;
+}
+
+class Attributor {
+public:
+    Attributor(const scenario::Scenario& scenario, std::span<const Event> events)
+        : scenario_{scenario}, events_{events} {}
+
+    void flow(FlowResult& flow) const {
+        const auto* from = scenario_.host(flow.from);
+        if (!from) return;
+        for (auto& leg : flow.legs) this->leg(leg, flow, *from);
+        for (auto& attempt : flow.attempts)
+            for (auto& leg : attempt.legs) this->leg(leg, flow, *from);
+        for (const auto& leg : flow.legs) {
+            if (leg.name != flow.leg || !leg.rule) continue;
+            flow.rule = leg.rule;
+            flow.near_miss = leg.near_miss;
+        }
+    }
+
+private:
+    void leg(LegResult& leg, FlowResult& flow, const scenario::Host& from) const {
+        const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
+        if (leg.verdict == Verdict::pass) {
+            if (const auto* event = decision_for(events_, {leg.protocol, leg.source, leg.destination}, "forwarded"))
+                leg.rule = ref_from(object_at(event->fields, "rule"));
+            return;
+        }
+        if (!stopped) return;
+        if (leg.cause == Cause::translated) {
+            for (const auto& tuple : both_ways(leg))
+                if (const auto* event = decision_for(events_, tuple, "forwarded");
+                    event && object_at(event->fields, "nat"))
+                    leg.rule = ref_from(object_at(event->fields, "nat"));
+            return;
+        }
+        if (leg.cause == Cause::refused || leg.cause == Cause::proxy_denied || leg.cause == Cause::exhausted) return;
+        auto tuples = both_ways(leg);
+        if (!leg.direction.empty()) {  // only packets that go that way
+            const bool forth = leg.direction == "from->to";
+            const bool source_is_from = address_of(leg.source) == from.address.text();
+            tuples = {forth == source_is_from ? tuples[0] : tuples[1]};
+        }
+        for (const auto& tuple : tuples) {
+            const auto* event = decision_for(events_, tuple, "dropped");
+            if (!event) continue;
+            leg.rule = ref_from(object_at(event->fields, "rule"));
+            if (const auto* near = object_at(event->fields, "near_miss"))
+                leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
+            suggest(leg, flow, *event);
+            return;
+        }
+    }
+
+    static std::vector<Tuple> both_ways(const LegResult& leg) {
+        return {{leg.protocol, leg.source, leg.destination}, {leg.protocol, leg.destination, leg.source}};
+    }
+
+    void suggest(const LegResult& leg, FlowResult& flow, const Event& event) const {
+        const auto* before = object_at(event.fields, "before");
+        const auto* rule = object_at(event.fields, "rule");
+        if (!before || !rule) return;
+        const auto dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
+        auto chain = text_at(*rule, "chain");
+        chain = chain.substr(chain.rfind(' ') + 1);
+        Suggestion suggestion;
+        suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
+        suggestion.file = text_at(*before, "file");
+        suggestion.line = static_cast<unsigned>(number_at(*before, "line"));
+        if (text_at(event.fields, "state") == "established") {
+            suggestion.rule = accept_answers(dialect, chain);
+        } else {
+            const auto needed = spec_leg(leg, flow);
+            if (!needed) return;
+            suggestion.rule = accept_rule(*needed, dialect, chain);
+        }
+        const auto same = [&](const Suggestion& s) { return s.rule == suggestion.rule && s.line == suggestion.line; };
+        if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
+    }
+
+    // The leg as the catalogue has it, with its whole port ranges.
+    std::optional<scenario::Leg> spec_leg(const LegResult& leg, const FlowResult& flow) const {
+        for (const auto& instance : scenario::instances(scenario_)) {
+            if (instance.id != flow.id) continue;
+            for (auto& needed : scenario::legs(scenario_, instance))
+                if (needed.name == leg.name) return needed;
+        }
+        return std::nullopt;
+    }
+
+    const scenario::Scenario& scenario_;
+    std::span<const Event> events_;
+};
+
+}  // namespace
+
+void attribute(Report& report, const scenario::Scenario& scenario, std::span<const Event> events) {
+    const Attributor attributor{scenario, events};
+    for (auto& flow : report.flows) attributor.flow(flow);
+    for (const auto& event : events)
+        if (event.event == What::trace && event.fields.if_contains("lost"))
+            report.notes.push_back("the kernel's trace lost messages: a rule that is not named may still have decided");
+}
+
+}  // namespace wmlab::lab::rules

@@ -1,0 +1,41 @@
+// From the kernel's decisions to the rule a report names. Two halves: the summary of decisions as `trace` events, made
+// where the firewall is; and attribute(), which joins those events with the judged legs and is pure.
+#pragma once
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/evidence/event.hpp"
+#include "common/scenario/model.hpp"
+#include "lab/judge/report.hpp"
+#include "lab/rules/ruleset.hpp"
+#include "lab/rules/trace.hpp"
+
+namespace wmlab::lab::rules {
+
+// Sums decisions up by the packet's addresses and ports, what became of it and who decided. add() may be called on the
+// listener's thread.
+class DecisionLog {
+public:
+    void add(const Decision& decision);
+    // One `trace` event a row (docs/journal.md), each rule with its place in the user's file and, where a policy or a
+    // catch-all dropped, the rule that almost matched.
+    std::vector<evidence::Event> take(const Ruleset& ruleset);
+
+private:
+    struct Row {
+        Decision decision;
+        std::uint64_t packets = 0;
+        std::chrono::nanoseconds first{}, last{};
+    };
+    std::mutex mutex_;
+    std::map<std::string, Row> rows_;
+};
+
+// Fills rule, near_miss and suggestions of every flow of the report from `trace` events. `lost`: trace messages were
+// lost; then only what the trace positively shows is named and the report says so.
+void attribute(Report& report, const scenario::Scenario& scenario, std::span<const evidence::Event> events);
+
+}  // namespace wmlab::lab::rules

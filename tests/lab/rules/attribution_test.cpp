@@ -1,0 +1,159 @@
+#include "lab/rules/attribution.hpp"
+
+#include "common/scenario/catalogue.hpp"
+#include "lab/rules/suggestion.hpp"
+#include "tests/catch.hpp"
+
+using namespace wmlab;
+using namespace wmlab::lab;
+using namespace wmlab::lab::rules;
+using scenario::Ipv4;
+
+namespace {
+
+constexpr std::string_view file = R"(table inet filter {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    ip saddr 10.10.0.10 udp dport 1024-4999 accept
+  }
+}
+)";
+constexpr std::string_view json = R"({"nftables":[
+{"chain":{"family":"inet","table":"filter","name":"forward","handle":2,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":6,"expr":[{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["established","related"]}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":7,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1024,4999]}}},{"accept":null}]}}
+]})";
+const ChainName forward{"inet", "filter", "forward"};
+
+Ruleset ruleset() {
+    return Ruleset::parse(json, {}, read_source("fw.nft", [](const auto&) { return std::string{file}; }));
+}
+
+Decision decision(std::string protocol, std::string source, std::uint16_t source_port, std::string destination,
+                  std::uint16_t destination_port, Decision::Fate fate, std::uint64_t handle,
+                  std::string state = "new") {
+    Decision d;
+    d.arrived = {
+        "inside", "", *Ipv4::from(source), *Ipv4::from(destination), std::move(protocol), source_port, destination_port,
+        state,    0};
+    d.packet = d.arrived;
+    d.packet.out = "outside";
+    d.fate = fate;
+    d.chain = forward;
+    d.handle = handle;
+    d.by_policy = handle == 0;
+    return d;
+}
+
+scenario::Scenario site() {
+    scenario::Scenario s;
+    s.zones = {{"inside", *scenario::Subnet::from("10.10.0.0/24"), "inside", *Ipv4::from("10.10.0.1")},
+               {"outside", *scenario::Subnet::from("10.20.0.0/24"), "outside", *Ipv4::from("10.20.0.1")}};
+    scenario::Host media, player;
+    media.name = "media", media.zone = "inside", media.address = *Ipv4::from("10.10.0.10");
+    player.name = "player", player.zone = "outside", player.address = *Ipv4::from("10.20.0.10");
+    s.hosts = {media, player};
+    scenario::Flow flow;
+    flow.id = "unicast-udp";
+    flow.type = scenario::FlowType::mms_udp;
+    flow.from = {"player"}, flow.to = {"media"};
+    s.flows = {flow};
+    return s;
+}
+
+Report report(Verdict verdict, std::string direction) {
+    Report r;
+    FlowResult flow;
+    flow.id = "unicast-udp", flow.type = "mms-udp", flow.from = "player", flow.to = "media";
+    flow.verdict = verdict;
+    flow.leg = "media";
+    LegResult leg;
+    leg.name = "media", leg.protocol = "udp", leg.source = "10.10.0.10:1755", leg.destination = "10.20.0.10:5000";
+    leg.verdict = verdict;
+    leg.direction = std::move(direction);
+    if (verdict == Verdict::blocked) leg.cause = Cause::dropped;
+    flow.legs = {leg};
+    r.flows = {flow};
+    return r;
+}
+
+}  // namespace
+
+TEST_CASE("a policy drop is named, with the rule that almost matched and the rule that would help", "[rules]") {
+    DecisionLog log;
+    for (int i = 0; i < 3; ++i)
+        log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 0));
+    const auto events = log.take(ruleset());
+    REQUIRE(events.size() == 1);
+    auto r = report(Verdict::blocked, "to->from");
+    attribute(r, site(), events);
+    const auto& flow = r.flows[0];
+    REQUIRE(flow.rule.has_value());
+    CHECK(flow.rule->file == "fw.nft");
+    CHECK(flow.rule->line == 3);
+    CHECK(flow.rule->text == "policy drop");
+    CHECK(flow.rule->chain == "inet filter forward");
+    REQUIRE(flow.near_miss.has_value());
+    CHECK(flow.near_miss->rule.line == 5);
+    CHECK(flow.near_miss->differs == "destination port 5000 is above 4999");
+    REQUIRE(flow.suggestions.size() == 1);
+    CHECK(flow.suggestions[0].rule == "ip saddr 10.10.0.10 ip daddr 10.20.0.10 udp dport 1024-5000 accept");
+    CHECK(flow.suggestions[0].line == 6);
+    CHECK(with_rule_before(std::string{file}, 6, flow.suggestions[0].rule)
+              .find("accept\n  ip saddr 10.10.0.10 ip daddr") != std::string::npos);
+}
+
+TEST_CASE("packets of the other direction are not taken for the leg's", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.20.0.10", 5000, "10.10.0.10", 1755, Decision::Fate::dropped, 0));
+    auto r = report(Verdict::blocked, "to->from");
+    attribute(r, site(), log.take(ruleset()));
+    CHECK_FALSE(r.flows[0].rule.has_value());
+}
+
+TEST_CASE("an answer that was stopped needs the rule for answers", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 0, "established"));
+    auto r = report(Verdict::blocked, "");
+    attribute(r, site(), log.take(ruleset()));
+    REQUIRE(r.flows[0].suggestions.size() == 1);
+    CHECK(r.flows[0].suggestions[0].rule == "ct state established,related accept");
+}
+
+TEST_CASE("a leg that passed names the rule that let its first packet through", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::forwarded, 7));
+    auto r = report(Verdict::pass, "");
+    attribute(r, site(), log.take(ruleset()));
+    REQUIRE(r.flows[0].legs[0].rule.has_value());
+    CHECK(r.flows[0].legs[0].rule->line == 5);
+    CHECK(r.flows[0].suggestions.empty());
+}
+
+TEST_CASE("a lost trace message is said", "[rules]") {
+    evidence::Event lost;
+    lost.event = evidence::What::trace;
+    lost.fields["lost"] = true;
+    auto r = report(Verdict::blocked, "");
+    attribute(r, site(), std::vector{lost});
+    CHECK(r.notes.size() == 1);
+}
+
+TEST_CASE("suggested rules in both languages", "[rules]") {
+    scenario::Leg leg;
+    leg.protocol = scenario::Protocol::tcp;
+    leg.source_address = *Ipv4::from("10.20.0.10"), leg.destination_address = *Ipv4::from("10.10.0.10");
+    leg.destination_ports = {{135, 135}, {3001, 3010}};
+    CHECK(accept_rule(leg, Dialect::nft, "forward") ==
+          "ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport { 135, 3001-3010 } accept");
+    CHECK(accept_rule(leg, Dialect::iptables, "FORWARD") ==
+          "-A FORWARD -s 10.20.0.10/32 -d 10.10.0.10/32 -p tcp -m multiport --dports 135,3001:3010 -j ACCEPT");
+    leg.destination_ports = {{80, 80}};
+    CHECK(accept_rule(leg, Dialect::iptables, "FORWARD") ==
+          "-A FORWARD -s 10.20.0.10/32 -d 10.10.0.10/32 -p tcp -m tcp --dport 80 -j ACCEPT");
+    leg.protocol = scenario::Protocol::igmp;
+    leg.destination_ports = {};
+    CHECK(accept_rule(leg, Dialect::nft, "forward") ==
+          "ip saddr 10.20.0.10 ip daddr 10.10.0.10 meta l4proto igmp accept");
+}
