@@ -1,0 +1,48 @@
+// Windows netsh advfirewall: a firewall on each host, not between them. So for each host the rules for what comes in,
+// and for what goes out where outbound traffic is blocked by default.
+#include <map>
+
+#include "lab/rules/generate.hpp"
+
+namespace wmlab::lab::rules::dialect {
+namespace {
+
+std::string upper(std::string_view protocol) { return protocol == "tcp" ? "TCP" : "UDP"; }
+
+std::string rule(const Need& need, bool inbound) {
+    const auto ports = ports_text(need.ports, "-", ",");
+    return "netsh advfirewall firewall add rule name=\"wmlab " + flows_text(need).substr(0, 120) +
+           "\" dir=" + (inbound ? "in" : "out") + " action=allow protocol=" + upper(text(need.protocol)) +
+           " localip=" + (inbound ? need.destination_address : need.source_address).text() +
+           " remoteip=" + (inbound ? need.source_address : need.destination_address).text() +
+           (ports.empty() ? "" : (inbound ? " localport=" : " remoteport=") + ports) + "\n";
+}
+
+}  // namespace
+
+std::string netsh(const scenario::Scenario& scenario, const Needs& needs) {
+    std::map<std::string, std::string> incoming, outgoing;  // by host
+    for (const auto& need : needs.needs) {
+        outgoing[need.source] += rule(need, false);
+        if (!need.multicast) incoming[need.destination] += rule(need, true);
+    }
+    for (const auto& instance :
+         scenario::instances(scenario))  // receivers of a group are hosts of the flow, not of the leg
+        for (const auto& need : needs.needs)
+            if (need.multicast && instance.flow->group == need.destination_address) {
+                const auto line = rule(need, true);
+                auto& host = incoming[instance.to];
+                if (host.find(line) == std::string::npos) host += line;
+            }
+    std::string out = heading(scenario, needs, "rem");
+    for (const auto& host : scenario.hosts) {
+        if (incoming.contains(host.name))
+            out += "\nrem on " + host.name + " (" + host.address.text() + "): what comes in\n" + incoming[host.name];
+        if (outgoing.contains(host.name))
+            out += "\nrem on " + host.name +
+                   ": what goes out, only where outbound connections are blocked by default\n" + outgoing[host.name];
+    }
+    return out;
+}
+
+}  // namespace wmlab::lab::rules::dialect

@@ -1,0 +1,125 @@
+#include "lab/rules/generate.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "common/scenario/catalogue.hpp"
+
+namespace wmlab::lab::rules {
+namespace {
+
+using scenario::PortList;
+using scenario::PortRange;
+
+PortList merged(PortList ports) {
+    std::ranges::sort(ports);
+    PortList out;
+    for (const auto& range : ports) {
+        if (!out.empty() && range.first <= unsigned{out.back().last} + 1)
+            out.back().last = std::max(out.back().last, range.last);
+        else
+            out.push_back(range);
+    }
+    return out;
+}
+
+std::string_view interface_of(const scenario::Scenario& scenario, std::string_view zone) {
+    const auto* found = scenario.zone(zone);
+    return found ? std::string_view{found->interface} : std::string_view{};
+}
+
+}  // namespace
+
+Needs needs(const scenario::Scenario& scenario) {
+    Needs found;
+    // By hosts, interfaces and protocol; the order of the scenario is kept.
+    std::vector<Need> rows;
+    for (const auto& instance : scenario::instances(scenario)) {
+        const auto expected = instance.flow->expect.verdict.value_or(scenario::Verdict::pass);
+        if (expected != scenario::Verdict::pass && expected != scenario::Verdict::degraded) continue;
+        if (instance.flow->type == scenario::FlowType::command) {
+            found.notes.push_back("flow " + instance.id +
+                                  " runs a program whose ports the scenario does not know: no rule is made for it");
+            continue;
+        }
+        for (const auto& leg : scenario::legs(scenario, instance)) {
+            const auto* source = scenario.host(leg.source);
+            if (!source) continue;
+            Need need;
+            need.multicast = leg.destination_address.value >> 28 == 0xE;
+            const auto* destination = scenario.host(need.multicast ? instance.to : leg.destination);
+            if (!destination || source->zone == destination->zone) continue;  // does not cross the firewall
+            if (leg.protocol == scenario::Protocol::igmp) {
+                found.notes.push_back("flow " + instance.id + " needs IGMP between " + leg.source +
+                                      " and the router of its own zone: it is never forwarded; a firewall that is that "
+                                      "router must accept protocol 2 itself");
+                continue;
+            }
+            need.protocol = leg.protocol;
+            need.source = leg.source, need.destination = leg.destination;
+            need.source_address = leg.source_address, need.destination_address = leg.destination_address;
+            need.source_zone = source->zone, need.destination_zone = destination->zone;
+            need.in = interface_of(scenario, source->zone), need.out = interface_of(scenario, destination->zone);
+            need.ports = leg.destination_ports;
+            const auto label = instance.id + " " + leg.name;
+            const auto same = std::ranges::find_if(rows, [&](const Need& row) {
+                return row.protocol == need.protocol && row.source_address == need.source_address &&
+                       row.destination_address == need.destination_address && row.out == need.out;
+            });
+            if (same == rows.end()) {
+                need.flows = {label};
+                rows.push_back(std::move(need));
+                continue;
+            }
+            same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
+            if (std::ranges::find(same->flows, label) == same->flows.end()) same->flows.push_back(label);
+        }
+    }
+    for (auto& row : rows) {
+        row.ports = merged(std::move(row.ports));
+        found.needs.push_back(std::move(row));
+    }
+    std::ranges::sort(found.notes);
+    const auto repeated = std::ranges::unique(found.notes);
+    found.notes.erase(repeated.begin(), repeated.end());
+    return found;
+}
+
+std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view name) {
+    const std::map<std::string_view, std::string (*)(const scenario::Scenario&, const Needs&)> dialects = {
+        {"nft", dialect::nft},
+        {"iptables", dialect::iptables},
+        {"asa", dialect::asa},
+        {"pf", dialect::pf},
+        {"netsh", dialect::netsh}};
+    const auto found = dialects.find(name);
+    if (found == dialects.end()) return std::nullopt;
+    return found->second(scenario, needs(scenario));
+}
+
+std::string ports_text(const PortList& ports, std::string_view between, std::string_view comma) {
+    std::string text;
+    for (const PortRange& range : ports) {
+        if (!text.empty()) text += comma;
+        text += std::to_string(range.first);
+        if (range.last != range.first) text += std::string{between} + std::to_string(range.last);
+    }
+    return text;
+}
+
+std::string heading(const scenario::Scenario& scenario, const Needs& needs, std::string_view mark) {
+    std::string text;
+    const auto line = [&](const std::string& words) { text += std::string{mark} + " " + words + "\n"; };
+    line("Made by `wmlab rules` from the scenario \"" + scenario.name + "\":");
+    line("exactly what its flows need, and nothing else. Each rule names the flows and legs it is for.");
+    for (const auto& note : needs.notes) line("Note: " + note + ".");
+    return text;
+}
+
+std::string flows_text(const Need& need) {
+    std::string text;
+    for (const auto& flow : need.flows) text += (text.empty() ? "" : ", ") + flow;
+    return text;
+}
+
+}  // namespace wmlab::lab::rules

@@ -1,0 +1,52 @@
+// The minimal rules that let exactly a scenario through, derived from the flow catalogue, in the languages of common
+// firewalls.
+#pragma once
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+
+namespace wmlab::lab::rules {
+
+// One thing the firewall must let through: the first packet of a conversation. Answers are the stateful firewall's own
+// business.
+struct Need {
+    scenario::Protocol protocol = scenario::Protocol::tcp;
+    std::string source, destination;  // host names; the group for multicast
+    scenario::Ipv4 source_address, destination_address;
+    std::string in, out;  // the firewall's interfaces; `out` of multicast: one row for each zone of receivers
+    std::string source_zone, destination_zone;
+    scenario::PortList ports;  // destination; empty: any
+    bool multicast = false;
+    std::vector<std::string> flows;  // "unicast-udp media"
+};
+
+struct Needs {
+    std::vector<Need> needs;         // no two overlap for the same hosts and protocol
+    std::vector<std::string> notes;  // what cannot be said as a rule of this firewall (IGMP, commands ...)
+};
+// Flows expected to be anything but pass or degraded are left out: they are not to be let through.
+Needs needs(const scenario::Scenario& scenario);
+
+inline constexpr std::array<std::string_view, 5> dialect_names = {"nft", "iptables", "asa", "pf", "netsh"};
+// A whole file with comments. Nothing: unknown dialect.
+std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view dialect);
+
+namespace dialect {
+std::string nft(const scenario::Scenario& scenario, const Needs& needs);
+std::string iptables(const scenario::Scenario& scenario, const Needs& needs);
+std::string asa(const scenario::Scenario& scenario, const Needs& needs);
+std::string pf(const scenario::Scenario& scenario, const Needs& needs);
+std::string netsh(const scenario::Scenario& scenario, const Needs& needs);
+}  // namespace dialect
+
+// Shared by the dialects: "1755", "1024-5000" with the dialect's own sign between the ends, ranges joined by `comma`.
+std::string ports_text(const scenario::PortList& ports, std::string_view between, std::string_view comma);
+// The comment over each file: what it is for, notes, each line behind `mark`.
+std::string heading(const scenario::Scenario& scenario, const Needs& needs, std::string_view mark);
+std::string flows_text(const Need& need);  // "unicast-udp media, rollover media"
+
+}  // namespace wmlab::lab::rules
