@@ -53,13 +53,26 @@ bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
            std::ranges::none_of(comparison.conditions, [](const Condition& c) { return c.selective; });
 }
 
-// The base chain through which the packet came to `chain`: where near misses are looked for.
+// The base chain through which the packet came to the chain that dropped it: where near misses are looked for.
 ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
-    for (auto it = decision.matched.rbegin(); it != decision.matched.rend(); ++it) {
-        const auto* chain = ruleset.chain(it->first);
-        if (chain && !chain->hook.empty()) return it->first;
+    for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
+        const auto* chain = ruleset.chain(it->chain);
+        if (chain && !chain->hook.empty()) return it->chain;
     }
     return decision.chain;
+}
+
+// Who let a forwarded packet through: the last accepting rule, or else policy, of the forward hook's filter chains.
+// Chains of other hooks accept too, but that decides nothing about the way through.
+const Decision::Step* forwarding_step(const Ruleset& ruleset, const Decision& decision) {
+    const Decision::Step* found = nullptr;
+    bool forwarding = false;  // rules of a chain jumped to follow those of its base chain
+    for (const auto& step : decision.steps) {
+        const auto* chain = ruleset.chain(step.chain);
+        if (chain && !chain->hook.empty()) forwarding = chain->hook == "forward" && chain->type == "filter";
+        if (forwarding && step.accepts && (step.handle != 0 || !found || found->handle == 0)) found = &step;
+    }
+    return found;
 }
 
 }  // namespace
@@ -107,9 +120,10 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset) {
         else if (decision.by_policy)
             f["rule"] = policy_json(ruleset, decision.chain), f["policy"] = true;
         f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
-        for (const auto& [chain, handle] : decision.matched) {
-            const auto* of = ruleset.chain(chain);
-            const auto* translating = of && of->type == "nat" ? ruleset.rule(chain, handle) : nullptr;
+        for (const auto& step : decision.steps) {
+            const auto* of = ruleset.chain(step.chain);
+            const auto* translating =
+                of && of->type == "nat" && step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr;
             if (translating) f["nat"] = rule_json(*translating);
         }
         if (decision.fate == Decision::Fate::dropped) {

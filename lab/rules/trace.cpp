@@ -252,13 +252,14 @@ void TraceAssembler::feed(const TraceMessage& message) {
         return;
     }
     if (message.type == TraceMessage::Type::rule && message.handle != 0) {
-        decision.matched.emplace_back(message.chain, message.handle);
+        decision.steps.push_back({message.chain, message.handle, message.verdict == TraceMessage::Verdict::accept});
         if (message.verdict == TraceMessage::Verdict::accept || message.verdict == TraceMessage::Verdict::drop) {
             decision.chain = message.chain;
             decision.handle = message.handle;
             decision.by_policy = false;
         }
     } else if (message.type == TraceMessage::Type::policy) {
+        decision.steps.push_back({message.chain, 0, message.verdict == TraceMessage::Verdict::accept});
         if (message.verdict == TraceMessage::Verdict::drop || decision.handle == 0) {
             decision.chain = message.chain;
             decision.handle = 0;

@@ -48,9 +48,14 @@ struct Decision {
     } fate = Fate::unfinished;  // unfinished: routing, or the firewall itself took it
     bool by_policy = false;
     ChainName chain;           // of the decision
-    std::uint64_t handle = 0;  // of the deciding rule; for forwarded packets the last accepting rule of a filter chain
-    std::vector<std::pair<ChainName, std::uint64_t>> matched;  // all rules that matched
-    bool own = false;  // sent by the firewall itself (its ICMP errors, its RSTs)
+    std::uint64_t handle = 0;  // of the deciding rule
+    struct Step {
+        ChainName chain;
+        std::uint64_t handle = 0;  // 0: the chain's policy
+        bool accepts = false;
+    };
+    std::vector<Step> steps;  // all rules that matched and policies that held, in order
+    bool own = false;         // sent by the firewall itself (its ICMP errors, its RSTs)
 };
 
 class TraceAssembler {

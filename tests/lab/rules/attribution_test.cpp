@@ -43,6 +43,7 @@ Decision decision(std::string protocol, std::string source, std::uint16_t source
     d.chain = forward;
     d.handle = handle;
     d.by_policy = handle == 0;
+    d.steps = {{forward, handle, fate == Decision::Fate::forwarded}};
     return d;
 }
 

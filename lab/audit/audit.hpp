@@ -1,0 +1,19 @@
+// Sweeps all ports between the hosts of every pair of zones, through the lab's firewall, and compares with what the flows need.
+#pragma once
+#include <filesystem>
+#include <functional>
+
+#include "common/scenario/model.hpp"
+#include "lab/audit/findings.hpp"
+
+namespace wmlab::lab {
+
+struct AuditOptions {
+    std::filesystem::path ruleset;                      // empty: the scenario's
+    std::function<void(const std::string&)> progress;   // "outside -> inside ..."
+};
+
+// To be called inside the sandbox. SetupFailed, RulesetRefused.
+AuditReport audit(const scenario::Scenario& scenario, const AuditOptions& options);
+
+}  // namespace wmlab::lab

@@ -1,0 +1,155 @@
+#include "lab/audit/findings.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace wmlab::lab {
+namespace json = boost::json;
+namespace {
+
+using scenario::PortRange;
+
+bool same(const std::optional<RuleRef>& a, const std::optional<RuleRef>& b) {
+    if (a.has_value() != b.has_value()) return false;
+    return !a || (a->file == b->file && a->line == b->line && a->text == b->text && a->chain == b->chain);
+}
+
+std::string place_of(const RuleRef& rule) {
+    return rule.line ? fmt::format("{}:{}: {}", rule.file, rule.line, rule.text) : rule.chain + ": " + rule.text;
+}
+
+}  // namespace
+
+PairAudit find_openings(std::string from, std::string to, scenario::Protocol protocol,
+                        const std::vector<PortState>& ports, const std::vector<rules::Need>& needs,
+                        const std::vector<std::optional<RuleRef>>& rule_of) {
+    PairAudit audit;
+    audit.from = std::move(from), audit.to = std::move(to), audit.protocol = protocol;
+    std::vector<std::vector<std::string>> flows_of(port_count);
+    for (const auto& need : needs) {
+        if (need.source != audit.from || need.destination != audit.to || need.protocol != protocol || need.multicast)
+            continue;
+        std::vector<PortRange> closed;
+        for (const auto& range : need.ports)
+            for (unsigned port = range.first; port <= range.last; ++port) {
+                flows_of[port] = need.flows;
+                if (ports[port] != PortState::closed) continue;
+                if (!closed.empty() && closed.back().last + 1u == port)
+                    closed.back().last = static_cast<std::uint16_t>(port);
+                else
+                    closed.push_back({static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(port)});
+            }
+        for (const auto& range : closed) audit.shut.push_back(range.text() + " (" + rules::flows_text(need) + ")");
+    }
+    for (unsigned port = 1; port < port_count; ++port) {
+        const auto number = static_cast<std::uint16_t>(port);
+        if (ports[port] == PortState::not_tested) {
+            if (!audit.not_tested.empty() && audit.not_tested.back().last + 1u == port)
+                audit.not_tested.back().last = number;
+            else
+                audit.not_tested.push_back({number, number});
+        }
+        if (ports[port] != PortState::open) continue;
+        const auto rule = port < rule_of.size() ? rule_of[port] : std::nullopt;
+        if (!audit.openings.empty()) {
+            auto& last = audit.openings.back();
+            if (last.ports.last + 1u == port && last.flows == flows_of[port] && same(last.rule, rule)) {
+                last.ports.last = number;
+                continue;
+            }
+        }
+        audit.openings.push_back({{number, number}, flows_of[port], rule});
+    }
+    return audit;
+}
+
+unsigned AuditReport::unneeded() const {
+    unsigned count = 0;
+    for (const auto& pair : pairs)
+        count += static_cast<unsigned>(
+            std::ranges::count_if(pair.openings, [](const Opening& o) { return o.flows.empty(); }));
+    return count;
+}
+
+unsigned AuditReport::not_tested() const {
+    unsigned count = 0;
+    for (const auto& pair : pairs)
+        for (const auto& range : pair.not_tested) count += range.size();
+    return count;
+}
+
+std::string audit_text(const AuditReport& report) {
+    std::string out = fmt::format("{}\nruleset: {}\n\n", report.scenario,
+                                  report.ruleset.empty() ? "none (forwards everything)" : report.ruleset);
+    bool anything = false;
+    for (const auto& pair : report.pairs) {
+        const bool quiet = std::ranges::none_of(pair.openings, [](const Opening& o) { return o.flows.empty(); }) &&
+                           pair.shut.empty() && pair.not_tested.empty();
+        if (quiet) continue;
+        anything = true;
+        out += fmt::format("{} ({}) -> {} ({}), {}\n", pair.from, pair.from_zone, pair.to, pair.to_zone,
+                           scenario::text(pair.protocol));
+        for (const auto& opening : pair.openings) {
+            if (!opening.flows.empty()) continue;
+            out += fmt::format("  open, no flow needs it   {:<12}{}\n", opening.ports.text(),
+                               opening.rule ? "let through by " + place_of(*opening.rule) : "");
+        }
+        for (const auto& shut : pair.shut) out += fmt::format("  needed, but shut         {}\n", shut);
+        for (const auto& range : pair.not_tested) out += fmt::format("  not tested               {}\n", range.text());
+    }
+    if (!anything) out += "Nothing is open that no flow needs, and nothing that is needed is shut.\n";
+    unsigned open_ranges = 0;
+    for (const auto& pair : report.pairs) open_ranges += static_cast<unsigned>(pair.openings.size());
+    out += fmt::format(
+        "\n{} pairs of hosts and protocols, all 65535 ports each: {} open ranges, {} that no flow needs, {} ports not "
+        "tested, {:.1f} s\n",
+        report.pairs.size(), open_ranges, report.unneeded(), report.not_tested(), report.seconds);
+    for (const auto& note : report.notes) out += "note: " + note + "\n";
+    return out;
+}
+
+std::string audit_json(const AuditReport& report) {
+    json::object root{{"schema", "wmlab.audit/1"}, {"scenario", report.scenario}, {"ruleset", report.ruleset}};
+    root["summary"] = json::object{{"pairs", report.pairs.size()},
+                                   {"unneeded", report.unneeded()},
+                                   {"not_tested", report.not_tested()},
+                                   {"seconds", report.seconds}};
+    json::array pairs;
+    for (const auto& pair : report.pairs) {
+        json::object entry{{"from", pair.from},
+                           {"from_zone", pair.from_zone},
+                           {"to", pair.to},
+                           {"to_zone", pair.to_zone},
+                           {"protocol", scenario::text(pair.protocol)},
+                           {"seconds", pair.seconds}};
+        json::array openings, untested, shut;
+        for (const auto& opening : pair.openings) {
+            json::object row{{"ports", opening.ports.text()}, {"needed", !opening.flows.empty()}};
+            if (!opening.flows.empty()) row["flows"] = json::array(opening.flows.begin(), opening.flows.end());
+            if (opening.rule)
+                row["rule"] = json::object{{"file", opening.rule->file},
+                                           {"line", opening.rule->line},
+                                           {"text", opening.rule->text},
+                                           {"chain", opening.rule->chain}};
+            openings.push_back(std::move(row));
+        }
+        for (const auto& range : pair.not_tested) untested.push_back(json::string{range.text()});
+        for (const auto& row : pair.shut) shut.push_back(json::string{row});
+        entry["open"] = std::move(openings);
+        entry["not_tested"] = std::move(untested);
+        entry["needed_but_shut"] = std::move(shut);
+        pairs.push_back(std::move(entry));
+    }
+    root["pairs"] = std::move(pairs);
+    root["notes"] = json::array(report.notes.begin(), report.notes.end());
+    return json::serialize(root) + "\n";
+}
+
+int exit_code(const AuditReport& report) {
+    if (report.unneeded() > 0) return 1;
+    return report.not_tested() > 0 ? 4 : 0;
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,50 @@
+// What an audit found, as data: open ports merged to ranges, each needed by flows or by none.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/audit/sweep.hpp"
+#include "lab/judge/report.hpp"
+#include "lab/rules/generate.hpp"
+
+namespace wmlab::lab {
+
+struct Opening {  // neighbouring ports of one pair of hosts with the same answer
+    scenario::PortRange ports;
+    std::vector<std::string> flows;  // that need it; empty: nothing does
+    std::optional<RuleRef> rule;     // that lets it through
+};
+
+struct PairAudit {
+    std::string from, to, from_zone, to_zone;  // hosts; from "anyone": an address of the zone that is none of the hosts
+    scenario::Protocol protocol = scenario::Protocol::tcp;
+    std::vector<Opening> openings;
+    std::vector<scenario::PortRange> not_tested;
+    std::vector<std::string> shut;  // what flows need and what is closed: "7007 (feed msbd)"
+    double seconds = 0;
+};
+
+struct AuditReport {
+    std::string scenario, ruleset;
+    std::vector<PairAudit> pairs;
+    std::vector<std::string> notes;
+    double seconds = 0;
+    unsigned unneeded() const;    // open ranges no flow needs
+    unsigned not_tested() const;  // ports
+};
+
+// `rule_of(port)`: the rule that let the port's probe through, where known.
+PairAudit find_openings(std::string from, std::string to, scenario::Protocol protocol,
+                        const std::vector<PortState>& ports, const std::vector<rules::Need>& needs,
+                        const std::vector<std::optional<RuleRef>>& rule_of);
+
+std::string audit_text(const AuditReport& report);
+std::string audit_json(const AuditReport& report);  // schema wmlab.audit/1
+
+// 0 nothing open that no flow needs, 1 something is, 4 some ports could not be tested.
+int exit_code(const AuditReport& report);
+
+}  // namespace wmlab::lab
