@@ -114,11 +114,16 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset) {
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
-        const auto* rule = decision.by_policy ? nullptr : ruleset.rule(decision.chain, decision.handle);
+        Decision::Step decider{decision.chain, decision.handle, false};
+        if (decision.fate == Decision::Fate::forwarded) {
+            const auto* step = forwarding_step(ruleset, decision);
+            decider = step ? *step : Decision::Step{};
+        }
+        const auto* rule = decider.handle != 0 ? ruleset.rule(decider.chain, decider.handle) : nullptr;
         if (rule)
             f["rule"] = rule_json(*rule);
-        else if (decision.by_policy)
-            f["rule"] = policy_json(ruleset, decision.chain), f["policy"] = true;
+        else if (!decider.chain.chain.empty() && decider.handle == 0)
+            f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
         f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
         for (const auto& step : decision.steps) {
             const auto* of = ruleset.chain(step.chain);

@@ -45,16 +45,18 @@ Needs needs(const scenario::Scenario& scenario) {
         for (const auto& leg : scenario::legs(scenario, instance)) {
             const auto* source = scenario.host(leg.source);
             if (!source) continue;
-            Need need;
-            need.multicast = leg.destination_address.value >> 28 == 0xE;
-            const auto* destination = scenario.host(need.multicast ? instance.to : leg.destination);
-            if (!destination || source->zone == destination->zone) continue;  // does not cross the firewall
             if (leg.protocol == scenario::Protocol::igmp) {
+                const auto* sender = scenario.host(instance.from);
+                if (!sender || sender->zone == source->zone) continue;
                 found.notes.push_back("flow " + instance.id + " needs IGMP between " + leg.source +
                                       " and the router of its own zone: it is never forwarded; a firewall that is that "
                                       "router must accept protocol 2 itself");
                 continue;
             }
+            Need need;
+            need.multicast = leg.destination_address.value >> 28 == 0xE;
+            const auto* destination = scenario.host(need.multicast ? instance.to : leg.destination);
+            if (!destination || source->zone == destination->zone) continue;  // does not cross the firewall
             need.protocol = leg.protocol;
             need.source = leg.source, need.destination = leg.destination;
             need.source_address = leg.source_address, need.destination_address = leg.destination_address;

@@ -1,0 +1,81 @@
+#include "lab/rules/generate.hpp"
+
+#include "common/scenario/loader.hpp"
+#include "tests/catch.hpp"
+
+using namespace wmlab;
+using namespace wmlab::lab::rules;
+
+namespace {
+
+scenario::Scenario site() {
+    auto loaded = scenario::load(R"(
+version: 1
+name: site
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: fw-in }
+  outside: { subnet: 10.20.0.0/24, interface: fw-out }
+hosts:
+  media:  { zone: inside,  address: 10.10.0.10 }
+  edge:   { zone: inside,  address: 10.10.0.11 }
+  player: { zone: outside, address: 10.20.0.10 }
+content:
+  lecture: { synthetic: audio }
+defaults: { content: lecture }
+flows:
+  - { id: u, type: mms-udp, from: player, to: media }
+  - { id: t, type: mms-tcp, from: player, to: media }
+  - { id: local, type: mms-tcp, from: edge, to: media }
+  - { id: shut, type: probe, from: player, to: media, protocol: tcp, ports: 23, expect: blocked }
+  - { id: range, type: probe, from: player, to: media, protocol: tcp, ports: 1700-1800 }
+  - { id: station, type: multicast, from: media, to: player, group: 239.1.2.3, port: 8080 }
+)",
+                                 "site.yaml", "/", false);
+    for (const auto& problem : loaded.problems) UNSCOPED_INFO(scenario::explain(problem));
+    REQUIRE(loaded.ok());
+    return loaded.scenario;
+}
+
+}  // namespace
+
+TEST_CASE("needs: one row for each pair of hosts and protocol, nothing that stays inside a zone or must be shut",
+          "[rules]") {
+    const auto found = needs(site());
+    std::vector<std::string> rows;
+    for (const auto& need : found.needs)
+        rows.push_back(need.source + " " + need.destination + " " + std::string{text(need.protocol)} + " " +
+                       ports_text(need.ports, "-", ","));
+    CHECK(rows.size() == 4);
+    CHECK(rows[0] == "player media tcp 1700-1800");
+    CHECK(flows_text(found.needs[0]) == "u control, t control, range probe");
+    CHECK(rows[1] == "media player udp 1024-5000");
+    CHECK(rows[2] == "player media udp 1755");
+    CHECK(found.needs[3].destination_address.text() == "239.1.2.3");
+    REQUIRE(found.notes.size() == 1);
+    CHECK(found.notes[0].find("IGMP") != std::string::npos);
+}
+
+TEST_CASE("each dialect says the same needs", "[rules]") {
+    const auto scenario = site();
+    struct Row {
+        std::string dialect, contains;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"nft",
+         "iifname \"fw-in\" oifname \"fw-out\" ip saddr 10.10.0.10 ip daddr 10.20.0.10 udp dport 1024-5000 accept"},
+        {"nft", "ct state established,related accept"},
+        {"iptables",
+         "-A FORWARD -i fw-in -o fw-out -s 10.10.0.10/32 -d 10.20.0.10/32 -p udp -m udp --dport 1024:5000 -j ACCEPT"},
+        {"asa", "access-list wmlab_fw-in extended permit udp host 10.10.0.10 host 10.20.0.10 range 1024 5000"},
+        {"asa", "access-group wmlab_fw-out in interface fw-out"},
+        {"pf", "pass quick on { fw-in fw-out } inet proto udp from 10.10.0.10 to 10.20.0.10 port 1024:5000 keep state"},
+        {"netsh", "dir=in action=allow protocol=UDP localip=10.20.0.10 remoteip=10.10.0.10 localport=1024-5000"},
+    }));
+    DYNAMIC_SECTION(row.dialect << ": " << row.contains) {
+        const auto text = generate(scenario, row.dialect);
+        REQUIRE(text.has_value());
+        INFO(*text);
+        CHECK(text->find(row.contains) != std::string::npos);
+    }
+    CHECK_FALSE(generate(scenario, "checkpoint").has_value());
+}
