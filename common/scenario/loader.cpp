@@ -158,7 +158,7 @@ private:
             problems_.add(
                 at, "interface name longer than 15 characters:",
                 node != nullptr ? "Linux takes no more" : "the zone's name serves as its interface: give `interface`");
-        } else if (!is_interface_name(*given)) {
+        } else if (!is_interface_name(*given) && (node != nullptr || is_name(zone.name))) {
             problems_.add(at, "not an interface name:");
         }
         for (const auto& other : scenario_.zones)

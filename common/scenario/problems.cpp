@@ -39,6 +39,7 @@ std::string explain(const Problem& problem) {
     std::string message = printable(problem.file, 1000);
     if (problem.line > 0) message += ':' + std::to_string(problem.line) + ':' + std::to_string(problem.column);
     message += ": " + problem.what;
+    if (problem.value.empty() && message.ends_with(':')) message.pop_back();
     if (!problem.value.empty()) message += ' ' + shown_value(problem.value);
     message += '\n';
     if (problem.line == 0 || problem.source_line.empty()) {
@@ -142,7 +143,7 @@ MapReader::MapReader(const yaml::Node& node, std::string owner, Problems& proble
         if (!key.is(yaml::Node::Kind::scalar)) {
             problems.add(key, "a key of " + owner_ + " is not a word");
         } else if (const auto [first, fresh] = seen.emplace(key.text, key.at.line); !fresh) {
-            problems.add(key, owner_ + " says twice", "first in line " + std::to_string(first->second));
+            problems.add(key, owner_ + " says twice:", "first in line " + std::to_string(first->second));
         }
     }
 }
@@ -167,7 +168,7 @@ void MapReader::finish(const std::function<bool(const yaml::Node& key)>& other) 
         if (!key.is(yaml::Node::Kind::scalar) || std::ranges::find(known_, key.text) != known_.end()) continue;
         if (!reported.insert(key.text).second) continue;  // said twice: a problem of its own
         if (other && other(key)) continue;
-        problems_.add(key, "unknown key in " + owner_, problems_.did_you_mean(key.text, known_));
+        problems_.add(key, "unknown key in " + owner_ + ':', problems_.did_you_mean(key.text, known_));
     }
 }
 

@@ -89,8 +89,9 @@ std::string name_like(std::string_view text) {
     std::string name;
     for (char c : text) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        if (static_cast<unsigned char>(c) >= 0x80) return {};
         if (!is_lower(c) && !is_digit(c) && c != '_') c = '-';
-        if (name.empty() && !is_lower(c)) continue;
+        if (name.empty() ? !is_lower(c) : c == '-' && name.back() == '-') continue;
         name += c;
     }
     while (name.ends_with('-')) name.pop_back();
@@ -123,6 +124,8 @@ std::string ticked(std::string_view word) { return '`' + std::string{word} + '`'
 
 std::string text(milliseconds duration) {
     const auto count = duration.count();
+    if (count > 0 && count % 3'600'000 == 0) return std::to_string(count / 3'600'000) + 'h';
+    if (count > 0 && count % 60'000 == 0) return std::to_string(count / 60'000) + 'm';
     return count % 1000 == 0 ? std::to_string(count / 1000) + 's' : std::to_string(count) + "ms";
 }
 
@@ -131,7 +134,8 @@ std::optional<std::string> nearest(std::string_view value, const std::vector<std
     std::optional<std::string> best;
     auto best_distance = std::max<std::size_t>(1, value.size() / 3) + 1;
     for (const auto candidate : candidates) {
-        const auto steps = distance(value, candidate);
+        const bool cut_short = value.size() >= 3 && candidate.starts_with(value);
+        const auto steps = cut_short ? 1 : distance(value, candidate);
         if (steps >= best_distance || steps >= candidate.size()) continue;
         best_distance = steps;
         best = candidate;

@@ -19,7 +19,7 @@ bool is_name(std::string_view text);                               // [a-z][a-z0
 std::string name_like(std::string_view text);                      // the nearest name, may be empty
 std::vector<std::string> words_from(std::string_view text);        // split at blanks; '...' and "..." keep them
 std::string ticked(std::string_view word);                         // `word`, as messages show what a file says
-std::string text(milliseconds duration);                           // "3s", "1500ms"
+std::string text(milliseconds duration);                           // "3s", "1500ms", "10m"
 
 // The candidate that `value` is most likely a slip of, if any is near enough.
 std::optional<std::string> nearest(std::string_view value, const std::vector<std::string_view>& candidates);

@@ -19,6 +19,7 @@ Place place(const YAML::Mark& mark) {
 // Builds the tree from the parser's events. A collection stays on the stack until its end event.
 class Builder : public YAML::EventHandler {
 public:
+    explicit Builder(std::string_view text) : text_{text} {}
     Node root;
 
     void OnDocumentStart(const YAML::Mark&) override {}
@@ -29,6 +30,7 @@ public:
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
         check_tag(mark, tag);
+        check_quotes(mark);
         add({Node::Kind::scalar, place(mark), value, {}, {}}, anchor);
     }
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -67,6 +69,15 @@ private:
     static void check_tag(const YAML::Mark& mark, const std::string& tag) {
         if (tag.empty() || tag == "?" || tag == "!" || tag.starts_with("tag:yaml.org,2002:")) return;
         throw YamlError{place(mark), "a YAML tag", "scenarios use no tags: leave out what begins with `!`"};
+    }
+    // yaml-cpp takes the end of the file for the end of a quotation.
+    void check_quotes(const YAML::Mark& mark) const {
+        auto at = static_cast<std::size_t>(mark.pos);
+        if (at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return;
+        const char quote = text_[at];
+        for (++at; at < text_.size() && text_[at] != quote; ++at)
+            if (quote == '"' && text_[at] == '\\') ++at;
+        if (at >= text_.size()) throw YamlError{place(mark), "a quotation that does not end", {}};
     }
     void count(Place at, std::size_t nodes) {
         nodes_ += nodes;
@@ -108,11 +119,13 @@ private:
         } else if (!above.key) {
             above.key = std::move(node);
         } else {
+            if (node.kind == Node::Kind::null) node.at = above.key->at;  // else it is where the next thing begins
             above.node.entries.emplace_back(std::move(*above.key), std::move(node));
             above.key.reset();
         }
     }
 
+    std::string_view text_;
     std::vector<Open> stack_;
     std::map<YAML::anchor_t, Anchored> anchors_;
     std::size_t nodes_ = 0;
@@ -125,9 +138,9 @@ Document parse(std::string_view text) {
     try {
         std::istringstream in{std::string{text}};
         YAML::Parser parser{in};
-        Builder builder;
+        Builder builder{text};
         if (parser.HandleNextDocument(builder)) document.root = std::move(builder.root);
-        Builder second;
+        Builder second{text};
         if (parser.HandleNextDocument(second))
             document.error =
                 YamlError{second.root.at, "a second document", "one file holds one scenario: remove `---`"};
