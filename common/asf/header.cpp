@@ -19,7 +19,7 @@ constexpr std::size_t nesting_max = 4;  // Header > Header Extension > Extended 
 
 // Offsets in the File Properties Object (3.2) and the Data Object (5.1).
 constexpr std::size_t file_size_at = 40, packets_count_at = 56, play_duration_at = 64, send_duration_at = 72,
-                      preroll_at = 80, flags_at = 88;
+                      flags_at = 88;
 constexpr std::size_t data_size_at = 16, data_count_at = 40;
 
 // Durations are stored in 100 ns. Real files hold nonsense there (all ones in broadcasts): none is reported as larger
