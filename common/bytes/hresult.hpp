@@ -30,7 +30,7 @@ enum : std::uint32_t {
     NS_E_STREAM_END = 0xC00D0034,
 };
 
-constexpr bool failed(std::uint32_t hr) { return (hr & 0x80000000) != 0; }
+constexpr bool is_failure(std::uint32_t hr) { return (hr & 0x80000000) != 0; }
 
 // "NS_E_FILE_NOT_FOUND"; empty for a value this table does not have.
 std::string_view hresult_name(std::uint32_t hr);

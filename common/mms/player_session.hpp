@@ -48,6 +48,7 @@ struct PlayerOptions {
     std::chrono::milliseconds resend_delay = std::chrono::milliseconds{60};  // a gap may be mere reordering
     std::chrono::milliseconds resend_wait = std::chrono::milliseconds{300};  // for an answer, before asking again
     unsigned resend_attempts = 3;                                            // 0: never ask on our own
+    std::chrono::milliseconds linger = std::chrono::milliseconds{250};  // UDP: EndOfStream overtakes the last datagrams
 
     std::size_t message_size_max = 128 * 1024;
     std::size_t header_size_max = 256 * 1024;
@@ -180,7 +181,7 @@ private:
 
     void data(const Data& data, TimePoint now, PlayerActions& out);
     void header_part(const Data& data, TimePoint now, PlayerActions& out);
-    void media(const Data& data, TimePoint now, PlayerActions& out);
+    void media(const Data& data, bool current, TimePoint now, PlayerActions& out);
 
     void send(Message message, PlayerActions& out);
     void request(Message message, State next, TimePoint now, PlayerActions& out);  // an answer is due
@@ -190,10 +191,16 @@ private:
     void start_playing(TimePoint now, PlayerActions& out);
     void stop_playing(TimePoint now, PlayerActions& out);
     void ask_resends(TimePoint now, PlayerActions& out);
+    void begin_draining(TimePoint now, PlayerActions& out);
     void finish_stream(PlayerActions& out);  // Logging, CloseFile, Finished
     void finish(Finished finished, PlayerActions& out);
     void out_of_order(const Message& message, PlayerActions& out);
-    std::uint32_t incarnation(bool for_header);
+    void time_out(TimePoint now, PlayerActions& out);
+    void header_silent(TimePoint now, PlayerActions& out);
+    bool header_complete() const;
+    enum class Purpose { open, header, play };
+    std::uint32_t incarnation(Purpose purpose);
+    Duration header_timer() const;
     CLIENT_LOG log() const;
 
     PlayerOptions options_;
@@ -205,23 +212,27 @@ private:
 
     std::u16string server_version_;
     std::optional<std::uint32_t> client_id_;
+    unsigned funnel_reports_ = 0;  // of the three of a packet pair over TCP
     std::optional<LinkMacToViewerReportOpenFile> file_;
-    std::uint32_t header_bit_rate_ = 0, header_size_ = 0;
+    std::uint32_t packet_size_ = 0, bit_rate_ = 0, header_size_ = 0;  // of the file, or of the playlist's entry
 
     std::uint32_t header_incarnation_ = 0;
     std::map<std::uint32_t, std::vector<std::byte>> header_parts_;
     std::size_t header_bytes_ = 0;
     std::optional<std::uint32_t> header_last_;
     unsigned header_attempt_ = 0;
+    unsigned reads_unanswered_ = 0;  // the header may overtake ReportReadBlock
+    bool entry_follows_ = false;     // StreamChange over TCP: the media comes without StartPlaying
     std::vector<std::byte> header_;
 
     StartPosition start_at_;
     std::optional<StartPosition> after_stop_;  // a seek under way
     bool stop_for_good_ = false;
     std::uint32_t play_incarnation_ = 0;
+    std::uint32_t earlier_incarnation_ = 0;  // its last datagrams may still be on their way
     std::optional<std::uint32_t> last_location_;
-    bool media_came_ = false;
     SequenceTracker tracker_;
+    std::uint32_t tcp_sequence_ = 0;
     struct Resend {
         TimePoint due;
         unsigned attempts = 0;
@@ -229,8 +240,10 @@ private:
     std::map<std::uint32_t, Resend> resends_;  // sequence numbers missing, and when to ask
     std::set<std::uint32_t> asked_again_;      // on purpose
     PlayerStatistics statistics_;
+    std::optional<TimePoint> first_media_, last_media_;
+    std::uint32_t end_hr_ = 0;
 
-    std::optional<TimePoint> reply_deadline_, header_deadline_;
+    std::optional<TimePoint> reply_deadline_, header_deadline_, drain_deadline_;
     TimePoint header_asked_{};
     std::string awaited_;
 };

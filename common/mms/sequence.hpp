@@ -19,8 +19,9 @@ public:
         std::uint64_t skipped = 0;           // how many were skipped in all
     };
 
-    // LocationId helps where more than half a turn of AFFlags was lost: within one play it runs with the counter.
-    Arrival arrived(std::uint8_t AFFlags, std::uint32_t LocationId);
+    // LocationId helps where more than half a turn of AFFlags was lost: within one play it runs with the counter. None:
+    // of an earlier play.
+    Arrival arrived(std::uint8_t AFFlags, std::optional<std::uint32_t> LocationId);
 
     // A new StartPlaying: the counter goes on, the packet numbers need not.
     void restart() { base_.reset(); }
@@ -29,9 +30,10 @@ public:
     bool seen(std::uint32_t sequence) const;
 
 private:
-    std::uint32_t rebuild(std::uint8_t AFFlags, std::uint32_t LocationId) const;
+    std::uint32_t rebuild(std::uint8_t AFFlags, std::optional<std::uint32_t> LocationId) const;
 
     std::uint32_t next_ = 0;
+    bool started_ = false;
     std::optional<std::uint32_t> base_;  // sequence - LocationId
     std::vector<bool> seen_ = std::vector<bool>(window);
 };

@@ -37,12 +37,14 @@ struct ServerOptions {
 
     std::size_t message_size_max = 64 * 1024;
     std::size_t header_part_max = 1464;  // bytes of the header in one Data packet; never more than packet_size
+    bool pace_header = true;             // parts of the header no faster than bit_rate (3.2.5.8.1)
     std::size_t history_packets = 512;   // kept for resends over UDP
     std::size_t history_bytes = 512 * 1024;
     std::uint32_t resends_per_second = 200;
 
+    std::chrono::milliseconds connect_timeout = std::chrono::seconds{30};     // for the player's Connect
     std::chrono::milliseconds idle_timeout = std::chrono::hours{1};           // not streaming and nothing received
-    std::chrono::milliseconds keep_alive = std::chrono::seconds{30};          // sent but nothing received: Ping
+    std::chrono::milliseconds keep_alive = std::chrono::seconds{30};          // nothing received for so long: Ping
     std::chrono::milliseconds end_of_stream_delay = std::chrono::seconds{1};  // UDP: after the last datagram
     std::optional<std::chrono::milliseconds> close_after_end;  // MPlayer ends only when the server closes
     std::uint64_t seed = 1;                                    // of the packet-pair bytes
@@ -71,7 +73,8 @@ struct StartMedia {
     std::optional<Acceleration> acceleration;  // the first dwAccelDuration ms at dwAccelBandwidth, if you like
 };
 
-struct StopMedia {};  // the player paused, stopped or left; media() is ignored from here on
+struct StopMedia {
+};  // the player paused, stopped or left, or reads another header first; media() is ignored from here on
 
 struct StreamsSelected {
     std::vector<STREAM_SWITCH_ENTRY> entries;  // payloads of streams switched off need not be sent
@@ -135,7 +138,8 @@ private:
     void on(const LinkViewerToMacCloseFile& message, TimePoint now, ServerActions& out);
 
     void send(Message message, TimePoint now, ServerActions& out);
-    void send_header(std::uint8_t incarnation, ServerActions& out);
+    void send_header(std::uint8_t incarnation, bool paced, TimePoint now, ServerActions& out);
+    void send_header_parts(TimePoint now, ServerActions& out);
     void send_packet_pair(ServerActions& out);
     void send_data(SendData data, ServerActions& out);
     // Answers a request that is wrong in this state and ends the session.
@@ -158,6 +162,7 @@ private:
     bool opening_ = false;
     std::uint32_t open_incarnation_ = 1;
     std::optional<Content> content_;
+    std::deque<SendData> header_parts_;  // still to be sent
     std::uint8_t media_incarnation_ = 0;
     std::uint32_t end_incarnation_ = 0;
 
@@ -174,7 +179,7 @@ private:
     std::mt19937_64 random_;
 
     std::optional<TimePoint> first_sent_;
-    std::optional<TimePoint> idle_deadline_, ping_deadline_, end_deadline_, close_deadline_;
+    std::optional<TimePoint> idle_deadline_, ping_deadline_, header_deadline_, end_deadline_, close_deadline_;
 };
 
 }  // namespace wmlab::mms

@@ -1,0 +1,749 @@
+#include "common/mms/player_session.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "common/bytes/utf16.hpp"
+#include "common/mms/asf_streams.hpp"
+
+namespace wmlab::mms {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr std::size_t head_max = 64;
+constexpr std::size_t missing_max = 1024;     // asked for at a time; a gap beyond that is simply lost
+constexpr std::size_t asked_again_max = 256;  // remembered
+constexpr std::uint32_t header_parts_max = 4096;
+constexpr unsigned packet_pair_reports = 3;
+
+std::vector<std::byte> head_of(bytes::Bytes message) {
+    const auto head = message.first(std::min(message.size(), head_max));
+    return {head.begin(), head.end()};
+}
+
+// "4.1.0.3928" as four parts of 16 bits, the way CLIENT_LOG wants it.
+std::uint64_t version_number(std::string_view text) {
+    std::uint64_t number = 0;
+    for (int part = 0; part < 4; ++part) {
+        std::uint16_t value = 0;
+        const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+        number = number << 16 | (problem == std::errc{} ? value : 0u);
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+        if (!text.empty()) text.remove_prefix(1);
+    }
+    return number;
+}
+
+// The number may be any byte but 00, which is reserved, FF, which means a packet pair, and CE: a Data packet beginning
+// .. .. .. .. CE FA 0B B0 would look like a TcpMessageHeader.
+std::uint32_t next_number(std::uint32_t& counter, std::uint32_t first, std::uint32_t last) {
+    if (counter < first || counter > last) counter = first;
+    const auto number = counter++;
+    if (counter == 0xCE) ++counter;
+    return number;
+}
+
+}  // namespace
+
+PlayerSession::PlayerSession(PlayerOptions options)
+    : options_{std::move(options)},
+      splitter_{StreamDirection::to_player, options_.message_size_max},
+      transport_{options_.transport},
+      start_at_{options_.start} {}
+
+std::uint32_t PlayerSession::incarnation(Purpose purpose) {
+    switch (options_.incarnations) {
+        case Incarnations::open_players:
+            return purpose == Purpose::open ? 1 : purpose == Purpose::header ? 2 : 4;
+        case Incarnations::media_player_9:
+            if (purpose == Purpose::header) return next_number(next_header_incarnation_, 1, 8);
+            return next_number(next_incarnation_, 9, 0xFE);
+        case Incarnations::shared_counter:
+            break;
+    }
+    return next_number(next_incarnation_, 1, 0xFE);
+}
+
+// --- from the network
+
+PlayerActions PlayerSession::start(TimePoint now) {
+    PlayerActions out;
+    if (state_ != State::start) return out;
+    LinkViewerToMacConnect connect;
+    if (options_.packet_pair != PacketPair::none) connect.playIncarnation = MMS_USE_PACKET_PAIR;
+    connect.subscriberName = SubscriberName{options_.product, options_.version, options_.guid, options_.host}.text();
+    request(connect, State::connecting, now, out);
+    return out;
+}
+
+PlayerActions PlayerSession::receive(bytes::Bytes control, TimePoint now) {
+    PlayerActions out;
+    if (finished() || state_ == State::start) return out;
+    auto cut = splitter_.feed(control);
+    for (auto& item : cut.items) {
+        if (finished()) return out;
+        if (const auto* packet = std::get_if<Data>(&item)) {
+            data(*packet, now, out);
+            continue;
+        }
+        for (const auto& bytes : std::get<MessagePacket>(item).messages) {
+            if (finished()) return out;
+            auto message = parse_message(bytes);
+            if (message.has_error()) {
+                out.push_back(Malformed{message.error(), head_of(bytes), "MMS message"});
+                finish({false, bytes::NS_E_BAD_CONTROL_DATA, "malformed message: " + message.error().text(), {}}, out);
+                return out;
+            }
+            out.push_back(Received{*message, bytes.size()});
+            handle(*message, now, out);
+        }
+    }
+    if (cut.error && !finished()) {
+        out.push_back(Malformed{*cut.error, head_of(splitter_.unfinished()), "TcpMessageHeader or Data"});
+        finish({false, bytes::NS_E_BAD_CONTROL_DATA, "malformed packet: " + cut.error->text(), {}}, out);
+    }
+    return out;
+}
+
+PlayerActions PlayerSession::datagram(bytes::Bytes datagram, TimePoint now) {
+    PlayerActions out;
+    if (finished() || state_ == State::start) return out;
+    const auto packet = Data::parse(datagram);
+    if (packet.has_error()) {
+        out.push_back(Malformed{packet.error(), head_of(datagram), "Data"});
+        return out;
+    }
+    data(*packet, now, out);
+    return out;
+}
+
+PlayerActions PlayerSession::disconnected(TimePoint) {
+    PlayerActions out;
+    if (finished()) return out;
+    if (state_ == State::draining) {
+        finish({!bytes::is_failure(end_hr_), end_hr_, "the stream has ended and the server closed the connection", {}},
+               out);
+    } else {
+        std::string when = awaited_.empty() ? "while nothing was asked" : "instead of answering " + awaited_;
+        if (state_ == State::playing) when = "while playing";
+        finish({false, bytes::NS_E_CONNECTION_FAILURE, "the server closed the control connection " + when, {}}, out);
+    }
+    return out;
+}
+
+void PlayerSession::handle(const Message& message, TimePoint now, PlayerActions& out) {
+    std::visit(
+        [&](const auto& known) {
+            if constexpr (requires { on(known, now, out); }) {
+                on(known, now, out);
+            } else if (from_player(message)) {
+                finish({false, bytes::NS_E_BAD_CONTROL_DATA, std::string{name(message)} + " came from the server", {}},
+                       out);
+            }  // else: a MID that MS-MMSP does not have; it is in the journal and needs no answer
+        },
+        message);
+}
+
+// --- the server's messages
+
+void PlayerSession::on(const LinkMacToViewerReportConnectedEX& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::connecting) return out_of_order(message, out);
+    if (bytes::is_failure(message.hr))
+        return finish({false, message.hr, "the server refused the connection: " + bytes::hresult_text(message.hr), {}},
+                      out);
+    server_version_ = message.ServerVersionInfo;
+    if (!options_.funnel_info) return connect_funnel(now, out);
+    LinkViewerToMacFunnelInfo info;
+    if (message.playIncarnation == MMS_USE_PACKET_PAIR) {
+        if (options_.packet_pair == PacketPair::tcp) info.playIncarnation = MMS_PACKET_PAIR_TCP_HIGH_ENTROPY;
+        if (options_.packet_pair == PacketPair::udp) info.playIncarnation = MMS_PACKET_PAIR_UDP_HIGH_ENTROPY;
+    }
+    request(info, State::funnel_info, now, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportFunnelInfo& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::funnel_info) return out_of_order(message, out);
+    if (bytes::is_failure(message.hr))
+        return finish({false, message.hr, "the server refused FunnelInfo: " + bytes::hresult_text(message.hr), {}},
+                      out);
+    client_id_ = message.nCubs;
+    if (message.playIncarnation == MMS_PACKET_PAIR_TCP_HIGH_ENTROPY) {
+        ++statistics_.packet_pairs;
+        if (++funnel_reports_ < packet_pair_reports) return;  // and so the reply timer runs on
+    }
+    connect_funnel(now, out);
+}
+
+void PlayerSession::connect_funnel(TimePoint now, PlayerActions& out) {
+    LinkViewerToMacConnectFunnel funnel;
+    // Over TCP the port means nothing, but must be one.
+    const auto port = options_.local_port == 0 ? std::uint16_t{1037} : options_.local_port;
+    funnel.funnelName = FunnelName{options_.local_address, transport_, port}.text();
+    request(funnel, State::funnel, now, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportConnectedFunnel& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::funnel) return out_of_order(message, out);
+    if (bytes::is_failure(message.hr))
+        return finish({false, message.hr, "the server refused the transport: " + bytes::hresult_text(message.hr), {}},
+                      out);
+    LinkViewerToMacOpenFile open;
+    open.playIncarnation = incarnation(Purpose::open);
+    open.fileName = bytes::to_utf16(options_.fileName);
+    request(open, State::opening, now, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportDisconnectedFunnel& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::funnel) return out_of_order(message, out);
+    out.push_back(FunnelRefused{message.hr});
+    if (transport_ == Transport::udp && options_.tcp_after_refusal) {
+        transport_ = Transport::tcp;
+        return connect_funnel(now, out);
+    }
+    const std::string transport = transport_ == Transport::udp ? "UDP" : "TCP";
+    finish({false, message.hr, "the server refused " + transport + ": " + bytes::hresult_text(message.hr), {}}, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportOpenFile& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::opening) return out_of_order(message, out);
+    if (bytes::is_failure(message.hr)) {
+        const auto why = "the server did not open \"" + options_.fileName + "\": " + bytes::hresult_text(message.hr);
+        send(LinkViewerToMacCloseFile{}, out);
+        return finish({false, message.hr, why, {}}, out);
+    }
+    file_ = message;
+    packet_size_ = message.filePacketSize;
+    bit_rate_ = message.fileBitRate;
+    header_size_ = message.fileHeaderSize;
+    out.push_back(FileOpened{message});
+    header_attempt_ = 0;
+    read_block(now, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportRedirect& message, TimePoint, PlayerActions& out) {
+    if (state_ != State::opening) return out_of_order(message, out);
+    const auto location = bytes::to_utf8(message.wszLocation);
+    finish({false, message.hr, "the server redirects to " + location, location}, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerSecurityChallenge& message, TimePoint, PlayerActions& out) {
+    if (state_ != State::opening) return out_of_order(message, out);
+    finish({false, bytes::E_ACCESSDENIED, "the server asks for authentication", {}}, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportReadBlock& message, TimePoint now, PlayerActions& out) {
+    // Over UDP the header may be complete before this; after a retry, answers to both come.
+    if (reads_unanswered_ == 0) return out_of_order(message, out);
+    --reads_unanswered_;
+    if (state_ != State::header) return;
+    if (bytes::is_failure(message.hr)) {
+        const auto why = "the server does not send the header: " + bytes::hresult_text(message.hr);
+        return finish({false, message.hr, why, {}}, out);
+    }
+    if (transport_ == Transport::udp) {
+        reply_deadline_.reset();  // the Header timer runs
+    } else {
+        reply_deadline_ = now + options_.reply_timeout;
+        awaited_ = "LinkViewerToMacReadBlock with the header";
+    }
+}
+
+void PlayerSession::on(const LinkMacToViewerReportStreamSwitch& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::selecting) return out_of_order(message, out);
+    reply_deadline_.reset();
+    awaited_.clear();
+    if (bytes::is_failure(message.hr)) {
+        const auto why = "the server refused the choice of streams: " + bytes::hresult_text(message.hr);
+        return finish({false, message.hr, why, {}}, out);
+    }
+    if (entry_follows_) {
+        state_ = State::playing;
+    } else if (options_.autoplay) {
+        start_playing(now, out);
+    } else {
+        state_ = State::ready;
+        out.push_back(Ready{});
+    }
+}
+
+void PlayerSession::on(const LinkMacToViewerReportStartedPlaying& message, TimePoint, PlayerActions& out) {
+    if (state_ == State::stopping) return;  // crossed with our Stop
+    if (state_ != State::starting) return out_of_order(message, out);
+    reply_deadline_.reset();
+    awaited_.clear();
+    if (bytes::is_failure(message.hr)) {
+        const auto why = "the server does not start the stream: " + bytes::hresult_text(message.hr);
+        return finish({false, message.hr, why, {}}, out);
+    }
+    state_ = State::playing;
+    out.push_back(PlayingStarted{});
+}
+
+void PlayerSession::on(const LinkMacToViewerReportStartStriding& message, TimePoint, PlayerActions& out) {
+    out_of_order(message, out);  // never asked for
+}
+
+void PlayerSession::on(const LinkMacToViewerReportEndOfStream& message, TimePoint now, PlayerActions& out) {
+    const bool stopped = state_ == State::stopping;
+    const bool ended = state_ == State::playing || state_ == State::starting;
+    if (!stopped && !ended) {
+        // The stream's own end and our Stop may have crossed; then there are two of these.
+        const bool may_cross = state_ == State::ready || state_ == State::draining || state_ == State::between;
+        return may_cross ? void() : out_of_order(message, out);
+    }
+    // The answer to an earlier Stop, while the next Start is under way.
+    if (ended && message.playIncarnation != play_incarnation_ && state_ == State::starting) return;
+    reply_deadline_.reset();
+    awaited_.clear();
+    end_hr_ = message.hr;
+    if (stopped && after_stop_) {
+        start_at_ = *after_stop_;
+        after_stop_.reset();
+        return start_playing(now, out);
+    }
+    if (stopped && !stop_for_good_) {
+        state_ = State::ready;
+        out.push_back(Ready{});
+        return;
+    }
+    if (ended) {
+        out.push_back(StreamEnded{message.hr});
+        if (message.hr == bytes::S_FALSE) {
+            state_ = State::between;
+            reply_deadline_ = now + options_.reply_timeout;
+            awaited_ = "with LinkMacToViewerReportStreamChange";
+            return;
+        }
+        // Lost packets at the very end leave no gap; that they are missing follows from the file's packet count.
+        const bool whole = !start_at_.length && !options_.streams && !entry_follows_ && last_location_;
+        if (transport_ == Transport::udp && whole && file_->filePacketCount > std::uint64_t{*last_location_} + 1) {
+            const auto tail = std::min<std::uint64_t>(file_->filePacketCount - 1 - *last_location_, missing_max);
+            for (std::uint32_t i = 0; i < tail && resends_.size() < missing_max; ++i)
+                resends_[tracker_.next() + i] = {now, 0};
+        }
+    }
+    begin_draining(now, out);
+}
+
+void PlayerSession::begin_draining(TimePoint now, PlayerActions& out) {
+    if (transport_ == Transport::tcp) return finish_stream(out);
+    state_ = State::draining;
+    drain_deadline_ = now + options_.linger;
+    ask_resends(now, out);
+}
+
+void PlayerSession::on(const LinkMacToViewerReportStreamChange& message, TimePoint now, PlayerActions& out) {
+    if (state_ != State::between && state_ != State::playing) return out_of_order(message, out);
+    packet_size_ = message.cbPacketSize;
+    header_size_ = message.cbHeaderSize;
+    bit_rate_ = message.dwBitRate;
+    file_->filePacketCount = 0;  // how many the entry has is not told
+    start_at_ = {};
+    header_attempt_ = 0;
+    if (transport_ == Transport::udp) return read_block(now, out);
+    entry_follows_ = true;
+    header_parts_.clear();
+    header_bytes_ = 0;
+    header_last_.reset();
+    header_incarnation_ = play_incarnation_ = message.dwTcpHdrIncarnation;
+    last_location_.reset();
+    state_ = State::header;
+    reply_deadline_ = now + options_.reply_timeout;
+    awaited_ = "with the header of the next entry";
+}
+
+void PlayerSession::on(const LinkMacToViewerPing&, TimePoint, PlayerActions& out) { send(LinkViewerToMacPong{}, out); }
+
+void PlayerSession::out_of_order(const Message& message, PlayerActions& out) {
+    const std::string when = awaited_.empty() ? "was not asked for" : "came instead of the answer to " + awaited_;
+    finish({false, bytes::NS_E_BAD_CONTROL_DATA, std::string{name(message)} + " " + when, {}}, out);
+}
+
+// --- the header
+
+Duration PlayerSession::header_timer() const {
+    // 3.1.2: a second, and the time the header takes at the stream's bit rate.
+    double seconds = 1;
+    if (bit_rate_ != 0) seconds += 8.0 * header_size_ / bit_rate_;
+    return duration_cast<Duration>(
+        std::chrono::duration<double>{std::clamp(seconds, 1.0, 30.0) * options_.header_timer_scale});
+}
+
+void PlayerSession::read_block(TimePoint now, PlayerActions& out) {
+    if (header_size_ > options_.header_size_max) {
+        const auto why = "fileHeaderSize " + std::to_string(header_size_) + " is above the limit";
+        return finish({false, bytes::NS_E_BAD_CONTROL_DATA, why, {}}, out);
+    }
+    ++header_attempt_;
+    entry_follows_ = false;
+    header_parts_.clear();
+    header_bytes_ = 0;
+    header_last_.reset();
+    header_asked_ = now;
+    LinkViewerToMacReadBlock read;
+    read.openFileId = file_->openFileId;
+    read.playIncarnation = header_incarnation_ = incarnation(Purpose::header);
+    ++reads_unanswered_;
+    request(read, State::header, now, out);
+    if (transport_ == Transport::udp) header_deadline_ = now + header_timer();
+}
+
+void PlayerSession::data(const Data& data, TimePoint now, PlayerActions& out) {
+    const bool pair_location = data.LocationId - Data::LocationId_packet_pair <= 1;
+    if (data.playIncarnation == Data::playIncarnation_packet_pair && data.AFFlags == Data::AFFlags_packet_pair &&
+        pair_location) {
+        ++statistics_.packet_pairs;
+    } else if (state_ == State::header && data.playIncarnation == (header_incarnation_ & 0xFF)) {
+        header_part(data, now, out);
+    } else if (play_incarnation_ != 0 && data.playIncarnation == (play_incarnation_ & 0xFF)) {
+        media(data, true, now, out);
+    } else if (earlier_incarnation_ != 0 && data.playIncarnation == (earlier_incarnation_ & 0xFF)) {
+        media(data, false, now, out);
+    } else {
+        ++statistics_.stray;
+    }
+}
+
+void PlayerSession::header_part(const Data& data, TimePoint now, PlayerActions& out) {
+    constexpr std::uint8_t last = Data::AFFlags_header_last & ~Data::AFFlags_header_part;
+    if (data.LocationId >= header_parts_max || header_bytes_ + data.Payload.size() > options_.header_size_max) {
+        return finish({false, bytes::NS_E_BAD_CONTROL_DATA, "the header is larger than the limit", {}}, out);
+    }
+    if (header_last_ && data.LocationId > *header_last_) return void(++statistics_.stray);
+    if (!header_parts_.emplace(data.LocationId, data.Payload).second) return;  // a duplicate
+    header_bytes_ += data.Payload.size();
+    if ((data.AFFlags & last) != 0) header_last_ = data.LocationId;
+    if (!header_complete()) return;
+    header_.clear();
+    for (const auto& [location, part] : header_parts_) header_.insert(header_.end(), part.begin(), part.end());
+    header_parts_.clear();
+    header_deadline_.reset();
+    reply_deadline_.reset();
+    awaited_.clear();
+    out.push_back(HeaderComplete{header_});
+    select_streams(now, out);
+}
+
+bool PlayerSession::header_complete() const {
+    const auto parts = header_parts_.size();
+    const bool contiguous = header_parts_.rbegin()->first + 1 == parts;
+    // Servers that do not mark the last part are known by the size they announced.
+    return contiguous &&
+           (header_last_ ? *header_last_ + 1 == parts : header_size_ != 0 && header_bytes_ == header_size_);
+}
+
+void PlayerSession::select_streams(TimePoint now, PlayerActions& out) {
+    LinkViewerToMacStreamSwitch streams;
+    if (options_.streams) {
+        streams.aStreamEntries = *options_.streams;
+    } else {
+        for (const auto number : asf_stream_numbers(header_))
+            streams.aStreamEntries.push_back({.wDstStreamNumber = number});
+        if (streams.aStreamEntries.empty()) streams.aStreamEntries.push_back({.wDstStreamNumber = 1});
+    }
+    request(streams, State::selecting, now, out);
+}
+
+// --- playing
+
+void PlayerSession::start_playing(TimePoint now, PlayerActions& out) {
+    LinkViewerToMacStartPlaying start;
+    start.openFileId = file_->openFileId;
+    if (start_at_.locationId) {
+        start.locationId = *start_at_.locationId;
+        if (start.locationId != 0) start.position = position_unused;
+    } else if (start_at_.asfOffset) {
+        start.asfOffset = *start_at_.asfOffset;
+        if (start.asfOffset != 0) start.position = position_unused;
+    } else if (start_at_.position) {
+        start.position = start_at_.position->count();
+    }
+    if (start_at_.length) {
+        const auto length = std::clamp<std::int64_t>(start_at_.length->count(), 0, 0x7FFFFFFF);
+        start.frameOffset = 0x80000000 | static_cast<std::uint32_t>(length);
+    }
+    earlier_incarnation_ = play_incarnation_;
+    start.playIncarnation = play_incarnation_ = incarnation(Purpose::play);
+    tracker_.restart();
+    last_location_.reset();
+    request(start, State::starting, now, out);
+}
+
+void PlayerSession::media(const Data& data, bool current, TimePoint now, PlayerActions& out) {
+    if (packet_size_ != 0 && data.Payload.size() > packet_size_) {
+        const bytes::ParseError error{6, "PacketSize", "is above filePacketSize " + std::to_string(packet_size_)};
+        out.push_back(Malformed{error, head_of(data.serialise()), "Data"});
+        return;
+    }
+    MediaReceived received;
+    received.LocationId = data.LocationId;
+    if (transport_ == Transport::tcp) {
+        received.sequence = tcp_sequence_++;  // nothing is lost, and not all servers count in AFFlags
+    } else {
+        const auto arrival = tracker_.arrived(data.AFFlags, current ? std::optional{data.LocationId} : std::nullopt);
+        received.sequence = arrival.sequence;
+        received.duplicate = arrival.duplicate;
+        std::uint64_t given_up = arrival.skipped - arrival.missing.size();
+        MediaLost lost;
+        for (const auto missing : arrival.missing) {
+            if (resends_.size() < missing_max) {
+                resends_[missing] = {now + options_.resend_delay, 0};
+            } else {
+                lost.sequences.push_back(missing);
+                ++given_up;
+            }
+        }
+        statistics_.lost += given_up;
+        if (!lost.sequences.empty()) out.push_back(std::move(lost));
+        if (const auto asked = resends_.find(arrival.sequence); asked != resends_.end()) {
+            received.resent = asked->second.attempts > 0;
+            if (received.resent && !received.duplicate) ++statistics_.recovered;
+            resends_.erase(asked);
+        }
+        if (received.duplicate && asked_again_.erase(arrival.sequence) != 0) received.resent = true;
+    }
+    if (received.duplicate) {
+        ++statistics_.duplicates;
+    } else {
+        ++statistics_.packets;
+        statistics_.bytes += data.Payload.size();
+        if (current && (!last_location_ || data.LocationId > *last_location_)) last_location_ = data.LocationId;
+    }
+    if (!first_media_) first_media_ = now;
+    last_media_ = now;
+    received.packet = data.Payload;
+    out.push_back(std::move(received));
+}
+
+void PlayerSession::ask_resends(TimePoint now, PlayerActions& out) {
+    std::vector<std::uint32_t> ask;
+    MediaLost lost;
+    const unsigned attempts = client_id_ ? options_.resend_attempts : 0;
+    for (auto at = resends_.begin(); at != resends_.end();) {
+        auto& [sequence, resend] = *at;
+        if (resend.due > now) {
+            ++at;
+        } else if (resend.attempts < attempts) {
+            ++resend.attempts;
+            resend.due = now + options_.resend_wait;
+            ask.push_back(sequence);
+            ++at;
+        } else {
+            lost.sequences.push_back(sequence);
+            ++statistics_.lost;
+            at = resends_.erase(at);
+        }
+    }
+    if (!lost.sequences.empty()) out.push_back(std::move(lost));
+    for (std::size_t at = 0; at < ask.size(); at += RequestPacketListResend::count_max) {
+        RequestPacketListResend request;
+        request.dwClientId = *client_id_;
+        request.wSourceId = static_cast<std::uint16_t>(file_->openFileId);
+        const auto count = std::min(RequestPacketListResend::count_max, ask.size() - at);
+        request.dwBeginPacketList.assign(ask.begin() + static_cast<std::ptrdiff_t>(at),
+                                         ask.begin() + static_cast<std::ptrdiff_t>(at + count));
+        statistics_.resend_requests += count;
+        auto packet = request.serialise();
+        out.push_back(SendDatagram{std::move(request.dwBeginPacketList), std::move(packet), false});
+    }
+}
+
+PlayerActions PlayerSession::request_again(std::uint32_t sequence, TimePoint) {
+    PlayerActions out;
+    if (finished() || transport_ != Transport::udp || !client_id_ || !file_) return out;
+    RequestPacketListResend request;
+    request.dwClientId = *client_id_;
+    request.wSourceId = static_cast<std::uint16_t>(file_->openFileId);
+    request.dwBeginPacketList = {sequence};
+    if (asked_again_.size() < asked_again_max) asked_again_.insert(sequence);
+    ++statistics_.resend_requests;
+    auto packet = request.serialise();
+    out.push_back(SendDatagram{{sequence}, std::move(packet), true});
+    return out;
+}
+
+PlayerActions PlayerSession::play(StartPosition from, TimePoint now) {
+    PlayerActions out;
+    if (state_ != State::ready) return out;
+    start_at_ = from;
+    start_playing(now, out);
+    return out;
+}
+
+void PlayerSession::stop_playing(TimePoint now, PlayerActions& out) {
+    LinkViewerToMacStopPlaying stop;
+    stop.openFileId = file_->openFileId;
+    stop.playIncarnation = play_incarnation_;
+    request(stop, State::stopping, now, out);
+}
+
+PlayerActions PlayerSession::pause(TimePoint now) {
+    PlayerActions out;
+    if (state_ == State::playing || state_ == State::starting) stop_playing(now, out);
+    return out;
+}
+
+PlayerActions PlayerSession::resume(TimePoint now) {
+    StartPosition from;
+    const bool live = file_ && (file_->fileAttributes & LinkMacToViewerReportOpenFile::is_live) != 0;
+    if (!live && last_location_) from.locationId = *last_location_ + 1;
+    return play(from, now);
+}
+
+PlayerActions PlayerSession::seek(StartPosition to, TimePoint now) {
+    PlayerActions out;
+    if (state_ == State::ready) return play(to, now);
+    if (state_ != State::playing && state_ != State::starting) return out;
+    after_stop_ = to;
+    stop_playing(now, out);
+    return out;
+}
+
+PlayerActions PlayerSession::stop(TimePoint now) {
+    PlayerActions out;
+    switch (state_) {
+        case State::finished:
+            break;
+        case State::playing:
+        case State::starting:
+            stop_for_good_ = true;
+            stop_playing(now, out);
+            break;
+        case State::stopping:
+            stop_for_good_ = true;
+            after_stop_.reset();
+            break;
+        case State::ready:
+        case State::between:
+        case State::draining:
+            finish_stream(out);
+            break;
+        default:
+            if (file_) send(LinkViewerToMacCloseFile{}, out);
+            finish({false, bytes::S_OK, "stopped before the stream had started", {}}, out);
+    }
+    return out;
+}
+
+// --- from the clock
+
+std::optional<TimePoint> PlayerSession::next_deadline() const {
+    std::optional<TimePoint> next;
+    const auto consider = [&next](const std::optional<TimePoint>& deadline) {
+        if (deadline && (!next || *deadline < *next)) next = deadline;
+    };
+    if (finished()) return next;
+    consider(reply_deadline_);
+    consider(header_deadline_);
+    consider(drain_deadline_);
+    for (const auto& [sequence, resend] : resends_) consider(resend.due);
+    return next;
+}
+
+PlayerActions PlayerSession::tick(TimePoint now) {
+    PlayerActions out;
+    if (finished()) return out;
+    if (header_deadline_ && *header_deadline_ <= now) header_silent(now, out);
+    if (!finished() && reply_deadline_ && *reply_deadline_ <= now) time_out(now, out);
+    if (finished()) return out;
+    ask_resends(now, out);
+    if (state_ == State::draining && resends_.empty() && drain_deadline_ && *drain_deadline_ <= now) finish_stream(out);
+    if (drain_deadline_ && *drain_deadline_ <= now && !resends_.empty()) {
+        // The last resends decide; their own deadlines lead back here.
+        drain_deadline_ = resends_.begin()->second.due;
+        for (const auto& [sequence, resend] : resends_) drain_deadline_ = std::max(*drain_deadline_, resend.due);
+    }
+    return out;
+}
+
+void PlayerSession::time_out(TimePoint, PlayerActions& out) {
+    reply_deadline_.reset();
+    finish({false, bytes::NS_E_TIMEOUT, "the server did not answer " + awaited_, {}}, out);
+}
+
+void PlayerSession::header_silent(TimePoint now, PlayerActions& out) {
+    header_deadline_.reset();
+    MediaSilent silent;
+    silent.attempt = header_attempt_;
+    silent.waited = duration_cast<milliseconds>(now - header_asked_);
+    silent.retrying = header_attempt_ <= options_.header_retries;
+    out.push_back(silent);
+    if (!silent.retrying) {
+        const auto why = "no header came over UDP, asked for " + std::to_string(header_attempt_) + " times";
+        return finish({false, bytes::NS_E_TIMEOUT, why, {}}, out);
+    }
+    send(LinkViewerToMacCancelReadBlock{header_incarnation_, {}}, out);
+    read_block(now, out);
+}
+
+// --- sending
+
+void PlayerSession::send(Message message, PlayerActions& out) {
+    auto packet = framer_.frame(serialise(message));
+    out.push_back(Send{std::move(message), std::move(packet)});
+}
+
+void PlayerSession::request(Message message, State next, TimePoint now, PlayerActions& out) {
+    state_ = next;
+    reply_deadline_ = now + options_.reply_timeout;
+    awaited_ = name(message);
+    send(std::move(message), out);
+}
+
+CLIENT_LOG PlayerSession::log() const {
+    CLIENT_LOG log;
+    const auto bounded = [](std::uint64_t value) {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xFFFFFFFF));
+    };
+    auto& info = log.info;
+    info.szURL = options_.url;
+    info.szUserAgent = options_.product + "/" + options_.version;
+    info.qwClientVersion = version_number(options_.version);
+    info.szUniquePID = "{" + options_.guid.text() + "}";
+    info.msFileDuration = bounded(static_cast<std::uint64_t>(std::clamp(file_->fileDuration * 1000, 0.0, 4e9)));
+    info.qwFileSize = file_->filePacketCount * std::uint64_t{file_->filePacketSize};
+    if (info.qwFileSize != 0) info.qwFileSize += file_->fileHeaderSize;
+    if (first_media_) {
+        const auto played = duration_cast<milliseconds>(*last_media_ - *first_media_).count();
+        info.msPlayed = bounded(static_cast<std::uint64_t>(played));
+        if (played > 0) info.dwAvgBandwidthBps = bounded(statistics_.bytes * 8000 / static_cast<std::uint64_t>(played));
+    }
+    if (start_at_.position)
+        info.msStartTime =
+            bounded(static_cast<std::uint64_t>(std::clamp(start_at_.position->count() * 1000, 0.0, 4e9)));
+    info.qwBytesReceived = statistics_.bytes;
+    info.dwPacketsReceived = bounded(statistics_.packets);
+    info.dwPacketsLostClient = bounded(statistics_.lost);
+    const auto all = statistics_.packets + statistics_.lost;
+    info.dwMinReceptionQuality = all == 0 ? 0 : bounded(statistics_.packets * 100 / all);
+    log.dwSourceId = file_->openFileId;
+    log.szTransport = transport_ == Transport::udp ? "UDP" : "TCP";
+    log.dwPacketsLostNet = bounded(statistics_.lost);
+    log.dwResendRequests = bounded(statistics_.resend_requests);
+    log.dwPacketsRecoveredResent = bounded(statistics_.recovered);
+    log.dwPacketsResent = bounded(statistics_.recovered);
+    return log;
+}
+
+void PlayerSession::finish_stream(PlayerActions& out) {
+    if (options_.logging) send(LinkViewerToMacLogging{log(), {}}, out);
+    LinkViewerToMacCloseFile close;
+    close.openFileId = file_->openFileId;
+    send(close, out);
+    const auto reason = stop_for_good_ ? std::string{"stopped"} : std::string{"the stream has ended"};
+    const bool failed = bytes::is_failure(end_hr_);
+    finish({!failed, end_hr_, failed ? "the stream ended: " + bytes::hresult_text(end_hr_) : reason, {}}, out);
+}
+
+void PlayerSession::finish(Finished finished, PlayerActions& out) {
+    state_ = State::finished;
+    reply_deadline_.reset();
+    header_deadline_.reset();
+    drain_deadline_.reset();
+    resends_.clear();
+    out.push_back(std::move(finished));
+}
+
+}  // namespace wmlab::mms

@@ -1,0 +1,561 @@
+#include "common/mms/server_session.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <type_traits>
+
+#include "common/bytes/utf16.hpp"
+
+namespace wmlab::mms {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr std::size_t head_max = 64;
+constexpr std::uint32_t openFileId = 1;  // must be 1: most players send 1 back whatever they were given
+// Of a packet pair over TCP (3.2.5.4): random bytes that make packets of 512, 512 and 1056 bytes.
+constexpr std::array<std::size_t, 3> packet_pair_bytes = {432, 432, 976};
+
+std::vector<std::byte> head_of(bytes::Bytes message) {
+    const auto head = message.first(std::min(message.size(), head_max));
+    return {head.begin(), head.end()};
+}
+
+// Section 2.2.4.25: locationId if it is given, else asfOffset, else position. Players send FFFFFFFF and 0 for "not
+// given".
+template <class Start>
+StartPosition start_position(const Start& start) {
+    StartPosition from;
+    if (start.locationId != 0 && start.locationId != offset_unused) {
+        from.locationId = start.locationId;
+    } else if (start.asfOffset != 0 && start.asfOffset != offset_unused) {
+        from.asfOffset = start.asfOffset;
+    } else if (std::isfinite(start.position) && start.position > 0 && start.position < 1e9) {
+        from.position = std::chrono::duration<double>{start.position};
+    }
+    constexpr std::uint32_t no_limit = 0x00FFFFFF, relative = 0x80000000;
+    const auto end = start.frameOffset;
+    if ((end & relative) != 0) {
+        from.length = milliseconds{end & ~relative};
+    } else if (end != 0 && end != no_limit && !from.locationId && !from.asfOffset) {
+        const auto begin = from.position ? duration_cast<milliseconds>(*from.position) : milliseconds{0};
+        from.length = std::max(milliseconds{0}, milliseconds{end} - begin);
+    }
+    return from;
+}
+
+void earliest(std::optional<TimePoint>& deadline, const std::optional<TimePoint>& other) {
+    if (other && (!deadline || *other < *deadline)) deadline = other;
+}
+
+}  // namespace
+
+ServerSession::ServerSession(ServerOptions options, TimePoint now)
+    : options_{std::move(options)},
+      splitter_{StreamDirection::to_server, options_.message_size_max},
+      resend_tokens_{static_cast<double>(options_.resends_per_second)},
+      resend_time_{now},
+      random_{options_.seed},
+      idle_deadline_{now + options_.connect_timeout} {}
+
+std::optional<std::uint16_t> ServerSession::udp_port() const {
+    if (!funnel_ || funnel_->transport != Transport::udp) return std::nullopt;
+    return funnel_->port;
+}
+
+// --- from the network
+
+ServerActions ServerSession::receive(bytes::Bytes control, TimePoint now) {
+    ServerActions out;
+    if (finished()) return out;
+    auto cut = splitter_.feed(control);
+    for (auto& item : cut.items) {
+        for (const auto& bytes : std::get<MessagePacket>(item).messages) {
+            if (finished()) return out;
+            auto message = parse_message(bytes);
+            if (message.has_error()) {
+                out.push_back(Malformed{message.error(), head_of(bytes), "MMS message"});
+                finish("malformed message: " + message.error().text(), bytes::NS_E_BAD_CONTROL_DATA, out);
+                return out;
+            }
+            if (player_) ping_deadline_ = now + options_.keep_alive;
+            if (player_ && !streaming()) idle_deadline_ = now + options_.idle_timeout;
+            out.push_back(Received{*message, bytes.size()});
+            handle(*message, now, out);
+        }
+    }
+    if (cut.error && !finished()) {
+        out.push_back(Malformed{*cut.error, head_of(splitter_.unfinished()), "TcpMessageHeader"});
+        finish("malformed packet: " + cut.error->text(), bytes::NS_E_BAD_CONTROL_DATA, out);
+    }
+    return out;
+}
+
+void ServerSession::handle(const Message& message, TimePoint now, ServerActions& out) {
+    const std::string which{name(message)};
+    if (!player_ && !std::holds_alternative<LinkViewerToMacConnect>(message)) {
+        finish(which + " before LinkViewerToMacConnect", bytes::NS_E_INVALID_REQUEST, out);
+        return;
+    }
+    std::visit(
+        [&](const auto& known) {
+            if constexpr (requires { on(known, now, out); }) {
+                on(known, now, out);
+            } else if (!from_player(message)) {
+                finish(which + " came from the player", bytes::NS_E_BAD_CONTROL_DATA, out);
+            }  // else: a MID that MS-MMSP does not have, of the player's range; it is in the journal and needs no
+               // answer
+        },
+        message);
+}
+
+ServerActions ServerSession::datagram(bytes::Bytes datagram, TimePoint now) {
+    ServerActions out;
+    if (finished()) return out;
+    const auto request = RequestPacketListResend::parse(datagram);
+    if (request.has_error()) {
+        out.push_back(Malformed{request.error(), head_of(datagram), "RequestPacketListResend"});
+        return out;
+    }
+    if (request->dwClientId != options_.client_id || request->wSourceId != openFileId || !udp_port()) return out;
+    // Requests are easily forged (MS-MMSP 5.1), so there is a limit to what they can make us send.
+    const auto rate = static_cast<double>(options_.resends_per_second);
+    resend_tokens_ = std::min(rate, resend_tokens_ + rate * std::chrono::duration<double>(now - resend_time_).count());
+    resend_time_ = now;
+    for (const auto sequence : request->dwBeginPacketList) {
+        if (history_.empty() || resend_tokens_ < 1) break;
+        const std::uint32_t index = sequence - history_.front().sequence;
+        if (index >= history_.size()) continue;  // too old, or never sent
+        auto copy = history_[index].data;
+        copy.kind = DataKind::resend;
+        out.push_back(std::move(copy));
+        resend_tokens_ -= 1;
+        ++resends_;
+    }
+    return out;
+}
+
+// --- the player's messages
+
+void ServerSession::on(const LinkViewerToMacConnect& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportConnectedEX report;
+    report.ServerVersionInfo = bytes::to_utf16(options_.server_version);
+    if (player_) {
+        report.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(report, LinkViewerToMacConnect::name, report.hr, "a second time", now, out);
+    }
+    player_ = SubscriberName::parse(message.subscriberName);
+    idle_deadline_ = now + options_.idle_timeout;
+    ping_deadline_ = now + options_.keep_alive;
+    if (options_.connect_refused_hr) {
+        report.hr = *options_.connect_refused_hr;
+        return refuse(report, LinkViewerToMacConnect::name, report.hr, "refused", now, out);
+    }
+    if (options_.packet_pair && message.playIncarnation == MMS_USE_PACKET_PAIR)
+        report.playIncarnation = MMS_USE_PACKET_PAIR;
+    send(report, now, out);
+}
+
+void ServerSession::on(const LinkViewerToMacFunnelInfo& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportFunnelInfo report;
+    report.nCubs = options_.client_id;
+    const bool pair_over_tcp =
+        message.playIncarnation == MMS_USE_PACKET_PAIR || message.playIncarnation == MMS_PACKET_PAIR_TCP_HIGH_ENTROPY;
+    if (options_.packet_pair && pair_over_tcp) {
+        report.playIncarnation = MMS_PACKET_PAIR_TCP_HIGH_ENTROPY;
+        for (const auto size : packet_pair_bytes) {
+            report.packet_pair = random_bytes(size);
+            send(report, now, out);
+        }
+        return;
+    }
+    if (options_.packet_pair && message.playIncarnation == MMS_PACKET_PAIR_UDP_HIGH_ENTROPY) {
+        report.playIncarnation = MMS_PACKET_PAIR_UDP_HIGH_ENTROPY;
+        udp_pair_wanted_ = true;
+    }
+    send(report, now, out);
+}
+
+void ServerSession::on(const LinkViewerToMacConnectFunnel& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportDisconnectedFunnel refusal;
+    if (streaming()) {
+        refusal.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(refusal, LinkViewerToMacConnectFunnel::name, refusal.hr, "while streaming", now, out);
+    }
+    funnel_.reset();
+    const auto wanted = FunnelName::parse(message.funnelName);
+    if (!wanted) {
+        refusal.hr = bytes::E_INVALIDARG;
+        return send(refusal, now, out);  // another ConnectFunnel may follow
+    }
+    if (wanted->transport == Transport::udp ? !options_.allow_udp : !options_.allow_tcp) {
+        refusal.hr = options_.transport_refused_hr;
+        return send(refusal, now, out);
+    }
+    funnel_ = wanted;
+    history_.clear();  // holds consecutive numbers only
+    history_size_ = 0;
+    send(LinkMacToViewerReportConnectedFunnel{}, now, out);
+}
+
+void ServerSession::on(const LinkViewerToMacOpenFile& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportOpenFile refusal;
+    refusal.playIncarnation = message.playIncarnation;
+    if (!funnel_) {
+        refusal.hr = bytes::NS_E_NOFUNNEL;
+        return refuse(refusal, LinkViewerToMacOpenFile::name, refusal.hr, "before an accepted ConnectFunnel", now, out);
+    }
+    if (streaming() || opening_) {
+        refusal.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(refusal, LinkViewerToMacOpenFile::name, refusal.hr, "while a file is open", now, out);
+    }
+    header_parts_.clear();
+    header_deadline_.reset();
+    opening_ = true;
+    open_incarnation_ = message.playIncarnation;
+    content_.reset();
+    state_ = State::init;
+    out.push_back(OpenRequest{bytes::to_utf8(message.fileName)});
+}
+
+void ServerSession::on(const LinkViewerToMacSecurityResponse&, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportOpenFile refusal;
+    refusal.hr = bytes::NS_E_INVALID_REQUEST;
+    refuse(refusal, LinkViewerToMacSecurityResponse::name, refusal.hr, "without a challenge", now, out);
+}
+
+void ServerSession::on(const LinkViewerToMacReadBlock& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportReadBlock report;
+    report.playIncarnation = message.playIncarnation;
+    if (!content_ || streaming()) {
+        // MPlayer gets here after a failed OpenFile; it waits until the connection is closed.
+        report.hr = bytes::NS_E_INVALID_REQUEST;
+        const auto why = streaming() ? "while streaming" : "with no file open";
+        return refuse(report, LinkViewerToMacReadBlock::name, report.hr, why, now, out);
+    }
+    if (udp_pair_wanted_ && udp_port()) send_packet_pair(out);  // before the report, so the first UDP on the wire
+    send(report, now, out);
+    send_header(static_cast<std::uint8_t>(message.playIncarnation), true, now, out);
+    if (header_parts_.empty()) state_ = State::ready;
+}
+
+void ServerSession::on(const LinkViewerToMacCancelReadBlock&, TimePoint, ServerActions&) {
+    header_parts_.clear();
+    header_deadline_.reset();
+}
+
+void ServerSession::on(const LinkViewerToMacStreamSwitch& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportStreamSwitch report;
+    if (!content_) {
+        report.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(report, LinkViewerToMacStreamSwitch::name, report.hr, "with no file open", now, out);
+    }
+    out.push_back(StreamsSelected{message.aStreamEntries});
+    send(report, now, out);
+}
+
+void ServerSession::on(const LinkViewerToMacStartPlaying& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportStartedPlaying report;
+    report.playIncarnation = message.playIncarnation;
+    if (!content_ || state_ == State::init) {
+        report.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(report, LinkViewerToMacStartPlaying::name, report.hr, "before the header was read", now, out);
+    }
+    send(report, now, out);
+    start(start_position(message), message.acceleration, message.playIncarnation, out);
+}
+
+void ServerSession::on(const LinkViewerToMacStartStriding& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportStartStriding report;
+    report.playIncarnation = message.playIncarnation;
+    if (!content_ || state_ == State::init) {
+        report.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(report, LinkViewerToMacStartStriding::name, report.hr, "before the header was read", now, out);
+    }
+    if (message.rate != 1) {  // only real time is offered; the session goes on
+        report.hr = bytes::E_INVALIDARG;
+        return send(report, now, out);
+    }
+    send(report, now, out);
+    start(start_position(message), std::nullopt, message.playIncarnation, out);
+}
+
+void ServerSession::start(StartPosition from, std::optional<Acceleration> acceleration, std::uint32_t incarnation,
+                          ServerActions& out) {
+    media_incarnation_ = static_cast<std::uint8_t>(incarnation);
+    end_incarnation_ = incarnation;
+    if (streaming()) return;  // 3.2.5.11: the position is ignored, the media goes on under its new number
+    state_ = State::streaming;
+    idle_deadline_.reset();
+    close_deadline_.reset();
+    out.push_back(StartMedia{content_->live ? StartPosition{} : from, acceleration});
+}
+
+void ServerSession::on(const LinkViewerToMacStopPlaying& message, TimePoint now, ServerActions& out) {
+    LinkMacToViewerReportEndOfStream report;
+    report.playIncarnation = message.playIncarnation;
+    if (!content_) {
+        report.hr = bytes::NS_E_INVALID_REQUEST;
+        return refuse(report, LinkViewerToMacStopPlaying::name, report.hr, "with no file open", now, out);
+    }
+    stop_streaming(now, out);
+    send(report, now, out);  // also when the stream had just ended by itself: the two messages may have crossed
+}
+
+void ServerSession::on(const LinkViewerToMacLogging&, TimePoint, ServerActions&) {}  // for the journal only
+void ServerSession::on(const LinkViewerToMacPong&, TimePoint, ServerActions&) {}     // any message stops the timer
+
+void ServerSession::on(const LinkViewerToMacCloseFile&, TimePoint, ServerActions& out) {
+    finish("the player closed the file", bytes::S_OK, out);
+}
+
+// --- from the embedder
+
+ServerActions ServerSession::opened(Content content, TimePoint now) {
+    if (finished() || !opening_) return {};
+    if (content.header.empty() || content.packet_size == 0 || content.packet_size > Data::payload_max)
+        return open_failed(bytes::E_FAIL, now);  // no Data packet could carry it
+    ServerActions out;
+    opening_ = false;
+    LinkMacToViewerReportOpenFile report;
+    report.playIncarnation = open_incarnation_;
+    report.openFileId = openFileId;
+    using Report = LinkMacToViewerReportOpenFile;
+    if (content.live) {
+        report.fileAttributes = Report::is_broadcast | Report::is_live;
+    } else {
+        if (content.can_seek) report.fileAttributes |= Report::can_seek;
+        if (content.can_seek && content.has_video) report.fileAttributes |= Report::can_stride;
+        report.fileDuration = content.duration.count();
+        report.fileBlocks = static_cast<std::uint32_t>(std::clamp(std::ceil(report.fileDuration), 0.0, 4e9));
+        report.filePacketCount = content.packet_count;
+    }
+    if (content.playlist) report.fileAttributes |= Report::is_playlist;
+    report.filePacketSize = content.packet_size;
+    report.fileBitRate = content.bit_rate;
+    report.fileHeaderSize = static_cast<std::uint32_t>(content.header.size());
+    content_ = std::move(content);
+    send(report, now, out);
+    return out;
+}
+
+ServerActions ServerSession::open_failed(std::uint32_t hr, TimePoint now) {
+    if (finished() || !opening_) return {};
+    ServerActions out;
+    opening_ = false;
+    LinkMacToViewerReportOpenFile report;
+    report.hr = hr;
+    report.playIncarnation = open_incarnation_;
+    report.openFileId = 0;
+    send(report, now, out);
+    return out;
+}
+
+ServerActions ServerSession::redirect(std::string location, TimePoint now) {
+    if (finished() || !opening_) return {};
+    ServerActions out;
+    opening_ = false;
+    LinkMacToViewerReportRedirect report;
+    report.wszLocation = bytes::to_utf16(location);
+    send(report, now, out);
+    finish("redirected to " + location, bytes::S_OK, out);
+    return out;
+}
+
+ServerActions ServerSession::media(std::uint32_t LocationId, bytes::Bytes asf_packet, TimePoint) {
+    ServerActions out;
+    if (!streaming() || end_deadline_) return out;
+    assert(asf_packet.size() <= content_->packet_size);
+    if (asf_packet.size() > content_->packet_size) return out;  // players have no room for more than they were told
+    SendData data;
+    data.LocationId = LocationId;
+    data.sequence = sequence_++;
+    data.packet = std::make_shared<const std::vector<std::byte>>(
+        data_packet(LocationId, media_incarnation_, static_cast<std::uint8_t>(data.sequence), asf_packet));
+    if (udp_port()) {
+        history_size_ += data.packet->size();
+        history_.push_back({data.sequence, data});
+        history_.back().data.transport = Transport::udp;
+        while (history_.size() > options_.history_packets || history_size_ > options_.history_bytes) {
+            history_size_ -= history_.front().data.packet->size();
+            history_.pop_front();
+        }
+    }
+    send_data(std::move(data), out);
+    return out;
+}
+
+ServerActions ServerSession::end_of_media(TimePoint now) {
+    ServerActions out;
+    if (!streaming() || end_deadline_) return out;
+    if (udp_port() && options_.end_of_stream_delay > milliseconds{0}) {
+        // Over TCP the message would overtake the last datagrams; resends are answered meanwhile.
+        end_deadline_ = now + options_.end_of_stream_delay;
+    } else {
+        end_of_stream(now, out);
+    }
+    return out;
+}
+
+ServerActions ServerSession::next_content(Content content, TimePoint now) {
+    ServerActions out;
+    if (!streaming() || content.header.empty() || content.packet_size == 0 || content.packet_size > Data::payload_max)
+        return out;
+    end_deadline_.reset();
+    send(LinkMacToViewerReportEndOfStream{bytes::S_FALSE, end_incarnation_, {}}, now, out);
+    LinkMacToViewerReportStreamChange change;
+    change.cbPacketSize = content.packet_size;
+    change.cbHeaderSize = static_cast<std::uint32_t>(content.header.size());
+    change.dwBitRate = content.bit_rate;
+    content_ = std::move(content);
+    send(change, now, out);
+    if (udp_port()) {
+        stop_streaming(now, out);  // until ReadBlock and StartPlaying
+    } else {
+        // The media follows under the header's number, and must not come before it.
+        media_incarnation_ = static_cast<std::uint8_t>(change.dwTcpHdrIncarnation);
+        send_header(media_incarnation_, false, now, out);
+    }
+    return out;
+}
+
+ServerActions ServerSession::close(std::string reason, std::uint32_t hr, TimePoint) {
+    ServerActions out;
+    if (!finished()) finish(std::move(reason), hr, out);
+    return out;
+}
+
+// --- from the clock
+
+std::optional<TimePoint> ServerSession::next_deadline() const {
+    std::optional<TimePoint> next;
+    for (const auto* deadline : {&idle_deadline_, &ping_deadline_, &header_deadline_, &end_deadline_, &close_deadline_})
+        earliest(next, *deadline);
+    return next;
+}
+
+ServerActions ServerSession::tick(TimePoint now) {
+    ServerActions out;
+    const auto due = [now](std::optional<TimePoint>& deadline) {
+        if (!deadline || *deadline > now) return false;
+        deadline.reset();
+        return true;
+    };
+    if (finished()) return out;
+    if (due(header_deadline_) && !header_parts_.empty()) send_header_parts(now, out);
+    if (due(end_deadline_)) end_of_stream(now, out);
+    if (due(close_deadline_)) {
+        finish("the stream has ended", bytes::S_OK, out);
+    } else if (due(idle_deadline_)) {
+        finish(player_ ? "the player was idle for too long" : "no LinkViewerToMacConnect came", bytes::NS_E_TIMEOUT,
+               out);
+    } else if (due(ping_deadline_)) {
+        ping_deadline_ = now + options_.keep_alive;
+        send(LinkMacToViewerPing{}, now, out);
+    }
+    return out;
+}
+
+// --- sending
+
+void ServerSession::send(Message message, TimePoint now, ServerActions& out) {
+    if (!first_sent_) first_sent_ = now;
+    const auto timeSent = static_cast<std::uint64_t>(duration_cast<milliseconds>(now - *first_sent_).count());
+    auto packet = framer_.frame(serialise(message), timeSent);
+    out.push_back(Send{std::move(message), std::move(packet)});
+}
+
+void ServerSession::send_data(SendData data, ServerActions& out) {
+    data.transport = udp_port() ? Transport::udp : Transport::tcp;
+    out.push_back(std::move(data));
+}
+
+void ServerSession::send_header(std::uint8_t incarnation, bool paced, TimePoint now, ServerActions& out) {
+    const bytes::Bytes header{content_->header};
+    // Players expect no part above filePacketSize.
+    const auto part_max =
+        std::max<std::size_t>(1, std::min<std::size_t>(options_.header_part_max, content_->packet_size));
+    header_parts_.clear();
+    std::uint32_t LocationId = 0;
+    for (std::size_t at = 0; at < header.size(); at += part_max, ++LocationId) {
+        const auto part = header.subspan(at, std::min(part_max, header.size() - at));
+        const bool last = at + part.size() == header.size();
+        SendData data;
+        data.kind = DataKind::header;
+        data.LocationId = LocationId;
+        data.packet = std::make_shared<const std::vector<std::byte>>(
+            data_packet(LocationId, incarnation, last ? Data::AFFlags_header_last : Data::AFFlags_header_part, part));
+        header_parts_.push_back(std::move(data));
+    }
+    if (paced && options_.pace_header && content_->bit_rate != 0) return send_header_parts(now, out);
+    for (auto& part : header_parts_) send_data(std::move(part), out);
+    header_parts_.clear();
+}
+
+// The next part, and when the one after it is due.
+void ServerSession::send_header_parts(TimePoint now, ServerActions& out) {
+    auto part = std::move(header_parts_.front());
+    header_parts_.pop_front();
+    const std::chrono::duration<double> took{8.0 * static_cast<double>(part.packet->size()) / content_->bit_rate};
+    send_data(std::move(part), out);
+    if (!header_parts_.empty()) {
+        header_deadline_ = now + duration_cast<Duration>(std::min(took, std::chrono::duration<double>{1}));
+    } else if (state_ == State::init) {
+        state_ = State::ready;
+    }
+}
+
+void ServerSession::send_packet_pair(ServerActions& out) {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        SendData data;
+        data.kind = DataKind::packet_pair;
+        data.LocationId = Data::LocationId_packet_pair + i;
+        data.packet = std::make_shared<const std::vector<std::byte>>(
+            data_packet(data.LocationId, Data::playIncarnation_packet_pair, Data::AFFlags_packet_pair,
+                        random_bytes(Data::packet_pair_payload)));
+        send_data(std::move(data), out);
+    }
+}
+
+void ServerSession::refuse(Message report, std::string_view request, std::uint32_t hr, std::string_view why,
+                           TimePoint now, ServerActions& out) {
+    send(std::move(report), now, out);
+    finish(std::string{request} + " " + std::string{why}, hr, out);
+}
+
+void ServerSession::stop_streaming(TimePoint now, ServerActions& out) {
+    end_deadline_.reset();
+    if (!streaming()) return;
+    state_ = State::ready;
+    idle_deadline_ = now + options_.idle_timeout;
+    out.push_back(StopMedia{});
+}
+
+void ServerSession::end_of_stream(TimePoint now, ServerActions& out) {
+    end_deadline_.reset();
+    state_ = State::ready;
+    idle_deadline_ = now + options_.idle_timeout;
+    if (options_.close_after_end) close_deadline_ = now + *options_.close_after_end;
+    send(LinkMacToViewerReportEndOfStream{bytes::S_OK, end_incarnation_, {}}, now, out);
+}
+
+void ServerSession::finish(std::string reason, std::uint32_t hr, ServerActions& out) {
+    if (streaming()) out.push_back(StopMedia{});
+    out.push_back(Close{std::move(reason), hr});
+    state_ = State::finished;
+    for (auto* deadline : {&idle_deadline_, &ping_deadline_, &header_deadline_, &end_deadline_, &close_deadline_})
+        deadline->reset();
+    header_parts_.clear();
+    history_.clear();
+    history_size_ = 0;
+}
+
+std::vector<std::byte> ServerSession::random_bytes(std::size_t count) {
+    std::vector<std::byte> bytes(count);
+    std::generate(bytes.begin(), bytes.end(), [this] { return static_cast<std::byte>(random_() & 0xFF); });
+    return bytes;
+}
+
+}  // namespace wmlab::mms
