@@ -5,19 +5,15 @@
 namespace wmlab::mms {
 namespace {
 
-constexpr std::string_view empty_text = "-";
-
 std::string text(MessageReader& in, std::size_t size, std::string_view field) {
     const auto bytes = in.raw(size, field);
     const auto end = std::find(bytes.begin(), bytes.end(), std::byte{0});
     std::string value;
     for (auto at = bytes.begin(); at != end; ++at) value.push_back(static_cast<char>(*at));
-    if (value == empty_text) value.clear();
     return value;
 }
 
 void put(MessageWriter& out, std::string_view value, std::size_t size) {
-    if (value.empty()) value = empty_text;
     value = value.substr(0, size - 1);
     out.raw(value);
     out.zeros(size - value.size());

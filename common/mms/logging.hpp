@@ -10,18 +10,18 @@
 
 namespace wmlab::mms {
 
-// 2.2.1.2. Texts are ANSI, cut to their field; an empty one is "-" on the wire.
+// 2.2.1.2. Texts are ANSI, cut to their field; "-" stands for none.
 struct CLIENT_LOG_INFO {
     static constexpr std::uint32_t cbSize = 1142;
 
-    std::string szURL, szChannelURL, szUserAgent, szHostingWebPage;
+    std::string szURL = "-", szChannelURL = "-", szUserAgent = "-", szHostingWebPage = "-";
     std::uint64_t qwClientVersion = 0;  // four parts of 16 bits
-    std::string szLang, szUniquePID, szHostExe;
+    std::string szLang = "-", szUniquePID = "-", szHostExe = "-";
     std::uint64_t qwHostExeVer = 0;
     std::uint32_t msFileDuration = 0;
     std::uint64_t qwFileSize = 0;
     std::uint32_t dwAvgBandwidthBps = 0;
-    std::string szAudioCodec, szVideoCodec;
+    std::string szAudioCodec = "-", szVideoCodec = "-";
     std::uint32_t msStartTime = 0, msPlayed = 0;
     std::int16_t rate = 1;
     std::uint32_t dwBufferingCount = 0, msBufferingTime = 0;
@@ -39,9 +39,9 @@ struct CLIENT_LOG {
     CLIENT_LOG_INFO info;
     std::uint32_t dwSourceId = 1;  // openFileId
     std::uint32_t dwIPAddress = 0xFFFFFFFF;
-    std::string szComputerDNS, szOS;
+    std::string szComputerDNS = "-", szOS = "-";
     std::uint64_t qwOSVersion = 0;
-    std::string szCPU, szProto = "mms", szTransport;
+    std::string szCPU = "-", szProto = "mms", szTransport = "-";
     std::uint32_t dwPacketsLostNet = 0, dwPacketsLostContNet = 0, dwResendRequests = 0, dwPacketsRecoveredResent = 0,
                   dwPacketsResent = 0;
     bool operator==(const CLIENT_LOG&) const = default;

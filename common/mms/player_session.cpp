@@ -698,7 +698,7 @@ CLIENT_LOG PlayerSession::log() const {
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xFFFFFFFF));
     };
     auto& info = log.info;
-    info.szURL = options_.url;
+    if (!options_.url.empty()) info.szURL = options_.url;
     info.szUserAgent = options_.product + "/" + options_.version;
     info.qwClientVersion = version_number(options_.version);
     info.szUniquePID = "{" + options_.guid.text() + "}";
