@@ -1,0 +1,95 @@
+// All events of a run, put in order and made searchable: by flow, host and leg; what state each process's journal is in;
+// which flow a connection belonged to. Reads events, concludes nothing about the firewall.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/evidence/event.hpp"
+#include "common/scenario/model.hpp"
+#include "lab/judge/report.hpp"
+#include "lab/judge/wire.hpp"
+
+namespace wmlab::lab {
+
+using evidence::Event;
+using evidence::What;
+using Events = std::vector<const Event*>;
+
+// Fields of an event; an absent field or one of another type reads as nothing.
+std::string_view text_field(const Event& event, std::string_view name);
+std::optional<double> number_field(const Event& event, std::string_view name);
+bool true_field(const Event& event, std::string_view name);
+
+// The `failure` object of an event.
+struct Failure {
+    std::string kind, error;  // "timeout", "ETIMEDOUT"
+    std::optional<double> waited;
+    std::optional<Icmp> icmp;
+};
+std::optional<Failure> failure_of(const Event& event);
+
+// The events of one flow (or of one attempt of it), in each process's order of time.
+struct FlowView {
+    std::map<std::string, Events, std::less<>> hosts;
+
+    const Events& at(std::string_view host) const;
+    Events at(std::string_view host, std::string_view leg) const;
+    Events at(std::string_view host, std::string_view leg, What what) const;
+    Events all(What what) const;  // of every host
+    const Event* first(std::string_view host, What what) const;
+    const Event* last(std::string_view host, What what) const;
+};
+
+struct Trouble {  // why the journals of a host cannot carry a verdict
+    Reason reason;
+    std::string sentence;
+};
+
+class Evidence {
+public:
+    Evidence(const scenario::Scenario& scenario, std::span<const Event> events);
+
+    const FlowView& flow(std::string_view id) const;
+    const Wire& wire(std::string_view host) const;  // "firewall": the firewall's own interfaces, where watched
+
+    // Whether the processes of this host that take part in the flow were there from beginning to end.
+    std::optional<Trouble> trouble(std::string_view host, std::string_view flow) const;
+    // Something lost that concerns every flow.
+    std::optional<Trouble> runner_trouble() const;
+
+    // A listener or bound socket that the flow can use; `failed`: the newest listen-failed for such a port.
+    struct Bound {
+        const Event* listening = nullptr;
+        const Event* failed = nullptr;
+    };
+    Bound bound(std::string_view host, scenario::Protocol protocol, const scenario::PortList& ports,
+                std::string_view flow) const;
+
+    Events runner(What what) const;  // events of `wmlab`
+    const Event* lab_up() const;
+
+private:
+    struct Run {  // one process from `started` to `stopped`
+        std::string host, process;
+        Events events;
+        bool names_flows = false;
+        std::set<std::string, std::less<>> flows;
+    };
+    bool takes_part(const Run& run, std::string_view flow) const;
+    std::optional<Trouble> trouble(const Run& run) const;
+    void assign_flows();
+
+    const scenario::Scenario& scenario_;
+    std::vector<Event> found_;  // copies of events whose flow had to be found out
+    std::vector<Run> runs_;
+    Events runner_;
+    std::map<std::string, FlowView, std::less<>> flows_;
+    std::map<std::string, Wire, std::less<>> wires_;
+};
+
+}  // namespace wmlab::lab

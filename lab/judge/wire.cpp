@@ -1,0 +1,79 @@
+#include "lab/judge/wire.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "lab/judge/evidence.hpp"
+
+namespace wmlab::lab {
+
+Endpoint Endpoint::from(std::string_view text) {
+    Endpoint endpoint;
+    const auto colon = text.rfind(':');
+    endpoint.address = std::string{text.substr(0, colon)};
+    if (colon == std::string_view::npos) return endpoint;
+    const auto digits = text.substr(colon + 1);
+    std::uint16_t port = 0;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), port).ec == std::errc{}) endpoint.port = port;
+    return endpoint;
+}
+
+std::string Endpoint::text() const { return port == 0 ? address : address + ":" + std::to_string(port); }
+
+bool Between::matches(const WireLine& line) const {
+    const auto fits = [](const Endpoint& wanted, const Endpoint& seen) {
+        return (wanted.address.empty() || wanted.address == seen.address) &&
+               (wanted.port == 0 || wanted.port == seen.port);
+    };
+    return fits(source, line.source) && fits(destination, line.destination);
+}
+
+void Wire::add(const evidence::Event& event) {
+    const auto whole = [&](std::string_view name) {
+        return static_cast<std::uint64_t>(std::max(0.0, number_field(event, name).value_or(0)));
+    };
+    WireLine line;
+    line.kind = text_field(event, "kind");
+    line.packets = whole("packets");
+    if (line.kind == "total") {
+        ++totals_;
+        total_ += line.packets;
+        dropped_ += whole("dropped");
+        return;
+    }
+    line.way = text_field(event, "direction") == "out" ? Way::out : Way::in;
+    line.protocol = text_field(event, "protocol");
+    line.source = Endpoint::from(text_field(event, "source"));
+    line.destination = Endpoint::from(text_field(event, "destination"));
+    line.bytes = whole("bytes");
+    line.zone = text_field(event, "zone");
+    if (const auto ttl = number_field(event, "ttl")) line.ttl = static_cast<unsigned>(*ttl);
+    if (line.kind == "icmp") {
+        Icmp icmp;
+        icmp.type = static_cast<unsigned>(whole("type"));
+        icmp.code = static_cast<unsigned>(whole("code"));
+        icmp.from = text_field(event, "sender");
+        line.icmp = icmp;
+    }
+    packets_ += line.packets;
+    lines_.push_back(std::move(line));
+}
+
+std::vector<const WireLine*> Wire::find(Way way, std::initializer_list<std::string_view> kinds,
+                                        const Between& between) const {
+    std::vector<const WireLine*> found;
+    for (const auto& line : lines_) {
+        if (line.way == way && std::ranges::find(kinds, line.kind) != kinds.end() && between.matches(line)) {
+            found.push_back(&line);
+        }
+    }
+    return found;
+}
+
+std::uint64_t Wire::count(Way way, std::initializer_list<std::string_view> kinds, const Between& between) const {
+    std::uint64_t packets = 0;
+    for (const auto* line : find(way, kinds, between)) packets += line->packets;
+    return packets;
+}
+
+}  // namespace wmlab::lab

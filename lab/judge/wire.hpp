@@ -1,0 +1,62 @@
+// What one host's network interface saw, whatever its programs noticed. Counts packets by sort and by address.
+#pragma once
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/evidence/event.hpp"
+#include "lab/judge/report.hpp"
+
+namespace wmlab::lab {
+
+struct Endpoint {  // "10.20.0.10:1217"; port 0: none or any
+    std::string address;
+    std::uint16_t port = 0;
+    static Endpoint from(std::string_view text);
+    std::string text() const;
+    bool empty() const { return address.empty(); }
+    auto operator<=>(const Endpoint&) const = default;
+};
+
+enum class Way { in, out };
+
+struct WireLine {
+    Way way = Way::in;
+    std::string protocol, kind;  // "tcp", "syn-ack"
+    Endpoint source, destination;
+    std::uint64_t packets = 0, bytes = 0;
+    std::optional<unsigned> ttl;
+    std::optional<Icmp> icmp;  // kind "icmp"; `source` and `destination` are those of the packet it quotes
+    std::string zone;          // firewall only
+};
+
+// A packet's addresses: every part that is set must be equal.
+struct Between {
+    Endpoint source, destination;
+    bool matches(const WireLine& line) const;
+    Between reversed() const { return {destination, source}; }
+};
+
+class Wire {
+public:
+    void add(const evidence::Event& event);  // a `wire` event of this host
+
+    // Every packet is accounted for: a sort of packet without a line was not there.
+    bool complete() const { return totals_ > 0 && dropped_ == 0 && packets_ == total_; }
+    bool empty() const { return lines_.empty() && totals_ == 0; }
+    const std::vector<WireLine>& lines() const { return lines_; }
+
+    std::uint64_t count(Way way, std::initializer_list<std::string_view> kinds, const Between& between) const;
+    std::vector<const WireLine*> find(Way way, std::initializer_list<std::string_view> kinds,
+                                      const Between& between) const;
+
+private:
+    std::vector<WireLine> lines_;
+    std::uint64_t packets_ = 0, total_ = 0, dropped_ = 0;
+    unsigned totals_ = 0;
+};
+
+}  // namespace wmlab::lab
