@@ -1,5 +1,5 @@
-// All events of a run, put in order and made searchable: by flow, host and leg; what state each process's journal is in;
-// which flow a connection belonged to. Reads events, concludes nothing about the firewall.
+// All events of a run, put in order and made searchable: by flow, host and leg; what state each process's journal is
+// in; which flow a connection belonged to. Reads events, concludes nothing about the firewall.
 #pragma once
 #include <map>
 #include <optional>
@@ -12,7 +12,7 @@
 #include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
 #include "lab/judge/report.hpp"
-#include "lab/judge/wire.hpp"
+#include "lab/judge/wire_record.hpp"
 
 namespace wmlab::lab {
 
@@ -55,7 +55,7 @@ public:
     Evidence(const scenario::Scenario& scenario, std::span<const Event> events);
 
     const FlowView& flow(std::string_view id) const;
-    const Wire& wire(std::string_view host) const;  // "firewall": the firewall's own interfaces, where watched
+    const WireRecord& wire(std::string_view host) const;  // "firewall": the firewall's own interfaces, where watched
 
     // Whether the processes of this host that take part in the flow were there from beginning to end.
     std::optional<Trouble> trouble(std::string_view host, std::string_view flow) const;
@@ -69,6 +69,11 @@ public:
     };
     Bound bound(std::string_view host, scenario::Protocol protocol, const scenario::PortList& ports,
                 std::string_view flow) const;
+
+    // A connection from this address was accepted on the host, and belongs to another flow.
+    bool accepted_for_other(std::string_view host, const Endpoint& remote, std::string_view flow) const;
+
+    bool claimed(std::string_view host, const Endpoint& local) const;  // a simulator on the host had this address
 
     Events runner(What what) const;  // events of `wmlab`
     const Event* lab_up() const;
@@ -89,7 +94,9 @@ private:
     std::vector<Run> runs_;
     Events runner_;
     std::map<std::string, FlowView, std::less<>> flows_;
-    std::map<std::string, Wire, std::less<>> wires_;
+    std::map<std::string, WireRecord, std::less<>> wires_;
+    std::set<std::pair<std::string, Endpoint>> claimed_;
+    std::map<std::pair<std::string, Endpoint>, std::string> accepted_;  // host and remote address: the flow
 };
 
 }  // namespace wmlab::lab

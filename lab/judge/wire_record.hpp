@@ -40,7 +40,7 @@ struct Between {
     Between reversed() const { return {destination, source}; }
 };
 
-class Wire {
+class WireRecord {
 public:
     void add(const evidence::Event& event);  // a `wire` event of this host
 

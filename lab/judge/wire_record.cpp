@@ -1,4 +1,4 @@
-#include "lab/judge/wire.hpp"
+#include "lab/judge/wire_record.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -28,7 +28,7 @@ bool Between::matches(const WireLine& line) const {
     return fits(source, line.source) && fits(destination, line.destination);
 }
 
-void Wire::add(const evidence::Event& event) {
+void WireRecord::add(const evidence::Event& event) {
     const auto whole = [&](std::string_view name) {
         return static_cast<std::uint64_t>(std::max(0.0, number_field(event, name).value_or(0)));
     };
@@ -39,6 +39,10 @@ void Wire::add(const evidence::Event& event) {
         ++totals_;
         total_ += line.packets;
         dropped_ += whole("dropped");
+        return;
+    }
+    if (line.kind == "lost") {
+        dropped_ += std::max<std::uint64_t>(line.packets, 1);
         return;
     }
     line.way = text_field(event, "direction") == "out" ? Way::out : Way::in;
@@ -59,8 +63,8 @@ void Wire::add(const evidence::Event& event) {
     lines_.push_back(std::move(line));
 }
 
-std::vector<const WireLine*> Wire::find(Way way, std::initializer_list<std::string_view> kinds,
-                                        const Between& between) const {
+std::vector<const WireLine*> WireRecord::find(Way way, std::initializer_list<std::string_view> kinds,
+                                              const Between& between) const {
     std::vector<const WireLine*> found;
     for (const auto& line : lines_) {
         if (line.way == way && std::ranges::find(kinds, line.kind) != kinds.end() && between.matches(line)) {
@@ -70,7 +74,7 @@ std::vector<const WireLine*> Wire::find(Way way, std::initializer_list<std::stri
     return found;
 }
 
-std::uint64_t Wire::count(Way way, std::initializer_list<std::string_view> kinds, const Between& between) const {
+std::uint64_t WireRecord::count(Way way, std::initializer_list<std::string_view> kinds, const Between& between) const {
     std::uint64_t packets = 0;
     for (const auto* line : find(way, kinds, between)) packets += line->packets;
     return packets;

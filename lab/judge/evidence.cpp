@@ -1,0 +1,359 @@
+#include "lab/judge/evidence.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <tuple>
+
+namespace wmlab::lab {
+namespace {
+
+constexpr std::string_view runner_process = "wmlab";
+
+const boost::json::value* field(const Event& event, std::string_view name) { return event.fields.if_contains(name); }
+
+std::optional<double> number_in(const boost::json::value* value) {
+    if (value == nullptr || !value->is_number()) return std::nullopt;
+    return value->to_number<double>();
+}
+
+std::string_view text_in(const boost::json::value* value) {
+    if (value == nullptr || !value->is_string()) return {};
+    return value->get_string();
+}
+
+// A total order, so that the judge sees the same whatever the order of the lines was.
+bool earlier(const Event* a, const Event* b) {
+    const auto key = [](const Event& event) {
+        return std::tie(event.host, event.process, event.monotonic, event.utc, event.event, event.flow, event.leg,
+                        event.local, event.remote);
+    };
+    const auto left = key(*a), right = key(*b);
+    if (left != right) return left < right;
+    return boost::json::serialize(a->fields) < boost::json::serialize(b->fields);
+}
+
+// Ports as a journal may give them: a number, "7007", "1024-5000", "3001-3010 135".
+bool names_port(const Event& event, const scenario::PortList& ports) {
+    const auto wanted = [&](unsigned first, unsigned last) {
+        return std::ranges::any_of(ports,
+                                   [&](const auto& range) { return range.first <= last && first <= range.last; });
+    };
+    const auto local = Endpoint::from(event.local);
+    if (local.port != 0 && (ports.empty() || wanted(local.port, local.port))) return true;
+    if (const auto* listed = field(event, "ports"); listed != nullptr && listed->is_string()) {
+        std::string_view rest = listed->get_string();
+        while (!rest.empty()) {
+            const auto word = rest.substr(0, rest.find(' '));
+            rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+            const auto range = scenario::PortRange::from(word);
+            if (range && (ports.empty() || wanted(range->first, range->last))) return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+std::string_view text_field(const Event& event, std::string_view name) { return text_in(field(event, name)); }
+std::optional<double> number_field(const Event& event, std::string_view name) { return number_in(field(event, name)); }
+
+bool true_field(const Event& event, std::string_view name) {
+    const auto* value = field(event, name);
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+std::optional<Failure> failure_of(const Event& event) {
+    const auto* value = field(event, "failure");
+    if (value == nullptr || !value->is_object()) return std::nullopt;
+    const auto& object = value->get_object();
+    Failure failure;
+    failure.kind = text_in(object.if_contains("kind"));
+    failure.error = text_in(object.if_contains("error"));
+    failure.waited = number_in(object.if_contains("waited"));
+    if (const auto* icmp = object.if_contains("icmp"); icmp != nullptr && icmp->is_object()) {
+        const auto& message = icmp->get_object();
+        Icmp found;
+        found.type = static_cast<unsigned>(number_in(message.if_contains("type")).value_or(3));
+        found.code = static_cast<unsigned>(number_in(message.if_contains("code")).value_or(0));
+        found.from = text_in(message.if_contains("from"));
+        failure.icmp = found;
+    }
+    return failure;
+}
+
+const Events& FlowView::at(std::string_view host) const {
+    static const Events none;
+    const auto found = hosts.find(host);
+    return found == hosts.end() ? none : found->second;
+}
+
+Events FlowView::at(std::string_view host, std::string_view leg) const {
+    Events chosen;
+    std::ranges::copy_if(at(host), std::back_inserter(chosen), [&](const Event* event) { return event->leg == leg; });
+    return chosen;
+}
+
+Events FlowView::at(std::string_view host, std::string_view leg, What what) const {
+    Events chosen = at(host, leg);
+    std::erase_if(chosen, [&](const Event* event) { return event->event != what; });
+    return chosen;
+}
+
+Events FlowView::all(What what) const {
+    Events chosen;
+    for (const auto& [host, events] : hosts) {
+        std::ranges::copy_if(events, std::back_inserter(chosen),
+                             [&](const Event* event) { return event->event == what; });
+    }
+    return chosen;
+}
+
+const Event* FlowView::first(std::string_view host, What what) const {
+    const auto& events = at(host);
+    const auto found = std::ranges::find(events, what, [](const Event* event) { return event->event; });
+    return found == events.end() ? nullptr : *found;
+}
+
+const Event* FlowView::last(std::string_view host, What what) const {
+    const Event* newest = nullptr;
+    for (const auto* event : at(host)) {
+        if (event->event == what) newest = event;
+    }
+    return newest;
+}
+
+Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> events) : scenario_{scenario} {
+    Events ordered;
+    ordered.reserve(events.size());
+    for (const auto& event : events) ordered.push_back(&event);
+    std::ranges::sort(ordered, earlier);
+    for (const auto* event : ordered) {
+        if (event->event == What::wire) {
+            wires_[event->host].add(*event);
+        }
+        if (event->process == runner_process) {
+            runner_.push_back(event);
+            continue;
+        }
+        const bool same_process =
+            !runs_.empty() && runs_.back().host == event->host && runs_.back().process == event->process;
+        if (event->event == What::started || !same_process) {
+            runs_.push_back({event->host, event->process, {}, false, {}});
+        }
+        auto& run = runs_.back();
+        if (!event->local.empty()) claimed_.emplace(event->host, Endpoint::from(event->local));
+        run.events.push_back(event);
+        if (event->event != What::started) continue;
+        if (const auto* flows = field(*event, "flows"); flows != nullptr && flows->is_array()) {
+            run.names_flows = true;
+            for (const auto& flow : flows->get_array()) run.flows.insert(std::string{text_in(&flow)});
+        }
+    }
+    assign_flows();
+}
+
+// An answering end learns late, or never, which flow a connection belongs to: by the connection's number, then by the
+// addresses that the opening end names.
+void Evidence::assign_flows() {
+    std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> opened;  // local, remote
+    for (const auto& run : runs_) {
+        for (const auto* event : run.events) {
+            const bool tells = event->event == What::connected || event->event == What::connect_failed ||
+                               event->event == What::sent || event->event == What::probe_sent;
+            if (tells && !event->flow.empty() && !event->local.empty()) {
+                opened[{event->remote, event->local}] = {event->flow, event->leg};
+            }
+        }
+    }
+    struct Found {
+        Events::value_type event;
+        std::string flow, leg;
+    };
+    std::vector<std::vector<std::pair<const Event*, std::pair<std::string, std::string>>>> assigned;
+    std::size_t copies = 0;
+    for (const auto& run : runs_) {
+        std::map<double, std::pair<std::string, std::string>> by_number;
+        for (const auto* event : run.events) {
+            const auto number = number_field(*event, "connection");
+            if (!number) continue;
+            if (!event->flow.empty()) {
+                auto& [flow, leg] = by_number[*number];
+                flow = event->flow;
+                if (leg.empty()) leg = event->leg;
+            } else if (const auto match = opened.find({event->local, event->remote}); match != opened.end()) {
+                by_number.try_emplace(*number, match->second);
+            }
+        }
+        auto& list = assigned.emplace_back();
+        for (const auto* event : run.events) {
+            std::pair<std::string, std::string> place{event->flow, event->leg};
+            if (place.first.empty()) {
+                if (const auto number = number_field(*event, "connection")) {
+                    if (const auto match = by_number.find(*number); match != by_number.end()) place = match->second;
+                } else if (const auto other = opened.find({event->local, event->remote}); other != opened.end()) {
+                    place = other->second;
+                }
+                if (!event->leg.empty()) place.second = event->leg;
+            }
+            if (place.first != event->flow || place.second != event->leg) ++copies;
+            list.emplace_back(event, std::move(place));
+        }
+    }
+    found_.reserve(copies);  // pointers into it are kept
+    for (auto& list : assigned) {
+        for (auto& [event, place] : list) {
+            if (place.first.empty()) continue;
+            const Event* seen = event;
+            if (place.first != event->flow || place.second != event->leg) {
+                auto& copy = found_.emplace_back(*event);
+                copy.flow = place.first;
+                copy.leg = place.second;
+                seen = &copy;
+            }
+            flows_[place.first].hosts[seen->host].push_back(seen);
+            if (seen->event == What::accepted) accepted_[{seen->host, Endpoint::from(seen->remote)}] = seen->flow;
+        }
+    }
+    for (const auto* event : runner_) {
+        if (!event->flow.empty()) flows_[event->flow].hosts[event->host].push_back(event);
+    }
+}
+
+const FlowView& Evidence::flow(std::string_view id) const {
+    static const FlowView none;
+    const auto found = flows_.find(id);
+    return found == flows_.end() ? none : found->second;
+}
+
+const WireRecord& Evidence::wire(std::string_view host) const {
+    static const WireRecord none;
+    const auto found = wires_.find(host);
+    return found == wires_.end() ? none : found->second;
+}
+
+bool Evidence::takes_part(const Run& run, std::string_view flow) const {
+    return !run.names_flows || run.flows.contains(flow);
+}
+
+std::optional<Trouble> Evidence::trouble(const Run& run) const {
+    const auto find = [&](What what) {
+        const auto found = std::ranges::find(run.events, what, [](const Event* event) { return event->event; });
+        return found == run.events.end() ? nullptr : *found;
+    };
+    const auto died = std::ranges::find_if(runner_, [&](const Event* event) {
+        if (event->event != What::process_died || event->host != run.host) return false;
+        const auto program = text_field(*event, "program");
+        return program.empty() || program.find(run.process) != std::string_view::npos;
+    });
+    const auto* stopped = find(What::stopped);
+    if (died != runner_.end() && stopped == nullptr) {
+        const auto signal = number_field(**died, "signal");
+        const auto code = number_field(**died, "exit");
+        const auto how = signal && *signal != 0 ? fmt::format(" by signal {}", *signal)
+                         : code                 ? fmt::format(" with exit status {}", *code)
+                                                : std::string{};
+        return Trouble{Reason::process_died,
+                       fmt::format("{} on {} ended{} without having been told to.", run.process, run.host, how)};
+    }
+    if (const auto* fatal = find(What::fatal)) {
+        return Trouble{Reason::not_ready, fmt::format("{} on {} could not go on: {}.", run.process, run.host,
+                                                      text_field(*fatal, "error"))};
+    }
+    if (find(What::started) == nullptr) {
+        return Trouble{Reason::journal_incomplete,
+                       fmt::format("The journal of {} on {} has no beginning.", run.process, run.host)};
+    }
+    if (find(What::ready) == nullptr) {
+        return Trouble{Reason::not_ready, fmt::format("{} on {} never said that it is ready.", run.process, run.host)};
+    }
+    if (stopped == nullptr) {
+        return Trouble{Reason::journal_incomplete,
+                       fmt::format("The journal of {} on {} does not come to its end.", run.process, run.host)};
+    }
+    if (const auto lines = number_field(*stopped, "lines"); lines && *lines != static_cast<double>(run.events.size())) {
+        return Trouble{Reason::journal_incomplete,
+                       fmt::format("The journal of {} on {} has {} lines where {} were written.", run.process, run.host,
+                                   run.events.size(), *lines)};
+    }
+    return std::nullopt;
+}
+
+std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view flow) const {
+    bool any = false;
+    std::optional<Trouble> worst;
+    for (const auto& run : runs_) {
+        if (run.host != host || !takes_part(run, flow)) continue;
+        any = true;
+        const auto problem = trouble(run);
+        if (problem && (!worst || problem->reason == Reason::process_died)) worst = problem;
+    }
+    if (any) return worst;
+    for (const auto* event : runner_) {
+        if (event->event == What::process_died && event->host == host) {
+            return Trouble{Reason::process_died,
+                           fmt::format("The simulator on {} ended before it wrote anything.", host)};
+        }
+    }
+    return Trouble{Reason::no_journal, fmt::format("There is no journal of {} that has this flow.", host)};
+}
+
+std::optional<Trouble> Evidence::runner_trouble() const {
+    const Event* stopped = nullptr;
+    for (const auto* event : runner_) {
+        if (event->event == What::fatal) {
+            return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, "error"))};
+        }
+        if (event->event == What::stopped) stopped = event;
+    }
+    if (stopped == nullptr) return std::nullopt;  // journals collected by hand have no runner
+    const auto lines = number_field(*stopped, "lines");
+    if (lines && *lines != static_cast<double>(runner_.size())) {
+        return Trouble{
+            Reason::journal_incomplete,
+            fmt::format("The journal of the lab has {} lines where {} were written.", runner_.size(), *lines)};
+    }
+    return std::nullopt;
+}
+
+Evidence::Bound Evidence::bound(std::string_view host, scenario::Protocol protocol, const scenario::PortList& ports,
+                                std::string_view flow) const {
+    Bound bound;
+    const auto look = [&](const Event* event) {
+        const bool about = event->event == What::listening || event->event == What::listen_failed;
+        if (!about || event->host != host || (!event->flow.empty() && event->flow != flow)) return;
+        const auto named = text_field(*event, "protocol");
+        if (!named.empty() && named != scenario::text(protocol)) return;
+        if (!names_port(*event, ports)) return;
+        (event->event == What::listening ? bound.listening : bound.failed) = event;
+    };
+    for (const auto& run : runs_) {
+        if (run.host != host || !takes_part(run, flow)) continue;
+        for (const auto* event : run.events) look(event);
+    }
+    for (const auto* event : runner_) look(event);
+    return bound;
+}
+
+bool Evidence::accepted_for_other(std::string_view host, const Endpoint& remote, std::string_view flow) const {
+    const auto found = accepted_.find({std::string{host}, remote});
+    return found != accepted_.end() && found->second != flow;
+}
+
+bool Evidence::claimed(std::string_view host, const Endpoint& local) const {
+    return claimed_.contains({std::string{host}, local});
+}
+
+Events Evidence::runner(What what) const {
+    Events chosen;
+    std::ranges::copy_if(runner_, std::back_inserter(chosen), [&](const Event* event) { return event->event == what; });
+    return chosen;
+}
+
+const Event* Evidence::lab_up() const {
+    const auto found = std::ranges::find(runner_, What::lab_up, [](const Event* event) { return event->event; });
+    return found == runner_.end() ? nullptr : *found;
+}
+
+}  // namespace wmlab::lab

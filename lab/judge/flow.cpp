@@ -1,0 +1,189 @@
+#include "lab/judge/flow.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+namespace wmlab::lab {
+namespace {
+
+std::string transport_of(const FlowContext& context) {
+    // What the opening end says; else what the type can only be.
+    for (const auto what : {What::flow_ended, What::flow_started}) {
+        for (const auto* event : context.view.all(what)) {
+            if (const auto word = text_field(*event, "transport"); !word.empty()) return std::string{word};
+        }
+    }
+    const auto& flow = *context.instance.flow;
+    using enum scenario::FlowType;
+    switch (flow.type) {
+        case mms_udp:
+        case multicast:
+            return "udp";
+        case mms_tcp:
+        case msbd:
+        case encoder_alias:
+            return "tcp";
+        case http:
+        case http_distribution:
+            return flow.proxy ? "http-proxy" : "http";
+        case dcom:
+            return std::string{text(flow.transport)};
+        case probe:
+            return std::string{text(flow.protocol)};
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
+std::vector<LegContext> leg_contexts(const FlowContext& context) {
+    std::vector<LegContext> contexts;
+    for (auto& leg : scenario::legs(context.scenario, context.instance)) {
+        contexts.push_back(leg_context(context.scenario, context.evidence, context.view, context.names,
+                                       context.instance, std::move(leg)));
+    }
+    return contexts;
+}
+
+FlowResult blank_flow(const FlowContext& context) {
+    const auto& flow = *context.instance.flow;
+    FlowResult result;
+    result.id = context.instance.id;
+    result.type = scenario::spec(flow.type).name;
+    result.from = context.instance.from;
+    result.to = context.instance.to;
+    result.expected = flow.expect;
+    result.transport = transport_of(context);
+    result.line = flow.line;
+    for (const auto* event : context.view.all(What::retry)) {
+        result.retries.push_back(
+            fmt::format("{}{}", event->leg.empty() ? "" : event->leg + ": ", text_field(*event, "reason")));
+    }
+    return result;
+}
+
+void settle(FlowResult& flow, const LegResult& leg) {
+    flow.verdict = leg.verdict;
+    flow.leg = leg.name;
+    flow.cause = leg.cause;
+    flow.reason = leg.reason;
+    flow.direction = leg.direction;
+    flow.icmp = leg.icmp;
+    flow.explanation = leg.explanation;
+}
+
+void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string explanation) {
+    flow.verdict = Verdict::inconclusive;
+    flow.cause.reset();
+    flow.icmp.reset();
+    flow.direction.clear();
+    flow.reason = reason;
+    flow.leg = std::move(leg);
+    flow.explanation = std::move(explanation);
+}
+
+void weaken(const FlowContext& context, FlowResult& flow) {
+    if (flow.verdict == Verdict::pass) return;
+    std::vector<std::string> hosts{context.instance.from, context.instance.to};
+    std::optional<Trouble> trouble = context.evidence.runner_trouble();
+    for (const auto& host : hosts) {
+        const auto* found = context.scenario.host(host);
+        if (found == nullptr || !found->run.empty()) continue;
+        const auto problem = context.evidence.trouble(host, context.instance.id);
+        if (problem && (!trouble || problem->reason == Reason::process_died)) trouble = problem;
+    }
+    if (context.instance.flow->proxy) {
+        const auto& proxy = context.instance.flow->proxy->host;
+        for (const auto what : {What::process_died, What::program_exited}) {
+            for (const auto* event : context.evidence.runner(what)) {
+                if (event->host != proxy || !event->flow.empty()) continue;
+                trouble = Trouble{Reason::process_died, fmt::format("The program on {} ended during the run.", proxy)};
+            }
+        }
+    }
+    if (!trouble) return;
+    // A port that was not bound explains more than the end of the process that wanted it.
+    if (flow.verdict == Verdict::inconclusive && flow.reason == Reason::not_listening &&
+        trouble->reason == Reason::not_ready) {
+        return;
+    }
+    auto explanation = trouble->sentence;
+    if (flow.verdict != Verdict::inconclusive && !flow.explanation.empty()) {
+        explanation += " What the rest of the evidence says: " + flow.explanation;
+    }
+    doubt_flow(flow, trouble->reason, flow.leg, std::move(explanation));
+}
+
+const Event* flow_end(const FlowContext& context) {
+    const auto ends = context.view.all(What::flow_ended);
+    return ends.empty() ? nullptr : ends.back();
+}
+
+std::optional<std::string> protocol_end(const FlowContext& context) {
+    const auto other = [&](const std::string& host) {
+        return host == context.instance.from ? context.instance.to : context.instance.from;
+    };
+    for (const auto* event : context.view.all(What::malformed)) {
+        return fmt::format("{} could not read a message of {}: {} at offset {:.0f} {}.", event->host,
+                           other(event->host), text_field(*event, "field"), number_field(*event, "offset").value_or(0),
+                           text_field(*event, "problem"));
+    }
+    const auto* end = flow_end(context);
+    const auto reason = end == nullptr ? std::string{} : std::string{text_field(*end, "reason")};
+    if (end != nullptr && text_field(*end, "outcome") == "failed") {
+        const auto hr = end->fields.if_contains("hr");
+        if (hr != nullptr) {
+            const auto code = hr->is_string()   ? std::string{hr->get_string()}
+                              : hr->is_number() ? fmt::format("0x{:08X}", hr->to_number<std::uint32_t>())
+                                                : "";
+            return fmt::format("The session ended with {}{}.", code, reason.empty() ? "" : ": " + reason);
+        }
+    }
+    // One end closed the connection of its own will, and the other end saw just that.
+    const Event *by_self = nullptr, *by_peer = nullptr;
+    for (const auto* event : context.view.all(What::closed)) {
+        const auto by = text_field(*event, "by");
+        if (by == "self" && !failure_of(*event) && event->host != (end == nullptr ? "" : end->host)) by_self = event;
+        if (by == "peer") by_peer = event;
+    }
+    if (by_self != nullptr && by_peer != nullptr && by_self->host != by_peer->host) {
+        const auto why = text_field(*by_self, "reason");
+        return fmt::format("{} ended the session{}.", by_self->host, why.empty() ? "" : fmt::format(": {}", why));
+    }
+    return std::nullopt;
+}
+
+LegResult judge_leg(const LegContext& context) {
+    if (context.leg.protocol == scenario::Protocol::tcp) return judge_tcp(context);
+    if (context.leg.name == "resend") return judge_udp(context, resend_datagrams(context));
+    if (context.leg.name == "media") {
+        return judge_udp(context, media_datagrams(context, context.leg.source, context.leg.destination));
+    }
+    return judge_udp_calls(context);
+}
+
+FlowResult judge_flow(const FlowContext& context) {
+    using enum scenario::FlowType;
+    auto flow = [&] {
+        switch (context.instance.flow->type) {
+            case probe:
+                return judge_probe(context);
+            case command:
+                return judge_command(context);
+            case mms_auto:
+                return judge_rollover(context);
+            case multicast:
+                return judge_multicast(context);
+            case dcom:
+                return judge_dcom(context);
+            default:
+                return judge_session(context);
+        }
+    }();
+    weaken(context, flow);
+    return flow;
+}
+
+}  // namespace wmlab::lab

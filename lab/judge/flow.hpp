@@ -1,0 +1,44 @@
+// The judges of whole flows: legs in order, then what the legs together must have achieved. The table in flow.cpp says
+// for each flow type what proves it and who sends media; types with a rule of their own have it in a file of their own.
+#pragma once
+#include "lab/judge/evidence.hpp"
+#include "lab/judge/leg.hpp"
+#include "lab/judge/media.hpp"
+#include "lab/judge/tcp_leg.hpp"
+#include "lab/judge/udp_leg.hpp"
+
+namespace wmlab::lab {
+
+struct FlowContext {
+    const scenario::Scenario& scenario;
+    const Evidence& evidence;
+    const Names& names;
+    const scenario::FlowInstance& instance;
+    const FlowView& view;
+};
+
+// From the evidence alone; the positive control and the expectation come later (judge.cpp).
+FlowResult judge_flow(const FlowContext& context);
+
+// For the special rules:
+std::vector<LegContext> leg_contexts(const FlowContext& context);
+FlowResult blank_flow(const FlowContext& context);
+void settle(FlowResult& flow, const LegResult& leg);  // the leg decides the flow
+void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string explanation);
+// A verdict of what only complete journals can carry becomes inconclusive where they are not.
+void weaken(const FlowContext& context, FlowResult& flow);
+std::optional<std::string> protocol_end(const FlowContext& context);  // an error of the protocol that ended the flow
+const Event* flow_end(const FlowContext& context);                    // flow-ended, of whoever opened it
+LegResult judge_leg(const LegContext& context);
+
+FlowResult judge_session(const FlowContext& context);    // media over mms, http, msbd
+FlowResult judge_rollover(const FlowContext& context);   // mms-auto
+FlowResult judge_probe(const FlowContext& context);      // probe
+FlowResult judge_command(const FlowContext& context);    // command
+FlowResult judge_multicast(const FlowContext& context);  // multicast
+FlowResult judge_dcom(const FlowContext& context);       // dcom, and the first legs of encoder-alias
+// http through a proxy: settles what the generic session cannot know.
+void judge_proxied(const FlowContext& context, FlowResult& flow);
+void judge_references(const FlowContext& context, std::vector<LegResult>& legs);  // dcom: mapper and object together
+
+}  // namespace wmlab::lab

@@ -1,0 +1,143 @@
+#include "lab/judge/media.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <vector>
+
+namespace wmlab::lab {
+namespace {
+
+struct Ledger {  // all media-ended lines of one end of a flow together
+    bool told = false, listed_all = true;
+    std::uint64_t packets = 0, bytes = 0, duplicates = 0, damaged = 0;
+    std::map<std::uint64_t, std::vector<std::uint64_t>> digests;  // location: checksums (a location may come twice)
+    std::uint64_t listed = 0;
+    std::string sum, header;
+    std::optional<double> longest_gap, first, last;
+    unsigned lines = 0;
+};
+
+std::uint64_t whole(const Event& event, std::string_view name) {
+    return static_cast<std::uint64_t>(std::max(0.0, number_field(event, name).value_or(0)));
+}
+
+std::string text_or_number(const Event& event, std::string_view name) {
+    if (const auto number = number_field(event, name)) return std::to_string(static_cast<std::uint64_t>(*number));
+    return std::string{text_field(event, name)};
+}
+
+Ledger ledger(const FlowView& view, std::string_view host) {
+    Ledger all;
+    for (const auto* event : view.at(host)) {
+        if (event->event != What::media_ended) continue;
+        all.told = true;
+        ++all.lines;
+        all.packets += whole(*event, "packets");
+        all.bytes += whole(*event, "bytes");
+        all.duplicates += whole(*event, "duplicates");
+        all.damaged += whole(*event, "damaged");
+        all.sum = text_or_number(*event, "digest");
+        if (const auto header = text_or_number(*event, "header_digest"); !header.empty()) all.header = header;
+        if (const auto gap = number_field(*event, "longest_gap")) {
+            all.longest_gap = std::max(all.longest_gap.value_or(0), *gap);
+        }
+        if (const auto first = number_field(*event, "first_send"); first && !all.first) all.first = first;
+        if (const auto last = number_field(*event, "last_send")) all.last = last;
+        const auto* list = event->fields.if_contains("digests");
+        if (list == nullptr || !list->is_array()) continue;
+        for (const auto& entry : list->get_array()) {
+            if (!entry.is_array() || entry.get_array().size() != 2) continue;
+            const auto& pair = entry.get_array();
+            if (!pair[0].is_number() || !pair[1].is_number()) continue;
+            all.digests[pair[0].to_number<std::uint64_t>()].push_back(pair[1].to_number<std::uint64_t>());
+            ++all.listed;
+        }
+    }
+    all.listed_all = all.listed >= all.packets;
+    return all;
+}
+
+}  // namespace
+
+MediaAccount account_media(const FlowView& view, std::string_view sender, std::string_view receiver, bool udp) {
+    MediaAccount account;
+    const auto sent = ledger(view, sender), received = ledger(view, receiver);
+    account.sender_told = sent.told;
+    account.receiver_told = received.told;
+    account.media.packets_sent = sent.packets;
+    account.media.packets_received = received.packets;
+    account.media.bytes_received = received.bytes;
+    account.media.duplicates = received.duplicates;
+    account.media.damaged = received.damaged;
+    account.media.longest_gap = received.longest_gap;
+    const auto* heard = view.last(receiver, What::media_started);
+    for (const auto* event : view.at(receiver)) {
+        if (event->event == What::media_silent && (heard == nullptr || event->monotonic > heard->monotonic)) {
+            account.silent = true;
+        }
+    }
+    if (!sent.told || !received.told) return account;
+
+    std::uint64_t matching = 0, foreign = 0;
+    for (const auto& [location, sums] : received.digests) {
+        const auto original = sent.digests.find(location);
+        for (const auto sum : sums) {
+            if (original == sent.digests.end()) {
+                if (sent.listed_all) ++foreign;
+            } else if (std::ranges::find(original->second, sum) == original->second.end()) {
+                ++account.altered;
+            } else {
+                ++matching;
+            }
+        }
+    }
+    account.header_differs = !sent.header.empty() && !received.header.empty() && sent.header != received.header;
+    // Locations that were never sent are content of somebody else (or a changed LocationId).
+    account.altered += foreign;
+    account.modified = account.altered > 0 || account.header_differs || received.damaged > 0;
+    const bool equal_sums = sent.packets == received.packets && !sent.sum.empty() && sent.sum == received.sum;
+    account.proven = received.packets > 0 && !account.modified && (matching > 0 || equal_sums);
+    if (received.packets == 0) {
+        account.lost = sent.packets;
+        account.tail = sent.packets;
+        account.tail_lost = sent.packets > 0;
+        account.media.loss = sent.packets > 0 ? 1.0 : 0.0;
+        return account;
+    }
+
+    // Loss: holes between the first packet sent and the last received. Without lists, by number.
+    const auto unique_received = received.packets > received.duplicates ? received.packets - received.duplicates : 0;
+    if (sent.listed_all && received.listed_all && !received.digests.empty()) {
+        const auto last = received.digests.rbegin()->first;
+        for (const auto& [location, sums] : sent.digests) {
+            if (location > last) {
+                account.tail += sums.size();
+            } else if (!received.digests.contains(location)) {
+                account.lost += sums.size();
+            }
+        }
+    } else if (sent.packets > unique_received) {
+        account.tail = sent.packets - unique_received;
+        const auto* ended = view.last(receiver, What::media_ended);
+        const auto* list = ended == nullptr ? nullptr : ended->fields.if_contains("lost");
+        if (list != nullptr && list->is_array())
+            account.lost = std::min<std::uint64_t>(list->get_array().size(), account.tail);
+        account.tail -= account.lost;
+    }
+    if (account.tail > 0) {
+        // Packets that were under way when the receiver had enough are not lost. It was still waiting when its longest
+        // gap spans several packets, or when it says so.
+        const double span = sent.first && sent.last && *sent.last > *sent.first ? (*sent.last - *sent.first) / 1e6 : 0;
+        const double interval = span > 0 && sent.packets > 1 ? span / static_cast<double>(sent.packets - 1) : 0;
+        const bool waited = received.longest_gap && *received.longest_gap >= std::max(150.0, 4 * interval);
+        account.tail_lost = account.silent || (udp && waited && account.tail > 1);
+    }
+    const auto lost = account.lost + (account.tail_lost ? account.tail : 0);
+    const auto counted = sent.packets - (account.tail_lost ? 0 : std::min(account.tail, sent.packets));
+    account.lost = lost;
+    account.media.loss = counted > 0 ? std::min(1.0, static_cast<double>(lost) / static_cast<double>(counted)) : 0.0;
+    return account;
+}
+
+}  // namespace wmlab::lab

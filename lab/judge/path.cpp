@@ -1,0 +1,86 @@
+#include "lab/judge/path.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+using enum Way;
+
+// The connection as the destination's wire shows it. Translated connections are recognised by what is left of them.
+Between on_far_wire(const LegContext& context, const Between& near, const Event* accepted, bool& uncertain) {
+    const auto& wire = context.evidence.wire(context.leg.destination);
+    if (accepted != nullptr && !accepted->remote.empty()) {
+        return {Endpoint::from(accepted->remote), Endpoint::from(accepted->local)};
+    }
+    if (wire.count(in, {"syn", "data", "ack"}, near) > 0) return near;
+    std::vector<Between> candidates;
+    for (const auto* line : wire.find(in, {"syn"}, {})) {
+        const bool source_stands =
+            line->source == near.source || (near.source.port == 0 && line->source.address == near.source.address);
+        const bool destination_stands = line->destination == near.destination;
+        if (source_stands && destination_stands) return {line->source, line->destination};
+        // Masquerade hides the source behind an address that is no host's; DNAT changes the destination.
+        const bool masqueraded = destination_stands && !context.names.knows(line->source.address);
+        const bool redirected = source_stands && near.source.port != 0 && !destination_stands;
+        if (!masqueraded && !redirected) continue;
+        if (context.evidence.accepted_for_other(context.leg.destination, line->source, context.instance.id)) continue;
+        candidates.push_back({line->source, line->destination});
+    }
+    if (candidates.empty()) return near;
+    uncertain = candidates.size() > 1;
+    return candidates.front();
+}
+
+std::optional<Icmp> icmp_about(const LegContext& context, const WireRecord& wire, const Between& quoted) {
+    for (const auto* line : wire.find(in, {"icmp"}, quoted)) {
+        if (!line->icmp || (line->icmp->type != 3 && line->icmp->type != 11)) continue;
+        if (line->icmp->type == 3 && line->icmp->code == 4) continue;  // path MTU discovery stops nothing
+        auto icmp = *line->icmp;
+        icmp.name = context.names.of(icmp.from);
+        return icmp;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+Path follow(const LegContext& context, const Endpoint& local, const Endpoint& remote, const Event* accepted) {
+    Path path;
+    const auto& source = context.evidence.wire(context.leg.source);
+    const auto& destination = context.evidence.wire(context.leg.destination);
+    path.source_complete = source.complete();
+    path.destination_complete = destination.complete();
+    path.near = {local, remote};
+    path.far = on_far_wire(context, path.near, accepted, path.uncertain);
+    const auto differ = [](const Endpoint& a, const Endpoint& b) {
+        return a.address != b.address || (a.port != 0 && b.port != 0 && a.port != b.port);
+    };
+    path.translated = differ(path.near.source, path.far.source) || differ(path.near.destination, path.far.destination);
+    const auto near_back = path.near.reversed(), far_back = path.far.reversed();
+    path.syn_out = source.count(out, {"syn"}, path.near);
+    path.syn_in = destination.count(in, {"syn"}, path.far);
+    path.syn_ack_out = destination.count(out, {"syn-ack"}, far_back);
+    path.syn_ack_in = source.count(in, {"syn-ack"}, near_back);
+    path.data_out = source.count(out, {"data"}, path.near);
+    path.data_in = destination.count(in, {"data"}, path.far);
+    path.ack_in = destination.count(in, {"ack", "data", "fin"}, path.far);
+    path.back_out = destination.count(out, {"data"}, far_back);
+    path.back_in = source.count(in, {"data"}, near_back);
+    path.fin_out = source.count(out, {"fin"}, path.near);
+    path.fin_in = destination.count(in, {"fin"}, path.far);
+    path.fin_back_out = destination.count(out, {"fin"}, far_back);
+    path.fin_back_in = source.count(in, {"fin"}, near_back);
+    path.rst_to_source = source.count(in, {"rst"}, near_back);
+    path.rst_from_destination = destination.count(out, {"rst"}, far_back);
+    path.rst_to_destination = destination.count(in, {"rst"}, path.far);
+    path.rst_from_source = source.count(out, {"rst"}, path.near);
+    path.icmp_to_source = icmp_about(context, source, path.near);
+    path.icmp_to_destination = icmp_about(context, destination, far_back);
+    path.icmp_from_destination = destination.count(out, {"icmp"}, path.far);
+    for (const auto* line : source.find(in, {"rst"}, near_back)) path.rst_ttl = line->ttl;
+    for (const auto* line : source.find(in, {"syn-ack", "data", "ack"}, {Endpoint{remote.address, 0}, {}})) {
+        if (line->ttl) path.other_ttl = line->ttl;
+    }
+    return path;
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,204 @@
+// Flows that carry media: mms-udp, mms-tcp, http (direct or by a proxy), http-distribution, msbd, encoder-alias.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "lab/judge/flow.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+struct Ends {
+    std::string sender, receiver;  // of the media
+    std::string carrier;           // the leg that carries it
+};
+
+Ends media_ends(const FlowContext& context, const std::vector<LegContext>& legs) {
+    const auto& instance = context.instance;
+    const auto type = instance.flow->type;
+    const bool forwards = type == scenario::FlowType::encoder_alias;  // the encoder opened, and sends
+    return {forwards ? instance.from : instance.to, forwards ? instance.to : instance.from,
+            type == scenario::FlowType::mms_udp ? "media" : legs.back().leg.name};
+}
+
+std::string packets_words(const MediaAccount& account) {
+    return fmt::format("{} of media sent, {} received", counted(account.media.packets_sent, "packet"),
+                       account.media.packets_received);
+}
+
+// Connections that failed before the one that worked.
+void note_retries(const LegContext& context, FlowResult& flow) {
+    const auto all = conversations(context);
+    std::size_t failures = 0;
+    std::string why;
+    for (const auto& conversation : all) {
+        if (conversation.failed != nullptr) {
+            ++failures;
+            const auto failure = failure_of(*conversation.failed).value_or(Failure{});
+            why = failure.kind + waited_words(failure.waited);
+        } else if (conversation.connected != nullptr && failures > 0) {
+            flow.retries.push_back(
+                fmt::format("{}: connected at attempt {} after: {}", context.leg.name, failures + 1, why));
+            return;
+        }
+    }
+}
+
+bool explains_itself(const LegResult& leg) { return leg.verdict == Verdict::blocked || leg.verdict == Verdict::failed; }
+
+}  // namespace
+
+FlowResult judge_session(const FlowContext& context) {
+    auto flow = blank_flow(context);
+    const auto contexts = leg_contexts(context);
+    const auto ends = media_ends(context, contexts);
+    const bool udp = ends.carrier == "media";
+    const auto account = account_media(context.view, ends.sender, ends.receiver, udp);
+    if (account.sender_told || account.receiver_told) flow.media = account.media;
+
+    for (const auto& leg : contexts) {
+        flow.legs.push_back(judge_leg(leg));
+        if (leg.leg.protocol == scenario::Protocol::tcp) note_retries(leg, flow);
+        if (!flow.legs.back().source_seen.empty() || !flow.legs.back().destination_seen.empty()) {
+            const auto& seen = flow.legs.back();
+            flow.notes.push_back(fmt::format("{}: translated on the way: {} -> {} is {} -> {} at the other end",
+                                             seen.name, seen.source, seen.destination,
+                                             seen.source_seen.empty() ? seen.source : seen.source_seen,
+                                             seen.destination_seen.empty() ? seen.destination : seen.destination_seen));
+        }
+    }
+    if (context.instance.flow->type == scenario::FlowType::encoder_alias) judge_references(context, flow.legs);
+
+    const auto* end = flow_end(context);
+    const bool said_failed = end != nullptr && text_field(*end, "outcome") == "failed";
+    const auto carrier = std::ranges::find(flow.legs, ends.carrier, &LegResult::name);
+    if (account.modified && account.media.packets_received > 0) {
+        conclude(
+            *carrier, Verdict::blocked, Cause::modified, "to->from",
+            account.header_differs
+                ? fmt::format("The ASF header that reached {} is not the one that {} sent: it was changed on the way.",
+                              ends.receiver, ends.sender)
+                : fmt::format("{} that reached {} differ from what {} sent: they were changed on the way ({}).",
+                              counted(std::max(account.altered, account.media.damaged), "packet"), ends.receiver,
+                              ends.sender, packets_words(account)));
+        if (ends.sender == context.instance.from) carrier->direction = "from->to";
+        settle(flow, *carrier);
+        return flow;
+    }
+
+    const bool starved = account.proven && account.tail_lost && (said_failed || account.silent);
+    if (account.proven && !starved && !said_failed) {
+        for (auto& leg : flow.legs) {  // media that arrived proves every leg without which it could not
+            if (leg.optional || leg.verdict == Verdict::pass) continue;
+            leg.verdict = Verdict::pass;
+            leg.cause.reset();
+            leg.reason.reset();
+            leg.direction.clear();
+            leg.explanation.clear();
+            leg.icmp.reset();
+        }
+        flow.verdict = Verdict::pass;
+        flow.explanation = fmt::format("{}; every packet that arrived is as it was sent.", packets_words(account));
+        if (account.media.loss > context.instance.flow->max_loss) {
+            flow.verdict = Verdict::degraded;
+            flow.leg = ends.carrier;
+            flow.direction = ends.sender == context.instance.to ? "to->from" : "from->to";
+            flow.cause = account.tail_lost ? Cause::starved : Cause::dropped;
+            flow.explanation = fmt::format("{}: {:.1f} % were lost, {:.1f} % are allowed.", packets_words(account),
+                                           account.media.loss * 100, context.instance.flow->max_loss * 100);
+            carrier->verdict = Verdict::degraded;
+            carrier->cause = flow.cause;
+            carrier->direction = flow.direction;
+            carrier->explanation = flow.explanation;
+            return flow;
+        }
+        for (const auto& leg : flow.legs) {
+            if (!leg.optional || leg.verdict == Verdict::pass) continue;
+            if (leg.verdict == Verdict::inconclusive && leg.reason == Reason::not_tried) {
+                // Never asked for: that is known only from a journal that is whole.
+                const auto trouble = context.evidence.trouble(context.instance.from, context.instance.id);
+                if (trouble) {
+                    doubt_flow(flow, trouble->reason, leg.name,
+                               fmt::format("The media arrived; whether {} works is not known. {}", leg.name,
+                                           trouble->sentence));
+                    return flow;
+                }
+                flow.notes.push_back(fmt::format("{}: not used in this session, so nothing is known of it", leg.name));
+                continue;
+            }
+            settle(flow, leg);
+            if (leg.verdict == Verdict::inconclusive) {
+                flow.explanation =
+                    fmt::format("The media arrived; whether {} works is not known. {}", leg.name, leg.explanation);
+                return flow;
+            }
+            flow.verdict = Verdict::degraded;
+            flow.explanation = fmt::format("The media arrived ({}), but {} does not work: {}", packets_words(account),
+                                           leg.name, leg.explanation);
+            return flow;
+        }
+        return flow;
+    }
+
+    // It did not work: the first leg that stopped says why.
+    if (context.instance.flow->proxy) judge_proxied(context, flow);
+    const auto stopped = std::ranges::find_if(
+        flow.legs, [](const LegResult& leg) { return !leg.optional && leg.verdict != Verdict::pass; });
+    if (stopped != flow.legs.end() && explains_itself(*stopped)) {
+        settle(flow, *stopped);
+        return flow;
+    }
+    // The legs came up, or nothing more is known of the one that did not: did an open connection break?
+    for (std::size_t i = 0; i < contexts.size(); ++i) {
+        auto& leg = flow.legs[i];
+        if (leg.verdict != Verdict::pass || contexts[i].leg.protocol != scenario::Protocol::tcp) continue;
+        const auto all = conversations(contexts[i]);
+        if (all.empty()) continue;
+        Carried carried;
+        if (leg.name == ends.carrier) {
+            carried.sent = account.media.packets_sent;
+            carried.received = account.media.packets_received;
+            carried.backwards = contexts[i].leg.destination == ends.sender;
+            carried.silent = account.silent;
+        }
+        judge_breakage(contexts[i], all.back(), carried, leg);
+        if (leg.verdict != Verdict::pass) {
+            settle(flow, leg);
+            return flow;
+        }
+    }
+    if (udp && carrier->verdict == Verdict::pass && (account.silent || starved || said_failed) &&
+        (account.tail > 1 || (account.silent && account.media.packets_sent > account.media.packets_received))) {
+        conclude(*carrier, Verdict::blocked, Cause::starved,
+                 ends.sender == context.instance.to ? "to->from" : "from->to",
+                 fmt::format("UDP from {} to {} arrived at first, then no more: {}.",
+                             context.names.at(Endpoint::from(carrier->source)),
+                             context.names.at(Endpoint::from(carrier->destination)), packets_words(account)));
+        settle(flow, *carrier);
+        return flow;
+    }
+    if (const auto error = protocol_end(context)) {
+        flow.verdict = Verdict::failed;
+        flow.leg = stopped != flow.legs.end() ? stopped->name : ends.carrier;
+        flow.explanation = *error;
+        if (stopped != flow.legs.end()) flow.explanation += " " + stopped->explanation;
+        return flow;
+    }
+    if (stopped != flow.legs.end()) {
+        settle(flow, *stopped);
+        return flow;
+    }
+    const auto why = end != nullptr ? fmt::format("{}: {}", end->host, text_field(*end, "reason")) : std::string{};
+    if (account.sender_told && account.receiver_told) {
+        doubt_flow(flow, Reason::contradiction, ends.carrier,
+                   fmt::format("The connections worked, but what arrived cannot be matched with what was sent ({}).{}",
+                               packets_words(account), why.empty() ? "" : " " + why));
+    } else {
+        doubt_flow(flow, Reason::no_outcome, ends.carrier,
+                   fmt::format("The connections worked, but {} left no account of the media.{}",
+                               account.sender_told ? ends.receiver : ends.sender, why.empty() ? "" : " " + why));
+    }
+    return flow;
+}
+
+}  // namespace wmlab::lab
