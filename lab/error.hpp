@@ -11,16 +11,12 @@ public:
     SetupFailed(std::string step, std::string cause, std::string remedy = {});
     const std::string& step() const { return step_; }      // "create a network namespace"
     const std::string& cause() const { return cause_; }    // "Operation not permitted"
-    const std::string& remedy() const { return remedy_; }  // a sentence; may be empty
+    const std::string& remedy() const { return remedy_; }  // a sentence (remedy.hpp); may be empty
 
 private:
     std::string step_, cause_, remedy_;
 };
-
-// From errno, which is read at once. The remedy for an error number that says nothing by itself is looked up in
-// remedy.hpp.
-SetupFailed setup_failed(std::string step, std::string remedy = {});
-SetupFailed setup_failed(std::string step, int error, std::string remedy = {});
+SetupFailed setup_failed(std::string step, int error, std::string remedy = {});  // the cause from an error number
 
 // nft (or iptables-restore) refuses the user's file: exit 2; what() is its own message with file and line.
 class RulesetRefused : public std::runtime_error {

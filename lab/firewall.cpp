@@ -1,0 +1,97 @@
+#include "lab/firewall.hpp"
+
+#include <fcntl.h>
+#include <nftables/libnftables.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "lab/descriptor.hpp"
+#include "lab/error.hpp"
+#include "lab/launcher.hpp"
+#include "lab/remedy.hpp"
+#include "lab/setsockopt.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+// nft looks for `include "./x"` in the working directory.
+class WorkingDirectory {
+public:
+    explicit WorkingDirectory(const std::filesystem::path& directory)
+        : before_{::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)} {
+        if (::chdir(directory.c_str()) != 0) throw setup_failed("enter the directory " + directory.string(), errno);
+    }
+    ~WorkingDirectory() {
+        if (before_ && ::fchdir(before_.get()) != 0) std::perror("wmlab: back to the working directory");
+    }
+    WorkingDirectory(const WorkingDirectory&) = delete;
+    WorkingDirectory& operator=(const WorkingDirectory&) = delete;
+
+private:
+    Descriptor before_;
+};
+
+void replace_all(std::string& text, const std::string& what, const std::string& by) {
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+        text.replace(at, what.size(), by);
+}
+
+void load_nft(const std::filesystem::path& file) {
+    link_setsockopt();
+    const auto absolute = std::filesystem::absolute(file);
+    const auto directory_of_file = absolute.parent_path();
+    const std::unique_ptr<nft_ctx, decltype(&nft_ctx_free)> nft{nft_ctx_new(NFT_CTX_DEFAULT), nft_ctx_free};
+    if (!nft) throw setup_failed("start nftables", errno, remedy(Privilege::ruleset, errno));
+    nft_ctx_buffer_error(nft.get());
+    nft_ctx_buffer_output(nft.get());
+    nft_ctx_clear_include_paths(nft.get());
+    for (const auto* path : {directory_of_file.c_str(), "/etc"}) nft_ctx_add_include_path(nft.get(), path);
+    const WorkingDirectory directory{directory_of_file};
+    if (nft_run_cmd_from_filename(nft.get(), absolute.c_str()) == 0) return;
+
+    std::string message = nft_ctx_get_error_buffer(nft.get());
+    replace_all(message, absolute.string(), file.string());  // as the user named it
+    if (message.find("Message too long") != std::string::npos)
+        throw SetupFailed{"load " + file.string(), "the ruleset is larger than an ordinary user may send to the kernel",
+                          "run wmlab as root, or raise the limit as root: `sysctl -w net.core.wmem_max=16777216`"};
+    if (message.find("Operation not permitted") != std::string::npos)
+        throw SetupFailed{"load " + file.string(), message, remedy(Privilege::ruleset, EPERM)};
+    if (message.empty()) message = file.string() + ": nftables gives no reason";
+    throw RulesetRefused{message};
+}
+
+void load_iptables(const Namespace& firewall, const std::filesystem::path& file, const std::string& text) {
+    auto program = find_program("iptables-nft-restore");
+    if (program.empty()) program = find_program("/usr/sbin/iptables-nft-restore");
+    if (program.empty())
+        throw SetupFailed{"load " + file.string(),
+                          "it is an iptables-save file and iptables-nft-restore is not installed",
+                          "install iptables (Debian: `apt install iptables`)"};
+    const auto result = run_tool(firewall, {program.string()}, text);
+    if (result.ending.ok()) return;
+    throw RulesetRefused{file.string() + ": " + (result.output.empty() ? result.ending.text() : result.output)};
+}
+
+}  // namespace
+
+rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
+    std::ifstream in{file};
+    std::ostringstream text;
+    text << in.rdbuf();
+    if (!in) throw RulesetRefused{file.string() + ": cannot be read"};
+    const auto dialect = rules::dialect_of(text.str());
+    if (dialect == rules::Dialect::iptables) {
+        load_iptables(firewall, file, text.str());
+    } else {
+        const Entered entered{firewall};
+        load_nft(file);
+    }
+    return dialect;
+}
+
+}  // namespace wmlab::lab
