@@ -1,0 +1,192 @@
+#include "lab/sandbox.hpp"
+
+#include <netdb.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "lab/launcher.hpp"
+#include "lab/network.hpp"
+#include "tests/catch.hpp"
+#include "tests/lab/in_lab.hpp"
+#include "tests/lab/sockets.hpp"
+
+using namespace wmlab;
+using namespace wmlab::lab;
+using namespace wmlab::lab::tests;
+
+namespace {
+
+// Those processes of the machine which are in another pid namespace than we are, and their network namespaces.
+struct Others {
+    std::set<pid_t> processes;
+    std::set<std::string> networks;
+};
+Others others() {
+    Others result;
+    const auto here = std::filesystem::read_symlink("/proc/self/ns/pid").string();
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc"}) {
+        const auto number = std::atoi(entry.path().filename().c_str());
+        std::error_code gone;
+        const auto pids = std::filesystem::read_symlink(entry.path() / "ns/pid", gone).string();
+        if (number == 0 || gone || pids == here) continue;
+        result.processes.insert(number);
+        const auto network = std::filesystem::read_symlink(entry.path() / "ns/net", gone).string();
+        if (!gone) result.networks.insert(network);
+    }
+    return result;
+}
+
+template <class Condition>
+bool within_seconds(int seconds, Condition condition) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{seconds};
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > limit) return false;
+        ::poll(nullptr, 0, 2);
+    }
+    return true;
+}
+
+// A lab with a network and a program that would run for ever, in a process of its own that this test may end.
+struct LongLab {
+    pid_t outer = -1;
+    int* program = nullptr;  // shared: its number inside, 0 until it runs
+
+    explicit LongLab(As who) {
+        program = static_cast<int*>(::mmap(nullptr, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        outer = ::fork();
+        if (outer != 0) return;
+        if (who == As::user && ::geteuid() == 0) {
+            if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(99);
+            ::prctl(PR_SET_DUMPABLE, 1);
+        }
+        int code = 9;
+        try {
+            code = in_sandbox([this](const Inside&) {
+                boost::asio::io_context io;
+                const Network network{two_zones()};
+                Launcher launcher{io};
+                launcher.place("media", network.host("media"));
+                bool over = false;
+                Start start;
+                start.host = "media";
+                start.argv = {"sh", "-c", "sleep 1000 & sleep 1000"};
+                start.ended = [&](const Ending&) { over = true; };
+                const auto process = launcher.start(start);
+                *program = process->pid();
+                boost::asio::signal_set signals{io, SIGINT, SIGTERM};
+                signals.async_wait([&](boost::system::error_code, int) { process->signal(SIGTERM); });
+                while (!over) io.run_one();
+                return 42;
+            });
+        } catch (const std::exception&) {
+        }
+        ::_exit(code);
+    }
+    ~LongLab() {
+        ::kill(outer, SIGKILL);
+        ::waitpid(outer, nullptr, 0);
+    }
+    bool runs() const {
+        return within_seconds(20, [&] { return *static_cast<volatile int*>(program) != 0; });
+    }
+    int wait() const {
+        int status = 0;
+        ::waitpid(outer, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+};
+
+bool nothing_left(const Others& before) {
+    return within_seconds(20, [&] {
+        const auto now = others();
+        return std::ranges::includes(before.processes, now.processes) &&
+               std::ranges::includes(before.networks, now.networks);
+    });
+}
+
+}  // namespace
+
+TEST_CASE("what the body returns is what the caller gets, and inside it is the first process and root", "[lab]") {
+    const auto who = GENERATE(As::root, As::user);
+    INFO(name(who));
+    const auto outcome = in_lab(who, [](const Inside& inside) {
+        return std::to_string(::getpid()) + " " + std::to_string(::getuid()) + (inside.mounts ? " mounts" : "");
+    });
+    CHECK(outcome.text == "1 0 mounts");
+}
+
+TEST_CASE("a lab leaves no process and no namespace behind", "[lab]") {
+    struct Row {
+        std::string name;
+        int signal;
+        bool to_outer;
+        int code;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"after SIGTERM, which the runner takes as the wish to end", SIGTERM, true, 42},
+        {"after SIGINT", SIGINT, true, 42},
+        {"after kill -9 of the process the user started", SIGKILL, true, 128 + SIGKILL},
+    }));
+    const auto who = GENERATE(As::root, As::user);
+    DYNAMIC_SECTION(row.name << " " << name(who)) {
+        const auto before = others();
+        const LongLab lab{who};
+        REQUIRE(lab.runs());
+        CHECK(within_seconds(20, [&] { return others().processes.size() >= before.processes.size() + 3; }));
+        ::kill(lab.outer, row.signal);
+        CHECK(lab.wait() == row.code);
+        CHECK(nothing_left(before));
+    }
+}
+
+TEST_CASE("two labs with the same addresses stand side by side", "[lab]") {
+    const LongLab other{As::root};
+    REQUIRE(other.runs());
+    const auto outcome = in_lab(As::user, [](const Inside&) {
+        const Network network{two_zones()};
+        Socket listener{network.host("media"), SOCK_STREAM};
+        listener.bind("10.10.0.10", 80).listen();
+        Socket client{network.host("player"), SOCK_STREAM};
+        return std::to_string(client.connect("10.10.0.10", 80));
+    });
+    CHECK(outcome.text == "0");
+}
+
+TEST_CASE("host names of the scenario resolve for every program, without DNS", "[lab]") {
+    const auto who = GENERATE(As::root, As::user);
+    INFO(name(who));
+    const auto outcome = in_lab(who, [](const Inside&) {
+        std::vector<std::string> notes;
+        mount_private_names(hosts_file(two_zones()), notes);
+        const Network network{two_zones()};
+        std::string text;
+        for (const auto* host : {"media", "player", "no-such-host"})
+            text += run_tool(network.host("player"), {"getent", "hosts", host}).output;
+        for (const auto& note : notes) text += note + "\n";
+        return text;
+    });
+    CHECK(outcome.text == "10.10.0.10      media\n10.20.0.10      player\n");
+    std::ifstream hosts{"/etc/hosts"};
+    std::ostringstream machine;
+    machine << hosts.rdbuf();
+    CHECK(machine.str().find("10.10.0.10") == std::string::npos);
+}
+
+TEST_CASE("private names are readable for programs that gave up root, whatever the user's umask", "[lab]") {
+    const auto outcome = in_lab(As::root, [](const Inside&) {
+        ::umask(077);
+        std::vector<std::string> notes;
+        mount_private_names(hosts_file(two_zones()), notes);
+        struct stat info {};
+        ::stat("/etc/hosts", &info);
+        return std::to_string(info.st_mode & 0777);
+    });
+    CHECK(outcome.text == std::to_string(0644));
+}
