@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,7 @@ inline Outcome in_lab(As who, const std::function<std::string(const Inside&)>& b
     auto* const shared =
         static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     const auto tell = [&](std::string_view text) { shared[text.substr(0, size - 1).copy(shared, size - 1)] = '\0'; };
+    std::fflush(nullptr);
     const auto child = ::fork();
     if (child == 0) {
         int code = 0;

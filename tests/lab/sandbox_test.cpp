@@ -1,6 +1,6 @@
 #include "lab/sandbox.hpp"
 
-#include <netdb.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/stat.h>
 
@@ -8,7 +8,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <sstream>
 
 #include "lab/launcher.hpp"
@@ -23,24 +22,24 @@ using namespace wmlab::lab::tests;
 
 namespace {
 
-// Those processes of the machine which are in another pid namespace than we are, and their network namespaces.
-struct Others {
-    std::set<pid_t> processes;
-    std::set<std::string> networks;
-};
-Others others() {
-    Others result;
-    const auto here = std::filesystem::read_symlink("/proc/self/ns/pid").string();
+std::string inode_of(const char* what) { return std::filesystem::read_symlink(what).string(); }  // "pid:[4026531836]"
+
+// How many processes of the machine are in the pid namespace, or hold one of its network namespaces.
+int processes_in(const std::string& pid_namespace) {
+    int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator{"/proc"}) {
-        const auto number = std::atoi(entry.path().filename().c_str());
         std::error_code gone;
-        const auto pids = std::filesystem::read_symlink(entry.path() / "ns/pid", gone).string();
-        if (number == 0 || gone || pids == here) continue;
-        result.processes.insert(number);
-        const auto network = std::filesystem::read_symlink(entry.path() / "ns/net", gone).string();
-        if (!gone) result.networks.insert(network);
+        if (std::filesystem::read_symlink(entry.path() / "ns/pid", gone).string() == pid_namespace && !gone) ++count;
     }
-    return result;
+    return count;
+}
+
+std::string interfaces_here() {
+    std::string names;
+    auto* const list = ::if_nameindex();
+    for (auto* at = list; at->if_index != 0; ++at) names += std::string{at->if_name} + " ";
+    ::if_freenameindex(list);
+    return names;
 }
 
 template <class Condition>
@@ -56,10 +55,15 @@ bool within_seconds(int seconds, Condition condition) {
 // A lab with a network and a program that would run for ever, in a process of its own that this test may end.
 struct LongLab {
     pid_t outer = -1;
-    int* program = nullptr;  // shared: its number inside, 0 until it runs
+    struct Shared {
+        volatile int program;  // its number inside, 0 until it runs
+        char pid_namespace[64];
+    }* shared = nullptr;
 
     explicit LongLab(As who) {
-        program = static_cast<int*>(::mmap(nullptr, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        shared = static_cast<Shared*>(
+            ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        std::fflush(nullptr);
         outer = ::fork();
         if (outer != 0) return;
         if (who == As::user && ::geteuid() == 0) {
@@ -79,7 +83,8 @@ struct LongLab {
                 start.argv = {"sh", "-c", "sleep 1000 & sleep 1000"};
                 start.ended = [&](const Ending&) { over = true; };
                 const auto process = launcher.start(start);
-                *program = process->pid();
+                inode_of("/proc/self/ns/pid").copy(shared->pid_namespace, sizeof shared->pid_namespace - 1);
+                shared->program = process->pid();
                 boost::asio::signal_set signals{io, SIGINT, SIGTERM};
                 signals.async_wait([&](boost::system::error_code, int) { process->signal(SIGTERM); });
                 while (!over) io.run_one();
@@ -94,7 +99,7 @@ struct LongLab {
         ::waitpid(outer, nullptr, 0);
     }
     bool runs() const {
-        return within_seconds(20, [&] { return *static_cast<volatile int*>(program) != 0; });
+        return within_seconds(20, [&] { return shared->program != 0; });
     }
     int wait() const {
         int status = 0;
@@ -102,14 +107,6 @@ struct LongLab {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
 };
-
-bool nothing_left(const Others& before) {
-    return within_seconds(20, [&] {
-        const auto now = others();
-        return std::ranges::includes(before.processes, now.processes) &&
-               std::ranges::includes(before.networks, now.networks);
-    });
-}
 
 }  // namespace
 
@@ -136,13 +133,15 @@ TEST_CASE("a lab leaves no process and no namespace behind", "[lab]") {
     }));
     const auto who = GENERATE(As::root, As::user);
     DYNAMIC_SECTION(row.name << " " << name(who)) {
-        const auto before = others();
+        const auto interfaces_before = interfaces_here();
         const LongLab lab{who};
         REQUIRE(lab.runs());
-        CHECK(within_seconds(20, [&] { return others().processes.size() >= before.processes.size() + 3; }));
+        const std::string pids = lab.shared->pid_namespace;
+        CHECK(within_seconds(20, [&] { return processes_in(pids) == 4; }));  // pid 1, the shell, two sleeps
         ::kill(lab.outer, row.signal);
         CHECK(lab.wait() == row.code);
-        CHECK(nothing_left(before));
+        CHECK(within_seconds(20, [&] { return processes_in(pids) == 0; }));
+        CHECK(interfaces_here() == interfaces_before);
     }
 }
 
