@@ -23,7 +23,7 @@ namespace wmlab::lab {
 namespace {
 
 static_assert(NETLINK_ROUTE == 0);
-constexpr std::uint8_t operstate_unknown = 0, operstate_up = 6;  // IF_OPER_*, whose header clashes with net/if.h
+constexpr std::uint8_t operstate_up = 6;  // IF_OPER_UP, whose header clashes with net/if.h
 constexpr std::uint8_t inet6_addr_gen_mode = 8, addr_gen_mode_none = 1;
 
 constexpr std::uint16_t create = NLM_F_CREATE | NLM_F_EXCL;
@@ -238,21 +238,24 @@ bool Links::ready() {
     bool all_ready = true;
     netlink_.dump(std::move(message), "list the links", [&](std::span<const std::byte> link) {
         const auto info = from_bytes<ifinfomsg>(link.subspan(NLMSG_HDRLEN));
-        if ((info.ifi_flags & IFF_LOOPBACK) != 0 || (info.ifi_flags & IFF_UP) == 0) return;  // also fallback tunnels
+        bool cable = false;
+        std::uint8_t carrier = 0, port = BR_STATE_FORWARDING;
         attributes(link.subspan(NLMSG_HDRLEN + sizeof info), [&](std::uint16_t type, std::span<const std::byte> value) {
-            if (type == IFLA_OPERSTATE) {
-                const auto state = from_bytes<std::uint8_t>(value);
-                all_ready = all_ready && (state == operstate_up || state == operstate_unknown);
-            }
+            if (type == IFLA_OPERSTATE) carrier = from_bytes<std::uint8_t>(value);
             if (type != IFLA_LINKINFO) return;
-            attributes(value, [&](std::uint16_t part, std::span<const std::byte> slave) {
+            attributes(value, [&](std::uint16_t part, std::span<const std::byte> inner) {
+                if (part == IFLA_INFO_KIND)
+                    cable =
+                        std::string_view{reinterpret_cast<const char*>(inner.data()), inner.size()}.starts_with("veth");
                 if (part != IFLA_INFO_SLAVE_DATA) return;
-                attributes(slave, [&](std::uint16_t setting, std::span<const std::byte> state) {
-                    if (setting == IFLA_BRPORT_STATE && from_bytes<std::uint8_t>(state) != BR_STATE_FORWARDING)
-                        all_ready = false;
+                attributes(inner, [&](std::uint16_t setting, std::span<const std::byte> state) {
+                    if (setting == IFLA_BRPORT_STATE) port = from_bytes<std::uint8_t>(state);
                 });
             });
         });
+        // Before its carrier is announced a cable drops every packet. The bridge itself is announced up to a second
+        // later, which matters to nobody.
+        if (cable && (carrier != operstate_up || port != BR_STATE_FORWARDING)) all_ready = false;
     });
     return all_ready;
 }
