@@ -120,7 +120,7 @@ private:
             above.key = std::move(node);
         } else {
             if (node.kind == Node::Kind::null) node.at = above.key->at;  // else it is where the next thing begins
-            above.node.entries.emplace_back(std::move(*above.key), std::move(node));
+            above.node.entries.push_back({std::move(*above.key), std::move(node)});
             above.key.reset();
         }
     }

@@ -15,15 +15,19 @@ struct Place {  // from 1; the column counts bytes
     auto operator<=>(const Place&) const = default;
 };
 
+struct Entry;
 struct Node {
     enum class Kind { null, scalar, sequence, map };
     Kind kind = Kind::null;
     Place at;
-    std::string text;                            // of a scalar
-    std::vector<Node> items;                     // of a sequence
-    std::vector<std::pair<Node, Node>> entries;  // of a map, in the file's order, duplicates kept
+    std::string text;            // of a scalar
+    std::vector<Node> items;     // of a sequence
+    std::vector<Entry> entries;  // of a map, in the file's order, duplicates kept
 
     bool is(Kind wanted) const { return kind == wanted; }
+};
+struct Entry {
+    Node key, value;
 };
 
 struct YamlError {
