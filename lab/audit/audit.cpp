@@ -8,6 +8,7 @@
 
 #include "lab/error.hpp"
 #include "lab/firewall.hpp"
+#include "lab/firewall_rules.hpp"
 #include "lab/network.hpp"
 #include "lab/rules/attribution.hpp"
 
@@ -55,21 +56,23 @@ std::vector<std::uint16_t> ports_to_trace(const std::vector<PortState>& ports) {
     return some;
 }
 
-std::vector<std::optional<RuleRef>> rules_of(const std::vector<evidence::Event>& events, const Swept& swept, std::uint16_t source_port,
-                                             const std::vector<std::uint16_t>& traced) {
+std::vector<std::optional<RuleRef>> rules_of(const std::vector<evidence::Event>& events, const Swept& swept,
+                                             std::uint16_t source_port, const std::vector<std::uint16_t>& traced) {
     std::vector<std::optional<RuleRef>> rules(port_count);
     const auto source = swept.from.address.text() + ":" + std::to_string(source_port);
     const auto prefix = swept.to.address.text() + ":";
     for (const auto& event : events) {
         const auto& f = event.fields;
         const auto* rule = f.if_contains("rule");
-        if (!rule || f.at("source").as_string() != source || f.at("protocol").as_string() != scenario::text(swept.protocol)) continue;
+        if (!rule || f.at("source").as_string() != source ||
+            f.at("protocol").as_string() != scenario::text(swept.protocol))
+            continue;
         const std::string destination{f.at("destination").as_string()};
         if (!destination.starts_with(prefix) || f.at("fate").as_string() != "forwarded") continue;
         const auto& r = rule->as_object();
         rules[std::stoul(destination.substr(prefix.size()))] =
-            RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(), std::string{r.at("text").as_string()},
-                    std::string{r.at("chain").as_string()}};
+            RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(),
+                    std::string{r.at("text").as_string()}, std::string{r.at("chain").as_string()}};
     }
     // Between two traced neighbours with the same rule it is that rule.
     for (std::size_t i = 0; i + 1 < traced.size(); ++i) {
@@ -117,10 +120,13 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
             for (const auto& from : sources[from_zone.name])
                 for (const auto& to : targets[to_zone.name])
                     for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
-                        if (options.progress) options.progress(from.name + " -> " + to.name + " " + std::string{scenario::text(protocol)});
+                        if (options.progress)
+                            options.progress(from.name + " -> " + to.name + " " +
+                                             std::string{scenario::text(protocol)});
                         network.forget_connections();
                         sweeps.push_back({from, to, protocol,
-                                          sweep({&network.host(from.name), from.address}, {&network.host(to.name), to.address}, protocol)});
+                                          sweep({&network.host(from.name), from.address},
+                                                {&network.host(to.name), to.address}, protocol)});
                     }
         }
 
@@ -128,7 +134,7 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
     std::optional<rules::Ruleset> rules_loaded;
     if (!ruleset.empty()) {
         rules_loaded = read_ruleset(network.firewall(), ruleset);
-        load_text(network.firewall(), rules::trace_table());
+        load_rules(network.firewall(), rules::trace_table());
     }
     for (const auto& swept : sweeps) {
         std::vector<std::optional<RuleRef>> rule_of;
@@ -139,10 +145,12 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
             std::unique_ptr<rules::TraceListener> listener;
             {
                 const Entered inside{network.firewall()};
-                listener = std::make_unique<rules::TraceListener>([&log](const rules::Decision& decision) { log.add(decision); });
+                listener = std::make_unique<rules::TraceListener>(
+                    [&log](const rules::Decision& decision) { log.add(decision); });
             }
-            const auto source_port = probe_once({&network.host(swept.from.name), swept.from.address}, {&network.host(swept.to.name), swept.to.address},
-                                                swept.protocol, traced);
+            const auto source_port =
+                probe_once({&network.host(swept.from.name), swept.from.address},
+                           {&network.host(swept.to.name), swept.to.address}, swept.protocol, traced);
             listener->stop_and_lost();
             rule_of = rules_of(log.take(*rules_loaded), swept, source_port, traced);
         }

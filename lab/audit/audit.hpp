@@ -1,4 +1,5 @@
-// Sweeps all ports between the hosts of every pair of zones, through the lab's firewall, and compares with what the flows need.
+// Sweeps all ports between the hosts of every pair of zones, through the lab's firewall, and compares with what the
+// flows need.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -9,8 +10,8 @@
 namespace wmlab::lab {
 
 struct AuditOptions {
-    std::filesystem::path ruleset;                      // empty: the scenario's
-    std::function<void(const std::string&)> progress;   // "outside -> inside ..."
+    std::filesystem::path ruleset;                     // empty: the scenario's
+    std::function<void(const std::string&)> progress;  // "outside -> inside ..."
 };
 
 // To be called inside the sandbox. SetupFailed, RulesetRefused.

@@ -100,7 +100,7 @@ Probe make_probe(const SweepEnd& from, const SweepEnd& to, Protocol protocol, st
 Descriptor raw_sender(const SweepEnd& from) {
     const Entered inside{*from.place};
     Descriptor sender{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)};
-    if (!sender) throw setup_failed("open a raw socket for the sweep");
+    if (!sender) throw setup_failed("open a raw socket for the sweep", errno);
     const int size = 4 * 1024 * 1024;
     ::setsockopt(sender.get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     return sender;
@@ -113,10 +113,10 @@ public:
         : protocol_{protocol}, to_{htonl(to.address.value)}, seen_(port_count) {
         const Entered inside{*to.place};
         socket_ = Descriptor{::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-        if (!socket_) throw setup_failed("open a packet socket for the sweep");
+        if (!socket_) throw setup_failed("open a packet socket for the sweep", errno);
         const int version = TPACKET_V3;
         if (::setsockopt(socket_.get(), SOL_PACKET, PACKET_VERSION, &version, sizeof version) < 0)
-            throw setup_failed("set the packet ring's version");
+            throw setup_failed("set the packet ring's version", errno);
         attach_filter();
         tpacket_req3 request{};
         request.tp_block_size = block_size;
@@ -125,15 +125,15 @@ public:
         request.tp_frame_nr = block_size / request.tp_frame_size * block_count;
         request.tp_retire_blk_tov = 5;
         if (::setsockopt(socket_.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) < 0)
-            throw setup_failed("make the packet ring");
+            throw setup_failed("make the packet ring", errno);
         ring_ = static_cast<std::uint8_t*>(::mmap(nullptr, std::size_t{block_size} * block_count,
                                                   PROT_READ | PROT_WRITE, MAP_SHARED, socket_.get(), 0));
-        if (ring_ == MAP_FAILED) throw setup_failed("map the packet ring");
+        if (ring_ == MAP_FAILED) throw setup_failed("map the packet ring", errno);
         sockaddr_ll address{};
         address.sll_family = AF_PACKET;
         address.sll_protocol = htons(ETH_P_IP);
         if (::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
-            throw setup_failed("bind the packet socket");
+            throw setup_failed("bind the packet socket", errno);
         thread_ = std::thread{[this] { read(); }};
     }
     ~Watcher() {
@@ -177,7 +177,7 @@ private:
         }};
         const sock_fprog program{code.size(), code.data()};
         if (::setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
-            throw setup_failed("filter the packet socket");
+            throw setup_failed("filter the packet socket", errno);
     }
     void read() {
         for (std::size_t block = 0;; block = (block + 1) % block_count) {
