@@ -1,0 +1,346 @@
+#include "common/process/program.hpp"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <csignal>
+#include <fstream>
+#include <iostream>
+
+#include "common/process/control.hpp"
+#include "common/process/privileges.hpp"
+#include "common/process/sink.hpp"
+#include "common/scenario/loader.hpp"
+
+namespace wmlab::process {
+namespace {
+
+namespace po = boost::program_options;
+using evidence::What;
+
+constexpr std::size_t command_line_max = 4096;       // of the control channel
+constexpr std::chrono::seconds patience_at_stop{5};  // for conversations to write their last events
+
+po::options_description common_options() {
+    po::options_description options{"Common options"};
+    auto add = options.add_options();
+    add("help,h", "say this and exit");
+    add("version", "say the version and exit");
+    add("config", po::value<std::string>()->value_name("FILE"), "more options, one `name = value` a line");
+    add("log-level", po::value<std::string>()->value_name("LEVEL"),
+        "of the log on standard error: trace, debug, info, warning, error, off");
+    add("scenario", po::value<std::string>()->value_name("FILE|-"), "play one host of a scenario");
+    add("host", po::value<std::string>()->value_name("NAME"), "which host of the scenario");
+    add("journal", po::value<std::string>()->value_name("FILE|-"),
+        "where the evidence goes, JSON Lines (default: standard output with --scenario, else nowhere)");
+    add("flow", po::value<std::vector<std::string>>()->composing()->value_name("ID"),
+        "only this flow (repeatable); an id means all its instances");
+    add("endpoint", po::value<std::vector<std::string>>()->composing()->value_name("FLOW=HOST:PORT"),
+        "where the flow's other end listens, if not where the scenario says (repeatable)");
+    add("base", po::value<std::string>()->value_name("DIR"),
+        "for relative file names of a scenario that comes by standard input");
+    return options;
+}
+
+po::variables_map parse(const Description& description, const po::options_description& all, int argc,
+                        const char* const* argv) {
+    po::variables_map values;
+    po::store(po::command_line_parser{argc, argv}.options(all).positional(description.positional).run(), values);
+    if (values.contains("config")) {
+        const auto& name = values["config"].as<std::string>();
+        std::ifstream file{name};
+        if (!file) throw UsageError{"cannot read the config file " + name};
+        try {
+            po::store(po::parse_config_file(file, all), values);
+        } catch (const po::error& error) {
+            throw UsageError{name + ": " + error.what()};
+        }
+    }
+    po::notify(values);
+    return values;
+}
+
+void set_up_log(const std::string& name, const po::variables_map& values) {
+    const auto logger = std::make_shared<spdlog::logger>(name, std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    logger->set_pattern("%^%H:%M:%S.%e %n %l:%$ %v");
+    std::string level = values.contains("scenario") ? "warning" : "info";
+    if (values.contains("log-level")) level = values["log-level"].as<std::string>();
+    const auto known = spdlog::level::from_str(level);
+    if (known == spdlog::level::off && level != "off")
+        throw UsageError{"unknown log level `" + level + "`: trace, debug, info, warning, error or off"};
+    logger->set_level(known);
+    spdlog::set_default_logger(logger);
+}
+
+// What --scenario brings.
+struct Scenario {
+    std::optional<scenario::Scenario> scenario;
+    bool control = false;  // commands follow on standard input
+    std::string rest;      // of them, read already
+};
+
+Scenario load_scenario(const po::variables_map& values) {
+    Scenario out;
+    if (!values.contains("scenario")) {
+        for (const auto* option : {"host", "flow", "endpoint", "base"})
+            if (values.contains(option)) throw UsageError{std::string{"--"} + option + " goes with --scenario"};
+        return out;
+    }
+    const auto& name = values["scenario"].as<std::string>();
+    std::string yaml;
+    std::filesystem::path directory = std::filesystem::current_path();
+    if (name == "-") {
+        auto input = read_scenario(STDIN_FILENO);
+        yaml = std::move(input.yaml);
+        out.rest = std::move(input.rest);
+        out.control = true;
+        if (values.contains("base")) directory = std::filesystem::absolute(values["base"].as<std::string>());
+    } else {
+        std::ifstream file{name};
+        if (!file) throw UsageError{"cannot read the scenario " + name};
+        yaml.assign(std::istreambuf_iterator<char>{file}, {});
+        directory = std::filesystem::absolute(name).parent_path();
+    }
+    // The ruleset and other hosts' files need not be here; what this host needs it opens itself.
+    auto loaded = scenario::load(yaml, name, directory, false);
+    if (!loaded.ok()) {
+        std::string all;
+        for (const auto& problem : loaded.problems) all += scenario::explain(problem);
+        throw UsageError{all};
+    }
+    out.scenario = std::move(loaded.scenario);
+    return out;
+}
+
+bool wanted(const scenario::FlowInstance& flow, const std::vector<std::string>& only) {
+    if (only.empty()) return true;
+    return std::ranges::any_of(only, [&](const auto& id) { return id == flow.id || id == flow.flow->id; });
+}
+
+void choose_flows(Context& context, const po::variables_map& values) {
+    if (!context.scenario) return;
+    if (!values.contains("host")) throw UsageError{"--scenario needs --host NAME"};
+    context.host = values["host"].as<std::string>();
+    if (!context.scenario->host(context.host)) throw UsageError{"the scenario has no host `" + context.host + "`"};
+    std::vector<std::string> only;
+    if (values.contains("flow")) only = values["flow"].as<std::vector<std::string>>();
+    const auto all = scenario::instances(*context.scenario);
+    for (const auto& id : only)
+        if (std::ranges::none_of(all, [&](const auto& flow) { return wanted(flow, {id}); }))
+            throw UsageError{"the scenario has no flow `" + id + "`"};
+    for (const auto& flow : all)
+        if ((flow.from == context.host || flow.to == context.host) && wanted(flow, only)) context.flows.push_back(flow);
+    if (!values.contains("endpoint")) return;
+    for (const auto& text : values["endpoint"].as<std::vector<std::string>>()) {
+        const auto endpoint = endpoint_option(text);
+        if (!endpoint) throw UsageError{"--endpoint wants FLOW=HOST:PORT, not `" + text + "`"};
+        context.endpoints[endpoint->flow] = endpoint->at;
+    }
+}
+
+std::function<void(std::string_view)> journal_sink(const po::variables_map& values) {
+    if (values.contains("journal") && values["journal"].as<std::string>() != "-")
+        return sink_to_file(values["journal"].as<std::string>());
+    if (values.contains("journal") || values.contains("scenario")) return sink_to(STDOUT_FILENO);
+    return [](std::string_view) {};
+}
+
+// From `ready` to the end: the control channel, the signals and the simulator's own end, whichever comes first.
+class Life {
+public:
+    Life(Context& context, Simulator& simulator) : context_{context}, simulator_{simulator}, force_{context.io} {}
+
+    int live(bool control, std::string commands) {
+        asio::signal_set signals{context_.io, SIGINT, SIGTERM};
+        signals.async_wait([this](boost::system::error_code error, int) {
+            if (!error) stop("signal");
+        });
+        asio::posix::stream_descriptor input{context_.io};
+        input_ = &input;
+        controlled_ = control;
+        if (control) {
+            input.assign(::dup(STDIN_FILENO));
+            asio::co_spawn(context_.io, read_commands(std::move(commands)), asio::detached);
+        } else {
+            start();
+        }
+        context_.io.run();
+        return exit_;
+    }
+    const std::string& reason() const { return reason_; }
+
+private:
+    asio::awaitable<void> read_commands(std::string text) {
+        std::array<char, 4096> buffer{};
+        for (;;) {
+            for (auto end = text.find('\n'); end != std::string::npos && !over_; end = text.find('\n')) {
+                obey(text.substr(0, end));
+                text.erase(0, end + 1);
+            }
+            if (text.size() > command_line_max) text.clear();
+            const auto [error, size] =
+                co_await input_->async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+            if (error == asio::error::operation_aborted || over_) co_return;
+            if (error) break;
+            text.append(buffer.data(), size);
+        }
+        stop("stop");  // the runner is gone
+    }
+
+    void obey(const std::string& line) {
+        if (line.empty() || line == "\r") return;
+        const auto command = command_from(line);
+        if (std::holds_alternative<Start>(command)) return start();
+        if (std::holds_alternative<Stop>(command)) return stop("stop");
+        if (const auto* endpoint = std::get_if<Endpoint>(&command)) {
+            context_.endpoints[endpoint->flow] = endpoint->at;
+            return;
+        }
+        spdlog::warn("unknown command on standard input: {}", line.substr(0, 200));
+    }
+
+    void start() {
+        if (started_ || over_) return;
+        started_ = true;
+        asio::co_spawn(context_.io, simulator_.run(), [this](std::exception_ptr failure, int code) {
+            ended_ = true;
+            exit_ = code;
+            if (failure) {
+                try {
+                    std::rethrow_exception(failure);
+                } catch (const std::exception& error) {
+                    spdlog::error("{}", error.what());
+                    boost::json::object fields;
+                    fields["error"] = error.what();
+                    context_.write(What::fatal, "", "", std::move(fields));
+                }
+                exit_ = did_not_work;
+            }
+            // With a control channel the runner says when to leave: it takes a process that leaves for one that died.
+            if (over_ || !controlled_) over("finished");
+        });
+    }
+
+    void stop(std::string reason) {
+        if (over_) return;
+        over_ = true;
+        reason_ = std::move(reason);
+        if (!started_ || ended_) return over(reason_);
+        simulator_.stop();
+        force_.expires_after(patience_at_stop);
+        force_.async_wait([this](boost::system::error_code error) {
+            if (error) return;
+            spdlog::error("some conversations did not end within {} s", patience_at_stop.count());
+            over(reason_);
+        });
+    }
+
+    void over(const std::string& reason) {
+        if (reason_.empty()) reason_ = reason;
+        over_ = true;
+        context_.io.stop();
+    }
+
+    Context& context_;
+    Simulator& simulator_;
+    asio::steady_timer force_;
+    asio::posix::stream_descriptor* input_ = nullptr;
+    bool controlled_ = false, started_ = false, ended_ = false, over_ = false;
+    std::string reason_;
+    int exit_ = worked;
+};
+
+void write_started(const Context& context) {
+    boost::json::object fields;
+    fields["version"] = version();
+    fields["pid"] = ::getpid();
+    boost::json::array flows;
+    for (const auto& flow : context.flows) flows.emplace_back(flow.id);
+    fields["flows"] = std::move(flows);
+    context.write(What::started, "", "", std::move(fields));
+}
+
+int live(const Description& description, const po::variables_map& values, const Make& make) {
+    auto given = load_scenario(values);
+    const auto host = values.contains("host") ? values["host"].as<std::string>() : std::string{};
+    evidence::Journal journal{host, description.name, journal_sink(values)};
+    raise_descriptor_limit();
+    asio::io_context io{1};
+    Context context{io, journal, values, given.scenario ? &*given.scenario : nullptr, host, {}, {}};
+    choose_flows(context, values);
+    const auto simulator = make(context);
+    write_started(context);
+    try {
+        simulator->prepare();
+    } catch (const EnvironmentError& error) {
+        boost::json::object fields;
+        fields["error"] = error.what();
+        context.write(What::fatal, "", "", std::move(fields));
+        throw;
+    }
+    drop_root_for_good(simulator->reads(), simulator->writes());
+    context.write(What::ready, "", "");
+    Life life{context, *simulator};
+    const int code = life.live(given.control, std::move(given.rest));
+    boost::json::object fields;
+    fields["reason"] = life.reason();
+    context.write(What::stopped, "", "", std::move(fields));
+    if (journal.lost() > 0) {
+        spdlog::error("{} journal lines could not be written", journal.lost());
+        return environment;
+    }
+    return code;
+}
+
+}  // namespace
+
+std::string_view version() { return WMLAB_VERSION; }
+
+int run(const Description& description, int argc, const char* const* argv, const Make& make) {
+    po::options_description all{description.name};
+    all.add(description.options).add(common_options());
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        const auto values = parse(description, all, argc, argv);
+        if (values.contains("help")) {
+            std::cout << description.name << ": " << description.summary << "\n\nUsage: " << description.usage
+                      << "\n       " << description.name
+                      << " --scenario FILE|- --host NAME [--journal FILE|-] [--flow ID]...\n\n"
+                      << description.options << '\n'
+                      << common_options() << "\nExit codes: 0 worked, 1 did not, 2 usage or scenario error, "
+                      << "3 environment (cannot bind, no permission).\n";
+            return worked;
+        }
+        if (values.contains("version")) {
+            std::cout << description.name << " (wmlab) " << version() << '\n';
+            return worked;
+        }
+        set_up_log(description.name, values);
+        return live(description, values, make);
+    } catch (const UsageError& error) {
+        std::cerr << description.name << ": " << error.what() << '\n';
+        return usage;
+    } catch (const po::error& error) {
+        std::cerr << description.name << ": " << error.what() << " (see --help)\n";
+        return usage;
+    } catch (const EnvironmentError& error) {
+        std::cerr << description.name << ": " << error.what() << '\n';
+        return environment;
+    } catch (const std::exception& error) {
+        std::cerr << description.name << ": " << error.what() << '\n';
+        return did_not_work;
+    }
+}
+
+}  // namespace wmlab::process
