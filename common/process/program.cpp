@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/host_name.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -17,10 +18,10 @@
 #include <csignal>
 #include <fstream>
 #include <iostream>
+#include <system_error>
 
 #include "common/process/control.hpp"
 #include "common/process/privileges.hpp"
-#include "common/process/sink.hpp"
 #include "common/scenario/loader.hpp"
 
 namespace wmlab::process {
@@ -149,23 +150,28 @@ void choose_flows(Context& context, const po::variables_map& values) {
     }
 }
 
-std::function<void(std::string_view)> journal_sink(const po::variables_map& values) {
-    if (values.contains("journal") && values["journal"].as<std::string>() != "-")
-        return sink_to_file(values["journal"].as<std::string>());
-    if (values.contains("journal") || values.contains("scenario")) return sink_to(STDOUT_FILENO);
-    return [](std::string_view) {};
+evidence::Sink journal_sink(const po::variables_map& values) {
+    if (!values.contains("journal") && !values.contains("scenario")) return [](std::string_view) {};
+    const std::string where = values.contains("journal") ? values["journal"].as<std::string>() : "-";
+    try {
+        return evidence::sink_for(where);
+    } catch (const std::system_error& error) {
+        throw EnvironmentError{"cannot write the journal " + where + ": " + error.code().message()};
+    }
 }
 
 // From `ready` to the end: the control channel, the signals and the simulator's own end, whichever comes first.
 class Life {
 public:
-    Life(Context& context, Simulator& simulator) : context_{context}, simulator_{simulator}, force_{context.io} {}
-
-    int live(bool control, std::string commands) {
-        asio::signal_set signals{context_.io, SIGINT, SIGTERM};
-        signals.async_wait([this](boost::system::error_code error, int) {
+    // Signals are caught from here on: they may come as soon as somebody reads `ready`.
+    Life(Context& context, Simulator& simulator)
+        : context_{context}, simulator_{simulator}, force_{context.io}, signals_{context.io, SIGINT, SIGTERM} {
+        signals_.async_wait([this](boost::system::error_code error, int) {
             if (!error) stop("signal");
         });
+    }
+
+    int live(bool control, std::string commands) {
         asio::posix::stream_descriptor input{context_.io};
         input_ = &input;
         controlled_ = control;
@@ -255,6 +261,7 @@ private:
     Context& context_;
     Simulator& simulator_;
     asio::steady_timer force_;
+    asio::signal_set signals_;
     asio::posix::stream_descriptor* input_ = nullptr;
     bool controlled_ = false, started_ = false, ended_ = false, over_ = false;
     std::string reason_;
@@ -273,13 +280,15 @@ void write_started(const Context& context) {
 
 int live(const Description& description, const po::variables_map& values, const Make& make) {
     auto given = load_scenario(values);
-    const auto host = values.contains("host") ? values["host"].as<std::string>() : std::string{};
+    const auto host = values.contains("host") ? values["host"].as<std::string>() : asio::ip::host_name();
     evidence::Journal journal{host, description.name, journal_sink(values)};
+    journal.complain_to([](const std::string& complaint) { spdlog::error("{}", complaint); });
     raise_descriptor_limit();
     asio::io_context io{1};
     Context context{io, journal, values, given.scenario ? &*given.scenario : nullptr, host, {}, {}};
     choose_flows(context, values);
     const auto simulator = make(context);
+    Life life{context, *simulator};
     write_started(context);
     try {
         simulator->prepare();
@@ -291,7 +300,6 @@ int live(const Description& description, const po::variables_map& values, const 
     }
     drop_root_for_good(simulator->reads(), simulator->writes());
     context.write(What::ready, "", "");
-    Life life{context, *simulator};
     const int code = life.live(given.control, std::move(given.rest));
     boost::json::object fields;
     fields["reason"] = life.reason();
