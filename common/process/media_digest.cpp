@@ -1,0 +1,37 @@
+#include "common/process/media_digest.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/json/array.hpp>
+
+#include "common/bytes/crc32.hpp"
+
+namespace wmlab::process {
+
+void MediaDigest::header(std::span<const std::byte> asf_header) {
+    header_crc_ = bytes::crc32(asf_header);
+    has_header_ = true;
+}
+
+void MediaDigest::packet(std::uint64_t number, std::span<const std::byte> asf_packet) {
+    const auto crc = bytes::crc32(asf_packet);
+    ++packets_;
+    bytes_ += asf_packet.size();
+    sum_ += crc;
+    if (list_.size() < list_max) list_.emplace_back(number, crc);
+}
+
+boost::json::object MediaDigest::fields() const {
+    boost::json::object out;
+    out["packets"] = packets_;
+    out["bytes"] = bytes_;
+    boost::json::array list;
+    list.reserve(list_.size());
+    for (const auto& [number, crc] : list_) list.push_back(boost::json::array{number, crc});
+    out["digests"] = std::move(list);
+    out["digest"] = fmt::format("{:016x}", sum_);
+    if (has_header_) out["header_digest"] = fmt::format("{:08x}", header_crc_);
+    return out;
+}
+
+}  // namespace wmlab::process

@@ -1,0 +1,17 @@
+#include "common/process/mms_words.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+namespace wmlab::process {
+
+boost::json::object message_fields(const mms::Message& message, std::size_t size) {
+    boost::json::object fields;
+    fields["message"] = mms::name(message);
+    fields["bytes"] = size;
+    for (const auto& [name, value] : mms::telling_fields(message))
+        std::visit([&](const auto& known) { fields[name] = known; }, value);
+    if (const auto hr = mms::result(message)) fields["hr"] = *hr;
+    return fields;
+}
+
+}  // namespace wmlab::process

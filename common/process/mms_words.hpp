@@ -1,0 +1,12 @@
+// MMS messages as fields of `sent` and `received`, the same for both ends.
+#pragma once
+#include <boost/json/object.hpp>
+
+#include "common/mms/message.hpp"
+
+namespace wmlab::process {
+
+// message, bytes, hr and the telling fields, by their spec names.
+boost::json::object message_fields(const mms::Message& message, std::size_t size);
+
+}  // namespace wmlab::process

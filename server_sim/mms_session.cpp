@@ -1,0 +1,323 @@
+#include "server_sim/mms_session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+#include <random>
+
+#include "common/asf/packet.hpp"
+#include "common/bytes/hex.hpp"
+#include "common/process/mms_words.hpp"
+
+namespace wmlab::server_sim {
+namespace {
+
+using evidence::What;
+
+constexpr milliseconds flush_limit{2000};  // for the last messages to a player before its connection is closed
+constexpr std::size_t read_size = 16 * 1024;
+
+mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, const Peers::Seat& seat) {
+    mms::ServerOptions options;
+    options.client_id = client_id;
+    options.idle_timeout = server.limits.idle;
+    options.connect_timeout = server.limits.first_message;
+    options.close_after_end = server.limits.close_after_end;
+    options.seed = client_id;
+    if (seat.in_all() > server.limits.sessions || seat.of_peer() > server.limits.sessions_per_peer)
+        options.connect_refused_hr = bytes::NS_E_TOO_MANY_SESS;
+    return options;
+}
+
+net::tcp::endpoint endpoint_of(const net::tcp::socket& socket, bool remote) {
+    boost::system::error_code gone;
+    return remote ? socket.remote_endpoint(gone) : socket.local_endpoint(gone);
+}
+
+std::chrono::nanoseconds monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+}  // namespace
+
+MmsSession::MmsSession(Server& server, net::DatagramSocket& datagrams, net::tcp::socket socket, std::uint32_t client_id)
+    : server_{server},
+      datagrams_{datagrams},
+      outbox_{std::move(socket), server.limits.queue},
+      local_{endpoint_of(outbox_.socket(), false)},
+      remote_{endpoint_of(outbox_.socket(), true)},
+      connection_{server.next_connection()},
+      seat_{server.peers, remote_.address()},
+      protocol_{protocol_options(server, client_id, seat_), Clock::now()},
+      timer_{server.context.io} {}
+
+MmsSession::~MmsSession() = default;
+
+asio::awaitable<void> MmsSession::run() {
+    const auto self = shared_from_this();
+    write(What::accepted, "control");
+    spdlog::info("{}: connected", net::text(remote_));
+    arm();
+    std::vector<std::byte> buffer(read_size);
+    while (!protocol_.finished() && closed_by_.empty()) {
+        const auto [error, size] =
+            co_await outbox_.socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+        if (!closed_by_.empty() || protocol_.finished()) break;
+        if (error == asio::error::operation_aborted) {
+            abandon("self", "the server is stopping");
+        } else if (error == asio::error::eof) {
+            abandon("peer", "the player closed the connection");
+        } else if (error) {
+            abandon("error", net::Failure::of(error, milliseconds{0}).text());
+        } else {
+            perform(protocol_.receive({buffer.data(), size}, Clock::now()));
+        }
+    }
+    subscription_.reset();
+    timer_.cancel();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none)
+        co_await asio::this_coro::reset_cancellation_state();
+    else if (!outbox_.slow())
+        co_await outbox_.flushed(flush_limit);
+    write_media_end();
+    boost::json::object fields;
+    fields["by"] = closed_by_.empty() ? "self" : closed_by_;
+    fields["reason"] = reason_;
+    write(What::closed, "control", std::move(fields));
+    spdlog::info("{}: closed: {}", net::text(remote_), reason_);
+    outbox_.close(outbox_.slow());
+}
+
+void MmsSession::datagram(std::span<const std::byte> bytes, const net::udp::endpoint& from) {
+    boost::json::object fields;
+    boost::json::array sequences;
+    if (const auto request = mms::RequestPacketListResend::parse(bytes)) {
+        fields["message"] = "RequestPacketListResend";
+        fields["bytes"] = bytes.size();
+        for (const auto sequence : request->dwBeginPacketList) sequences.emplace_back(sequence);
+        fields["sequences"] = sequences;
+        write(What::received, "resend", std::move(fields), net::text(local_), net::text(from));
+    }
+    const auto actions = protocol_.datagram(bytes, Clock::now());
+    boost::json::array answered;
+    for (const auto& action : actions)
+        if (const auto* data = std::get_if<mms::SendData>(&action)) answered.emplace_back(data->sequence);
+    perform(actions);
+    if (answered.empty()) return;
+    boost::json::object answer;
+    answer["sequences"] = std::move(answered);
+    write(What::resend_answered, "resend", std::move(answer), net::text(local_), net::text(from));
+}
+
+void MmsSession::icmp(const net::QueuedError& error) {
+    ++icmp_errors_;
+    net::Failure failure = net::Failure::of({error.error, boost::system::system_category()}, milliseconds{0});
+    failure.icmp = error.icmp;
+    if (!icmp_seen_.insert(failure.text()).second) return;  // one line for each sort
+    boost::json::object fields;
+    fields["protocol"] = "udp";
+    fields["failure"] = net::to_json(failure);
+    write(What::connect_failed, "media", std::move(fields), net::text(local_), net::text(media_target()));
+}
+
+bool MmsSession::sends_to(const net::udp::endpoint& at) const { return protocol_.udp_port() && media_target() == at; }
+
+net::udp::endpoint MmsSession::media_target() const {
+    return {remote_.address(), protocol_.udp_port().value_or(0)};  // never anybody but the TCP peer
+}
+
+void MmsSession::on_packet(const Packet& packet) {
+    if (switched_off(packet)) return;
+    // A second burst of a slow reader is not waited for: its queue is bounded, and the others are not held up.
+    perform(protocol_.media(static_cast<std::uint32_t>(packet.number), *packet.bytes, Clock::now()));
+}
+
+void MmsSession::on_end() {
+    const auto ended = std::move(subscription_);  // we are called by it
+    perform(protocol_.end_of_media(Clock::now()));
+}
+
+void MmsSession::perform(const mms::ServerActions& actions) {
+    for (const auto& action : actions) {
+        std::visit([this](const auto& one) { act(one); }, action);
+        if (!closed_by_.empty()) return;
+    }
+    arm();
+}
+
+void MmsSession::act(const mms::Received& action) {
+    if (const auto* connect = std::get_if<mms::LinkViewerToMacConnect>(&action.message))
+        flow_ = server_.flow_of(mms::SubscriberName::parse(connect->subscriberName).guid);
+    write(What::received, "control", process::message_fields(action.message, action.size));
+}
+
+void MmsSession::act(const mms::Malformed& action) {
+    boost::json::object fields;
+    fields["field"] = action.error.field;
+    fields["offset"] = action.error.offset;
+    fields["problem"] = action.error.problem;
+    fields["head"] = bytes::hex(action.head);
+    fields["message"] = action.what;
+    write(What::malformed, "control", std::move(fields));
+    spdlog::warn("{}: malformed {}: {}", net::text(remote_), action.what, action.error.text());
+}
+
+void MmsSession::act(const mms::Send& action) {
+    write(What::sent, "control", process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size));
+    if (!outbox_.send(action.packet))
+        abandon("self", "the player does not read: more than the queue's size is waiting");
+}
+
+void MmsSession::act(const mms::SendData& action) {
+    const auto now = monotonic_now();
+    if (action.kind == mms::DataKind::media) {
+        if (!first_send_) {
+            first_send_ = now;
+            write(What::media_started, media_leg(), {}, net::text(local_),
+                  action.transport == mms::Transport::udp ? net::text(media_target()) : net::text(remote_));
+        }
+        last_send_ = now;
+        digest_.packet(action.LocationId, std::span{*action.packet}.subspan(mms::Data::header_size));
+    }
+    if (action.transport == mms::Transport::udp) {
+        if (datagrams_.send_to(media_target(), *action.packet))
+            ++datagrams_sent_;
+        else
+            ++datagrams_unsent_;
+        return;
+    }
+    if (outbox_.send(action.packet)) return;
+    if (outbox_.broken()) return;  // the read says why
+    abandon("self", "the player does not read: " + std::to_string(outbox_.queued()) + " bytes are waiting");
+}
+
+void MmsSession::act(const mms::OpenRequest& action) {
+    point_ = server_.points.find(action.fileName);
+    if (!point_) {
+        spdlog::warn("{}: no content `{}`", net::text(remote_), action.fileName);
+        return perform(protocol_.open_failed(bytes::NS_E_FILE_NOT_FOUND, Clock::now()));
+    }
+    const auto& header = point_->header();
+    mms::Content content;
+    content.header = header.raw;
+    content.packet_size = header.packet_size;
+    content.bit_rate = header.maximum_bit_rate;
+    content.live = point_->live();
+    content.has_video = header.has_video();
+    if (!content.live) {
+        content.packet_count = point_->content().packet_count().value_or(0);
+        content.duration = header.play_duration - std::min(header.play_duration, header.preroll);
+    }
+    digest_.header(header.raw);
+    perform(protocol_.opened(std::move(content), Clock::now()));
+}
+
+void MmsSession::act(const mms::StartMedia& action) {
+    const auto& content = point_->content();
+    const auto& header = point_->header();
+    Position from;
+    milliseconds begin{0};
+    if (action.from.locationId) {
+        from.packet = *action.from.locationId;
+    } else if (action.from.asfOffset) {
+        const auto offset = std::uint64_t{*action.from.asfOffset};
+        from.packet = (offset - std::min<std::uint64_t>(offset, header.raw.size())) / header.packet_size;
+    } else if (action.from.position) {
+        begin = std::chrono::duration_cast<milliseconds>(*action.from.position);
+        from.packet = content.packet_at_time(begin);
+    }
+    if (action.from.length && !point_->live()) {
+        if (!action.from.position && from.packet < content.packet_count().value_or(0))
+            begin = content.send_time(from.packet);
+        from.end = content.packet_at_time(begin + *action.from.length);
+    }
+    if (action.acceleration && header.maximum_bit_rate > 0) {
+        constexpr double speed_max = 10;
+        from.fast_for = milliseconds{action.acceleration->dwAccelDuration};
+        from.speed =
+            std::clamp(double{1} * action.acceleration->dwAccelBandwidth / header.maximum_bit_rate, 1.0, speed_max);
+    }
+    subscription_ = point_->subscribe(*this, from);
+}
+
+void MmsSession::act(const mms::StopMedia&) { subscription_.reset(); }
+
+void MmsSession::act(const mms::StreamsSelected& action) {
+    for (const auto& entry : action.entries) {
+        const auto stream = static_cast<std::uint8_t>(entry.wDstStreamNumber);
+        if (entry.wThinningLevel == mms::STREAM_SWITCH_ENTRY::off)
+            streams_off_.insert(stream);
+        else
+            streams_off_.erase(stream);
+    }
+}
+
+void MmsSession::act(const mms::Close& action) {
+    if (closed_by_.empty()) reason_ = action.reason;
+    subscription_.reset();
+    timer_.cancel();
+    outbox_.end_reading();
+}
+
+// A packet with nothing but payloads of streams that the player does not want.
+bool MmsSession::switched_off(const Packet& packet) const {
+    if (streams_off_.empty()) return false;
+    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
+    if (!parsed || parsed->payloads.empty()) return false;
+    return std::ranges::all_of(parsed->payloads,
+                               [this](const auto& payload) { return streams_off_.contains(payload.stream); });
+}
+
+void MmsSession::arm() {
+    if (protocol_.finished() || !closed_by_.empty()) return;
+    const auto deadline = protocol_.next_deadline();
+    if (!deadline) {
+        timer_.cancel();
+        return;
+    }
+    if (timer_.expiry() == *deadline && armed_) return;
+    armed_ = true;
+    timer_.expires_at(*deadline);
+    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+        const auto self = weak.lock();
+        if (!self || error) return;
+        self->armed_ = false;
+        self->perform(self->protocol_.tick(Clock::now()));
+    });
+}
+
+void MmsSession::abandon(std::string by, std::string reason) {
+    if (!closed_by_.empty() || protocol_.finished()) return;
+    closed_by_ = std::move(by);
+    reason_ = std::move(reason);
+    subscription_.reset();
+    timer_.cancel();
+    outbox_.end_reading();
+}
+
+void MmsSession::write(What what, std::string leg, boost::json::object fields) {
+    write(what, std::move(leg), std::move(fields), net::text(local_), net::text(remote_));
+}
+
+void MmsSession::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
+    fields["connection"] = connection_;
+    server_.context.write(what, flow_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+}
+
+void MmsSession::write_media_end() {
+    if (digest_.packets() == 0 && datagrams_sent_ + datagrams_unsent_ == 0) return;
+    auto fields = digest_.fields();
+    const bool udp = protocol_.udp_port().has_value();
+    if (udp) {
+        fields["datagrams"] = datagrams_sent_;  // header parts and resends included
+        if (datagrams_unsent_ > 0) fields["unsent"] = datagrams_unsent_;
+        if (icmp_errors_ > 0) fields["icmp_errors"] = icmp_errors_;
+    }
+    if (first_send_) fields["first_send"] = first_send_->count();
+    if (last_send_) fields["last_send"] = last_send_->count();
+    write(What::media_ended, media_leg(), std::move(fields), net::text(local_),
+          udp ? net::text(media_target()) : net::text(remote_));
+}
+
+}  // namespace wmlab::server_sim

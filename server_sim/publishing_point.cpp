@@ -1,0 +1,162 @@
+#include "server_sim/publishing_point.hpp"
+
+#include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
+
+namespace wmlab::server_sim {
+
+using std::chrono::steady_clock;
+
+class PublishingPoint::Live : public Subscription {
+public:
+    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber) : point_{std::move(point)} {
+        point_->live_.push_back(&subscriber);
+        at_ = std::prev(point_->live_.end());
+    }
+    ~Live() override {
+        if (point_->delivering_)
+            *at_ = nullptr;
+        else
+            point_->live_.erase(at_);
+    }
+
+private:
+    std::shared_ptr<PublishingPoint> point_;
+    std::list<Subscriber*>::iterator at_;
+};
+
+// One subscriber's own clock over stored content.
+class PublishingPoint::Stored : public Subscription {
+public:
+    Stored(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber, const Position& from)
+        : self_{std::make_shared<State>(std::move(point), subscriber, from)} {
+        ++self_->point->stored_;
+        self_->wait();
+    }
+    ~Stored() override {
+        --self_->point->stored_;
+        self_->subscriber = nullptr;
+        self_->timer.cancel();
+    }
+
+private:
+    struct State : std::enable_shared_from_this<State> {
+        State(std::shared_ptr<PublishingPoint> of, Subscriber& to, const Position& from)
+            : point{std::move(of)},
+              subscriber{&to},
+              timer{point->executor_},
+              next{from.packet},
+              end{from.end},
+              fast_for{from.fast_for},
+              speed{std::max(1.0, from.speed)},
+              start{steady_clock::now()} {
+            if (has_next()) first = point->content_->send_time(next);
+        }
+        bool has_next() const {
+            const auto count = point->content_->packet_count();
+            return (!count || next < *count) && (!end || next < *end);
+        }
+        SteadyTime due() const {
+            auto offset = std::chrono::duration<double, std::milli>{point->content_->send_time(next) - first};
+            const std::chrono::duration<double, std::milli> fast{fast_for};
+            offset -= std::min(offset, fast) * (1 - 1 / speed);
+            return start + std::chrono::duration_cast<steady_clock::duration>(offset);
+        }
+        void wait() {
+            timer.expires_at(has_next() ? due() : steady_clock::now());
+            timer.async_wait([self = shared_from_this()](boost::system::error_code error) {
+                if (!error && self->subscriber) self->deliver();
+            });
+        }
+        void deliver() {
+            while (subscriber && has_next() && due() <= steady_clock::now()) {
+                auto bytes = point->content_->packet(next);
+                if (bytes.empty()) {  // the file shrank or broke while it was played
+                    end = next;
+                    break;
+                }
+                const Packet packet{next++, std::make_shared<const std::vector<std::byte>>(std::move(bytes))};
+                subscriber->on_packet(packet);
+            }
+            if (!subscriber) return;
+            if (has_next()) return wait();
+            subscriber->on_end();
+        }
+
+        std::shared_ptr<PublishingPoint> point;
+        Subscriber* subscriber;
+        asio::steady_timer timer;
+        std::uint64_t next;
+        std::optional<std::uint64_t> end;
+        milliseconds fast_for;
+        double speed;
+        SteadyTime start;
+        milliseconds first{0};
+    };
+    std::shared_ptr<State> self_;
+};
+
+PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name,
+                                 std::shared_ptr<const asf::Content> content)
+    : executor_{executor},
+      name_{std::move(name)},
+      content_{std::move(content)},
+      start_{steady_clock::now()},
+      timer_{executor} {}
+
+std::unique_ptr<Subscription> PublishingPoint::subscribe(Subscriber& subscriber, const Position& from) {
+    if (!live()) return std::make_unique<Stored>(shared_from_this(), subscriber, from);
+    auto subscription = std::make_unique<Live>(shared_from_this(), subscriber);
+    if (!armed_) {
+        // While nobody listened the clock went on, and no packet was made.
+        next_ = content_->packet_at_time(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
+        arm();
+    }
+    return subscription;
+}
+
+void PublishingPoint::arm() {
+    armed_ = true;
+    timer_.expires_at(start_ + content_->send_time(next_));
+    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+        if (const auto self = weak.lock(); self && !error) self->tick();
+    });
+}
+
+void PublishingPoint::tick() {
+    const auto self = shared_from_this();  // the last subscriber may be the last owner
+    delivering_ = true;
+    while (start_ + content_->send_time(next_) <= steady_clock::now() && !live_.empty()) {
+        auto bytes = content_->packet(next_);
+        if (bytes.empty()) break;
+        const Packet packet{next_++, std::make_shared<const std::vector<std::byte>>(std::move(bytes))};
+        const auto last = std::prev(live_.end());  // who comes during the delivery starts with the next packet
+        for (auto at = live_.begin();; ++at) {
+            if (*at) (*at)->on_packet(packet);
+            if (at == last) break;
+        }
+        live_.remove(nullptr);
+    }
+    delivering_ = false;
+    armed_ = false;
+    if (!live_.empty()) arm();
+}
+
+std::size_t PublishingPoint::subscribers() const { return live_.size() + stored_; }
+
+void PublishingPoints::add(std::shared_ptr<PublishingPoint> point, std::vector<std::string> more_names) {
+    names_.emplace_back(point->name(), all_.size());
+    for (auto& name : more_names) names_.emplace_back(std::move(name), all_.size());
+    all_.push_back(std::move(point));
+}
+
+std::shared_ptr<PublishingPoint> PublishingPoints::find(std::string_view requested) const {
+    while (!requested.empty() && requested.front() == '/') requested.remove_prefix(1);
+    const auto exact = std::ranges::find(names_, requested, &std::pair<std::string, std::size_t>::first);
+    if (exact != names_.end()) return all_[exact->second];
+    const auto similar = std::ranges::find_if(
+        names_, [&](const auto& name) { return boost::algorithm::iequals(name.first, requested); });
+    return similar != names_.end() ? all_[similar->second] : nullptr;
+}
+
+}  // namespace wmlab::server_sim

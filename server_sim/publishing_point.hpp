@@ -1,0 +1,92 @@
+// Publishing points: what a server offers by name, and how its packets reach the sessions of every protocol, each at
+// its time. Live: one clock, all subscribers get the same packets. Stored: each subscriber has its own position and
+// pace. Everything runs on one thread.
+#pragma once
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/asf/content.hpp"
+
+namespace wmlab::server_sim {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+struct Packet {
+    std::uint64_t number = 0;
+    std::shared_ptr<const std::vector<std::byte>> bytes;  // whole ASF packet, shared by all who send it
+};
+
+class Subscriber {
+public:
+    virtual ~Subscriber() = default;
+    virtual void on_packet(const Packet& packet) = 0;
+    virtual void on_end() = 0;  // of stored content; nothing comes after it
+};
+
+// Ends the deliveries when it is destroyed, also from within on_packet.
+class Subscription {
+public:
+    virtual ~Subscription() = default;
+};
+
+struct Position {  // of stored content; live content always starts now
+    std::uint64_t packet = 0;
+    std::optional<std::uint64_t> end;  // first packet not to be sent; none: all
+    // The first part faster than real time (a player's buffer): so much of the media at so many times its speed.
+    milliseconds fast_for{0};
+    double speed = 1;
+};
+
+class PublishingPoint : public std::enable_shared_from_this<PublishingPoint> {
+public:
+    PublishingPoint(asio::any_io_executor executor, std::string name, std::shared_ptr<const asf::Content> content);
+
+    const std::string& name() const { return name_; }
+    const asf::Content& content() const { return *content_; }
+    const asf::Header& header() const { return content_->header(); }
+    bool live() const { return content_->live(); }
+
+    // `subscriber` must outlive the subscription. The first packet comes in a later turn of the loop.
+    [[nodiscard]] std::unique_ptr<Subscription> subscribe(Subscriber& subscriber, const Position& from = {});
+    std::size_t subscribers() const;
+
+private:
+    class Live;
+    class Stored;
+    void tick();
+    void arm();
+
+    asio::any_io_executor executor_;
+    std::string name_;
+    std::shared_ptr<const asf::Content> content_;
+    SteadyTime start_;             // of the live clock
+    asio::steady_timer timer_;     // live: until the next packet is due
+    std::uint64_t next_ = 0;       // live: its number
+    std::list<Subscriber*> live_;  // null: left during a delivery
+    bool delivering_ = false, armed_ = false;
+    std::size_t stored_ = 0;
+};
+
+class PublishingPoints {
+public:
+    void add(std::shared_ptr<PublishingPoint> point, std::vector<std::string> more_names = {});
+    // By a name as a URL's path has it, leading slashes ignored; then without regard to letter case. Null: unknown.
+    std::shared_ptr<PublishingPoint> find(std::string_view requested) const;
+    const std::vector<std::shared_ptr<PublishingPoint>>& all() const { return all_; }
+
+private:
+    std::vector<std::shared_ptr<PublishingPoint>> all_;
+    std::vector<std::pair<std::string, std::size_t>> names_;
+};
+
+}  // namespace wmlab::server_sim

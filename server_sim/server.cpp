@@ -1,0 +1,220 @@
+#include "server_sim/server.hpp"
+
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <iostream>
+#include <numeric>
+
+#include "server_sim/content.hpp"
+
+namespace wmlab::server_sim {
+namespace {
+
+namespace po = boost::program_options;
+using evidence::What;
+
+std::vector<asio::ip::address_v4> addresses_of_this_machine() {
+    std::vector<asio::ip::address_v4> out;
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) return out;
+    for (const auto* entry = list; entry; entry = entry->ifa_next) {
+        if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
+        const auto* address = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
+        out.emplace_back(ntohl(address->sin_addr.s_addr));
+    }
+    ::freeifaddrs(list);
+    return out;
+}
+
+std::vector<asio::ip::address_v4> addresses_to_bind(const process::Context& context) {
+    std::vector<asio::ip::address_v4> out;
+    if (context.options.contains("bind")) {
+        for (const auto& text : context.options["bind"].as<std::vector<std::string>>()) {
+            boost::system::error_code error;
+            out.push_back(asio::ip::make_address_v4(text, error));
+            if (error) throw process::UsageError{"--bind wants an IPv4 address, not `" + text + "`"};
+        }
+        return out;
+    }
+    if (context.scenario) return {context.own_address()};
+    return addresses_of_this_machine();
+}
+
+template <class Number>
+Number option(const process::Context& context, const char* name) {
+    return context.options[name].as<Number>();
+}
+
+Limits limits_from(const process::Context& context) {
+    Limits limits;
+    limits.sessions = option<std::size_t>(context, "max-sessions");
+    limits.sessions_per_peer = option<std::size_t>(context, "max-sessions-per-peer");
+    // A scenario's own load is never refused.
+    limits.sessions = std::max(limits.sessions, 2 * context.flows.size());
+    if (context.scenario) limits.sessions_per_peer = std::max(limits.sessions_per_peer, 2 * context.flows.size());
+    limits.queue = option<std::size_t>(context, "queue") * 1024;
+    limits.idle = std::chrono::seconds{option<unsigned>(context, "idle-timeout")};
+    limits.first_message = std::min<milliseconds>(limits.first_message, limits.idle);
+    if (context.options.contains("close-after-end"))
+        limits.close_after_end =
+            milliseconds{static_cast<long>(1000 * std::max(0.0, option<double>(context, "close-after-end")))};
+    return limits;
+}
+
+class ServerSim : public process::Simulator {
+public:
+    explicit ServerSim(process::Context& context)
+        : server_{context, {}, limits_from(context), {}, addresses_to_bind(context), {}}, stopped_{context.io} {
+        stopped_.expires_at(asio::steady_timer::time_point::max());
+        for (const auto& flow : context.flows)
+            if (flow.to == context.host)
+                server_.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
+        open_contents();
+        for (const auto make_service : server_sim::services())
+            if (auto service = make_service(server_)) services_.push_back(std::move(service));
+    }
+
+    void prepare() override {
+        for (const auto& service : services_) service->prepare();
+        if (context().scenario) return;
+        for (const auto& service : services_)
+            for (const auto& url : service->urls()) std::cout << url << '\n';
+        std::cout << std::flush;
+    }
+
+    asio::awaitable<int> run() override {
+        while (!stopping_) {
+            boost::system::error_code cancelled;
+            co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+        }
+        for (const auto& service : services_) co_await service->stop();
+        co_return process::worked;
+    }
+
+    void stop() override {
+        stopping_ = true;
+        stopped_.cancel();
+    }
+
+    std::vector<std::filesystem::path> reads() const override { return files_; }
+
+private:
+    process::Context& context() const { return server_.context; }
+
+    void open_contents() {
+        std::vector<ContentSpec> specs;
+        if (context().scenario) {
+            for (const auto& content : context().scenario->contents)
+                if (wanted(content.name)) specs.push_back(content_spec(content));
+        } else {
+            if (!context().options.contains("content"))
+                throw process::UsageError{"nothing to serve: give --content FILE, NAME=FILE or synthetic (see --help)"};
+            for (const auto& text : context().options["content"].as<std::vector<std::string>>()) {
+                auto spec = content_spec(text);
+                if (!spec) throw process::UsageError{spec.error().text()};
+                spec->loop = context().options.contains("loop");
+                specs.push_back(std::move(*spec));
+            }
+        }
+        const std::string world = context().scenario ? context().scenario->name : "";
+        for (auto& spec : specs) {
+            auto content = server_sim::open(spec, world);
+            if (!content) throw process::EnvironmentError{content.error().text()};
+            if (!spec.synthetic) files_.push_back(spec.file);
+            auto point = std::make_shared<PublishingPoint>(context().io.get_executor(), spec.name, *content);
+            server_.points.add(std::move(point), std::move(spec.more_names));
+        }
+    }
+
+    // Contents that a flow of this host plays; a file that no flow here needs is not opened.
+    bool wanted(const std::string& content) const {
+        return std::ranges::any_of(context().flows, [&](const auto& flow) { return flow.flow->content == content; });
+    }
+
+    Server server_;
+    std::vector<std::filesystem::path> files_;
+    std::vector<std::unique_ptr<Service>> services_;
+    asio::steady_timer stopped_;
+    bool stopping_ = false;
+};
+
+}  // namespace
+
+Peers::Seat::Seat(Peers& peers, asio::ip::address address) : counts_{peers.counts_}, address_{std::move(address)} {
+    of_peer_ = ++(*counts_)[address_];
+    in_all_ = std::accumulate(counts_->begin(), counts_->end(), std::size_t{0},
+                              [](std::size_t sum, const auto& entry) { return sum + entry.second; });
+}
+
+Peers::Seat::~Seat() {
+    if (--(*counts_)[address_] == 0) counts_->erase(address_);
+}
+
+std::string Server::flow_of(const std::optional<bytes::Guid>& player) const {
+    if (!player) return "";
+    const auto known = players.find(*player);
+    return known == players.end() ? "" : known->second;
+}
+
+namespace {
+
+// Writes what became of a port; a failure ends the process with exit 3.
+template <class Socket>
+Socket told(process::Context& context, net::Bound<Socket> bound, const char* protocol, std::string leg,
+            std::string flow) {
+    boost::json::object fields;
+    fields["protocol"] = protocol;
+    if (bound) {
+        context.write(What::listening, std::move(flow), std::move(leg), std::move(fields),
+                      net::text(bound->local_endpoint()));
+        return std::move(*bound);
+    }
+    fields["error"] = bound.error().error;
+    if (!bound.error().holder.empty()) fields["holder"] = bound.error().holder;
+    context.write(What::listen_failed, std::move(flow), std::move(leg), std::move(fields), bound.error().local);
+    throw process::EnvironmentError{bound.error().text()};
+}
+
+}  // namespace
+
+net::tcp::acceptor Server::listen(const asio::ip::address& address, std::uint16_t port, std::string leg,
+                                  std::string flow) {
+    auto bound = net::listen_tcp(context.io.get_executor(), {address, port});
+    return told(context, std::move(bound), "tcp", std::move(leg), std::move(flow));
+}
+
+net::udp::socket Server::bind(const asio::ip::address& address, std::uint16_t port, std::string leg, std::string flow) {
+    constexpr int buffer = 4 << 20;  // bursts of resend requests, and media for many players in one tick
+    auto bound = net::bind_udp(context.io.get_executor(), {address, port}, buffer);
+    return told(context, std::move(bound), "udp", std::move(leg), std::move(flow));
+}
+
+boost::program_options::options_description options() {
+    po::options_description options{"Server options"};
+    auto add = options.add_options();
+    add("content", po::value<std::vector<std::string>>()->composing()->value_name("WHAT"),
+        "FILE, NAME=FILE, or synthetic[:BITRATE][:DURATION] (live without a duration); repeatable");
+    add("loop", "serve files as endless live streams");
+    add("bind", po::value<std::vector<std::string>>()->composing()->value_name("ADDR"),
+        "listen on this address only (repeatable); default: the scenario's, else every address of this machine");
+    add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");
+    add("close-after-end", po::value<double>()->value_name("SECONDS"),
+        "close a session so long after the end of its stream (some players wait for that)");
+    add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"), "at the same time");
+    add("max-sessions-per-peer", po::value<std::size_t>()->default_value(1000)->value_name("N"),
+        "at the same time from one address");
+    add("queue", po::value<std::size_t>()->default_value(1024)->value_name("KIB"),
+        "how far a player over TCP may be behind before it is dropped");
+    add("idle-timeout", po::value<unsigned>()->default_value(3600)->value_name("SECONDS"),
+        "of a session that neither streams nor says anything");
+    return options;
+}
+
+std::unique_ptr<process::Simulator> make(process::Context& context) { return std::make_unique<ServerSim>(context); }
+
+}  // namespace wmlab::server_sim

@@ -1,0 +1,86 @@
+// The server process: publishing points, limits, and the services that offer them, one for each protocol. A new
+// protocol is one file with a class of its own and one line in services.cpp.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/bytes/guid.hpp"
+#include "common/net/bind.hpp"
+#include "common/process/program.hpp"
+#include "server_sim/publishing_point.hpp"
+
+namespace wmlab::server_sim {
+
+struct Limits {
+    std::size_t sessions = 4000;                // in all
+    std::size_t sessions_per_peer = 1000;       // from one address
+    std::size_t queue = 1 << 20;                // bytes a player may be behind before its session is dropped
+    milliseconds idle = std::chrono::hours{1};  // of a session that neither streams nor says anything
+    milliseconds first_message = std::chrono::seconds{60};  // of a connection that has said nothing yet
+    std::optional<milliseconds> close_after_end;            // the server closes so long after the end of a stream
+};
+
+// How many connections each peer holds, for the limits.
+class Peers {
+public:
+    // Held as long as the connection lives.
+    class Seat {
+    public:
+        Seat(Peers& peers, asio::ip::address address);
+        ~Seat();
+        Seat(const Seat&) = delete;
+        Seat& operator=(const Seat&) = delete;
+        std::size_t in_all() const { return in_all_; }  // seats taken when this one was, itself included
+        std::size_t of_peer() const { return of_peer_; }
+
+    private:
+        std::shared_ptr<std::map<asio::ip::address, std::size_t>> counts_;
+        asio::ip::address address_;
+        std::size_t in_all_ = 0, of_peer_ = 0;
+    };
+
+private:
+    std::shared_ptr<std::map<asio::ip::address, std::size_t>> counts_ =
+        std::make_shared<std::map<asio::ip::address, std::size_t>>();
+};
+
+// What every service of this process shares.
+struct Server {
+    process::Context& context;
+    PublishingPoints points;
+    Limits limits;
+    Peers peers;
+    std::vector<asio::ip::address_v4> addresses;  // to listen on
+    std::map<bytes::Guid, std::string> players;   // flow instance by the GUID its player shows
+    std::uint64_t connections = 0;                // numbers them for the journal
+
+    std::uint64_t next_connection() { return ++connections; }
+    // Which flow a player's GUID names; empty: none of this scenario.
+    std::string flow_of(const std::optional<bytes::Guid>& player) const;
+    // Binds, writing `listening` or `listen-failed`; throws process::EnvironmentError.
+    net::tcp::acceptor listen(const asio::ip::address& address, std::uint16_t port, std::string leg,
+                              std::string flow = "");
+    net::udp::socket bind(const asio::ip::address& address, std::uint16_t port, std::string leg, std::string flow = "");
+    bool scenario_mode() const { return context.scenario != nullptr; }
+};
+
+class Service {
+public:
+    virtual ~Service() = default;
+    virtual void prepare() = 0;                // binds and begins to accept
+    virtual asio::awaitable<void> stop() = 0;  // ends every session, returns when all have written their end
+    virtual std::vector<std::string> urls() const { return {}; }  // for a person, of the plain tool
+};
+
+// Null: this process has no need of the service.
+using MakeService = std::unique_ptr<Service> (*)(Server&);
+std::vector<MakeService> services();  // services.cpp
+
+boost::program_options::options_description options();
+std::unique_ptr<process::Simulator> make(process::Context& context);
+
+}  // namespace wmlab::server_sim
