@@ -38,7 +38,7 @@ std::string shown_value(std::string_view value) {
 std::string explain(const Problem& problem) {
     std::string message = printable(problem.file, 1000);
     if (problem.line > 0) message += ':' + std::to_string(problem.line) + ':' + std::to_string(problem.column);
-    message += ": " + problem.what;
+    message += ": " + printable(problem.what, 300);
     if (problem.value.empty() && message.ends_with(':')) message.pop_back();
     if (!problem.value.empty()) message += ' ' + shown_value(problem.value);
     message += '\n';
