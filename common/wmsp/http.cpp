@@ -209,6 +209,7 @@ struct RequestReader::State {
     // Shapes that two parsers may read in two ways are refused before a proxy and we can disagree.
     void check_lines(const std::vector<std::string_view>& lines) {
         if (lines.size() > head_fields_max + 1) return fail(431, "more than 100 header lines");
+        std::size_t lengths = 0, codings = 0;
         for (std::size_t i = 1; i < lines.size(); ++i) {
             const auto line = lines[i];
             if (line.front() == ' ' || line.front() == '\t') return fail(400, "a folded header line");
@@ -217,15 +218,15 @@ struct RequestReader::State {
             if (colon == 0 || line[colon - 1] == ' ' || line[colon - 1] == '\t')
                 return fail(400, "a blank before the colon of a header line");
             if (line.find('\r') != std::string_view::npos) return fail(400, "a carriage return inside a header line");
+            lengths += same_word(line.substr(0, colon), "Content-Length") ? 1 : 0;
+            codings += same_word(line.substr(0, colon), "Transfer-Encoding") ? 1 : 0;
         }
+        if (lengths > 1) return fail(400, "two Content-Length lines");
+        if (lengths != 0 && codings != 0) return fail(400, "both Content-Length and Transfer-Encoding");
+        if (codings != 0) return fail(501, "a request with Transfer-Encoding");
     }
 
-    void check_framing() {
-        const auto lengths = head.fields.count("Content-Length");
-        if (lengths > 1) return fail(400, "two Content-Length lines");
-        if (head.fields.count("Transfer-Encoding") != 0)
-            return fail(lengths != 0 ? 400 : 501, lengths != 0 ? "both Content-Length and Transfer-Encoding"
-                                                               : "a request with Transfer-Encoding");
+    void check_size() {
         const auto length = head.fields.find("Content-Length");
         if (!length) return;
         const auto size = decimal(*length, UINT64_MAX);
@@ -268,7 +269,7 @@ struct RequestReader::State {
         if (!parser->parts.head_done) return fail(400, "a head that does not end");
         head = {parser->parts.method, parser->parts.target, static_cast<unsigned>(parser->parts.version),
                 parser->parts.fields};
-        check_framing();
+        check_size();
         if (problem) return;
         complete = parser->is_done() || head.fields.get("Content-Type").starts_with("application/x-wms-push");
     }

@@ -31,6 +31,7 @@ struct ServerOptions {
     bool keep_alive = true;  // go on after an answer of known length, for clients that say Connection: Keep-Alive
     bool redirector = true;  // browsers that ask for a publishing point get a redirector; else the file itself
     std::string address;     // host or host:port for redirectors where the client sent no Host line
+    bool mms = true;         // .asx documents name the publishing point as mms:// first
 
     milliseconds head_timeout =
         std::chrono::seconds{15};  // from the connection, or the answer before, to a whole request
@@ -149,11 +150,12 @@ private:
     std::optional<Request> request_;
     std::optional<OpenRequest> opening_;
     Content content_;
-    bool framed_ = true, keep_alive_ = false, from_the_start_ = true;
+    bool framed_ = true, keep_alive_ = false;
     bool asx_ = false;  // the path named an .asx
     std::uint32_t client_id_ = 0;
     unsigned requests_ = 0;
     std::uint64_t packets_ = 0;
+    std::vector<std::byte> first_bytes_;  // of the request, for the journal
     std::optional<TimePoint> deadline_;
 };
 
