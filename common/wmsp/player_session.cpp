@@ -341,7 +341,7 @@ void PlayerSession::end_of_answer(TimePoint now, PlayerActions& out) {
     const bool through_proxy = options_.proxy || (answer_ && answer_->head.fields.find("Via"));
     if (!frames_.between_frames()) {
         finished.reason = "the answer ended in the middle of a frame";
-    } else if (!play_ || !header_) {
+    } else if (state_ != State::media) {
         finished.reason = "the answer ended before the whole ASF header";
     } else if (statistics_.packets == 0) {
         finished.reason = "the answer to Play holds a header and no media";
