@@ -75,8 +75,10 @@ void Journal::write(Event event) {
     if (event.host.empty()) event.host = host_;
     if (event.process.empty()) event.process = process_;
     if (event.event == What::stopped && lost_ > 0) event.fields["lost"] = lost_;
+    if (event.event == What::stopped) event.fields["lines"] = written_ + 1;
     try {
         sink_(to_line(event) + '\n');
+        ++written_;
     } catch (const std::exception& failure) {
         if (lost_++ > 0) return;
         const auto complaint = std::string{"the journal cannot be written, evidence is being lost: "} + failure.what();

@@ -32,7 +32,8 @@ Sink sink_for(const std::string& where);            // "-" is standard output, o
 class Journal {
 public:
     // A line that the sink refuses (disk full) is counted, the first is said on `complaints`; the process goes on. The
-    // `stopped` event then tells how many were lost, if it can be written at all.
+    // `stopped` event then tells how many were lost, if it can be written at all. It always tells how many lines were
+    // written, itself included: so a reader knows when one is missing.
     Journal(std::string host, std::string process, Sink sink, Clock clock = Clock::system());
     void complain_to(std::function<void(const std::string&)> complaints) { complaints_ = std::move(complaints); }
     void write(Event event);  // fills in the time, host and process where they are empty
@@ -45,7 +46,7 @@ private:
     Sink sink_;
     Clock clock_;
     std::function<void(const std::string&)> complaints_;  // standard error unless set
-    std::size_t lost_ = 0;
+    std::size_t written_ = 0, lost_ = 0;
 };
 
 // Reads lines of a journal. An incomplete last line (a crash) is left out; a broken line inside is a problem.

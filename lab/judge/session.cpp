@@ -155,7 +155,8 @@ FlowResult judge_session(const FlowContext& context) {
         const auto all = conversations(contexts[i]);
         if (all.empty()) continue;
         Carried carried;
-        if (leg.name == ends.carrier) {
+        const bool both_told = account.sender_told && account.receiver_told;
+        if (leg.name == ends.carrier && (both_told || account.silent)) {
             carried.sent = account.media.packets_sent;
             carried.received = account.media.packets_received;
             carried.backwards = contexts[i].leg.destination == ends.sender;
