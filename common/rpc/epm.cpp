@@ -122,7 +122,7 @@ Parsed<ept_lookup::Out> ept_lookup::Out::parse(Bytes stub, ByteOrder order) {
         const std::size_t length = in.u32("annotation_length");
         in.check(length <= annotation_max, "is above 64");
         for (const auto octet : in.raw(in.failed() ? 0 : length, "annotation")) {
-            if (octet == std::byte{0}) break;
+            if (octet == std::byte{0} || entry.annotation.size() == annotation_max - 1) break;
             entry.annotation.push_back(static_cast<char>(octet));
         }
         answer.entries.push_back(std::move(entry));

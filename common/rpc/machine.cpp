@@ -153,7 +153,7 @@ Machine::Activation Machine::activate(const Guid& clsid, const std::vector<Guid>
         return answer;
     }
     ComObject object;
-    object.oid = identifier_base + ++identifiers_;
+    object.oid = identifier_base + identifiers_ + 1;  // the number its first interface gets
     object.clsid = clsid;
     object.pinged = now;
     for (const auto& iid : iids) {

@@ -64,7 +64,7 @@ private:
     }
 
     void problem(std::string what) {
-        if (result_.problems.size() < problems_max) result_.problems.push_back({line_, std::move(what)});
+        if (result_.problems.size() < problems_max) result_.problems.push_back({std::max(line_, 1U), std::move(what)});
     }
 
     void read_header() {
