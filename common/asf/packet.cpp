@@ -27,7 +27,7 @@ std::uint32_t sized(Reader& in, unsigned type, std::string_view field) {
 struct Head {
     std::uint8_t length_type_flags = 0, property_flags = 0;
     std::uint32_t packet_length = 0, padding_length = 0;
-    std::size_t packet_length_offset = 0, padding_length_offset = 0, send_time_offset = 0;
+    std::size_t property_flags_offset = 0, packet_length_offset = 0, padding_length_offset = 0, send_time_offset = 0;
     milliseconds send_time{0}, duration{0};
     bool several() const { return (length_type_flags & 1) != 0; }
 };
@@ -43,6 +43,7 @@ Head parse_head(Reader& in) {
         in.check((flags & 0x80) == 0, "claims error correction data a second time");
     }
     head.length_type_flags = flags;
+    head.property_flags_offset = in.offset();
     head.property_flags = in.u8("Property Flags");
     head.packet_length_offset = in.offset();
     head.packet_length = sized(in, flags >> 5, "Packet Length");
@@ -195,6 +196,33 @@ void shift_times(std::span<std::byte> packet, std::size_t packet_size, milliseco
     };
     add(parsed->send_time_offset);
     for (const auto at : parsed->presentation_time_offsets) add(at);
+}
+
+std::vector<std::byte> padded(Bytes packet, std::size_t packet_size) {
+    std::vector<std::byte> whole{packet.begin(), packet.end()};
+    Reader in{packet};
+    const auto head = parse_head(in);
+    if (!in.failed() && packet.size() < packet_size && head.packet_length == 0) {
+        const auto cut = packet_size - packet.size();
+        const unsigned type = head.length_type_flags >> 3 & 3;
+        const std::size_t field_size = type == 3 ? 4 : type;
+        if (field_size != 0 && head.padding_length < cut) {
+            const auto value = field_size == 1 ? std::min<std::size_t>(cut, 0xFF) : cut;
+            for (std::size_t i = 0; i < field_size; ++i)
+                whole[head.padding_length_offset + i] = static_cast<std::byte>(value >> (8 * i) & 0xFF);
+        } else if (field_size == 0 && !head.several()) {
+            // There is no field: one is put in, which takes a byte or two of what was cut. Several payloads have
+            // lengths of their own and need none.
+            const std::size_t added = cut == 1 ? 1 : 2;
+            const auto value = cut - added;
+            whole[head.property_flags_offset - 1] |= added == 1 ? std::byte{0x08} : std::byte{0x10};
+            const std::array field = {static_cast<std::byte>(value & 0xFF), static_cast<std::byte>(value >> 8 & 0xFF)};
+            const auto at = whole.begin() + static_cast<std::ptrdiff_t>(head.padding_length_offset);
+            whole.insert(at, field.begin(), field.begin() + static_cast<std::ptrdiff_t>(added));
+        }
+    }
+    whole.resize(std::max(packet_size, packet.size()));
+    return whole;
 }
 
 Pacing::Pacing(const Header& header) {

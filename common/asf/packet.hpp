@@ -40,6 +40,10 @@ bool starts_key_frame(const PacketInfo& packet, const Header& header);
 // Adds to Send Time and all presentation times. A packet that cannot be parsed stays as it is.
 void shift_times(std::span<std::byte> packet, std::size_t packet_size, milliseconds shift);
 
+// The packet with packet_size bytes, as a file holds it. Where padding was cut off and Padding Length changed to say so
+// (MS-MSB 2.2.4 asks for it), Padding Length counts it again: players take zeros after the payload for media otherwise.
+std::vector<std::byte> padded(Bytes packet, std::size_t packet_size);
+
 // Turns the send times of packets in order into ones a sender can follow: never backward, and steps backward of more
 // than a second or forward of more than a minute (joined files, a wrapped clock, damage) become "at once".
 class Pacing {

@@ -76,9 +76,7 @@ std::optional<ContentError> Save::add(std::uint64_t number, Bytes packet) {
     auto place = entries_.end();  // nearly all come in order, and late ones belong near the end
     while (place != entries_.begin() && std::prev(place)->number > number) --place;
     if (place != entries_.begin() && std::prev(place)->number == number) return std::nullopt;
-    std::vector<std::byte> whole{packet.begin(), packet.end()};
-    whole.resize(header_.packet_size);
-    if (!write_all(descriptor_, whole)) return failure("cannot be written");
+    if (!write_all(descriptor_, padded(packet, header_.packet_size))) return failure("cannot be written");
     const auto slot = entries_.size();
     entries_.insert(place, Entry{number, slot});
     return std::nullopt;

@@ -1,5 +1,6 @@
 // ASF from a peer or a file: a header, then packets of its packet size. What must hold whatever the bytes are is
 // checked.
+#include <algorithm>
 #include <cstdlib>
 #include <span>
 
@@ -33,6 +34,9 @@ void try_packet(Bytes packet, const Header& header) {
         const auto shifted = send_time(copy);
         require(shifted.has_value() && (shifted->count() - time->count() - 1000) % (std::int64_t{1} << 32) == 0);
     }
+    const auto whole = padded(packet, header.packet_size);
+    require(whole.size() == header.packet_size);
+    if (parsed.has_value() && packet.size() == header.packet_size) require(std::ranges::equal(whole, packet));
     verify_synthetic(packet, header);
 }
 

@@ -63,6 +63,30 @@ TEST_CASE("padding that was not sent: the payload stays whole", "[asf]") {
     }
 }
 
+TEST_CASE("padding put back leaves the payload as it was", "[asf]") {
+    const auto whole = single();
+    const auto cut = [&](int padding_length, std::size_t size) {
+        auto packet = whole;
+        packet[5] = static_cast<std::byte>(padding_length);
+        packet.resize(size);
+        return packet;
+    };
+    CHECK(padded(whole, 72) == whole);
+    CHECK(padded(cut(4, 68), 72) == whole);
+    CHECK(padded(cut(0, 68), 72) == whole);
+    CHECK(padded(cut(0, 70), 72).size() == 72);
+    SECTION("a packet whose Padding Length was taken out") {
+        auto without = cut(0, 68);
+        without[3] = std::byte{0};
+        without.erase(without.begin() + 5, without.begin() + 7);
+        CHECK(padded(without, 72) == whole);
+    }
+    SECTION("what cannot be parsed gets zeros") {
+        const auto broken = from_hex("FF0102");
+        CHECK(bytes::hex(padded(broken, 5)) == "ff01020000");
+    }
+}
+
 TEST_CASE("several payloads, fragments, no error correction data, Packet Length and Sequence present", "[asf]") {
     const auto packet = from_hex(
         "AB"  // wrong on purpose: replaced below
