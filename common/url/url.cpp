@@ -54,8 +54,10 @@ std::string tidied(std::string_view text) {
             c == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
         if (unreserved(c) || escape || allowed.find(c) != std::string_view::npos)
             tidy += c;
+        else if (c == '\\')
+            tidy += '/';  // as browsers read it
         else
-            append_escaped(tidy, c == '\\' ? '/' : c);
+            append_escaped(tidy, c);
     }
     return tidy;
 }
@@ -81,7 +83,9 @@ boost::system::result<Url, Problem> from_view(const urls::url_view& view) {
     url.host = decoded(std::string_view{address.data(), address.size()});
     if (url.host.empty()) return problem("has no host");
     for (const char c : url.host)
-        if (static_cast<unsigned char>(c) <= ' ' || c == '/' || c == 0x7F) return problem("has a host that is no name");
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0 &&
+            std::string_view{".-_:"}.find(c) == std::string_view::npos)
+            return problem("has a host that is no name");
     if (view.has_port() && !view.port().empty()) {
         if (view.port_number() == 0) return problem("has a port outside 1 to 65535");
         url.port = view.port_number();
@@ -179,14 +183,19 @@ std::string encoded_path(std::string_view name) {
 }
 
 std::string without_extension_hint(std::string_view query) {
-    std::string kept;
-    while (!query.empty()) {
-        const auto end = query.find('&');
-        const auto part = query.substr(0, end);
-        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-        if (same_word(part.substr(0, part.find('=')), "MSWMExt")) continue;
-        if (!kept.empty()) kept += '&';
-        kept += part;
+    std::string kept{query};
+    for (std::size_t begin = 0; begin <= kept.size();) {
+        const auto end = std::min(kept.find('&', begin), kept.size());
+        const auto part = std::string_view{kept}.substr(begin, end - begin);
+        if (!same_word(part.substr(0, part.find('=')), "MSWMExt")) {
+            begin = end + 1;
+            continue;
+        }
+        // The ampersand that joined it goes too: the one behind it, or, of the last, the one in front.
+        if (end < kept.size())
+            kept.erase(begin, end + 1 - begin);
+        else
+            kept.erase(begin == 0 ? 0 : begin - 1);
     }
     return kept;
 }

@@ -33,11 +33,11 @@ std::string answers_to(Bytes bytes, std::size_t piece) {
     ServerSession session{{}, TimePoint{}};
     const auto perform = [&](const ServerActions& actions, const auto& self) -> void {
         for (const auto& action : actions) {
-            require(!answers.ends_with("closed"));
+            require(!answers.ends_with("\nclosed"));
             if (const auto* send = std::get_if<Send>(&action)) answers += send->message;
             if (const auto* data = std::get_if<SendData>(&action)) require(data->skip <= data->frame->size());
             if (const auto* received = std::get_if<Received>(&action)) answers += received->message;
-            if (std::holds_alternative<Close>(action)) answers += "closed";
+            if (std::holds_alternative<Close>(action)) answers += "\nclosed";
             if (const auto* open = std::get_if<OpenRequest>(&action)) {
                 answers += open->name;
                 Content content;
