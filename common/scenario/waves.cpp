@@ -167,7 +167,7 @@ std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& inst
             serve_dcom(1), serve_msbd(instance.from, End::from);
             break;
         case FlowType::probe:
-            listen(instance.to, flow.protocol, flow.ports, "probe");
+            listen(instance.to, flow.protocol, flow.ports, "probe " + instance.id);
             break;
         case FlowType::command:
             break;

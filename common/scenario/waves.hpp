@@ -16,7 +16,7 @@ struct Binding {
     Protocol protocol = Protocol::tcp;
     PortList ports;
     unsigned needed = 0;
-    std::string owner;  // "server_sim mms", "probe", "rpc 3001-3010", ...
+    std::string owner;  // "server_sim mms", "probe no-telnet", "rpc 3001-3010", ...
     bool operator==(const Binding&) const = default;
 };
 std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& instance);
