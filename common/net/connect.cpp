@@ -1,5 +1,8 @@
 #include "common/net/connect.hpp"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
@@ -9,6 +12,22 @@
 #include <stdexcept>
 
 namespace wmlab::net {
+namespace {
+
+// What the kernel knows of a connect that our timer ended: on a loaded machine the answer may be there, unread.
+std::optional<boost::system::error_code> settled(int socket) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+        return boost::system::error_code{error, boost::system::system_category()};
+    tcp_info info{};
+    size = sizeof info;
+    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_ESTABLISHED)
+        return boost::system::error_code{};
+    return std::nullopt;
+}
+
+}  // namespace
 
 void throw_exception_from_error(const Failure& failure, const boost::source_location&) {
     throw std::runtime_error{failure.text()};
@@ -39,14 +58,16 @@ asio::awaitable<Connected> connect(tcp::endpoint to, milliseconds limit, std::op
         co_await asio::experimental::make_parallel_group(socket.async_connect(to, asio::deferred),
                                                          deadline.async_wait(asio::deferred))
             .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
+    const bool ours = order[0] == 1 && connect_error == asio::error::operation_aborted;
+    if (ours && timer_error) throw boost::system::system_error{timer_error};  // the whole flow was cancelled
+    if (ours) connect_error = settled(socket.native_handle()).value_or(connect_error);
     if (!connect_error) {
         socket.set_option(tcp::no_delay{true}, error);
         Connection connection{std::move(socket), Clock::now() - start};
         co_return std::move(connection);
     }
-    const bool ours = order[0] == 1 && connect_error == asio::error::operation_aborted;
-    if (ours && timer_error) throw boost::system::system_error{timer_error};  // the whole flow was cancelled
-    auto failure = ours ? Failure::timed_out(waited()) : Failure::of(connect_error, waited());
+    auto failure = connect_error == asio::error::operation_aborted ? Failure::timed_out(waited())
+                                                                   : Failure::of(connect_error, waited());
     for (const auto& queued : drain_error_queue(socket.native_handle()))
         if (queued.icmp) failure.icmp = queued.icmp;
     co_return failure;

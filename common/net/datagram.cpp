@@ -20,13 +20,15 @@ bool tells_of_icmp(int error) {
 }  // namespace
 
 std::optional<DatagramSocket::Datagram> DatagramSocket::try_receive() {
+    // One for all sockets: 64 KiB for each of many players would be most of their memory.
+    static thread_local std::array<std::byte, 65536> buffer;
     for (int errors = 0; errors < 64; ++errors) {
         sockaddr_in from{};
         socklen_t size = sizeof from;
-        const auto got = ::recvfrom(socket_.native_handle(), buffer_.data(), buffer_.size(), MSG_DONTWAIT,
+        const auto got = ::recvfrom(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT,
                                     reinterpret_cast<sockaddr*>(&from), &size);
         if (got >= 0)
-            return Datagram{{buffer_.data(), static_cast<std::size_t>(got)},
+            return Datagram{{buffer.data(), static_cast<std::size_t>(got)},
                             {asio::ip::address_v4{ntohl(from.sin_addr.s_addr)}, ntohs(from.sin_port)}};
         if (errno == EAGAIN || errno == EWOULDBLOCK) break;
         if (!tells_of_icmp(errno) && errno != EINTR)

@@ -4,7 +4,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <span>
-#include <vector>
 
 #include "common/net/failure.hpp"
 
@@ -15,7 +14,7 @@ public:
     explicit DatagramSocket(udp::socket socket) : socket_{std::move(socket)} {}
 
     struct Datagram {
-        std::span<const std::byte> bytes;  // valid until the next receive
+        std::span<const std::byte> bytes;  // valid until the next receive of any socket of this thread
         udp::endpoint from;
     };
     // Waits for the next datagram. ICMP errors met on the way go to on_icmp and do not end the wait.
@@ -34,7 +33,6 @@ public:
 
 private:
     udp::socket socket_;
-    std::vector<std::byte> buffer_ = std::vector<std::byte>(65536);
     std::size_t unsent_ = 0;
 };
 

@@ -1,0 +1,201 @@
+#include "client_sim/client.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <iostream>
+
+#include "common/bytes/hresult.hpp"
+#include "common/net/tasks.hpp"
+#include "common/process/probe.hpp"
+
+namespace wmlab::client_sim {
+namespace {
+
+namespace po = boost::program_options;
+using evidence::What;
+
+template <class Value>
+std::optional<Value> given(const process::Context& context, const char* name) {
+    if (!context.options.contains(name)) return std::nullopt;
+    return context.options[name].as<Value>();
+}
+
+std::optional<milliseconds> seconds_option(const process::Context& context, const char* name) {
+    const auto seconds = given<double>(context, name);
+    if (!seconds) return std::nullopt;
+    if (!(*seconds >= 0) || *seconds > 1e6) throw process::UsageError{std::string{"--"} + name + " wants seconds"};
+    return milliseconds{static_cast<long>(*seconds * 1000)};
+}
+
+Play play_from_options(const process::Context& context) {
+    const auto text = given<std::string>(context, "url");
+    if (!text) throw process::UsageError{"nothing to play: give a URL, mms://HOST/NAME (see --help)"};
+    auto parsed = url::parse(*text);
+    if (!parsed) throw process::UsageError{"`" + *text + "` " + parsed.error().text};
+    Play play;
+    play.url = std::move(*parsed);
+    play.server = {play.url.host, play.url.port_or_default()};
+    play.player = bytes::Guid::named(process::new_nonce());
+    play.duration = seconds_option(context, "duration");
+    play.start = seconds_option(context, "start");
+    if (const auto deadline = seconds_option(context, "deadline"))
+        play.deadline = std::max(*deadline, milliseconds{50});
+    if (const auto ports = given<std::string>(context, "udp-ports")) {
+        const auto range = scenario::PortRange::from(*ports);
+        if (!range) throw process::UsageError{"--udp-ports wants A-B, not `" + *ports + "`"};
+        play.client_ports = *range;
+    }
+    play.ask_again = context.options.contains("ask-again");
+    if (const auto file = given<std::string>(context, "save")) play.save = std::filesystem::absolute(*file);
+    return play;
+}
+
+class ClientSim : public process::Simulator {
+public:
+    explicit ClientSim(process::Context& context)
+        : client_{context, {}}, tasks_{context.io.get_executor()}, status_{context.io} {
+        if (!context.scenario) {
+            play_ = play_from_options(context);
+            return;
+        }
+        for (const auto& flow : context.flows_at(scenario::Program::client_sim, scenario::End::from))
+            if (flow_for(flow.flow->type)) flows_.push_back(flow);
+    }
+
+    asio::awaitable<int> run() override {
+        if (stopped_) co_return process::did_not_work;
+        if (play_) tasks_.spawn(play());
+        for (const auto& flow : flows_) tasks_.spawn(play(flow));
+        if (play_) show_status();
+        co_await tasks_.ended();
+        status_.cancel();
+        co_return all_worked_ ? process::worked : process::did_not_work;
+    }
+
+    void stop() override {
+        stopped_ = true;
+        tasks_.cancel();
+    }
+
+    std::vector<std::filesystem::path> writes() const override {
+        return play_ && play_->save ? std::vector{*play_->save} : std::vector<std::filesystem::path>{};
+    }
+
+private:
+    asio::awaitable<void> play(scenario::FlowInstance flow) {
+        Outcome outcome;
+        try {
+            outcome = co_await flow_for(flow.flow->type)(client_, flow);
+        } catch (const std::exception& error) {
+            outcome.reason = stopped_ ? "stopped before it had ended" : error.what();
+        }
+        end_flow(flow.id, outcome);
+    }
+
+    asio::awaitable<void> play() {
+        Outcome outcome;
+        try {
+            outcome = co_await play_url(client_, *play_);
+        } catch (const std::exception& error) {
+            outcome.reason = stopped_ ? "stopped" : error.what();
+        }
+        end_flow("", outcome);
+        std::cout << play_->url.text() << ": " << (outcome.worked ? "played" : "failed");
+        if (!outcome.transport.empty()) std::cout << " over " << outcome.transport;
+        std::cout << ": " << outcome.reason << '\n';
+        if (!outcome.summary.empty()) std::cout << outcome.summary << '\n';
+        if (play_->save && client_.receiving.empty() && outcome.worked)
+            std::cout << "saved as " << play_->save->string() << '\n';
+    }
+
+    void end_flow(const std::string& flow, const Outcome& outcome) {
+        all_worked_ = all_worked_ && outcome.worked;
+        boost::json::object fields;
+        fields["outcome"] = outcome.worked ? "worked" : "failed";
+        fields["reason"] = outcome.reason;
+        if (!outcome.transport.empty()) fields["transport"] = outcome.transport;
+        if (outcome.hr != 0) fields["hr"] = outcome.hr;
+        client_.context.write(What::flow_ended, flow, "", std::move(fields));
+        spdlog::info("{}{}", flow.empty() ? "" : flow + ": ", outcome.reason);
+    }
+
+    // A line a second on standard error, for a person.
+    void show_status() {
+        status_.expires_after(std::chrono::seconds{1});
+        status_.async_wait([this](boost::system::error_code error) {
+            if (error) return;
+            for (const auto* media : client_.receiving) std::cerr << media->summary() << std::endl;
+            show_status();
+        });
+    }
+
+    Client client_;
+    std::optional<Play> play_;
+    std::vector<scenario::FlowInstance> flows_;
+    net::Tasks tasks_;
+    asio::steady_timer status_;
+    bool stopped_ = false, all_worked_ = true;
+};
+
+}  // namespace
+
+void Client::write(What what, const Play& play, std::string leg, boost::json::object fields, std::string local,
+                   std::string remote) const {
+    context.write(what, play.flow, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+}
+
+Play play_of(const Client& client, const scenario::FlowInstance& flow, std::uint16_t port, url::Scheme scheme) {
+    Play play;
+    play.flow = flow.id;
+    play.player = bytes::Guid::named(client.context.scenario->name + "/" + flow.id);
+    play.server = client.context.other_end(flow, flow.to, port);
+    play.url.scheme = scheme;
+    play.url.host = play.server.host;
+    if (play.server.port != url::default_port(scheme)) play.url.port = play.server.port;
+    play.url.path = url::encoded_path(flow.flow->content);
+    play.client_ports = flow.flow->client_ports;
+    play.duration = flow.flow->play;
+    play.deadline = flow.flow->deadline;
+    play.ask_again = true;
+    return play;
+}
+
+asio::awaitable<Outcome> roll_over(Client& client, Play play, std::vector<Attempt> attempts) {
+    Outcome outcome;
+    std::string before;
+    for (const auto& attempt : attempts) {
+        outcome = co_await attempt(client, play);
+        if (outcome.worked) break;
+        before += (before.empty() ? "" : "; ") + outcome.transport + ": " + outcome.reason;
+        ++play.attempt;
+    }
+    if (!outcome.worked)
+        outcome.reason = "no transport worked: " + before;
+    else if (!before.empty())
+        outcome.reason += " (before that, " + before + ")";
+    co_return outcome;
+}
+
+boost::program_options::options_description options() {
+    po::options_description options{"Player options"};
+    auto add = options.add_options();
+    add("url", po::value<std::string>()->value_name("URL"),
+        "mms://HOST/NAME (UDP, then TCP), mmsu:// (UDP), mmst:// (TCP); also without --url");
+    add("save", po::value<std::string>()->value_name("FILE"), "write what is received as an .asf file");
+    add("duration", po::value<double>()->value_name("SECONDS"), "stop after so long; default: at the end");
+    add("start", po::value<double>()->value_name("SECONDS"), "of stored content: where to start");
+    add("udp-ports", po::value<std::string>()->value_name("A-B"),
+        "ports for media over UDP (default 1024-5000, as the article has it)");
+    add("deadline", po::value<double>()->value_name("SECONDS"), "patience with each step (default 3)");
+    add("ask-again", "ask for one packet again after media has arrived, to try the way of resend requests");
+    return options;
+}
+
+std::unique_ptr<process::Simulator> make(process::Context& context) { return std::make_unique<ClientSim>(context); }
+
+}  // namespace wmlab::client_sim

@@ -1,0 +1,547 @@
+#include "client_sim/mms.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+
+#include "common/bytes/hex.hpp"
+#include "common/mms/player_session.hpp"
+#include "common/net/bind.hpp"
+#include "common/net/connect.hpp"
+#include "common/net/datagram.hpp"
+#include "common/net/outbox.hpp"
+#include "common/net/tasks.hpp"
+#include "common/process/mms_words.hpp"
+
+namespace wmlab::client_sim {
+namespace {
+
+using evidence::What;
+using mms::Transport;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t read_size = 16 * 1024, queue_max = 256 * 1024;
+constexpr int datagram_buffer = 1 << 20;
+constexpr unsigned header_asks = 5;                 // ReadBlock and its four retries (MS-MMSP 3.1.6.1)
+constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
+constexpr unsigned asks_again_max = 3;
+constexpr milliseconds loaded_machine{20};  // what has arrived but was not read yet is not silence
+
+// One attempt to play: moves the bytes of mms::PlayerSession between the sockets, writes the journal, keeps the time.
+class MmsPlay : public std::enable_shared_from_this<MmsPlay> {
+public:
+    MmsPlay(Client& client, Play play, Transport transport)
+        : client_{client},
+          play_{std::move(play)},
+          transport_{transport},
+          media_{play_.save},
+          wake_{client.context.io},
+          readers_{client.context.io.get_executor()} {}
+
+    asio::awaitable<Outcome> run() {
+        Outcome outcome;
+        outcome.transport = transport_ == Transport::udp ? "udp" : "tcp";
+        client_.receiving.push_back(&media_);
+        const auto place = std::prev(client_.receiving.end());
+        try {
+            co_await run_to_the_end(outcome);
+        } catch (const std::exception& error) {  // stopped from outside, or no memory: the account is still written
+            outcome.worked = false;
+            outcome.reason = error.what();
+            failure_ = std::current_exception();
+        }
+        readers_.cancel();
+        wake_.cancel();
+        write_media_end();
+        if (outbox_) {
+            boost::json::object fields;
+            fields["by"] = closed_by_;
+            fields["reason"] = outcome.reason;
+            if (connection_failure_) fields["failure"] = net::to_json(*connection_failure_);
+            write(What::closed, "control", std::move(fields), local_, remote_);
+            outbox_->close(false);
+        }
+        if (datagrams_) datagrams_->close();
+        client_.receiving.erase(place);
+        if (failure_) std::rethrow_exception(failure_);
+        co_await readers_.ended();
+        outcome.summary = media_.summary();
+        co_return outcome;
+    }
+
+private:
+    asio::awaitable<void> run_to_the_end(Outcome& outcome) {
+        boost::json::object started;
+        started["type"] = type_name();
+        started["url"] = play_.url.text();
+        started["transport"] = outcome.transport;
+        started["attempt"] = play_.attempt;
+        write(What::flow_started, "", std::move(started));
+
+        const auto address = co_await client_.context.resolve(play_.server.host);
+        if (!address) {
+            outcome.reason = address.error();
+            co_return;
+        }
+        if (!co_await connect({*address, play_.server.port}, outcome)) co_return;
+        if (transport_ == Transport::udp && !bind(outcome)) co_return;
+        protocol_.emplace(protocol_options());
+        readers_.spawn(read_control());
+        if (datagrams_) readers_.spawn(read_datagrams());
+        perform(protocol_->start(Clock::now()));
+        co_await watch();
+        outcome.worked = finished_.worked && problem_.empty();
+        outcome.reason = problem_.empty() ? finished_.reason : problem_;
+        if (outcome.worked && enough_) outcome.reason = "played as long as was asked";
+        outcome.hr = finished_.hr;
+        if (outcome.worked && media_.packets() == 0) {
+            outcome.worked = false;
+            outcome.reason = "the stream ended without a packet of media";
+        }
+        if (const auto unsaved = media_.close()) {
+            outcome.worked = false;
+            outcome.reason = *unsaved;
+        }
+        co_await outbox_->flushed(patience_);
+    }
+
+    asio::awaitable<bool> connect(net::tcp::endpoint to, Outcome& outcome) {
+        remote_ = net::text(to);
+        boost::json::object connecting;
+        connecting["protocol"] = "tcp";
+        write(What::connecting, "control", std::move(connecting), "", remote_);
+        std::optional<net::tcp::endpoint> from;
+        if (client_.context.scenario && !client_.context.own_address().is_unspecified())
+            from = net::tcp::endpoint{client_.context.own_address(), 0};
+        auto connected = co_await net::connect(to, play_.deadline, from);
+        if (!connected) {
+            boost::json::object fields;
+            fields["protocol"] = "tcp";
+            fields["failure"] = net::to_json(connected.error());
+            write(What::connect_failed, "control", std::move(fields), "", remote_);
+            outcome.reason = "cannot connect to " + remote_ + ": " + connected.error().text();
+            co_return false;
+        }
+        patience_ = net::patient(play_.deadline, connected->round_trip);
+        boost::system::error_code gone;
+        own_ = connected->socket.local_endpoint(gone);
+        local_ = net::text(own_);
+        server_ = to;
+        outbox_.emplace(std::move(connected->socket), queue_max);
+        boost::json::object fields;
+        fields["milliseconds"] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
+        write(What::connected, "control", std::move(fields), local_, remote_);
+        co_return true;
+    }
+
+    // Only now is the address known on which the server can reach us.
+    bool bind(Outcome& outcome) {
+        auto bound = net::bind_udp_in(client_.context.io.get_executor(), own_.address(), play_.client_ports.first,
+                                      play_.client_ports.last, datagram_buffer);
+        if (!bound) {
+            boost::json::object fields;
+            fields["protocol"] = "udp";
+            fields["error"] = bound.error().error;
+            if (!bound.error().holder.empty()) fields["holder"] = bound.error().holder;
+            write(What::listen_failed, "media", std::move(fields), bound.error().local);
+            outcome.reason = bound.error().text();
+            closed_by_ = "self";
+            return false;
+        }
+        datagrams_.emplace(std::move(*bound));
+        datagrams_->on_icmp = [this](const net::QueuedError& error) { icmp(error); };
+        return true;
+    }
+
+    mms::PlayerOptions protocol_options() const {
+        mms::PlayerOptions options;
+        options.host = play_.url.authority();
+        options.fileName = play_.url.name();
+        options.guid = play_.player;
+        options.transport = transport_;
+        options.local_address = own_.address().to_string();
+        options.local_port = datagrams_ ? datagrams_->local().port() : own_.port();
+        options.url = play_.url.text();
+        options.reply_timeout = patience_;
+        // All five waits for the header fit the flow's deadline; the specification's own timer is 1 s at least.
+        options.header_timer_scale = static_cast<double>(patience_.count()) / (1000.0 * header_asks) * 0.95;
+        options.header_retries = header_asks - 1;
+        if (play_.start) options.start.position = *play_.start;
+        return options;
+    }
+
+    // --- what arrives
+
+    asio::awaitable<void> read_control() {
+        const auto self = shared_from_this();
+        std::vector<std::byte> buffer(read_size);
+        while (!over_) {
+            const auto [error, size] =
+                co_await outbox_->socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+            if (over_ || error == asio::error::operation_aborted) co_return;
+            if (error) {
+                closed_by_ = error == asio::error::eof ? "peer" : "error";
+                if (error != asio::error::eof) {
+                    connection_failure_ = net::Failure::of(error, milliseconds{0});
+                    for (const auto& queued : net::drain_error_queue(outbox_->socket().native_handle()))
+                        if (queued.icmp) connection_failure_->icmp = queued.icmp;
+                }
+                perform(protocol_->disconnected(Clock::now()));
+                co_return;
+            }
+            perform(protocol_->receive({buffer.data(), size}, Clock::now()));
+        }
+    }
+
+    asio::awaitable<void> read_datagrams() {
+        const auto self = shared_from_this();
+        while (!over_) {
+            const auto datagram = co_await datagrams_->receive();
+            if (over_) co_return;
+            media_from_ = datagram.from;
+            if (datagram.from.address() != server_.address()) {
+                foreign(datagram);
+                continue;
+            }
+            perform(protocol_->datagram(datagram.bytes, Clock::now()));
+        }
+    }
+
+    // Not from the server's address: translated on the way, or somebody else's. A player takes neither.
+    void foreign(const net::DatagramSocket::Datagram& datagram) {
+        constexpr std::size_t head = 64;
+        constexpr unsigned told_max = 8;
+        if (++foreign_ > told_max) return;
+        boost::json::object fields;
+        fields["message"] = "Data";
+        fields["field"] = "source address";
+        fields["offset"] = 0;
+        fields["problem"] = "is not the server's, " + server_.address().to_string();
+        fields["head"] = bytes::hex(datagram.bytes.first(std::min(head, datagram.bytes.size())));
+        write(What::malformed, "media", std::move(fields), net::text(datagrams_->local()), net::text(datagram.from));
+    }
+
+    // About a resend request of ours: the only datagrams a player sends.
+    void icmp(const net::QueuedError& error) {
+        net::Failure failure = net::Failure::of({error.error, boost::system::system_category()}, milliseconds{0});
+        if (asked_at_) failure.waited = std::chrono::duration_cast<milliseconds>(Clock::now() - *asked_at_);
+        failure.icmp = error.icmp;
+        boost::json::object fields;
+        fields["protocol"] = "udp";
+        fields["failure"] = net::to_json(failure);
+        write(What::connect_failed, "resend", std::move(fields), net::text(datagrams_->local()),
+              net::text(error.about));
+        asking_ = false;
+        rearm();
+    }
+
+    // --- time
+
+    // Sleeps from deadline to deadline until the session is finished.
+    asio::awaitable<void> watch() {
+        while (!over_) {
+            wake_at_ = next_deadline();
+            wake_.expires_at(wake_at_);
+            boost::system::error_code woken;
+            co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+            const auto state = co_await asio::this_coro::cancellation_state;
+            if (state.cancelled() != asio::cancellation_type::none)
+                throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
+            if (over_) break;
+            if (Clock::now() < wake_at_) continue;
+            if (unread() && late_ < 50) {  // on a loaded machine: read first, then judge
+                ++late_;
+                postponed_ = Clock::now() + loaded_machine;
+                continue;
+            }
+            late_ = 0;
+            postponed_.reset();
+            due(Clock::now());
+        }
+    }
+
+    Clock::time_point next_deadline() const {
+        auto at = protocol_->next_deadline().value_or(Clock::time_point::max());
+        if (const auto end = play_end()) at = std::min(at, *end);
+        if (const auto silence = silence_at()) at = std::min(at, *silence);
+        if (asking_) at = std::min(at, ask_next_);
+        return postponed_ && at < *postponed_ ? *postponed_ : at;
+    }
+
+    bool unread() {
+        const auto waiting = [](int socket) {
+            int size = 0;
+            return ::ioctl(socket, FIONREAD, &size) == 0 && size > 0;
+        };
+        return waiting(outbox_->socket().native_handle()) ||
+               (datagrams_ && waiting(datagrams_->socket().native_handle()));
+    }
+
+    // When there is enough; later while the answer to the resend request is still awaited.
+    std::optional<Clock::time_point> play_end() const {
+        if (!play_.duration || !media_started_ || stopping_) return std::nullopt;
+        auto end = *media_started_ + *play_.duration;
+        if (asking_) end = std::max(end, *asked_at_ + patience_);
+        return end;
+    }
+
+    // Playing, but no media for longer than a packet can take.
+    std::optional<Clock::time_point> silence_at() const {
+        if (!playing_ || stopping_ || protocol_->state() != mms::PlayerSession::State::playing) return std::nullopt;
+        return std::max(*playing_, media_.packets() > 0 ? media_.last() : *playing_) + silence_limit();
+    }
+
+    milliseconds silence_limit() const {
+        auto limit = patience_;
+        if (const auto& header = media_.asf_header(); header && header->maximum_bit_rate > 0) {
+            const milliseconds interval{1000ULL * 8 * header->packet_size / header->maximum_bit_rate};
+            limit = std::max(limit, 4 * interval);
+        }
+        return limit;
+    }
+
+    void due(Clock::time_point now) {
+        if (const auto silence = silence_at(); silence && *silence <= now) return silent(now);
+        if (asking_ && ask_next_ <= now) ask_again(now);
+        if (const auto end = play_end(); end && *end <= now) {
+            asking_ = false;
+            stopping_ = enough_ = true;
+            return perform(protocol_->stop(now));
+        }
+        perform(protocol_->tick(now));
+    }
+
+    void silent(Clock::time_point now) {
+        const auto since = media_.packets() > 0 ? media_.last() : *playing_;
+        const auto waited = std::chrono::duration_cast<milliseconds>(now - since);
+        boost::json::object fields;
+        fields["waited"] = waited.count();
+        fields["attempt"] = 0;
+        write(What::media_silent, media_leg(), std::move(fields), media_local(), remote_);
+        problem_ = media_.packets() > 0
+                       ? "media came and then no more: nothing for " + std::to_string(waited.count()) + " ms"
+                       : "playing began, but no media came within " + std::to_string(waited.count()) + " ms";
+        stopping_ = true;
+        perform(protocol_->stop(now));
+    }
+
+    // --- what the session wants
+
+    void perform(const mms::PlayerActions& actions) {
+        for (const auto& action : actions) {
+            if (over_) return;
+            std::visit([this](const auto& one) { act(one); }, action);
+        }
+        rearm();
+    }
+
+    void rearm() {
+        if (over_ || (protocol_ && next_deadline() < wake_at_)) wake_.cancel();
+    }
+
+    void act(const mms::Received& action) {
+        write(What::received, "control", process::message_fields(action.message, action.size), local_, remote_);
+    }
+
+    void act(const mms::Malformed& action) {
+        boost::json::object fields;
+        fields["message"] = action.what;
+        fields["field"] = action.error.field;
+        fields["offset"] = action.error.offset;
+        fields["problem"] = action.error.problem;
+        fields["head"] = bytes::hex(action.head);
+        write(What::malformed, action.what == "Data" ? media_leg() : "control", std::move(fields), local_, remote_);
+    }
+
+    void act(const mms::Send& action) {
+        write(What::sent, "control",
+              process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size), local_,
+              remote_);
+        if (std::holds_alternative<mms::LinkViewerToMacConnectFunnel>(action.message) && datagrams_) {
+            boost::json::object fields;
+            fields["protocol"] = "udp";
+            write(What::announced, "media", std::move(fields), media_local());
+        }
+        outbox_->send(action.packet);  // a broken connection is told by the read
+    }
+
+    void act(const mms::SendDatagram& action) {
+        const net::udp::endpoint to{server_.address(), server_.port()};
+        boost::json::object fields;
+        boost::json::array sequences;
+        for (const auto sequence : action.sequences) sequences.emplace_back(sequence);
+        fields["sequences"] = std::move(sequences);
+        fields["on_purpose"] = action.on_purpose;
+        write(What::resend_requested, "resend", std::move(fields), media_local(), net::text(to));
+        datagrams_->send_to(to, action.packet);
+    }
+
+    void act(const mms::FunnelRefused& action) {
+        boost::json::object fields;
+        fields["reason"] = "the server refused UDP: " + bytes::hresult_text(action.hr);
+        write(What::retry, "control", std::move(fields));
+    }
+
+    void act(const mms::FileOpened&) {}
+
+    void act(const mms::HeaderComplete& action) {
+        if (const auto problem = media_.header(action.header)) spdlog::warn("{}", *problem);
+    }
+
+    void act(const mms::Ready&) {}
+
+    void act(const mms::PlayingStarted&) {
+        playing_ = Clock::now();
+        media_.new_start();
+    }
+
+    void act(const mms::MediaReceived& action) {
+        const auto now = Clock::now();
+        if (!media_started_) {
+            media_started_ = now;
+            write(What::media_started, media_leg(), {}, media_local(), media_remote());
+        }
+        if (action.resent) {
+            boost::json::object fields;
+            fields["sequences"] = boost::json::array{action.sequence};
+            write(What::resend_answered, "resend", std::move(fields), media_local(), media_remote());
+            if (action.sequence == asked_for_) asking_ = false;
+        }
+        if (action.duplicate) return media_.duplicate();
+        media_.packet(action.LocationId, action.packet, now);
+        if (media_.packets() == 1) asked_for_ = action.sequence;
+        if (play_.ask_again && datagrams_ && !asked_at_ && media_.packets() == packets_before_asking) {
+            asked_at_ = now;
+            asking_ = true;
+            ask_again(now);
+        }
+    }
+
+    // Once; again only because a single datagram may get lost without anybody blocking it.
+    void ask_again(Clock::time_point now) {
+        if (asks_ >= asks_again_max) {
+            ask_next_ = *asked_at_ + patience_;
+            if (ask_next_ <= now) asking_ = false;
+            return;
+        }
+        if (++asks_ > 1) {
+            boost::json::object fields;
+            fields["reason"] = "the resend request was not answered within " +
+                               std::to_string(patience_.count() / asks_again_max) + " ms";
+            write(What::retry, "resend", std::move(fields));
+        }
+        ask_next_ = now + patience_ / asks_again_max;
+        const auto actions = protocol_->request_again(asked_for_, now);
+        if (actions.empty()) asking_ = false;
+        for (const auto& action : actions)
+            if (const auto* datagram = std::get_if<mms::SendDatagram>(&action)) act(*datagram);
+    }
+
+    void act(const mms::MediaLost& action) { spdlog::debug("{} packets given up", action.sequences.size()); }
+
+    void act(const mms::MediaSilent& action) {
+        boost::json::object fields;
+        fields["waited"] = action.waited.count();
+        fields["attempt"] = action.attempt;
+        write(What::media_silent, "media", std::move(fields), media_local(), remote_);
+        if (!action.retrying) return;
+        boost::json::object retry;
+        retry["reason"] = "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms";
+        write(What::retry, "media", std::move(retry));
+    }
+
+    void act(const mms::StreamEnded&) { stopping_ = true; }
+
+    void act(const mms::Finished& action) {
+        finished_ = action;
+        if (!action.redirect.empty()) finished_.reason += " (redirected to " + action.redirect + ")";
+        over_ = true;
+    }
+
+    // --- the journal
+
+    void write(What what, std::string leg, boost::json::object fields = {}, std::string local = "",
+               std::string remote = "") {
+        client_.write(what, play_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+    }
+
+    void write_media_end() {
+        if (!media_.has_header() && media_.packets() == 0) return;
+        auto fields = media_.fields();
+        if (foreign_ > 0) fields["foreign"] = foreign_;
+        if (protocol_) {
+            const auto& statistics = protocol_->statistics();
+            fields["resend_requests"] = statistics.resend_requests;
+            fields["recovered"] = statistics.recovered;
+            fields["stray"] = statistics.stray;
+        }
+        write(What::media_ended, media_leg(), std::move(fields), media_local(), media_remote());
+    }
+
+    std::string type_name() const {
+        for (const auto& flow : client_.context.flows)
+            if (flow.id == play_.flow) return std::string{scenario::spec(flow.flow->type).name};
+        return transport_ == Transport::udp ? "mms-udp" : "mms-tcp";
+    }
+    std::string media_leg() const { return datagrams_ ? "media" : "control"; }
+    std::string media_local() const { return datagrams_ ? net::text(datagrams_->local()) : local_; }
+    std::string media_remote() const { return media_from_ ? net::text(*media_from_) : remote_; }
+
+    Client& client_;
+    Play play_;
+    Transport transport_;
+    ReceivedMedia media_;
+    milliseconds patience_{0};
+
+    net::tcp::endpoint own_, server_;
+    std::string local_, remote_;
+    std::optional<net::Outbox> outbox_;
+    std::optional<net::DatagramSocket> datagrams_;
+    std::optional<net::udp::endpoint> media_from_;
+    std::optional<mms::PlayerSession> protocol_;
+
+    asio::steady_timer wake_;
+    Clock::time_point wake_at_ = Clock::time_point::max();
+    std::optional<Clock::time_point> playing_, media_started_, asked_at_, postponed_;
+    Clock::time_point ask_next_{};
+    std::uint32_t asked_for_ = 0;
+    unsigned asks_ = 0, foreign_ = 0, late_ = 0;
+    bool asking_ = false, stopping_ = false, enough_ = false, over_ = false;
+
+    mms::Finished finished_;
+    std::string problem_, closed_by_ = "self";
+    std::optional<net::Failure> connection_failure_;
+    std::exception_ptr failure_;
+    net::Tasks readers_;
+};
+
+asio::awaitable<Outcome> play_mms(Client& client, Play play, Transport transport) {
+    const auto one = std::make_shared<MmsPlay>(client, std::move(play), transport);
+    co_return co_await one->run();
+}
+
+}  // namespace
+
+asio::awaitable<Outcome> play_mms_udp(Client& client, Play play) {
+    return play_mms(client, std::move(play), Transport::udp);
+}
+
+asio::awaitable<Outcome> play_mms_tcp(Client& client, Play play) {
+    return play_mms(client, std::move(play), Transport::tcp);
+}
+
+asio::awaitable<Outcome> mms_udp_flow(Client& client, scenario::FlowInstance flow) {
+    return play_mms_udp(client, play_of(client, flow, scenario::mms_port, url::Scheme::mmsu));
+}
+
+asio::awaitable<Outcome> mms_tcp_flow(Client& client, scenario::FlowInstance flow) {
+    return play_mms_tcp(client, play_of(client, flow, scenario::mms_port, url::Scheme::mmst));
+}
+
+}  // namespace wmlab::client_sim

@@ -1,0 +1,278 @@
+#include "client_sim/probe.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <deque>
+#include <map>
+
+#include "common/net/bind.hpp"
+#include "common/net/connect.hpp"
+#include "common/net/datagram.hpp"
+#include "common/net/tasks.hpp"
+#include "common/net/within.hpp"
+#include "common/process/privileges.hpp"
+#include "common/process/probe.hpp"
+
+namespace wmlab::client_sim {
+namespace {
+
+using evidence::What;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t descriptors_kept = 512, in_flight_max = 16384;
+constexpr unsigned datagrams_each = 3;  // a single datagram may get lost without anybody blocking it
+constexpr std::size_t burst = 64;       // datagrams between two looks at what came back
+constexpr int buffer_size = 8 << 20;
+
+class Probe {
+public:
+    Probe(Client& client, scenario::FlowInstance flow)
+        : client_{client}, flow_{std::move(flow)}, executor_{client.context.io.get_executor()}, tasks_{executor_} {
+        for (const auto& range : flow_.flow->ports)
+            for (unsigned port = range.first; port <= range.last; ++port)
+                ports_.push_back(static_cast<std::uint16_t>(port));
+        in_full_ = ports_.size() <= process::told_in_full_max;
+    }
+
+    asio::awaitable<Outcome> run() {
+        boost::json::object started;
+        started["type"] = "probe";
+        const auto end = client_.context.other_end(flow_, flow_.to, ports_.front());
+        started["target"] = end.host + ":" + scenario::text(flow_.flow->ports);
+        started["attempt"] = 1;
+        write(What::flow_started, "", std::move(started), "", "");
+        Outcome outcome;
+        const auto address = co_await client_.context.resolve(end.host);
+        if (!address) {
+            outcome.reason = address.error();
+            co_return outcome;
+        }
+        to_ = *address;
+        if (client_.context.endpoints.contains(flow_.id)) moved_ = end.port;
+        if (flow_.flow->protocol == scenario::Protocol::tcp)
+            co_await all_by_tcp();
+        else
+            co_await all_by_udp(outcome);
+        if (!outcome.reason.empty()) co_return outcome;
+        outcome.worked = answered_ == ports_.size();
+        outcome.reason = std::to_string(answered_) + " of " + std::to_string(ports_.size()) + " ports answered";
+        co_return outcome;
+    }
+
+private:
+    // --- TCP: a connection for each port, as many at a time as there are descriptors
+
+    asio::awaitable<void> all_by_tcp() {
+        const auto limit = process::descriptor_limit();
+        const auto room = limit > 2 * descriptors_kept ? limit - descriptors_kept : limit / 2;
+        const auto workers = std::min({ports_.size(), room, in_flight_max});
+        for (std::size_t i = 0; i < workers; ++i) tasks_.spawn(work());
+        try {
+            co_await tasks_.ended();
+        } catch (...) {
+            tasks_.cancel();
+            throw;
+        }
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none) {
+            tasks_.cancel();
+            throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
+        }
+    }
+
+    asio::awaitable<void> work() {
+        while (next_ < ports_.size()) co_await by_tcp(ports_[next_++]);
+    }
+
+    asio::awaitable<void> by_tcp(std::uint16_t port) {
+        const net::tcp::endpoint to{to_, target(port)};
+        const auto remote = net::text(to);
+        std::optional<net::tcp::endpoint> from;
+        if (!client_.context.own_address().is_unspecified())
+            from = net::tcp::endpoint{client_.context.own_address(), 0};
+        if (in_full_) write(What::connecting, "probe", fields(port), "", remote);
+        // Without a bind the kernel shares local ports between destinations: a sweep needs more than there are.
+        auto connected = co_await net::connect(to, flow_.flow->deadline, in_full_ ? from : std::nullopt);
+        if (!connected) {
+            auto failed = fields(port);
+            failed["failure"] = net::to_json(connected.error());
+            write(What::connect_failed, "probe", std::move(failed), "", remote);
+            co_return;
+        }
+        auto& socket = connected->socket;
+        boost::system::error_code gone;
+        const auto local = net::text(socket.local_endpoint(gone));
+        if (in_full_) {
+            auto told = fields(port);
+            told["milliseconds"] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
+            write(What::connected, "probe", std::move(told), local, remote);
+        }
+        const auto nonce = process::new_nonce();
+        write_nonce(What::probe_sent, port, nonce, local, remote);
+        const auto start = Clock::now();
+        const auto limit = net::patient(flow_.flow->deadline, connected->round_trip);
+        std::string why = "the echo is not what was sent";
+        net::Failure failure{net::Failure::Kind::other, "", milliseconds{0}, std::nullopt};
+        bool answered = false;
+        try {
+            const auto message = process::probe_message(nonce);
+            auto echo = message;
+            echo.fill(std::byte{0});
+            co_await asio::async_write(socket, asio::buffer(message), asio::use_awaitable);
+            co_await net::within(limit, asio::async_read(socket, asio::buffer(echo), asio::use_awaitable));
+            answered = echo == message;
+        } catch (const net::StepTimedOut&) {
+            failure = net::Failure::timed_out(limit);
+        } catch (const boost::system::system_error& error) {
+            if (error.code() == asio::error::operation_aborted) throw;
+            failure = net::Failure::of(error.code(), std::chrono::duration_cast<milliseconds>(Clock::now() - start));
+        }
+        if (answered) {
+            ++answered_;
+            write_nonce(What::probe_answered, port, nonce, local, remote);
+        } else {
+            auto closed = fields(port);
+            closed["by"] = failure.kind == net::Failure::Kind::timeout ? "self" : "error";
+            closed["reason"] =
+                failure.kind == net::Failure::Kind::other && failure.error.empty() ? why : "no echo: " + failure.text();
+            closed["failure"] = net::to_json(failure);
+            write(What::closed, "probe", std::move(closed), local, remote);
+        }
+        // With a RST, so that neither end nor the firewall keeps the connection for minutes.
+        socket.set_option(asio::socket_base::linger{true, 0}, gone);
+        socket.close(gone);
+    }
+
+    // --- UDP: one socket for all ports
+
+    asio::awaitable<void> all_by_udp(Outcome& outcome) {
+        auto bound = net::bind_udp(executor_, {client_.context.own_address(), 0}, buffer_size);
+        if (!bound) {
+            outcome.reason = bound.error().text();
+            co_return;
+        }
+        net::DatagramSocket socket{std::move(*bound)};
+        socket.on_icmp = [&](const net::QueuedError& error) { icmp(socket, error); };
+        std::map<std::string, std::uint16_t> sent;  // nonces
+        const auto start = Clock::now();
+        const auto round = flow_.flow->deadline / datagrams_each;
+        for (const auto port : ports_) open_[port] = true;
+        for (unsigned attempt = 0; attempt < datagrams_each && open_count() > 0; ++attempt) {
+            std::size_t in_burst = 0;
+            for (const auto port : ports_) {
+                if (!open_[port]) continue;
+                const auto nonce = process::new_nonce();
+                sent[nonce] = port;
+                const net::udp::endpoint to{to_, target(port)};
+                write_nonce(What::probe_sent, port, nonce, local_text(socket), net::text(to));
+                socket.send_to(to, process::probe_message(nonce));
+                if (++in_burst % burst == 0) {
+                    take(socket, sent);
+                    co_await asio::post(executor_, asio::use_awaitable);
+                }
+            }
+            const auto until = Clock::now() + round;
+            while (open_count() > 0 && Clock::now() < until) {
+                take(socket, sent);
+                if (open_count() == 0) break;
+                co_await readable(socket, until);
+            }
+        }
+        take(socket, sent);
+        const auto waited = std::chrono::duration_cast<milliseconds>(Clock::now() - start);
+        for (const auto port : ports_) {
+            if (!open_[port]) continue;
+            auto failed = fields(port);
+            failed["failure"] = net::to_json(net::Failure::timed_out(waited));
+            write(What::connect_failed, "probe", std::move(failed), local_text(socket),
+                  net::text(net::udp::endpoint{to_, target(port)}));
+        }
+    }
+
+    // Waits until something can be read or the time has come.
+    asio::awaitable<void> readable(net::DatagramSocket& socket, Clock::time_point until) {
+        const auto left = std::max(milliseconds{1}, std::chrono::ceil<milliseconds>(until - Clock::now()));
+        try {
+            auto wait = socket.socket().async_wait(net::udp::socket::wait_read, asio::use_awaitable);
+            co_await net::within(left, std::move(wait));
+        } catch (const net::StepTimedOut&) {
+        }
+    }
+
+    void take(net::DatagramSocket& socket, const std::map<std::string, std::uint16_t>& sent) {
+        while (const auto datagram = socket.try_receive()) {
+            const auto nonce = process::nonce_in(datagram->bytes);
+            const auto known = nonce ? sent.find(*nonce) : sent.end();
+            if (known == sent.end() || !open_[known->second]) continue;
+            open_[known->second] = false;
+            ++answered_, ++settled_;
+            write_nonce(What::probe_answered, known->second, *nonce, local_text(socket), net::text(datagram->from));
+        }
+        socket.drain_errors();
+    }
+
+    void icmp(net::DatagramSocket& socket, const net::QueuedError& error) {
+        const auto port = moved_ == 0 ? error.about.port() : ports_.front();
+        const auto known = open_.find(port);
+        if (known == open_.end() || !known->second || error.about.address() != to_) return;
+        known->second = false;
+        ++settled_;
+        net::Failure failure = net::Failure::of({error.error, boost::system::system_category()}, milliseconds{0});
+        failure.icmp = error.icmp;
+        auto failed = fields(port);
+        failed["failure"] = net::to_json(failure);
+        write(What::connect_failed, "probe", std::move(failed), local_text(socket), net::text(error.about));
+    }
+
+    std::size_t open_count() const { return ports_.size() - settled_; }
+
+    // --- the journal
+
+    boost::json::object fields(std::uint16_t port) const {
+        boost::json::object out;
+        out["protocol"] = scenario::text(flow_.flow->protocol);
+        out["port"] = port;
+        return out;
+    }
+
+    void write_nonce(What what, std::uint16_t port, const std::string& nonce, std::string local, std::string remote) {
+        auto told = fields(port);
+        told["nonce"] = nonce;
+        write(what, "probe", std::move(told), std::move(local), std::move(remote));
+    }
+
+    void write(What what, std::string leg, boost::json::object told, std::string local, std::string remote) {
+        client_.context.write(what, flow_.id, std::move(leg), std::move(told), std::move(local), std::move(remote));
+    }
+
+    static std::string local_text(const net::DatagramSocket& socket) { return net::text(socket.local()); }
+    std::uint16_t target(std::uint16_t port) const { return moved_ != 0 ? moved_ : port; }
+
+    Client& client_;
+    scenario::FlowInstance flow_;
+    asio::any_io_executor executor_;
+    net::Tasks tasks_;
+    std::vector<std::uint16_t> ports_;
+    bool in_full_ = true;
+    asio::ip::address_v4 to_;
+    std::uint16_t moved_ = 0;  // an endpoint given from outside replaces the port
+    std::size_t next_ = 0, answered_ = 0, settled_ = 0;
+    std::map<std::uint16_t, bool> open_;  // UDP: not settled yet
+};
+
+}  // namespace
+
+asio::awaitable<Outcome> probe_flow(Client& client, scenario::FlowInstance flow) {
+    const auto probe = std::make_shared<Probe>(client, std::move(flow));
+    co_return co_await probe->run();
+}
+
+}  // namespace wmlab::client_sim

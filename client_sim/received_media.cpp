@@ -1,0 +1,87 @@
+#include "client_sim/received_media.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/json/array.hpp>
+
+#include "common/asf/synthesiser.hpp"
+
+namespace wmlab::client_sim {
+
+using std::chrono::milliseconds;
+
+std::optional<std::string> ReceivedMedia::header(bytes::Bytes asf_header) {
+    digest_.header(asf_header);
+    auto parsed = asf::Header::parse(asf_header);
+    if (!parsed) return "the ASF header cannot be read: " + parsed.error().text();
+    header_ = std::move(*parsed);
+    if (!save_to_ || file_) return std::nullopt;
+    auto created = asf::Save::create(*save_to_, *header_);
+    if (!created) return save_problem_ = created.error().text();
+    file_.emplace(std::move(*created));
+    return std::nullopt;
+}
+
+void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime at) {
+    std::vector<std::byte> whole;
+    if (header_ &&
+        packet.size() < header_->packet_size) {  // the sender may leave out padding: digests are of the whole
+        whole.assign(packet.begin(), packet.end());
+        whole.resize(header_->packet_size);
+        packet = whole;
+    }
+    if (packets() == 0)
+        first_ = at;
+    else
+        longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(at - last_));
+    last_ = at;
+    digest_.packet(number, packet);
+    if (!next_ || number >= *next_) {
+        for (auto skipped = next_.value_or(number); skipped < number && missing_.size() < lost_max; ++skipped)
+            missing_.insert(skipped);
+        next_ = number + 1;
+    } else {
+        missing_.erase(number);  // late, or sent again
+    }
+    if (header_ && asf::verify_synthetic(packet, *header_).outcome == asf::SyntheticCheck::Outcome::damaged) ++damaged_;
+    if (!file_) return;
+    if (const auto problem = file_->add(number, packet)) {
+        save_problem_ = problem->text();
+        file_.reset();
+    }
+}
+
+void ReceivedMedia::new_start() { next_.reset(); }
+
+std::optional<std::string> ReceivedMedia::close() {
+    if (file_) {
+        if (const auto problem = file_->close()) save_problem_ = problem->text();
+        file_.reset();
+    }
+    return save_problem_.empty() ? std::nullopt : std::optional{save_problem_};
+}
+
+std::vector<std::uint64_t> ReceivedMedia::lost() const { return {missing_.begin(), missing_.end()}; }
+
+boost::json::object ReceivedMedia::fields() const {
+    auto fields = digest_.fields();
+    boost::json::array lost;
+    for (const auto number : missing_) lost.emplace_back(number);
+    fields["lost"] = std::move(lost);
+    fields["duplicates"] = duplicates_;
+    fields["damaged"] = damaged_;
+    fields["longest_gap"] = longest_gap_.count();
+    return fields;
+}
+
+std::string ReceivedMedia::summary() const {
+    const auto seconds = std::chrono::duration<double>(last_ - first_).count();
+    auto text =
+        fmt::format("{} packets ({} bytes) in {:.1f} s, {} lost, {} duplicates, longest gap {} ms", packets(), bytes(),
+                    packets() == 0 ? 0.0 : seconds, missing_.size(), duplicates_, longest_gap_.count());
+    if (header_ && asf::synthetic_seed(*header_))
+        text += damaged_ == 0 ? ", every packet proved intact" : fmt::format(", {} damaged", damaged_);
+    return text;
+}
+
+}  // namespace wmlab::client_sim

@@ -1,0 +1,62 @@
+// What a player received of a stream, over whatever transport: counted, checksummed, checked against the marks of
+// synthetic content, and saved.
+#pragma once
+#include <boost/json/object.hpp>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/asf/save.hpp"
+#include "common/process/media_digest.hpp"
+
+namespace wmlab::client_sim {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+class ReceivedMedia {
+public:
+    // `save`: write the stream there as an .asf file.
+    explicit ReceivedMedia(std::optional<std::filesystem::path> save = std::nullopt) : save_to_{std::move(save)} {}
+
+    // The ASF header. Error: a sentence; packets are counted all the same.
+    std::optional<std::string> header(bytes::Bytes asf_header);
+    // `packet` may lack padding that was not sent.
+    void packet(std::uint64_t number, bytes::Bytes packet, SteadyTime at);
+    void duplicate() { ++duplicates_; }
+    // After a seek numbers begin elsewhere: what lies between was not lost.
+    void new_start();
+    std::optional<std::string> close();  // finishes the saved file
+
+    std::uint64_t packets() const { return digest_.packets(); }
+    std::uint64_t bytes() const { return digest_.bytes(); }
+    std::uint64_t damaged() const { return damaged_; }
+    std::uint64_t duplicates() const { return duplicates_; }
+    std::vector<std::uint64_t> lost() const;  // numbers skipped between the first and the last of each run
+    bool has_header() const { return header_.has_value(); }
+    const std::optional<asf::Header>& asf_header() const { return header_; }
+    SteadyTime first() const { return first_; }
+    SteadyTime last() const { return last_; }
+    std::chrono::milliseconds longest_gap() const { return longest_gap_; }
+
+    boost::json::object fields() const;  // of `media-ended`
+    std::string summary() const;         // "41 packets (57400 bytes) in 4.1 s, 0 lost, ..."
+
+private:
+    static constexpr std::size_t lost_max = 4096;
+
+    std::optional<std::filesystem::path> save_to_;
+    std::optional<asf::Header> header_;
+    std::optional<asf::Save> file_;
+    std::string save_problem_;
+    process::MediaDigest digest_;
+    std::uint64_t duplicates_ = 0, damaged_ = 0;
+    std::set<std::uint64_t> missing_;    // at most lost_max
+    std::optional<std::uint64_t> next_;  // number expected
+    SteadyTime first_{}, last_{};
+    std::chrono::milliseconds longest_gap_{0};
+};
+
+}  // namespace wmlab::client_sim
