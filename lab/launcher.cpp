@@ -287,7 +287,13 @@ struct Launcher::Parts {
     asio::io_context& io;
     asio::signal_set children;
     std::map<std::string, Place, std::less<>> places;
-    std::map<pid_t, std::shared_ptr<LocalProcess>> running;
+    std::vector<std::shared_ptr<LocalProcess>> started;
+
+    // Of every launcher of this process: whoever reaps an ending tells the right one.
+    static std::map<pid_t, std::shared_ptr<LocalProcess>>& running() {
+        static std::map<pid_t, std::shared_ptr<LocalProcess>> all;
+        return all;
+    }
 
     void wait() {
         children.async_wait([this](error_code failure, int) {
@@ -304,7 +310,7 @@ struct Launcher::Parts {
             return;
         }
         std::vector<std::pair<pid_t, int>> over;
-        for (const auto& [pid, process] : running) {
+        for (const auto& [pid, process] : running()) {
             int status = 0;
             if (::waitpid(pid, &status, WNOHANG) == pid) over.emplace_back(pid, status);
         }
@@ -312,10 +318,10 @@ struct Launcher::Parts {
     }
 
     void ended(pid_t pid, int status) {
-        const auto found = running.find(pid);
-        if (found == running.end()) return;
+        const auto found = running().find(pid);
+        if (found == running().end()) return;
         const auto process = found->second;
-        running.erase(found);
+        running().erase(found);
         process->reaped(status);
     }
 };
@@ -323,9 +329,10 @@ struct Launcher::Parts {
 Launcher::Launcher(asio::io_context& io) : parts_{std::make_unique<Parts>(io)} {}
 
 Launcher::~Launcher() {
-    for (const auto& [pid, process] : parts_->running) {
+    for (const auto& process : parts_->started) {
+        if (Parts::running().erase(process->pid()) == 0) continue;
         process->signal(SIGKILL);
-        ::waitpid(pid, nullptr, 0);
+        ::waitpid(process->pid(), nullptr, 0);
     }
 }
 
@@ -339,7 +346,8 @@ std::shared_ptr<Process> Launcher::start(Start start) {
     if (found == parts_->places.end()) throw SetupFailed{"start a program", "no host " + start.host};
     auto process = std::make_shared<LocalProcess>(parts_->io, std::move(start));
     process->launch(found->second.net, found->second.prefix);
-    parts_->running.emplace(process->pid(), process);
+    Parts::running().emplace(process->pid(), process);
+    parts_->started.push_back(process);
     return process;
 }
 

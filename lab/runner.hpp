@@ -2,42 +2,43 @@
 #pragma once
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
+#include "lab/lab.hpp"
 #include "lab/sandbox.hpp"
 
 namespace wmlab::lab {
 
-struct ScenarioText {  // a validated scenario and the text it was read from, which simulators get as it is
-    scenario::Scenario scenario;
-    std::string yaml;
-    std::filesystem::path directory;  // what relative paths in the text are relative to
+struct Run {
+    std::vector<evidence::Event> events;
+    std::vector<std::string> problems;  // of reading journals: evidence may be missing
+    std::vector<std::string> notes;     // what this system does not allow in labs
+    bool interrupted = false;           // SIGINT or SIGTERM: the events are those up to then
 };
 
 struct RunOptions {
-    std::optional<std::filesystem::path> ruleset;      // instead of the scenario's; empty path: the open firewall
-    bool control = false;                              // positive control: the firewall forwards everything
-    std::string only;                                  // flow instances by glob; empty: all
-    std::vector<std::string> flows;                    // exactly these instances; empty: all that `only` lets through
+    std::filesystem::path ruleset;                     // empty: the firewall forwards everything
+    bool control = false;                              // positive control; said in the evidence, changes nothing else
+    std::vector<std::string> flows;                    // exactly these instances; empty: all
     unsigned jobs = 0;                                 // flows at a time; 0: no limit
     std::filesystem::path journals;                    // directory for one journal per host and program; empty: none
     std::function<void(const evidence::Event&)> seen;  // as it happens
-    std::function<void(const std::string&)> say;       // what programs write to standard error, notes
-    std::function<void()> keep;                        // called in the finished lab before it is taken down (--keep)
-};
-
-struct Run {
-    std::vector<evidence::Event> events;
-    bool interrupted = false;  // SIGINT or SIGTERM: the events up to then
+    std::function<void(const std::string&)> say;       // what went wrong with programs, for people
+    // Called when the flows are over and the lab still stands (--keep).
+    std::function<void(Lab&, const Run&)> before_end;
 };
 
 // To be called inside the sandbox. SetupFailed, RulesetRefused. Never longer than the flows' deadlines allow: what does
-// not end by itself is ended, and the events say so.
+// not end by itself is ended, and the evidence says so.
 Run run(const ScenarioText& scenario, const Inside& inside, const RunOptions& options);
+
+// The instances whose id, or whose flow's id, fits the glob; all for an empty one.
+std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario, const std::string& glob);
+
+// How long a flow may take before the runner stops waiting for it.
+std::chrono::milliseconds patience(const scenario::Flow& flow);
 
 }  // namespace wmlab::lab

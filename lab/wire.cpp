@@ -178,7 +178,7 @@ struct Wire::Parts {
     // everything below belongs to the thread except under `mutex`
     std::map<Row, Count> rows;
     std::map<FragmentKey, std::map<Row, Count>::iterator> fragments;
-    std::uint64_t rows_refused = 0;
+    std::vector<std::uint64_t> refused;  // by tap: packets for which there was no row left
 
     std::mutex mutex;
     std::condition_variable taken;
@@ -201,7 +201,7 @@ struct Wire::Parts {
         auto found = rows.find(row);
         if (found == rows.end()) {
             if (rows.size() >= rows_max) {
-                ++rows_refused;
+                ++refused[frame.tap];
                 return;
             }
             found = rows.emplace(row, Count{}).first;
@@ -235,6 +235,7 @@ struct Wire::Parts {
         event.event = evidence::What::wire;
         event.process = "wmlab";
         event.host = taps[tap].host;
+        if (!taps[tap].zone.empty()) event.fields["zone"] = taps[tap].zone;
         event.monotonic = now(CLOCK_MONOTONIC);
         event.utc = std::chrono::sys_time<nanoseconds>{now(CLOCK_REALTIME)};
         return event;
@@ -242,9 +243,11 @@ struct Wire::Parts {
 
     std::vector<evidence::Event> summarise() {
         std::vector<evidence::Event> events;
-        events.reserve(rows.size());
+        events.reserve(rows.size() + rings.size());
+        std::vector<std::uint64_t> totals(rings.size());
         for (const auto& [row, count] : rows) {
             auto line = event(row.tap);
+            totals[row.tap] += count.packets;
             const auto& sort = row.sort;
             auto& fields = line.fields;
             fields["direction"] = row.outgoing ? "out" : "in";
@@ -266,11 +269,10 @@ struct Wire::Parts {
             events.push_back(std::move(line));
         }
         for (std::size_t tap = 0; tap < rings.size(); ++tap) {
-            const auto lost = rings[tap]->lost() + std::exchange(rows_refused, 0);
-            if (lost == 0) continue;
             auto line = event(tap);
-            line.fields["kind"] = "lost";
-            line.fields["packets"] = lost;
+            line.fields["kind"] = "total";
+            line.fields["packets"] = totals[tap];
+            line.fields["dropped"] = rings[tap]->lost() + std::exchange(refused[tap], 0);
             events.push_back(std::move(line));
         }
         rows.clear();
@@ -309,6 +311,7 @@ Wire::Wire(std::vector<Tap> taps, std::function<void(const CapturedFrame&)> ever
     auto& parts = *parts_;
     parts.taps = std::move(taps);
     parts.every_frame = std::move(every_frame);
+    parts.refused.resize(parts.taps.size());
     parts.epoll = Descriptor{::epoll_create1(EPOLL_CLOEXEC)};
     parts.wake = Descriptor{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!parts.epoll || !parts.wake) throw setup_failed("watch the wires", errno);

@@ -17,6 +17,7 @@ struct Tap {
     std::string host;  // whose interface it is, as events name it
     const Namespace* place = nullptr;
     std::string interface;
+    std::string zone;  // of the firewall's interfaces; empty for hosts
 };
 
 struct CapturedFrame {

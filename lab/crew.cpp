@@ -1,0 +1,226 @@
+#include "lab/crew.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <optional>
+
+#include "lab/error.hpp"
+#include "lab/listeners.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+using evidence::What;
+
+constexpr auto ready_limit = 30s;  // generous: a busy machine is no reason to give up
+constexpr auto stop_limit = 10s, terminate_limit = 3s, kill_limit = 5s;
+constexpr std::size_t noise_max = 4096;  // of standard error, kept for the case that something is wrong
+
+std::string text_of(const evidence::Event& event, const char* field) {
+    const auto* const value = event.fields.if_contains(field);
+    return value != nullptr && value->is_string() ? std::string{value->as_string()} : std::string{};
+}
+
+// The scenario as a simulator gets it: ended by the line `...`, and by no other.
+std::string document(const std::string& yaml) {
+    std::string text;
+    for (std::size_t at = 0; at < yaml.size();) {
+        const auto end = std::min(yaml.find('\n', at), yaml.size());
+        const auto line = yaml.substr(at, end - at);
+        if (line == "..." || line == "...\r") break;
+        text += line + "\n";
+        at = end + 1;
+    }
+    return text + "...\n";
+}
+
+}  // namespace
+
+struct Crew::Member {
+    std::string host, program;
+    std::vector<std::string> flows;
+    std::shared_ptr<Process> process;
+    bool ready = false, stopped = false, over = false;
+    std::optional<evidence::Event> listen_failed;
+    std::string noise;
+};
+
+Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::vector<scenario::FlowInstance>& flows,
+           std::function<void(const std::string&)> say, const Wanted& wanted)
+    : lab_{lab}, recorder_{recorder}, scenario_{text.scenario}, say_{std::move(say)} {
+    std::map<std::pair<std::string, scenario::Program>, Member*> parts;
+    const auto take_part = [&](const std::string& host, scenario::Program program, const std::string& flow) {
+        if (program == scenario::Program::none || (wanted && !wanted(program))) return;
+        auto& member = parts[{host, program}];
+        if (member == nullptr) {
+            members_.push_back(std::make_unique<Member>());
+            member = members_.back().get();
+            member->host = host;
+            member->program = scenario::text(program);
+        }
+        if (member->flows.empty() || member->flows.back() != flow) member->flows.push_back(flow);
+    };
+    for (const auto& flow : flows) {
+        take_part(flow.from, scenario::program_at(scenario_, flow, scenario::End::from), flow.id);
+        take_part(flow.to, scenario::program_at(scenario_, flow, scenario::End::to), flow.id);
+    }
+
+    const auto yaml = document(text.yaml);
+    for (const auto& owned : members_) {
+        auto& member = *owned;
+        const auto file = find_simulator(member.program);
+        if (file.empty())
+            throw SetupFailed{"start " + member.program, "it is neither beside wmlab nor in PATH",
+                              "build or install all four programs"};
+        Start start;
+        start.host = member.host;
+        start.argv = {file.string(), "--scenario", "-", "--host", member.host, "--journal", "-"};
+        for (const auto& flow : member.flows) {
+            start.argv.push_back("--flow");
+            start.argv.push_back(flow);
+        }
+        start.directory = text.directory;
+        start.line = [this, &member](std::string_view line) { read(member, line); };
+        start.noise = [&member](std::string_view part) {
+            member.noise += part;
+            if (member.noise.size() > 2 * noise_max) member.noise.erase(0, member.noise.size() - noise_max);
+        };
+        start.ended = [this, &member](const Ending& ending) { over(member, ending); };
+        member.process = lab_.launcher.start(std::move(start));
+        member.process->write(yaml);
+    }
+}
+
+Crew::~Crew() {
+    if (std::ranges::all_of(members_, [](const auto& member) { return member->over; })) return;
+    stopping_ = true;
+    for (const auto& member : members_)
+        if (member->process) member->process->signal(SIGKILL);
+    // their last words refer to this object
+    lab_.wait_regardless(
+        [&] {
+            return std::ranges::all_of(members_, [](const auto& member) { return member->over || !member->process; });
+        },
+        steady_clock::now() + kill_limit);
+}
+
+void Crew::read(Member& member, std::string_view line) {
+    const auto* const event = recorder_.line(member.host, member.program, line);
+    if (event == nullptr) return;
+    switch (event->event) {
+        case What::ready:
+            member.ready = true;
+            break;
+        case What::stopped:
+            member.stopped = true;
+            break;
+        case What::listen_failed:
+            member.listen_failed = *event;
+            break;
+        case What::flow_ended:
+            ended_.insert(event->flow);
+            break;
+        default:
+            break;
+    }
+}
+
+void Crew::over(Member& member, const Ending& ending) {
+    member.over = true;
+    // A complete journal is an orderly end. One that was told to stop and breaks off is not.
+    if (member.stopped) return;
+    boost::json::object fields;
+    fields["program"] = member.program;
+    if (ending.signal != 0) {
+        fields["signal"] = ending.signal;
+    } else {
+        fields["exit"] = ending.code;
+    }
+    if (stopping_) fields["stopping"] = true;
+    recorder_.note(What::process_died, member.host, {}, std::move(fields));
+    if (say_ && !stopping_)
+        say_(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
+                         member.noise.empty() ? "" : "\n", member.noise));
+}
+
+void Crew::refuse(const Member& member) const {
+    const auto& event = *member.listen_failed;
+    auto held_by = text_of(event, "holder");
+    const auto protocol = text_of(event, "protocol");
+    if (held_by.empty()) {
+        const auto colon = event.local.rfind(':');
+        const auto port =
+            static_cast<std::uint16_t>(colon == std::string::npos ? 0 : std::atoi(event.local.c_str() + colon + 1));
+        const auto listener =
+            find_listener(lab_.network.host(member.host),
+                          protocol == "udp" ? scenario::Protocol::udp : scenario::Protocol::tcp, port);
+        if (listener) held_by = holder(*listener);
+    }
+    throw SetupFailed{fmt::format("bind {} {} on {} for {}", protocol, event.local, member.host, member.program),
+                      text_of(event, "error") + (held_by.empty() ? "" : ", held by " + held_by)};
+}
+
+bool Crew::wait_until_ready() {
+    const auto settled = [&] {
+        return std::ranges::all_of(members_, [](const auto& member) { return member->ready || member->over; });
+    };
+    const bool all = lab_.wait(settled, steady_clock::now() + ready_limit);
+    if (lab_.interruptions > 0) return false;
+    for (const auto& member : members_) {
+        if (member->ready) continue;
+        if (member->listen_failed) refuse(*member);
+        if (!all && !member->over && say_)
+            say_(fmt::format("{} on {} is not ready after {} s", member->program, member->host,
+                             std::chrono::seconds{ready_limit}.count()));
+    }
+    return true;
+}
+
+void Crew::start() {
+    for (const auto& member : members_)
+        if (!member->over) member->process->write("start\n");
+}
+
+Crew::Member* Crew::opener(const scenario::FlowInstance& flow) const {
+    const auto program = scenario::text(scenario::program_at(scenario_, flow, scenario::End::from));
+    for (const auto& member : members_)
+        if (member->host == flow.from && member->program == program) return member.get();
+    return nullptr;
+}
+
+bool Crew::ended(const scenario::FlowInstance& flow) const {
+    if (ended_.contains(flow.id)) return true;
+    const auto* const member = opener(flow);
+    return member == nullptr || member->over || !member->ready;
+}
+
+void Crew::stop() {
+    stopping_ = true;
+    for (const auto& member : members_) {
+        if (member->over) continue;
+        member->process->write("stop\n");
+        member->process->close_input();
+    }
+    const auto all_over = [&] {
+        return std::ranges::all_of(members_, [](const auto& member) { return member->over; });
+    };
+    const auto interrupted = lab_.interruptions;
+    const auto or_impatient = [&] { return all_over() || lab_.interruptions > interrupted; };  // a second Ctrl-C
+    lab_.wait_regardless(or_impatient, steady_clock::now() + stop_limit);
+    for (const auto number : {SIGTERM, SIGKILL}) {
+        if (all_over()) return;
+        for (const auto& member : members_) {
+            if (member->over) continue;
+            if (say_) say_(fmt::format("{} on {} does not stop: signal {}", member->program, member->host, number));
+            member->process->signal(number);
+        }
+        lab_.wait_regardless(all_over, steady_clock::now() + (number == SIGTERM ? terminate_limit : kill_limit));
+    }
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,50 @@
+// The simulators of one wave: started on their hosts, told when to begin and when to stop, watched while they run. The
+// protocol is that of docs/architecture.md: the scenario and commands on standard input, the journal on standard
+// output.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/scenario/catalogue.hpp"
+#include "common/scenario/model.hpp"
+#include "lab/lab.hpp"
+
+namespace wmlab::lab {
+
+class Crew {
+public:
+    using Wanted = std::function<bool(scenario::Program)>;
+    // Starts the programs that speak for the flows, on every host that takes part. SetupFailed: one cannot be started.
+    Crew(Lab& lab, Recorder& recorder, const ScenarioText& scenario, const std::vector<scenario::FlowInstance>& flows,
+         std::function<void(const std::string&)> say, const Wanted& wanted = {});
+    ~Crew();
+
+    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. False: the
+    // user interrupts.
+    bool wait_until_ready();
+    void start();  // the flows may begin
+    // Every one of these flows has ended, or its opening program has.
+    bool ended(const scenario::FlowInstance& flow) const;
+    void stop();  // told so first, made to after a while; returns when all have ended
+
+private:
+    struct Member;
+    Member* opener(const scenario::FlowInstance& flow) const;
+    void read(Member& member, std::string_view line);
+    void over(Member& member, const Ending& ending);
+    [[noreturn]] void refuse(const Member& member) const;
+
+    Lab& lab_;
+    Recorder& recorder_;
+    const scenario::Scenario& scenario_;
+    std::function<void(const std::string&)> say_;
+    std::vector<std::unique_ptr<Member>> members_;
+    std::set<std::string, std::less<>> ended_;  // flows
+    bool stopping_ = false;
+};
+
+}  // namespace wmlab::lab

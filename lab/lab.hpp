@@ -1,0 +1,54 @@
+// One lab, standing: hosts, firewall with its ruleset, the witness on every wire, and the means to start programs.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/launcher.hpp"
+#include "lab/network.hpp"
+#include "lab/recorder.hpp"
+#include "lab/sandbox.hpp"
+#include "lab/wire.hpp"
+
+namespace wmlab::lab {
+
+struct ScenarioText {  // a validated scenario and the text it was read from, which simulators get as it is
+    scenario::Scenario scenario;
+    std::string yaml;
+    std::filesystem::path directory;  // what relative paths in the text are relative to
+};
+
+class Lab {
+public:
+    // `ruleset` empty: the firewall forwards everything. SetupFailed, RulesetRefused.
+    Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
+        Recorder& recorder);
+
+    boost::asio::io_context io;
+    Network network;
+    Wire wire;
+    Launcher launcher;
+    std::vector<std::string> notes;  // what this system does not allow
+    int interruptions = 0;           // SIGINT, SIGTERM, SIGHUP received
+
+    // Runs what happens until `done` holds (true), or the time is over or the user interrupts (false).
+    bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
+    // The same, but an interruption is not minded (clean-up).
+    bool wait_regardless(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
+
+    // What a user types outside to get a shell on each host and on the firewall; for --keep.
+    std::string how_to_enter() const;
+
+private:
+    void listen_for_signals();
+    const scenario::Scenario& scenario_;
+    const Inside& inside_;
+    boost::asio::signal_set signals_;
+};
+
+}  // namespace wmlab::lab

@@ -1,0 +1,135 @@
+#include "lab/runner.hpp"
+
+#include <fnmatch.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "common/scenario/catalogue.hpp"
+#include "common/scenario/waves.hpp"
+#include "lab/bystanders.hpp"
+#include "lab/crew.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+using evidence::What;
+using Flows = std::vector<scenario::FlowInstance>;
+
+std::vector<Flows> plan(const scenario::Scenario& scenario, const RunOptions& options) {
+    auto flows = scenario::instances(scenario);
+    if (!options.flows.empty()) {
+        const std::set<std::string> wanted(options.flows.begin(), options.flows.end());
+        std::erase_if(flows, [&](const auto& flow) { return !wanted.contains(flow.id); });
+    }
+    auto waves = scenario::waves(scenario, flows);
+    if (options.jobs == 0) return waves;
+    std::vector<Flows> smaller;
+    for (const auto& wave : waves)
+        for (std::size_t at = 0; at < wave.size(); at += options.jobs) {
+            const auto first = wave.begin() + static_cast<std::ptrdiff_t>(at);
+            smaller.emplace_back(
+                first, first + static_cast<std::ptrdiff_t>(std::min<std::size_t>(options.jobs, wave.size() - at)));
+        }
+    return smaller;
+}
+
+std::set<std::string> hosts_of(const std::vector<Flows>& waves) {
+    std::set<std::string> hosts;
+    for (const auto& wave : waves)
+        for (const auto& flow : wave) {
+            hosts.insert({flow.from, flow.to});
+            if (flow.flow->proxy) hosts.insert(flow.flow->proxy->host);
+        }
+    return hosts;
+}
+
+bool is_command(const scenario::FlowInstance& flow) { return flow.flow->type == scenario::FlowType::command; }
+
+void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave) {
+    boost::json::object fields;
+    fields["kind"] = "built-in";
+    fields["control"] = options.control;
+    fields["wave"] = wave;
+    if (!lab.notes.empty()) {
+        boost::json::array notes;
+        for (const auto& note : lab.notes) notes.emplace_back(note);
+        fields["notes"] = std::move(notes);
+    }
+    recorder.note(What::lab_up, {}, {}, std::move(fields));
+}
+
+void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options) {
+    Crew crew{lab, recorder, text, flows, options.say};
+    Commands commands{lab, recorder, text};
+    if (crew.wait_until_ready()) {
+        crew.start();
+        const auto started = steady_clock::now();
+        for (const auto& flow : flows)
+            if (is_command(flow)) commands.start(flow);
+        const auto over = [&](const scenario::FlowInstance& flow) {
+            return is_command(flow) ? commands.ended(flow) : crew.ended(flow);
+        };
+        for (const auto& flow : flows) {
+            const auto limit = patience(*flow.flow);
+            if (lab.wait([&] { return over(flow); }, started + limit) || lab.interruptions > 0) continue;
+            if (options.say) options.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
+        }
+    }
+    commands.stop();
+    crew.stop();
+    for (auto& event : lab.wire.take()) recorder.add(std::move(event));
+    lab.network.forget_connections();
+}
+
+}  // namespace
+
+milliseconds patience(const scenario::Flow& flow) {
+    // Each transport has a handful of steps that may each take the deadline; the rest is for a busy machine.
+    constexpr int steps = 5;
+    constexpr milliseconds margin = 20s;
+    const auto attempts = static_cast<int>(std::max<std::size_t>(scenario::transports(flow).size(), 1));
+    unsigned ports = 0;
+    for (const auto& range : flow.ports) ports += range.size();
+    return attempts * (steps * flow.deadline + flow.play) + milliseconds{ports} + milliseconds{flow.count * 20} +
+           margin;
+}
+
+Flows chosen_flows(const scenario::Scenario& scenario, const std::string& glob) {
+    auto flows = scenario::instances(scenario);
+    if (glob.empty()) return flows;
+    std::erase_if(flows, [&](const scenario::FlowInstance& flow) {
+        return ::fnmatch(glob.c_str(), flow.id.c_str(), 0) != 0 &&
+               ::fnmatch(glob.c_str(), flow.flow->id.c_str(), 0) != 0;
+    });
+    return flows;
+}
+
+Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {
+    Recorder recorder{options.journals, options.seen};
+    const auto waves = plan(text.scenario, options);
+    Lab lab{text.scenario, inside, options.ruleset, recorder};
+    Run result;
+    {
+        HostPrograms programs{lab, recorder, text, hosts_of(waves), options.say};
+        for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
+            note_lab(lab, recorder, options, number + 1);
+            programs.wait_until_listening(waves[number]);
+            run_wave(lab, recorder, text, waves[number], options);
+        }
+        result.interrupted = lab.interruptions > 0;
+        recorder.finish(result.interrupted ? "signal" : "finished");
+        result.events = std::move(recorder.events);
+        result.problems = std::move(recorder.problems);
+        result.notes = lab.notes;
+        if (options.before_end && !result.interrupted) options.before_end(lab, result);
+    }
+    return result;
+}
+
+}  // namespace wmlab::lab
