@@ -13,12 +13,12 @@
 namespace wmlab::lab {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using evidence::What;
 
-constexpr auto ready_limit = 30s;  // generous: a busy machine is no reason to give up
-constexpr auto stop_limit = 10s, terminate_limit = 3s, kill_limit = 5s;
+constexpr auto kill_limit = 5s;
 constexpr std::size_t noise_max = 4096;  // of standard error, kept for the case that something is wrong
 
 std::string text_of(const evidence::Event& event, const char* field) {
@@ -51,11 +51,11 @@ struct Crew::Member {
 };
 
 Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::vector<scenario::FlowInstance>& flows,
-           std::function<void(const std::string&)> say, const Wanted& wanted)
-    : lab_{lab}, recorder_{recorder}, scenario_{text.scenario}, say_{std::move(say)} {
+           CrewOptions options)
+    : lab_{lab}, recorder_{recorder}, scenario_{text.scenario}, options_{std::move(options)} {
     std::map<std::pair<std::string, scenario::Program>, Member*> parts;
     const auto take_part = [&](const std::string& host, scenario::Program program, const std::string& flow) {
-        if (program == scenario::Program::none || (wanted && !wanted(program))) return;
+        if (program == scenario::Program::none || (options_.wanted && !options_.wanted(program))) return;
         auto& member = parts[{host, program}];
         if (member == nullptr) {
             members_.push_back(std::make_unique<Member>());
@@ -73,7 +73,8 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
     const auto yaml = document(text.yaml);
     for (const auto& owned : members_) {
         auto& member = *owned;
-        const auto file = find_simulator(member.program);
+        const auto file =
+            options_.programs.empty() ? find_simulator(member.program) : options_.programs / member.program;
         if (file.empty())
             throw SetupFailed{"start " + member.program, "it is neither beside wmlab nor in PATH",
                               "build or install all four programs"};
@@ -107,6 +108,10 @@ Crew::~Crew() {
             return std::ranges::all_of(members_, [](const auto& member) { return member->over || !member->process; });
         },
         steady_clock::now() + kill_limit);
+}
+
+void Crew::say(const std::string& sentence) const {
+    if (options_.say) options_.say(sentence);
 }
 
 void Crew::read(Member& member, std::string_view line) {
@@ -143,9 +148,9 @@ void Crew::over(Member& member, const Ending& ending) {
     }
     if (stopping_) fields["stopping"] = true;
     recorder_.note(What::process_died, member.host, {}, std::move(fields));
-    if (say_ && !stopping_)
-        say_(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
-                         member.noise.empty() ? "" : "\n", member.noise));
+    if (!stopping_)
+        say(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
+                        member.noise.empty() ? "" : "\n", member.noise));
 }
 
 void Crew::refuse(const Member& member) const {
@@ -169,14 +174,14 @@ bool Crew::wait_until_ready() {
     const auto settled = [&] {
         return std::ranges::all_of(members_, [](const auto& member) { return member->ready || member->over; });
     };
-    const bool all = lab_.wait(settled, steady_clock::now() + ready_limit);
+    const bool all = lab_.wait(settled, steady_clock::now() + options_.ready_limit);
     if (lab_.interruptions > 0) return false;
     for (const auto& member : members_) {
         if (member->ready) continue;
         if (member->listen_failed) refuse(*member);
-        if (!all && !member->over && say_)
-            say_(fmt::format("{} on {} is not ready after {} s", member->program, member->host,
-                             std::chrono::seconds{ready_limit}.count()));
+        if (!all && !member->over)
+            say(fmt::format("{} on {} is not ready after {} s", member->program, member->host,
+                            options_.ready_limit / 1.0s));
     }
     return true;
 }
@@ -211,15 +216,16 @@ void Crew::stop() {
     };
     const auto interrupted = lab_.interruptions;
     const auto or_impatient = [&] { return all_over() || lab_.interruptions > interrupted; };  // a second Ctrl-C
-    lab_.wait_regardless(or_impatient, steady_clock::now() + stop_limit);
+    lab_.wait_regardless(or_impatient, steady_clock::now() + options_.stop_limit);
     for (const auto number : {SIGTERM, SIGKILL}) {
         if (all_over()) return;
         for (const auto& member : members_) {
             if (member->over) continue;
-            if (say_) say_(fmt::format("{} on {} does not stop: signal {}", member->program, member->host, number));
+            say(fmt::format("{} on {} does not stop: signal {}", member->program, member->host, number));
             member->process->signal(number);
         }
-        lab_.wait_regardless(all_over, steady_clock::now() + (number == SIGTERM ? terminate_limit : kill_limit));
+        lab_.wait_regardless(
+            all_over, steady_clock::now() + (number == SIGTERM ? options_.terminate_limit : milliseconds{kill_limit}));
     }
 }
 

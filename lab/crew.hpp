@@ -3,6 +3,7 @@
 // output.
 #pragma once
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <set>
@@ -15,12 +16,19 @@
 
 namespace wmlab::lab {
 
+struct CrewOptions {
+    std::filesystem::path programs;                 // where the simulators are; empty: beside wmlab, then in PATH
+    std::function<void(const std::string&)> say;    // what went wrong, for people
+    std::function<bool(scenario::Program)> wanted;  // which programs to start; empty: all
+    // Generous: a busy machine is no reason to give up.
+    std::chrono::milliseconds ready_limit{30'000}, stop_limit{10'000}, terminate_limit{3'000};
+};
+
 class Crew {
 public:
-    using Wanted = std::function<bool(scenario::Program)>;
     // Starts the programs that speak for the flows, on every host that takes part. SetupFailed: one cannot be started.
     Crew(Lab& lab, Recorder& recorder, const ScenarioText& scenario, const std::vector<scenario::FlowInstance>& flows,
-         std::function<void(const std::string&)> say, const Wanted& wanted = {});
+         CrewOptions options);
     ~Crew();
 
     // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. False: the
@@ -41,9 +49,10 @@ private:
     Lab& lab_;
     Recorder& recorder_;
     const scenario::Scenario& scenario_;
-    std::function<void(const std::string&)> say_;
+    CrewOptions options_;
     std::vector<std::unique_ptr<Member>> members_;
     std::set<std::string, std::less<>> ended_;  // flows
+    void say(const std::string& sentence) const;
     bool stopping_ = false;
 };
 

@@ -65,7 +65,7 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
 }
 
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options) {
-    Crew crew{lab, recorder, text, flows, options.say};
+    Crew crew{lab, recorder, text, flows, options.crew};
     Commands commands{lab, recorder, text};
     if (crew.wait_until_ready()) {
         crew.start();
@@ -76,9 +76,9 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
             return is_command(flow) ? commands.ended(flow) : crew.ended(flow);
         };
         for (const auto& flow : flows) {
-            const auto limit = patience(*flow.flow);
+            const auto limit = longest(*flow.flow) + options.margin;
             if (lab.wait([&] { return over(flow); }, started + limit) || lab.interruptions > 0) continue;
-            if (options.say) options.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
+            if (options.crew.say) options.crew.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
         }
     }
     commands.stop();
@@ -89,15 +89,12 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
 
 }  // namespace
 
-milliseconds patience(const scenario::Flow& flow) {
-    // Each transport has a handful of steps that may each take the deadline; the rest is for a busy machine.
-    constexpr int steps = 5;
-    constexpr milliseconds margin = 20s;
+milliseconds longest(const scenario::Flow& flow) {
+    constexpr int steps = 5;  // of a transport, each of which may take the deadline
     const auto attempts = static_cast<int>(std::max<std::size_t>(scenario::transports(flow).size(), 1));
     unsigned ports = 0;
     for (const auto& range : flow.ports) ports += range.size();
-    return attempts * (steps * flow.deadline + flow.play) + milliseconds{ports} + milliseconds{flow.count * 20} +
-           margin;
+    return attempts * (steps * flow.deadline + flow.play) + milliseconds{ports} + milliseconds{flow.count * 20};
 }
 
 Flows chosen_flows(const scenario::Scenario& scenario, const std::string& glob) {
@@ -116,7 +113,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     Lab lab{text.scenario, inside, options.ruleset, recorder};
     Run result;
     {
-        HostPrograms programs{lab, recorder, text, hosts_of(waves), options.say};
+        HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
             note_lab(lab, recorder, options, number + 1);
             programs.wait_until_listening(waves[number]);

@@ -1,5 +1,6 @@
 // Runs a scenario's flows in the built-in lab and returns everything that was seen, for the judge to read.
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
+#include "lab/crew.hpp"
 #include "lab/lab.hpp"
 #include "lab/sandbox.hpp"
 
@@ -26,7 +28,8 @@ struct RunOptions {
     unsigned jobs = 0;                                 // flows at a time; 0: no limit
     std::filesystem::path journals;                    // directory for one journal per host and program; empty: none
     std::function<void(const evidence::Event&)> seen;  // as it happens
-    std::function<void(const std::string&)> say;       // what went wrong with programs, for people
+    CrewOptions crew;
+    std::chrono::milliseconds margin{20'000};  // of patience with each flow, besides its own deadlines
     // Called when the flows are over and the lab still stands (--keep).
     std::function<void(Lab&, const Run&)> before_end;
 };
@@ -38,7 +41,7 @@ Run run(const ScenarioText& scenario, const Inside& inside, const RunOptions& op
 // The instances whose id, or whose flow's id, fits the glob; all for an empty one.
 std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario, const std::string& glob);
 
-// How long a flow may take before the runner stops waiting for it.
-std::chrono::milliseconds patience(const scenario::Flow& flow);
+// What the flow's own deadlines allow at most, in a machine that is not busy.
+std::chrono::milliseconds longest(const scenario::Flow& flow);
 
 }  // namespace wmlab::lab

@@ -6,6 +6,7 @@
 #include "lab/error.hpp"
 #include "lab/network.hpp"
 #include "tests/catch.hpp"
+#include "tests/lab/directory.hpp"
 #include "tests/lab/in_lab.hpp"
 #include "tests/lab/sockets.hpp"
 
@@ -14,24 +15,6 @@ using namespace wmlab::lab;
 using namespace wmlab::lab::tests;
 
 namespace {
-
-// A directory of its own, readable for the ordinary user of these tests.
-class Directory {
-public:
-    Directory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "wmlab-test-XXXXXX").string();
-        path_ = ::mkdtemp(pattern.data());
-        std::filesystem::permissions(path_, std::filesystem::perms{0755});
-    }
-    ~Directory() { std::filesystem::remove_all(path_); }
-    std::filesystem::path write(const std::string& name, const std::string& text) const {
-        std::ofstream{path_ / name} << text;
-        return path_ / name;
-    }
-
-private:
-    std::filesystem::path path_;
-};
 
 // "tcp 80: refused|connected|silence" from player to media.
 int connect_to(const Network& network, std::uint16_t port, const char* from = "player") {
@@ -116,7 +99,7 @@ TEST_CASE("relative includes are those of the file's directory, whatever the wor
     const auto how = GENERATE("parts/web.nft", "./parts/web.nft", "parts/*.nft");
     INFO(how);
     const Directory directory;
-    std::filesystem::create_directory(directory.write("x", "").parent_path() / "parts");
+    std::filesystem::create_directory(directory.path() / "parts");
     directory.write("parts/web.nft", "add rule inet filter forward tcp dport 80 accept\n");
     const auto file = directory.write("rules.nft", std::string{R"(
 table inet filter {
