@@ -1,1 +1,74 @@
-int main() { return 2; }
+// wmlab: finds the command and runs it. A command is one line of the table below.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "lab/commands/options.hpp"
+
+namespace {
+
+using namespace wmlab::lab::commands;
+
+struct Command {
+    std::string_view name, summary;
+    int (*run)(Arguments);
+};
+
+constexpr std::array commands{
+    Command{"judge", "judge journals collected by hand", judge_command},
+    Command{"check", "validate scenarios without running them", check_command},
+    Command{"list", "the flows of a scenario, and the legs and ports each needs", list_command},
+    Command{"explain", "what a cause or reason of a report means", explain_command},
+};
+
+void print_help(std::ostream& out) {
+    out << "usage: wmlab COMMAND [ARGUMENTS]\n\n"
+           "Which streams of Windows Media Services 4.1 will work through a firewall, which will not, and "
+           "why.\n\ncommands\n";
+    for (const auto& command : commands) out << fmt::format("  {:<10}{}\n", command.name, command.summary);
+    out << "\n`wmlab COMMAND --help` says more. Exit codes: 0 as expected, 1 not as expected, 2 usage or scenario "
+           "error,\n"
+           "3 the lab could not be set up, 4 inconclusive, 130 interrupted.\n";
+}
+
+int dispatch(const std::vector<std::string>& words) {
+    if (words.empty()) {
+        print_help(std::cerr);
+        return 2;
+    }
+    const auto& name = words.front();
+    if (name == "--help" || name == "-h" || name == "help") {
+        print_help(std::cout);
+        return 0;
+    }
+    if (name == "--version") {
+        std::cout << "wmlab " << WMLAB_VERSION << '\n';
+        return 0;
+    }
+    const auto found = std::ranges::find(commands, name, &Command::name);
+    if (found != commands.end()) return found->run(std::span{words}.subspan(1));
+    std::vector<std::string> names;
+    for (const auto& command : commands) names.emplace_back(command.name);
+    const auto near = nearest(name, names);
+    throw UsageError{near.empty() ? fmt::format("no such command `{}`", name)
+                                  : fmt::format("no such command `{}`, did you mean `{}`?", name, near)};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return dispatch({argv + 1, argv + argc});
+    } catch (const UsageError& error) {
+        std::cerr << "wmlab: " << error.what()
+                  << "\nwmlab: `wmlab --help` and `wmlab COMMAND --help` say what can be said\n";
+        return 2;
+    } catch (const std::exception& error) {
+        std::cerr << "wmlab: " << error.what() << '\n';
+        return 3;
+    }
+}

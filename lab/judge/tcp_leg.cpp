@@ -162,7 +162,8 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
             leg, Reason::host_silent,
             fmt::format("The answer of {} reached the interface of {}, whose program did not see it.", to, from));
     }
-    const auto syns = path.syn_out > 0 ? fmt::format("The SYN, sent {}", times(path.syn_out)) : std::string{"The SYN"};
+    const auto syns = path.syn_out > 0 ? fmt::format("The SYN to {}, sent {},", to, times(path.syn_out))
+                                       : fmt::format("The SYN to {}", to);
     if (path.syn_in > 0 || path.syn_ack_out > 0 || conversation.accepted != nullptr) {
         if (path.icmp_to_destination) {
             return icmp_ended(context, path, *path.icmp_to_destination, context.back,
@@ -186,20 +187,18 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
         }
         const auto answers = path.syn_ack_out > 0 ? fmt::format("{} answered {}", host, times(path.syn_ack_out))
                                                   : fmt::format("{} answered", host);
-        return conclude(leg, Verdict::blocked, Cause::dropped, context.back,
-                        fmt::format("{} to {}, arrived, and {}, but the answer never reached {}{}.", syns, to, answers,
-                                    from, waited));
+        return conclude(
+            leg, Verdict::blocked, Cause::dropped, context.back,
+            fmt::format("{} arrived, and {}, but the answer never reached {}{}.", syns, answers, from, waited));
     }
     if (path.destination_complete) {
-        return conclude(
-            leg, Verdict::blocked, Cause::dropped, context.forward,
-            fmt::format("{} to {}, left {} and never reached {}: no answer{}.", syns, to, from, host, waited));
+        return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
+                        fmt::format("{} left {} and never reached {}: no answer{}.", syns, from, host, waited));
     }
-    return conclude(
-        leg, Verdict::blocked, Cause::dropped, "",
-        fmt::format("{} to {}, got no answer{}; in which direction it was lost is not known, because the wire of "
-                    "{} was not watched.",
-                    syns, to, waited, host));
+    return conclude(leg, Verdict::blocked, Cause::dropped, "",
+                    fmt::format("{} got no answer{}; in which direction it was lost is not known, because the wire of "
+                                "{} was not watched.",
+                                syns, waited, host));
 }
 
 // A listener in the journal, or a port that was seen to answer.

@@ -73,7 +73,7 @@ public:
         std::string flow, sender, receiver, source, destination, leg;
         unsigned sent = 40;
         std::set<unsigned> missing = {};  // sent and not received
-        std::set<unsigned> altered = {};       // arrived with another checksum
+        std::set<unsigned> altered = {};  // arrived with another checksum
         double longest_gap = 30;
         bool none() const { return missing.size() >= sent; }
     };

@@ -66,7 +66,7 @@ TEST_CASE("a TCP leg that could not be opened: who stopped it, and how", "[judge
              syn(story, c, 4, Fate::lost);
          },
          Verdict::blocked, Cause::dropped, "from->to", std::nullopt,
-         "The SYN, sent 4 times to media:1755, left player and never reached media: no answer within 3000 ms."},
+         "The SYN to media:1755, sent 4 times, left player and never reached media: no answer within 3000 ms."},
         {"the SYN passes, the SYN-ACK is dropped",
          [&](Story& story) {
              const auto c = story.fail("f", "control", "player", "media", 1755, Story::timeout());

@@ -1,0 +1,96 @@
+// wmlab judge: verdicts from journals that were collected by hand.
+#include "lab/judge/judge.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+#include "common/evidence/journal.hpp"
+#include "lab/commands/options.hpp"
+
+namespace wmlab::lab::commands {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Collected {
+    std::vector<evidence::Event> events;
+    std::vector<std::string> problems, notes;
+};
+
+// A directory stands for the journals in it.
+std::vector<std::filesystem::path> files_of(const std::string& name) {
+    if (name == "-" || !std::filesystem::is_directory(name)) return {name};
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator{name}) {
+        if (entry.path().extension() == ".jsonl") files.push_back(entry.path());
+    }
+    if (files.empty()) throw UsageError{fmt::format("judge: there is no .jsonl file in {}", name)};
+    std::ranges::sort(files);
+    return files;
+}
+
+Collected collect(const std::vector<std::string>& names) {
+    Collected all;
+    for (const auto& name : names) {
+        for (const auto& file : files_of(name)) {
+            std::ifstream opened;
+            if (file != "-") {
+                errno = 0;
+                opened.open(file, std::ios::binary);
+                if (!opened) throw UsageError{fmt::format("judge: {}: {}", file.string(), std::strerror(errno))};
+            }
+            auto journal = evidence::read_journal(file == "-" ? std::cin : opened, file.string());
+            std::ranges::move(journal.events, std::back_inserter(all.events));
+            std::ranges::move(journal.problems, std::back_inserter(all.problems));
+            if (journal.truncated) all.notes.push_back(fmt::format("{}: the last line broke off", file.string()));
+        }
+    }
+    return all;
+}
+
+}  // namespace
+
+int judge_command(Arguments arguments) {
+    Usage usage{
+        "judge",
+        "SCENARIO JOURNAL...",
+        "Judges journals collected by hand, one or more from each host. A directory stands for its .jsonl files, - for "
+        "standard input.",
+        {},
+        ""};
+    auto add = usage.options.add_options();
+    add("control", po::value<std::vector<std::string>>()->value_name("JOURNAL")->composing(),
+        "journals of the same flows with the firewall open (the positive control); repeatable");
+    add("ruleset", po::value<std::string>()->value_name("FILE"), "what the firewall had loaded, for the report");
+    add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
+    add_report_options(usage.options);
+    const auto values = parse(usage, arguments);
+    if (!values) return 0;
+    auto names = words(*values);
+    if (names.empty()) throw UsageError{"judge: which scenario, and which journals?"};
+    const auto wish = report_wish(*values);
+    const auto scenario = read_scenario(names.front(), false);
+    if (!scenario) return 2;
+    names.erase(names.begin());
+    if (names.empty()) throw UsageError{"judge: which journals?"};
+
+    const auto controls = list_of(*values, "control");
+    const auto collected = collect(names), open = collect(controls);
+    JudgeOptions options;
+    options.control_run = !controls.empty();
+    options.problems = collected.problems;
+    if (values->contains("ruleset")) options.ruleset = (*values)["ruleset"].as<std::string>();
+    options.only = only_option(*values);
+    auto report = judge(*scenario, collected.events, open.events, options);
+    report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
+    const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
+    std::cerr << problem;
+    return problem.empty() ? exit_code(report) : std::max(exit_code(report), 1);
+}
+
+}  // namespace wmlab::lab::commands

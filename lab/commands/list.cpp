@@ -1,0 +1,105 @@
+// wmlab list: the flows of a scenario, and the legs and ports each needs.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/json.hpp>
+#include <iostream>
+
+#include "common/scenario/catalogue.hpp"
+#include "lab/commands/options.hpp"
+
+namespace wmlab::lab::commands {
+namespace {
+
+namespace json = boost::json;
+
+std::string place(const scenario::Scenario& scenario, const std::string& name, scenario::Ipv4 address,
+                  const scenario::PortList& ports) {
+    std::string words = scenario.host(name) != nullptr ? fmt::format("{} {}", name, address.text()) : address.text();
+    if (!ports.empty()) words += ":" + scenario::text(ports);
+    return words;
+}
+
+json::object place_object(const std::string& name, scenario::Ipv4 address, const scenario::PortList& ports) {
+    return {{"host", name}, {"address", address.text()}, {"ports", scenario::text(ports)}};
+}
+
+json::value as_json(const scenario::Scenario& scenario) {
+    json::array flows;
+    for (const auto& instance : scenario::instances(scenario)) {
+        json::array legs;
+        for (const auto& leg : scenario::legs(scenario, instance)) {
+            legs.push_back(json::object{
+                {"name", leg.name},
+                {"protocol", std::string{scenario::text(leg.protocol)}},
+                {"optional", leg.optional},
+                {"source", place_object(leg.source, leg.source_address, leg.source_ports)},
+                {"destination", place_object(leg.destination, leg.destination_address, leg.destination_ports)}});
+        }
+        flows.push_back(json::object{{"id", instance.id},
+                                     {"type", std::string{scenario::spec(instance.flow->type).name}},
+                                     {"from", instance.from},
+                                     {"to", instance.to},
+                                     {"line", instance.flow->line},
+                                     {"legs", std::move(legs)}});
+    }
+    return json::object{{"schema", "wmlab.list/1"}, {"scenario", scenario.name}, {"flows", std::move(flows)}};
+}
+
+void print_table(const scenario::Scenario& scenario) {
+    std::vector<std::array<std::string, 6>> rows{{"flow", "type", "leg", "protocol", "from", "to"}};
+    for (const auto& instance : scenario::instances(scenario)) {
+        bool first = true;
+        const auto legs = scenario::legs(scenario, instance);
+        const std::string type{scenario::spec(instance.flow->type).name};
+        if (legs.empty()) rows.push_back({instance.id, type, "-", "", instance.from, instance.to});
+        for (const auto& leg : legs) {
+            rows.push_back({first ? instance.id : "", first ? type : "", leg.name + (leg.optional ? " (optional)" : ""),
+                            std::string{scenario::text(leg.protocol)},
+                            place(scenario, leg.source, leg.source_address, leg.source_ports),
+                            place(scenario, leg.destination, leg.destination_address, leg.destination_ports)});
+            first = false;
+        }
+    }
+    std::array<std::size_t, 6> widths{};
+    for (const auto& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    for (const auto& row : rows) {
+        std::string line;
+        for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+        line.erase(line.find_last_not_of(' ') + 1);
+        std::cout << line << '\n';
+    }
+}
+
+}  // namespace
+
+int list_command(Arguments arguments) {
+    Usage usage{"list",
+                "SCENARIO...",
+                "Prints the flows of a scenario, and for each leg its protocol, addresses and ports.",
+                {},
+                ""};
+    usage.options.add_options()("json", "as JSON (schema wmlab.list/1), one document for each scenario");
+    const auto values = parse(usage, arguments);
+    if (!values) return 0;
+    const auto files = words(*values);
+    if (files.empty()) throw UsageError{"list: which scenario?"};
+    bool good = true;
+    for (const auto& file : files) {
+        const auto scenario = read_scenario(file, false);
+        good = good && scenario;
+        if (!scenario) continue;
+        if (values->contains("json")) {
+            std::cout << json::serialize(as_json(*scenario)) << '\n';
+        } else {
+            if (files.size() > 1) std::cout << fmt::format("{}\n", scenario->name);
+            print_table(*scenario);
+        }
+    }
+    return good ? 0 : 2;
+}
+
+}  // namespace wmlab::lab::commands

@@ -1,0 +1,54 @@
+// Workflow commands of GitHub Actions: annotations at the scenario's line or, where known, at the rule's.
+#include <spdlog/fmt/fmt.h>
+
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+std::string escaped(std::string_view text, bool property) {
+    std::string out;
+    for (const char c : text) {
+        switch (c) {
+            case '%':
+                out += "%25";
+                break;
+            case '\r':
+                out += "%0D";
+                break;
+            case '\n':
+                out += "%0A";
+                break;
+            case ':':
+                out += property ? "%3A" : ":";
+                break;
+            case ',':
+                out += property ? "%2C" : ",";
+                break;
+            default:
+                out += c;
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string render_github(const Report& report, const Style&) {
+    std::string out;
+    for (const auto& flow : report.flows) {
+        if (flow.as_expected) continue;
+        const auto& file = flow.rule && !flow.rule->file.empty() ? flow.rule->file : report.file;
+        const auto line = flow.rule && flow.rule->line != 0 ? flow.rule->line : flow.line;
+        std::string properties;
+        if (!file.empty()) properties += fmt::format("file={},", escaped(file, true));
+        if (line != 0) properties += fmt::format("line={},", line);
+        properties += fmt::format("title={}", escaped(fmt::format("{}: {}", flow.id, headline(flow)), true));
+        out += fmt::format(
+            "::{} {}::{}\n", flow.verdict == Verdict::inconclusive ? "warning" : "error", properties,
+            escaped(fmt::format("Expected {}. {}", expected_words(flow.expected), flow.explanation), false));
+    }
+    return out + fmt::format("::notice title=wmlab::{}\n", escaped(summary_words(report), false));
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,189 @@
+// The JSON report: schema wmlab.report/1, a contract (docs/report.schema.json).
+#include <boost/json.hpp>
+
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+namespace json = boost::json;
+
+json::string string(std::string_view text) { return json::string(json::string_view{text.data(), text.size()}); }
+
+void pretty(std::string& out, const json::value& value, std::size_t depth) {
+    const auto indent = [&](std::size_t n) { out += "\n" + std::string(n * 2, ' '); };
+    const auto nested = [](const json::value& item) { return item.is_object() || item.is_array(); };
+    if (const auto* object = value.if_object(); object != nullptr && !object->empty()) {
+        out += '{';
+        bool first = true;
+        for (const auto& [key, item] : *object) {
+            if (!first) out += ',';
+            first = false;
+            indent(depth + 1);
+            out += json::serialize(string({key.data(), key.size()})) + ": ";
+            pretty(out, item, depth + 1);
+        }
+        indent(depth);
+        out += '}';
+    } else if (const auto* list = value.if_array(); list != nullptr && !list->empty()) {
+        out += '[';
+        bool any_nested = false, first = true;
+        for (const auto& item : *list) any_nested = any_nested || nested(item);
+        for (const auto& item : *list) {
+            if (!first) out += any_nested ? "," : ", ";
+            first = false;
+            if (any_nested) indent(depth + 1);
+            pretty(out, item, depth + 1);
+        }
+        if (any_nested) indent(depth);
+        out += ']';
+    } else if (value.is_double()) {
+        // Reports are read by people too: 1.2, not 1.2E0.
+        char digits[40];
+        const double number = value.get_double();
+        std::snprintf(digits, sizeof digits, "%.6g", number);
+        out += digits;
+    } else {
+        out += json::serialize(value);
+    }
+}
+
+json::object rule(const RuleRef& rule) {
+    return {
+        {"file", string(rule.file)}, {"line", rule.line}, {"text", string(rule.text)}, {"chain", string(rule.chain)}};
+}
+
+json::object near_miss(const NearMiss& near) {
+    auto object = rule(near.rule);
+    object["differs"] = string(near.differs);
+    return object;
+}
+
+json::object icmp(const Icmp& icmp) {
+    return {{"type", icmp.type}, {"code", icmp.code}, {"from", string(icmp.from)}, {"name", string(icmp.name)}};
+}
+
+json::array strings(const std::vector<std::string>& list) {
+    json::array array;
+    for (const auto& entry : list) array.push_back(string(entry));
+    return array;
+}
+
+// verdict, cause, reason, direction ... of anything that has them; what is unknown is left out.
+template <class Result>
+void verdict(json::object& object, const Result& result) {
+    object["verdict"] = string(text(result.verdict));
+    if (result.cause) object["cause"] = string(text(*result.cause));
+    if (result.reason) object["reason"] = string(text(*result.reason));
+}
+
+json::array legs(const std::vector<LegResult>& results) {
+    json::array array;
+    for (const auto& result : results) {
+        json::object leg{{"name", string(result.name)},
+                         {"protocol", string(result.protocol)},
+                         {"source", string(result.source)},
+                         {"destination", string(result.destination)}};
+        if (!result.source_seen.empty()) leg["source_seen"] = string(result.source_seen);
+        if (!result.destination_seen.empty()) leg["destination_seen"] = string(result.destination_seen);
+        if (result.optional) leg["optional"] = true;
+        verdict(leg, result);
+        if (!result.direction.empty()) leg["direction"] = string(result.direction);
+        if (result.milliseconds) leg["milliseconds"] = *result.milliseconds;
+        if (result.icmp) leg["icmp"] = icmp(*result.icmp);
+        if (result.rule) leg["rule"] = rule(*result.rule);
+        if (result.near_miss) leg["near_miss"] = near_miss(*result.near_miss);
+        if (!result.explanation.empty()) leg["explanation"] = string(result.explanation);
+        if (!result.evidence.empty()) leg["evidence"] = strings(result.evidence);
+        array.push_back(std::move(leg));
+    }
+    return array;
+}
+
+json::object expected(const scenario::Expectation& expectation) {
+    json::object object;
+    if (expectation.verdict) object["verdict"] = string(text(*expectation.verdict));
+    if (expectation.leg) object["leg"] = string(*expectation.leg);
+    if (expectation.cause) object["cause"] = string(text(*expectation.cause));
+    if (expectation.transport) object["transport"] = string(*expectation.transport);
+    return object;
+}
+
+json::object media(const Media& account) {
+    json::object object{{"packets_sent", account.packets_sent},     {"packets_received", account.packets_received},
+                        {"bytes_received", account.bytes_received}, {"loss", account.loss},
+                        {"duplicates", account.duplicates},         {"damaged", account.damaged}};
+    if (account.longest_gap) object["longest_gap"] = *account.longest_gap;
+    return object;
+}
+
+json::object flow_object(const FlowResult& result) {
+    json::object flow{{"id", string(result.id)},
+                      {"type", string(result.type)},
+                      {"from", string(result.from)},
+                      {"to", string(result.to)}};
+    flow["verdict"] = string(text(result.verdict));
+    flow["as_expected"] = result.as_expected;
+    flow["expected"] = expected(result.expected);
+    // Keys of the contract are always there, null where nothing is known; further ones only where there is something.
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(string(text));
+    };
+    flow["leg"] = or_null(result.leg);
+    flow["cause"] = result.cause ? json::value(string(text(*result.cause))) : json::value(nullptr);
+    if (result.reason) flow["reason"] = string(text(*result.reason));
+    flow["direction"] = or_null(result.direction);
+    flow["transport"] = or_null(result.transport);
+    if (result.icmp) flow["icmp"] = icmp(*result.icmp);
+    flow["rule"] = result.rule ? json::value(rule(*result.rule)) : json::value(nullptr);
+    flow["near_miss"] = result.near_miss ? json::value(near_miss(*result.near_miss)) : json::value(nullptr);
+    json::object suggestion;
+    for (const auto& entry : result.suggestions) {
+        suggestion[json::string_view{entry.dialect.data(), entry.dialect.size()}] = string(entry.rule);
+        if (!entry.file.empty()) suggestion["file"] = string(entry.file);
+        if (entry.line != 0) suggestion["before_line"] = entry.line;
+    }
+    flow["suggestion"] = suggestion.empty() ? json::value(nullptr) : json::value(std::move(suggestion));
+    flow["explanation"] = string(result.explanation);
+    flow["legs"] = legs(result.legs);
+    flow["media"] = result.media ? json::value(media(*result.media)) : json::value(nullptr);
+    if (!result.attempts.empty()) {
+        json::array attempts;
+        for (const auto& entry : result.attempts) {
+            json::object attempt{{"transport", string(entry.transport)}};
+            verdict(attempt, entry);
+            if (!entry.leg.empty()) attempt["leg"] = string(entry.leg);
+            attempt["explanation"] = string(entry.explanation);
+            attempt["legs"] = legs(entry.legs);
+            attempts.push_back(std::move(attempt));
+        }
+        flow["attempts"] = std::move(attempts);
+    }
+    if (!result.retries.empty()) flow["retries"] = strings(result.retries);
+    if (!result.notes.empty()) flow["notes"] = strings(result.notes);
+    if (result.line != 0) flow["line"] = result.line;
+    return flow;
+}
+
+}  // namespace
+
+std::string render_json(const Report& report, const Style&) {
+    const auto& sum = report.summary;
+    json::object root{{"schema", "wmlab.report/1"}, {"scenario", string(report.scenario)}};
+    if (!report.file.empty()) root["file"] = string(report.file);
+    root["ruleset"] = report.ruleset.empty() ? json::value(nullptr) : json::value(string(report.ruleset));
+    root["summary"] = json::object{{"flows", sum.flows},
+                                   {"as_expected", sum.as_expected},
+                                   {"unexpected", sum.unexpected},
+                                   {"inconclusive", sum.inconclusive},
+                                   {"seconds", sum.seconds}};
+    json::array flows;
+    for (const auto& flow : report.flows) flows.push_back(flow_object(flow));
+    root["flows"] = std::move(flows);
+    if (!report.notes.empty()) root["notes"] = strings(report.notes);
+    std::string out;
+    pretty(out, root, 0);
+    return out + "\n";
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,48 @@
+// JUnit XML, as CI systems read it: a test case for each flow, a failure where it is not as expected, an error where no
+// verdict was possible.
+#include <spdlog/fmt/fmt.h>
+
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+
+std::string render_junit(const Report& report, const Style&) {
+    const auto& sum = report.summary;
+    const auto counts =
+        fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", sum.flows, sum.unexpected, sum.inconclusive);
+    std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+    out += fmt::format("<testsuites name=\"wmlab\" {} time=\"{:.3f}\">\n", counts, sum.seconds);
+    out += fmt::format("  <testsuite name=\"{}\" {} skipped=\"0\" time=\"{:.3f}\">\n", xml_escaped(report.scenario),
+                       counts, sum.seconds);
+    out += fmt::format("    <properties>\n      <property name=\"ruleset\" value=\"{}\"/>\n    </properties>\n",
+                       xml_escaped(ruleset_words(report)));
+    for (const auto& flow : report.flows) {
+        out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"", xml_escaped(flow.type),
+                           xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)));
+        std::string details = flow.explanation + "\n";
+        for (const auto& leg : flow.legs) {
+            for (const auto& sentence : leg.evidence) details += fmt::format("{}: {}\n", leg.name, sentence);
+        }
+        if (flow.icmp) details += fmt::format("ICMP {}\n", icmp_line(*flow.icmp));
+        if (flow.rule) details += fmt::format("rule: {}\n", rule_words(*flow.rule));
+        if (flow.near_miss) {
+            details += fmt::format("almost: {}; {}\n", rule_words(flow.near_miss->rule), flow.near_miss->differs);
+        }
+        for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
+        if (flow.as_expected) {
+            out += flow.verdict == Verdict::pass
+                       ? "/>\n"
+                       : fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n",
+                                     xml_escaped(headline(flow) + ", as expected\n" + details));
+            continue;
+        }
+        const std::string_view element = flow.verdict == Verdict::inconclusive ? "error" : "failure";
+        out += fmt::format(">\n      <{0} type=\"{1}\" message=\"{2}\">{3}</{0}>\n    </testcase>\n", element,
+                           xml_escaped(why(flow).empty() ? std::string{text(flow.verdict)} : why(flow)),
+                           xml_escaped(fmt::format("{}; expected {}", headline(flow), expected_words(flow.expected))),
+                           xml_escaped(details));
+    }
+    return out + "  </testsuite>\n</testsuites>\n";
+}
+
+}  // namespace wmlab::lab

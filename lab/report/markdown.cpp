@@ -1,0 +1,52 @@
+// Markdown, for a comment on a pull request.
+#include <spdlog/fmt/fmt.h>
+
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+std::string cell(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '|' || c == '<' || c == '*' || c == '_' || c == '`' || c == '[' || c == '\\') out += '\\';
+        out += c == '\n' ? ' ' : c;
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string render_markdown(const Report& report, const Style&) {
+    std::string out = fmt::format("## wmlab: {}\n\n**{}**\n\nRuleset: {}\n", cell(report.scenario),
+                                  summary_words(report), cell(ruleset_words(report)));
+    for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
+    if (report.flows.empty()) return out + "\nNo flow was tested.\n";
+    out += "\n| | flow | type | from → to | verdict | leg | cause |\n|---|---|---|---|---|---|---|\n";
+    for (const auto& flow : report.flows) {
+        out += fmt::format("| {} | {} | {} | {} → {} | {} | {} | {} |\n",
+                           flow.as_expected                        ? "✅"
+                           : flow.verdict == Verdict::inconclusive ? "❔"
+                                                                   : "❌",
+                           cell(flow.id), flow.type, flow.from, flow.to, text(flow.verdict), flow.leg, why(flow));
+    }
+    for (const auto& flow : report.flows) {
+        if (flow.as_expected) continue;
+        out += fmt::format("\n### {}: {}\n\nExpected {}. {}\n", cell(flow.id), cell(headline(flow)),
+                           cell(expected_words(flow.expected)), cell(flow.explanation));
+        std::string points;
+        if (flow.rule) points += fmt::format("- rule: `{}`\n", rule_words(*flow.rule));
+        if (flow.near_miss) {
+            points +=
+                fmt::format("- almost: `{}`; {}\n", rule_words(flow.near_miss->rule), cell(flow.near_miss->differs));
+        }
+        for (const auto& suggestion : flow.suggestions) points += fmt::format("- would help: `{}`\n", suggestion.rule);
+        for (const auto& leg : flow.legs) {
+            for (const auto& sentence : leg.evidence) points += fmt::format("- {}: {}\n", leg.name, cell(sentence));
+        }
+        if (!points.empty()) out += "\n" + points;
+    }
+    return out;
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,30 @@
+// The renderers behind --report, and the phrases they share.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "lab/report/report.hpp"
+
+namespace wmlab::lab {
+
+std::string render_text(const Report& report, const Style& style);
+std::string render_json(const Report& report, const Style& style);
+std::string render_junit(const Report& report, const Style& style);
+std::string render_tap(const Report& report, const Style& style);
+std::string render_markdown(const Report& report, const Style& style);
+std::string render_github(const Report& report, const Style& style);
+std::string render_sarif(const Report& report, const Style& style);
+std::string render_html(const Report& report, const Style& style);
+
+std::string why(const FlowResult& flow);       // "dropped", "not-listening"; empty for a plain pass
+std::string headline(const FlowResult& flow);  // "blocked at media: dropped (to->from)"
+std::string expected_words(const scenario::Expectation& expected);  // "blocked at control: dropped"
+std::string rule_words(const RuleRef& rule);                        // "new.nft:14: policy drop (inet filter forward)"
+std::string icmp_line(const Icmp& icmp);                            // "3/13 from 10.20.0.1 (the firewall (outside))"
+std::string summary_words(const Report& report);  // "12 flows: 11 as expected, 1 not, 0 inconclusive; 3.1 s"
+bool is_bad(const FlowResult& flow);              // not as expected, inconclusive excepted
+std::string ruleset_words(const Report& report);  // the file, or that there is none
+
+std::string xml_escaped(std::string_view text);  // also fit for HTML; characters XML cannot carry become '?'
+
+}  // namespace wmlab::lab

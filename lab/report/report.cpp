@@ -1,0 +1,104 @@
+#include "lab/report/report.hpp"
+
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+constexpr std::array<Renderer, 8> all_renderers{{
+    {"text", "a table and paragraphs for people", render_text},
+    {"json", "everything, for programs (schema wmlab.report/1)", render_json},
+    {"junit", "JUnit XML for CI systems", render_junit},
+    {"tap", "Test Anything Protocol", render_tap},
+    {"sarif", "SARIF 2.1.0 for code scanning", render_sarif},
+    {"html", "one page that needs nothing else", render_html},
+    {"markdown", "for a comment on a pull request", render_markdown},
+    {"github", "annotations of GitHub Actions", render_github},
+}};
+
+bool to_stdout(const ReportTarget& target) { return target.file.empty() || target.file == "-"; }
+
+std::string cannot(const std::filesystem::path& file, int error) {
+    return fmt::format("the report {} cannot be written: {}", file.string(), std::strerror(error));
+}
+
+}  // namespace
+
+std::span<const Renderer> renderers() { return all_renderers; }
+
+std::optional<ReportTarget> report_target(std::string_view text, std::string& problem) {
+    problem.clear();
+    const auto format = text.substr(0, text.find(':'));
+    const auto found = std::ranges::find(all_renderers, format, &Renderer::name);
+    if (found == all_renderers.end()) {
+        std::string known;
+        for (const auto& renderer : all_renderers)
+            known += fmt::format("{}{}", known.empty() ? "" : ", ", renderer.name);
+        problem = fmt::format("unknown report format `{}`; known are {}", format, known);
+        return std::nullopt;
+    }
+    ReportTarget target{&*found, {}};
+    if (format.size() < text.size()) {
+        target.file = std::filesystem::path{std::string{text.substr(format.size() + 1)}};
+        if (target.file.empty()) {
+            problem = fmt::format("`{}` names no file; leave out the colon for standard output", text);
+            return std::nullopt;
+        }
+    }
+    return target;
+}
+
+std::string cannot_write(std::span<const ReportTarget> targets) {
+    for (const auto& target : targets) {
+        if (to_stdout(target)) continue;
+        const auto& file = target.file;
+        // Opening for append proves that it can be written and leaves an older report whole until there is a new one.
+        const bool existed = std::filesystem::exists(file);
+        errno = 0;
+        std::ofstream probe{file, std::ios::app};
+        if (!probe) return cannot(file, errno);
+        probe.close();
+        if (!existed) {
+            std::error_code ignored;
+            std::filesystem::remove(file, ignored);
+        }
+    }
+    return {};
+}
+
+std::string write_reports(const Report& report, std::span<const ReportTarget> targets, std::ostream& out,
+                          const Style& style) {
+    std::string problems;
+    for (const auto& target : targets) {
+        if (to_stdout(target)) {
+            out << target.renderer->render(report, style) << std::flush;
+            if (!out) problems += "the report cannot be written to standard output\n";
+            continue;
+        }
+        auto plain = style;
+        plain.colour = false;
+        errno = 0;
+        std::ofstream file{target.file, std::ios::trunc | std::ios::binary};
+        file << target.renderer->render(report, plain) << std::flush;
+        if (!file) problems += cannot(target.file, errno) + "\n";
+    }
+    return problems;
+}
+
+Style terminal_style(int descriptor, bool no_color_option) {
+    const char* no_color = std::getenv("NO_COLOR");
+    const bool forbidden = no_color_option || (no_color != nullptr && *no_color != '\0');
+    return {!forbidden && ::isatty(descriptor) == 1, false};
+}
+
+}  // namespace wmlab::lab

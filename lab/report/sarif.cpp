@@ -1,0 +1,66 @@
+// SARIF 2.1.0: a result for each flow that is not as expected, located at the rule that decided or at the flow.
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/json.hpp>
+
+#include "lab/explain/pages.hpp"
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+namespace json = boost::json;
+
+json::string string(std::string_view text) { return json::string(json::string_view{text.data(), text.size()}); }
+json::object message(std::string_view text) { return {{"text", string(text)}}; }
+
+json::object location(std::string_view file, unsigned line) {
+    json::object physical{{"artifactLocation", json::object{{"uri", string(file)}}}};
+    if (line != 0) physical["region"] = json::object{{"startLine", line}};
+    return {{"physicalLocation", std::move(physical)}};
+}
+
+}  // namespace
+
+std::string render_sarif(const Report& report, const Style&) {
+    json::array rules;
+    for (const auto& entry : pages()) {
+        rules.push_back(json::object{{"id", string(entry.code)},
+                                     {"shortDescription", message(entry.sentence)},
+                                     {"fullDescription", message(entry.meaning)},
+                                     {"help", message(fmt::format("{} {}", entry.check, entry.mend))}});
+    }
+    for (const auto& [code, sentence] : {std::pair{"not-blocked", "A flow gets through that should not."},
+                                         std::pair{"protocol-error", "The protocol ended in an error."}}) {
+        rules.push_back(json::object{{"id", code}, {"shortDescription", message(sentence)}});
+    }
+    json::array results;
+    for (const auto& flow : report.flows) {
+        if (flow.as_expected) continue;
+        auto rule = why(flow);
+        if (rule.empty()) rule = flow.verdict == Verdict::pass ? "not-blocked" : "protocol-error";
+        json::object result{
+            {"ruleId", string(rule)},
+            {"level", flow.verdict == Verdict::inconclusive ? "warning" : "error"},
+            {"message", message(fmt::format("{} ({} -> {}): {}; expected {}. {}", flow.id, flow.from, flow.to,
+                                            headline(flow), expected_words(flow.expected), flow.explanation))}};
+        json::array locations;
+        if (flow.rule && !flow.rule->file.empty()) {
+            locations.push_back(location(flow.rule->file, flow.rule->line));
+        } else if (!report.file.empty() && report.file != "-") {
+            locations.push_back(location(report.file, flow.line));
+        }
+        if (!locations.empty()) result["locations"] = std::move(locations);
+        result["partialFingerprints"] = json::object{{"flow/v1", string(flow.id)}};
+        results.push_back(std::move(result));
+    }
+    const json::object root{
+        {"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
+        {"version", "2.1.0"},
+        {"runs", json::array{json::object{
+                     {"tool", json::object{{"driver", json::object{{"name", "wmlab"}, {"rules", std::move(rules)}}}}},
+                     {"results", std::move(results)}}}}};
+    return json::serialize(root) + "\n";
+}
+
+}  // namespace wmlab::lab

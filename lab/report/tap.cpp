@@ -1,0 +1,43 @@
+// Test Anything Protocol, version 13, with a YAML block for each flow that is not as expected.
+#include <spdlog/fmt/fmt.h>
+
+#include "lab/report/renderers.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+std::string yaml_quoted(std::string_view text) {  // a YAML double-quoted scalar
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (c == '\n') {
+            out += "\\n";
+        } else {
+            out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+        }
+    }
+    return out + "\"";
+}
+
+}  // namespace
+
+std::string render_tap(const Report& report, const Style&) {
+    std::string out = fmt::format("TAP version 13\n1..{}\n", report.flows.size());
+    out += fmt::format("# scenario: {}\n# ruleset: {}\n", report.scenario, ruleset_words(report));
+    for (std::size_t i = 0; i < report.flows.size(); ++i) {
+        const auto& flow = report.flows[i];
+        // '#' starts a directive in TAP; no id or host name can hold one.
+        out += fmt::format("{} {} - {} {} -> {}: {}\n", flow.as_expected ? "ok" : "not ok", i + 1, flow.id, flow.from,
+                           flow.to, headline(flow));
+        if (flow.as_expected) continue;
+        out += fmt::format("  ---\n  verdict: {}\n  expected: {}\n", text(flow.verdict),
+                           yaml_quoted(expected_words(flow.expected)));
+        if (!flow.leg.empty()) out += fmt::format("  leg: {}\n", flow.leg);
+        if (!why(flow).empty()) out += fmt::format("  cause: {}\n", why(flow));
+        if (flow.rule) out += fmt::format("  rule: {}\n", yaml_quoted(rule_words(*flow.rule)));
+        out += fmt::format("  explanation: {}\n  ...\n", yaml_quoted(flow.explanation));
+    }
+    return out + fmt::format("# {}\n", summary_words(report));
+}
+
+}  // namespace wmlab::lab

@@ -1,0 +1,118 @@
+#include "lab/report/report.hpp"
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "tests/catch.hpp"
+#include "tests/lab/report/sample_report.hpp"
+
+using namespace wmlab;
+using namespace wmlab::lab;
+
+namespace {
+
+std::string rendered(std::string_view format, Style style = {}) {
+    for (const auto& renderer : renderers()) {
+        if (renderer.name == format) return renderer.render(sample_report(), style);
+    }
+    FAIL("no such format");
+    return {};
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+struct Directory {
+    std::filesystem::path path;
+    Directory() {
+        auto pattern = (std::filesystem::temp_directory_path() / "report-XXXXXX").string();
+        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+        path = pattern;
+    }
+    ~Directory() { std::filesystem::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("the text report: a table, a paragraph for what matters, a summary", "[report]") {
+    const auto text = rendered("text");
+    CHECK(has(text, "ruleset: rules/new.nft"));
+    CHECK(has(text, "! unicast-udp           mms-udp    player -> media  blocked       media  rejected"));
+    CHECK(has(text, "  unicast-tcp           mms-tcp    player -> media  pass\n"));
+    CHECK(has(text, "unicast-udp: blocked at media: rejected (to->from); expected pass"));
+    CHECK(has(text, "rule: rules/new.nft:14: reject"));
+    CHECK(has(text,
+              "almost: rules/new.nft:31: udp dport 1024-4999 accept (inet filter forward); destination port 5000 is "
+              "above 4999"));
+    CHECK(has(text, "rollover              mms-auto   player -> media  pass (tcp)"));
+    CHECK(has(text, "unicast-tcp: retried: control: connected at attempt 2"));
+    CHECK(has(text, "4 flows: 2 as expected, 1 not, 1 inconclusive; 3.1 s"));
+    CHECK_FALSE(has(text, "\nunicast-tcp: pass"));
+}
+
+TEST_CASE("colours and quiet", "[report]") {
+    CHECK_FALSE(has(rendered("text"), "\x1b["));
+    CHECK(has(rendered("text", {true, false}), "\x1b[31mblocked"));
+    const auto quiet = rendered("text", {false, true});
+    CHECK_FALSE(has(quiet, "unicast-tcp"));
+    CHECK(has(quiet, "unicast-udp"));
+}
+
+TEST_CASE("annotations point at the rule where it is known, else at the flow", "[report]") {
+    const auto text = rendered("github");
+    CHECK(
+        has(text, "::error file=rules/new.nft,line=14,title=unicast-udp%3A blocked at media%3A rejected (to->from)::"));
+    CHECK(has(text,
+              "::warning file=scenarios/sample.yaml,line=11,title=station[media->edge]%3A inconclusive at join%3A "
+              "process-died::"));
+    CHECK(has(text, "100%25 lost:%0Asecond line"));
+}
+
+TEST_CASE("JUnit says cause and evidence in each failure", "[report]") {
+    const auto text = rendered("junit");
+    CHECK(has(text, "<failure type=\"rejected\" message=\"blocked at media: rejected (to-&gt;from); expected pass\">"));
+    CHECK(has(text, "media: player&#39;s interface: no UDP received."));
+    CHECK(has(text, "<error type=\"process-died\""));
+}
+
+TEST_CASE("the option --report FORMAT[:FILE]", "[report]") {
+    std::string problem;
+    const auto plain = report_target("json", problem);
+    REQUIRE(plain);
+    CHECK(plain->file.empty());
+    const auto filed = report_target("junit:out/a:b.xml", problem);
+    REQUIRE(filed);
+    CHECK(filed->file == "out/a:b.xml");
+    CHECK_FALSE(report_target("jsn", problem));
+    CHECK(has(problem, "unknown report format `jsn`; known are text, json"));
+    CHECK_FALSE(report_target("json:", problem));
+    CHECK(has(problem, "names no file"));
+}
+
+TEST_CASE("a file that cannot be written is said before, and an old report is left alone", "[report]") {
+    const Directory directory;
+    std::string problem;
+    const auto missing = *report_target("json:" + (directory.path / "no/such.json").string(), problem);
+    CHECK(has(cannot_write(std::vector{missing}), "cannot be written: No such file or directory"));
+    const auto fresh = *report_target("json:" + (directory.path / "new.json").string(), problem);
+    CHECK(cannot_write(std::vector{fresh}).empty());
+    CHECK_FALSE(std::filesystem::exists(fresh.file));
+    std::ofstream{directory.path / "old.json"} << "old";
+    const auto old = *report_target("json:" + (directory.path / "old.json").string(), problem);
+    CHECK(cannot_write(std::vector{old}).empty());
+    CHECK(std::filesystem::file_size(old.file) == 3);
+}
+
+TEST_CASE("several reports at once, files never in colour", "[report]") {
+    const Directory directory;
+    std::string problem;
+    const std::vector targets{*report_target("text:" + (directory.path / "report.txt").string(), problem),
+                              *report_target("tap", problem)};
+    std::ostringstream out;
+    CHECK(write_reports(sample_report(), targets, out, {true, false}).empty());
+    CHECK(out.str().starts_with("TAP version 13"));
+    std::ifstream file{directory.path / "report.txt"};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    CHECK(has(text, "unicast-udp"));
+    CHECK_FALSE(has(text, "\x1b["));
+}
