@@ -100,7 +100,8 @@ def main():
                 raise SystemExit(f"{path.name}: {error!r}")
         sample = reports["sample"]["flows"][1]
         assert sample["rule"]["line"] == 14 and sample["near_miss"]["differs"].startswith("destination port 5000")
-        assert sample["suggestion"] == {"nft": "ip saddr 10.10.0.10 udp dport 1217 accept", "before_line": 14}
+        assert sample["suggestion"] == {"nft": "ip saddr 10.10.0.10 udp dport 1217 accept", "file": "rules/new.nft",
+                                        "before_line": 14}
         verdicts = [flow["verdict"] for flow in reports["judged"]["flows"]]
         assert verdicts == ["degraded", "blocked", "inconclusive"], verdicts
         assert reports["empty"]["flows"] == []
