@@ -68,6 +68,7 @@ public:
             outbox_->close(false);
         }
         if (datagrams_) datagrams_->close();
+        if (asker_) asker_->close();
         client_.receiving.erase(place);
         if (failure_) std::rethrow_exception(failure_);
         co_await readers_.ended();
@@ -213,6 +214,12 @@ private:
         }
     }
 
+    // Nothing is sent there: the resent media goes to the announced port. Reading brings the ICMP errors.
+    asio::awaitable<void> read_asker() {
+        const auto self = shared_from_this();
+        while (!over_) co_await asker_->receive();
+    }
+
     // Not from the server's address: translated on the way, or somebody else's. A player takes neither.
     void foreign(const net::DatagramSocket::Datagram& datagram) {
         constexpr std::size_t head = 64;
@@ -235,7 +242,7 @@ private:
         boost::json::object fields;
         fields["protocol"] = "udp";
         fields["failure"] = net::to_json(failure);
-        write(What::connect_failed, "resend", std::move(fields), net::text(datagrams_->local()),
+        write(What::connect_failed, "resend", std::move(fields), net::text((asker_ ? *asker_ : *datagrams_).local()),
               net::text(error.about));
         asking_ = false;
         rearm();
@@ -378,8 +385,21 @@ private:
         for (const auto sequence : action.sequences) sequences.emplace_back(sequence);
         fields["sequences"] = std::move(sequences);
         fields["on_purpose"] = action.on_purpose;
-        write(What::resend_requested, "resend", std::move(fields), media_local(), net::text(to));
-        datagrams_->send_to(to, action.packet);
+        auto& from = action.on_purpose ? asker() : *datagrams_;
+        write(What::resend_requested, "resend", std::move(fields), net::text(from.local()), net::text(to));
+        from.send_to(to, action.packet);
+    }
+
+    // The request on purpose comes from a port of its own: from the media's port a stateful firewall would take it for
+    // the answer to the media, and a missing rule for the leg would stay hidden.
+    net::DatagramSocket& asker() {
+        if (asker_) return *asker_;
+        auto bound = net::bind_udp_in(client_.context.io.get_executor(), own_.address(), 0, 0, datagram_buffer);
+        if (!bound) return *datagrams_;
+        asker_.emplace(std::move(*bound));
+        asker_->on_icmp = [this](const net::QueuedError& error) { icmp(error); };
+        readers_.spawn(read_asker());
+        return *asker_;
     }
 
     void act(const mms::FunnelRefused& action) {
@@ -502,7 +522,7 @@ private:
     net::tcp::endpoint own_, server_;
     std::string local_, remote_;
     std::optional<net::Outbox> outbox_;
-    std::optional<net::DatagramSocket> datagrams_;
+    std::optional<net::DatagramSocket> datagrams_, asker_;
     std::optional<net::udp::endpoint> media_from_;
     std::optional<mms::PlayerSession> protocol_;
 

@@ -84,9 +84,8 @@ PortList object_ports(const PortList& reserved) {
     return ports;
 }
 
-PortList source_ports(const Flow& flow, const LegSpec& leg) {
+PortList source_ports(const LegSpec& leg) {
     if (leg.name == media.name && leg.source == End::to) return {server_media_ports};
-    if (leg.name == resend.name) return {flow.client_ports};  // the socket on which the media arrives
     return {};
 }
 
@@ -171,7 +170,7 @@ std::vector<Leg> legs(const Scenario& scenario, const FlowInstance& instance) {
         leg.optional = leg_spec.optional;
         place(leg_spec.source, leg.source, leg.source_address);
         place(leg_spec.destination, leg.destination, leg.destination_address);
-        leg.source_ports = source_ports(flow, leg_spec);
+        leg.source_ports = source_ports(leg_spec);
         leg.destination_ports = destination_ports(flow, leg_spec);
         all.push_back(std::move(leg));
     }
