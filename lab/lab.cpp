@@ -45,9 +45,10 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
 }
 
 void Lab::listen_for_signals() {
-    signals_.async_wait([this](boost::system::error_code failure, int) {
+    signals_.async_wait([this](boost::system::error_code failure, int number) {
         if (failure) return;
         ++interruptions;
+        last_signal = number;
         listen_for_signals();
     });
 }

@@ -35,6 +35,7 @@ public:
     Launcher launcher;
     std::vector<std::string> notes;  // what this system does not allow
     int interruptions = 0;           // SIGINT, SIGTERM, SIGHUP received
+    int last_signal = 0;             // of these
 
     // Runs what happens until `done` holds (true), or the time is over or the user interrupts (false).
     bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);

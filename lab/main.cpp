@@ -19,10 +19,13 @@ struct Command {
 };
 
 constexpr std::array commands{
+    Command{"run", "build the lab, run all flows, judge, report", run_command},
+    Command{"exec", "run a program on a host of the lab", exec_command},
     Command{"judge", "judge journals collected by hand", judge_command},
     Command{"check", "validate scenarios without running them", check_command},
     Command{"list", "the flows of a scenario, and the legs and ports each needs", list_command},
     Command{"explain", "what a cause or reason of a report means", explain_command},
+    Command{"doctor", "what this machine allows, and what to do where it does not", doctor_command},
 };
 
 void print_help(std::ostream& out) {

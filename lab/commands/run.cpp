@@ -1,0 +1,153 @@
+// wmlab run: builds the lab, runs the flows, judges, reports.
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "common/scenario/catalogue.hpp"
+#include "lab/commands/options.hpp"
+#include "lab/commands/progress.hpp"
+#include "lab/commands/trial.hpp"
+
+namespace wmlab::lab::commands {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Job {  // one scenario file
+    ScenarioText text;
+    std::string name;  // the file's, without directory and suffix
+    std::filesystem::path ruleset, journals;
+    std::vector<std::string> flows;
+    std::vector<ReportTarget> targets;
+};
+
+void refuse_what_is_not_simulated(const std::string& file, const std::vector<scenario::FlowInstance>& flows) {
+    for (const auto& flow : flows) {
+        const auto& spec = scenario::spec(flow.flow->type);
+        if (!spec.simulated)
+            throw UsageError{fmt::format("{}:{}: flows of type `{}` cannot be run by this version (flow `{}`)", file,
+                                         flow.flow->line, spec.name, flow.flow->id)};
+    }
+}
+
+// Of several scenarios each has its own file and folder: out.json becomes out-NAME.json.
+std::filesystem::path of_its_own(const std::filesystem::path& file, const std::string& name) {
+    return file.parent_path() / (file.stem().string() + "-" + name + file.extension().string());
+}
+
+void wait_for_the_user(Lab& lab) {
+    std::cerr << "\nThe lab is kept until Ctrl-C. A shell on a host, from another terminal:\n"
+              << lab.how_to_enter() << std::flush;
+    lab.wait([] { return false; }, std::chrono::steady_clock::time_point::max());
+}
+
+// 130 interrupted, 3, 2, 1 not as expected, 4 inconclusive, 0
+int worse(int one, int other) {
+    constexpr std::array order{0, 4, 1, 2, 3, 130};
+    const auto rank = [&](int code) { return std::ranges::find(order, code) - order.begin(); };
+    return rank(one) < rank(other) ? other : one;
+}
+
+int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish) {
+    const bool quiet = values.contains("quiet");
+    Progress progress{!quiet && ::isatty(STDERR_FILENO) != 0, job.flows.size()};
+    const auto report_it = [&](const Report& report) {
+        progress.clear();
+        const auto problem = write_reports(report, job.targets, std::cout, wish.style);
+        std::cout << std::flush;
+        std::cerr << problem;
+        return problem.empty();
+    };
+    TrialOptions options;
+    options.ruleset = job.ruleset;
+    options.flows = job.flows;
+    options.jobs = values["jobs"].as<unsigned>();
+    options.journals = job.journals;
+    options.seen = [&](const evidence::Event& event) { progress.see(event); };
+    options.say = [&](const std::string& sentence) { progress.say(sentence); };
+    bool reported = false, written = true;
+    if (values.contains("keep"))
+        options.keep = [&](Lab& lab, const Report& report) {
+            written = report_it(report);
+            reported = true;
+            wait_for_the_user(lab);
+        };
+    const auto trial = [&] {
+        try {
+            return try_scenario(job.text, inside, options);
+        } catch (...) {
+            progress.clear();
+            throw;
+        }
+    }();
+    if (!reported) written = report_it(trial.report);
+    if (trial.interrupted) return 130;
+    return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
+}
+
+}  // namespace
+
+int run_command(Arguments arguments) {
+    Usage usage{
+        "run",
+        "SCENARIO...",
+        "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
+        "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
+        {},
+        "\nOf several scenarios each is a run of its own; report files and journal folders then carry its name.\n"};
+    auto add = usage.options.add_options();
+    add("ruleset", po::value<std::string>()->value_name("FILE"),
+        "nftables or iptables-save file to load into the firewall, instead of the scenario's");
+    add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
+    add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
+    add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
+    add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
+    add_report_options(usage.options);
+    const auto values = parse(usage, arguments);
+    if (!values) return 0;
+    const auto files = words(*values);
+    if (files.empty()) throw UsageError{"run: which scenario?"};
+    if (values->contains("keep") && files.size() > 1) throw UsageError{"run: --keep takes one scenario"};
+    const auto wish = report_wish(*values);
+    std::optional<std::string> ruleset;
+    if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    const auto glob = values->contains("only") ? (*values)["only"].as<std::string>() : std::string{};
+
+    std::vector<Job> jobs;
+    bool good = true;
+    for (const auto& file : files) {
+        auto text = read_scenario_text(file);
+        good = good && text.has_value();
+        if (!text) continue;
+        Job job;
+        job.text = std::move(*text);
+        job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
+        job.ruleset = ruleset_for(ruleset, job.text.scenario);
+        job.targets = wish.targets;
+        if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
+        if (files.size() > 1) {
+            if (!job.journals.empty()) job.journals /= job.name;
+            for (auto& target : job.targets)
+                if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
+        }
+        const auto flows = chosen_flows(job.text.scenario, glob);
+        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow that matches `{}`", file, glob)};
+        refuse_what_is_not_simulated(file, flows);
+        for (const auto& flow : flows) job.flows.push_back(flow.id);
+        jobs.push_back(std::move(job));
+    }
+    if (!good) return 2;
+
+    return inside_sandbox([&](const Inside& inside) {
+        int code = 0;
+        for (const auto& job : jobs) {
+            code = worse(code, run_job(job, inside, *values, wish));
+            if (code == 130) break;
+        }
+        return code;
+    });
+}
+
+}  // namespace wmlab::lab::commands

@@ -1,0 +1,134 @@
+#include "lab/commands/trial.hpp"
+
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "common/scenario/loader.hpp"
+#include "lab/commands/options.hpp"
+#include "lab/error.hpp"
+#include "lab/rules/attribution.hpp"
+
+namespace wmlab::lab::commands {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double>{std::chrono::steady_clock::now() - start}.count();
+}
+
+}  // namespace
+
+Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options) {
+    const auto start = std::chrono::steady_clock::now();
+    const std::set<std::string> chosen(options.flows.begin(), options.flows.end());
+    RunOptions wish;
+    wish.ruleset = options.ruleset;
+    wish.flows = options.flows;
+    wish.jobs = options.jobs;
+    wish.journals = options.journals;
+    wish.seen = options.seen;
+    wish.crew.say = options.say;
+
+    Trial trial;
+    const auto conclude = [&](const Run& run) {
+        JudgeOptions how;
+        how.ruleset = options.ruleset.string();
+        how.only = [&](const scenario::FlowInstance& flow) { return chosen.empty() || chosen.contains(flow.id); };
+        how.problems = run.problems;
+        how.seconds = seconds_since(start);
+        trial.report = judge(text.scenario, run.events, {}, how);
+        trial.interrupted = run.interrupted;
+        const auto doubtful = needs_control(trial.report);
+        if (!run.interrupted && !doubtful.empty()) {
+            // the same flows, hosts and programs with the firewall open
+            auto open = wish;
+            open.ruleset.clear();
+            open.control = true;
+            open.flows = doubtful;
+            open.before_end = nullptr;
+            if (!open.journals.empty()) open.journals /= "control";
+            const auto control = lab::run(text, inside, open);
+            trial.interrupted = control.interrupted;
+            how.control_run = !control.interrupted;
+            how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
+            how.seconds = seconds_since(start);
+            trial.report = judge(text.scenario, run.events, control.events, how);
+        }
+        rules::attribute(trial.report, text.scenario, run.events);
+        trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
+    };
+    if (!options.keep) {
+        conclude(lab::run(text, inside, wish));
+        return trial;
+    }
+    bool concluded = false;
+    wish.before_end = [&](Lab& lab, const Run& run) {
+        conclude(run);
+        concluded = true;
+        options.keep(lab, trial.report);
+    };
+    const auto run = lab::run(text, inside, wish);
+    if (!concluded) conclude(run);
+    return trial;
+}
+
+std::optional<ScenarioText> read_scenario_text(const std::string& file) {
+    ScenarioText text;
+    scenario::Loaded loaded;
+    if (file == "-") {
+        text.directory = std::filesystem::current_path();
+        text.yaml = scenario::read_document(std::cin);
+        loaded = scenario::load(text.yaml, "-", text.directory);
+    } else if (std::ifstream in{file, std::ios::binary}) {
+        text.directory = std::filesystem::absolute(file).parent_path();
+        text.yaml = scenario::read_document(in);
+        loaded = scenario::load(text.yaml, file, text.directory);
+    } else {
+        loaded = scenario::load_file(file);  // which says what is wrong with it
+    }
+    if (loaded.ok()) {
+        text.scenario = std::move(loaded.scenario);
+        return text;
+    }
+    std::cerr << scenario::explain(loaded.problems);
+    return std::nullopt;
+}
+
+std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario) {
+    std::filesystem::path file = option ? std::filesystem::path{*option} : scenario.firewall.ruleset;
+    if (file.empty()) return file;
+    if (::access(file.c_str(), R_OK) != 0)
+        throw UsageError{fmt::format("the ruleset {} cannot be read: {}", file.string(), std::strerror(errno))};
+    if (std::filesystem::is_directory(file))
+        throw UsageError{fmt::format("the ruleset {} is a directory", file.string())};
+    const auto near = file.lexically_proximate(std::filesystem::current_path());
+    return file.is_absolute() && !near.string().starts_with("..") ? near : file;
+}
+
+int inside_sandbox(const std::function<int(const Inside&)>& body) {
+    try {
+        return in_sandbox([&](const Inside& inside) {
+            try {
+                return body(inside);
+            } catch (const RulesetRefused& refused) {
+                std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
+                return 2;
+            } catch (const SetupFailed& failure) {
+                std::cerr << "wmlab: " << failure.what() << '\n';
+                return 3;
+            }
+        });
+    } catch (const SetupFailed& failure) {
+        std::cerr << "wmlab: " << failure.what() << "\n  `wmlab doctor` says what this machine allows\n";
+        return 3;
+    }
+}
+
+}  // namespace wmlab::lab::commands

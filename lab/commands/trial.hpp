@@ -1,0 +1,42 @@
+// One scenario from start to verdict: the run, the positive control for the flows that need one, the judge.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/judge/judge.hpp"
+#include "lab/runner.hpp"
+
+namespace wmlab::lab::commands {
+
+struct TrialOptions {
+    std::filesystem::path ruleset;   // empty: the firewall forwards everything
+    std::vector<std::string> flows;  // the instances to run
+    unsigned jobs = 0;
+    std::filesystem::path journals;  // the control's go into its folder `control`
+    std::function<void(const evidence::Event&)> seen;
+    std::function<void(const std::string&)> say;
+    std::function<void(Lab&, const Report&)> keep;  // with the lab still up
+};
+
+struct Trial {
+    Report report;
+    bool interrupted = false;
+};
+
+// Inside the sandbox. SetupFailed, RulesetRefused.
+Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options);
+
+// Reads a scenario with its text; says every problem on standard error and returns nothing (exit 2).
+std::optional<ScenarioText> read_scenario_text(const std::string& file);
+
+// The ruleset of the option, or the scenario's, as a person would name it; UsageError where it cannot be read.
+std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);
+
+// Runs the body inside the sandbox; what goes wrong there is said on standard error and becomes the contract's exit
+// code.
+int inside_sandbox(const std::function<int(const Inside&)>& body);
+
+}  // namespace wmlab::lab::commands
