@@ -3,7 +3,6 @@
 #pragma once
 #include <functional>
 #include <map>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -57,6 +56,8 @@ struct Link {
     };
     std::function<bool(const Message&)> passes = [](const Message&) { return true; };  // over TCP
 
+    bool hang_up = false;  // the player's embedder closes the connection when it has finished
+
     // What happened.
     std::vector<std::string> to_server, to_player;  // messages sent
     std::vector<Message> server_sent, player_sent;
@@ -101,8 +102,8 @@ struct Link {
 
     static std::vector<std::byte> packet(std::uint32_t number) {
         std::vector<std::byte> bytes(packet_size - number % 3);  // some without their padding
-        std::mt19937 random{number};
-        for (auto& byte : bytes) byte = static_cast<std::byte>(random() & 0xFF);
+        std::uint32_t state = number * 0x9E3779B1U + 1;
+        for (auto& byte : bytes) byte = static_cast<std::byte>((state = state * 1664525U + 1013904223U) >> 24U);
         return bytes;
     }
 
@@ -216,6 +217,7 @@ struct Link {
                 malformed.push_back(*bad);
             } else if (auto* end = std::get_if<Finished>(&action)) {
                 finished = *end;
+                if (hang_up) at(2ms, [this] { perform(server->close("the player hung up", bytes::S_OK, now)); });
                 finished_at = now;
             }
         }
