@@ -36,6 +36,11 @@ std::uint64_t version_number(std::string_view text) {
     return number;
 }
 
+// A duration as CLIENT_LOG has it. A server may say anything, also "not a number".
+std::uint32_t log_milliseconds(double seconds) {
+    return seconds > 0 ? static_cast<std::uint32_t>(std::min(seconds * 1000, 4294967295.0)) : 0;
+}
+
 // The number may be any byte but 00, which is reserved, FF, which means a packet pair, and CE: a Data packet beginning
 // .. .. .. .. CE FA 0B B0 would look like a TcpMessageHeader.
 std::uint32_t next_number(std::uint32_t& counter, std::uint32_t first, std::uint32_t last) {
@@ -702,7 +707,7 @@ CLIENT_LOG PlayerSession::log() const {
     info.szUserAgent = options_.product + "/" + options_.version;
     info.qwClientVersion = version_number(options_.version);
     info.szUniquePID = "{" + options_.guid.text() + "}";
-    info.msFileDuration = bounded(static_cast<std::uint64_t>(std::clamp(file_->fileDuration * 1000, 0.0, 4e9)));
+    info.msFileDuration = log_milliseconds(file_->fileDuration);
     info.qwFileSize = file_->filePacketCount * std::uint64_t{file_->filePacketSize};
     if (info.qwFileSize != 0) info.qwFileSize += file_->fileHeaderSize;
     if (first_media_) {
@@ -710,9 +715,7 @@ CLIENT_LOG PlayerSession::log() const {
         info.msPlayed = bounded(static_cast<std::uint64_t>(played));
         if (played > 0) info.dwAvgBandwidthBps = bounded(statistics_.bytes * 8000 / static_cast<std::uint64_t>(played));
     }
-    if (start_at_.position)
-        info.msStartTime =
-            bounded(static_cast<std::uint64_t>(std::clamp(start_at_.position->count() * 1000, 0.0, 4e9)));
+    if (start_at_.position) info.msStartTime = log_milliseconds(start_at_.position->count());
     info.qwBytesReceived = statistics_.bytes;
     info.dwPacketsReceived = bounded(statistics_.packets);
     info.dwPacketsLostClient = bounded(statistics_.lost);

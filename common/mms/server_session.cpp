@@ -328,8 +328,8 @@ ServerActions ServerSession::opened(Content content, TimePoint now) {
     } else {
         if (content.can_seek) report.fileAttributes |= Report::can_seek;
         if (content.can_seek && content.has_video) report.fileAttributes |= Report::can_stride;
-        report.fileDuration = content.duration.count();
-        report.fileBlocks = static_cast<std::uint32_t>(std::clamp(std::ceil(report.fileDuration), 0.0, 4e9));
+        report.fileDuration = content.duration.count() > 0 ? content.duration.count() : 0;
+        report.fileBlocks = static_cast<std::uint32_t>(std::min(std::ceil(report.fileDuration), 4294967295.0));
         report.filePacketCount = content.packet_count;
     }
     if (content.playlist) report.fileAttributes |= Report::is_playlist;

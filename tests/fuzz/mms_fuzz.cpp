@@ -1,5 +1,5 @@
-// MMS from a peer. The first byte chooses who reads: 0 a server, 1 a player, 2 one message, 3 a Data packet or resend request.
-// What must hold whatever the bytes are is checked.
+// MMS from a peer. The first byte chooses who reads: 0 a server, 1 a player, 2 one message, 3 a Data packet or resend
+// request. What must hold whatever the bytes are is checked.
 #include <algorithm>
 #include <cstdlib>
 #include <span>
@@ -24,7 +24,8 @@ struct Steps {
     bool next(unsigned& what, bytes::Bytes& with) {
         if (left.size() < 2) return false;
         what = std::to_integer<unsigned>(left[0]);
-        const auto size = std::min<std::size_t>(std::to_integer<std::size_t>(left[1]) * ((what & 0x80U) != 0 ? 8 : 1), left.size() - 2);
+        const auto size = std::min<std::size_t>(std::to_integer<std::size_t>(left[1]) * ((what & 0x80U) != 0 ? 8 : 1),
+                                                left.size() - 2);
         with = left.subspan(2, size);
         left = left.subspan(2 + size);
         return true;
@@ -81,14 +82,24 @@ void lead_server(bytes::Bytes input) {
             case 1:
                 if (take(server.receive(framed(with, framer), now))) take(server.opened(content, now));
                 break;
-            case 2: take(server.datagram(with, now)); break;
-            case 3: take(server.media(media++, packet, now)); break;
-            case 4: take(server.end_of_media(now)); break;
-            case 5: take(server.next_content(content, now)); break;
-            case 6:
-                if (take(server.receive(framed(with, framer), now))) take(server.open_failed(bytes::NS_E_FILE_NOT_FOUND, now));
+            case 2:
+                take(server.datagram(with, now));
                 break;
-            default: now += std::chrono::milliseconds{1U << (with.size() % 24)};
+            case 3:
+                take(server.media(media++, packet, now));
+                break;
+            case 4:
+                take(server.end_of_media(now));
+                break;
+            case 5:
+                take(server.next_content(content, now));
+                break;
+            case 6:
+                if (take(server.receive(framed(with, framer), now)))
+                    take(server.open_failed(bytes::NS_E_FILE_NOT_FOUND, now));
+                break;
+            default:
+                now += std::chrono::milliseconds{1U << (with.size() % 24)};
         }
         take(server.tick(now));
         require(server.finished() == (closes != 0));
@@ -132,25 +143,44 @@ void lead_player(bytes::Bytes input) {
         StartPosition where;
         if (!with.empty()) where.locationId = std::to_integer<unsigned>(with[0]);
         switch (what & 15U) {
-            case 0: take(player.receive(with, now)); break;
+            case 0:
+                take(player.receive(with, now));
+                break;
             case 1:
             case 2:
-            case 3: take(player.receive(framed(with, framer), now)); break;
+            case 3:
+                take(player.receive(framed(with, framer), now));
+                break;
             case 4:
-            case 5: take(player.datagram(with, now)); break;
-            case 6: take(player.pause(now)); break;
-            case 7: take(player.resume(now)); break;
-            case 8: take(player.seek(where, now)); break;
-            case 9: take(player.play(where, now)); break;
-            case 10: take(player.stop(now)); break;
-            case 11: take(player.request_again(where.locationId.value_or(0), now)); break;
+            case 5:
+                take(player.datagram(with, now));
+                break;
+            case 6:
+                take(player.pause(now));
+                break;
+            case 7:
+                take(player.resume(now));
+                break;
+            case 8:
+                take(player.seek(where, now));
+                break;
+            case 9:
+                take(player.play(where, now));
+                break;
+            case 10:
+                take(player.stop(now));
+                break;
+            case 11:
+                take(player.request_again(where.locationId.value_or(0), now));
+                break;
             case 12:
                 if (with.size() >= 6) {
                     const auto byte = [&with](std::size_t at) { return std::to_integer<std::uint8_t>(with[at]); };
                     take(player.datagram(data_packet(byte(0), byte(1), byte(2), with.subspan(3)), now));
                 }
                 break;
-            default: now += std::chrono::milliseconds{1U << (with.size() % 24)};
+            default:
+                now += std::chrono::milliseconds{1U << (with.size() % 24)};
         }
         take(player.tick(now));
         require(player.finished() == (ends != 0));
@@ -188,10 +218,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const auto input = std::as_bytes(std::span{data, size}).subspan(1);
     switch (data[0] & 3U) {
-        case 0: lead_server(input); break;
-        case 1: lead_player(input); break;
-        case 2: one_message(input); break;
-        default: one_packet(input);
+        case 0:
+            lead_server(input);
+            break;
+        case 1:
+            lead_player(input);
+            break;
+        case 2:
+            one_message(input);
+            break;
+        default:
+            one_packet(input);
     }
     return 0;
 }
