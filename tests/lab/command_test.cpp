@@ -1,0 +1,261 @@
+// wmlab run and exec as people call them, with the real simulators.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "common/evidence/journal.hpp"
+#include "lab/launcher.hpp"
+#include "tests/catch.hpp"
+#include "tests/lab/directory.hpp"
+#include "tests/lab/in_lab.hpp"
+
+using namespace wmlab;
+using namespace wmlab::lab;
+using namespace wmlab::lab::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string scenario_file(const std::string& name) { return std::string{WMLAB_SOURCE_DIR} + "/scenarios/" + name; }
+
+// A call of wmlab, of an ordinary user where `who` says so.
+std::vector<std::string> call(As who, std::vector<std::string> arguments) {
+    std::vector<std::string> argv;
+    if (who == As::user && ::geteuid() == 0) argv = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+    argv.push_back(WMLAB_PROGRAM);
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return argv;
+}
+
+ToolResult wmlab_says(As who, std::vector<std::string> arguments, std::string_view input = {}) {
+    return run_tool(Namespace::current(), call(who, std::move(arguments)), input);
+}
+
+// A call that goes on while the test does something to it.
+struct Running {
+    boost::asio::io_context io;
+    Namespace here = Namespace::current();
+    Launcher launcher{io};
+    std::string output;
+    std::optional<Ending> ending;
+    std::shared_ptr<Process> process;
+
+    explicit Running(std::vector<std::string> argv) {
+        launcher.place("here", std::vector<std::string>{});
+        Start start;
+        start.host = "here";
+        start.argv = std::move(argv);
+        start.noise = [this](std::string_view part) { output += part; };
+        start.ended = [this](const Ending& how) { ending = how; };
+        process = launcher.start(std::move(start));
+    }
+    template <class Condition>
+    bool until(Condition condition) {
+        const auto limit = std::chrono::steady_clock::now() + 60s;
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > limit) return false;
+            io.run_one_for(5ms);
+        }
+        return true;
+    }
+    bool over() {
+        return until([&] { return ending.has_value(); });
+    }
+};
+
+std::string words_of(const std::filesystem::path& file) {
+    std::ifstream in{file};
+    std::ostringstream all;
+    all << in.rdbuf();
+    return all.str();
+}
+
+// The process of a simulator on a host, below the wmlab that was called.
+pid_t simulator(pid_t outer, const std::string& host) {
+    const auto parent_of = [](const std::string& pid) {
+        std::istringstream stat{words_of("/proc/" + pid + "/stat")};
+        std::string word;
+        pid_t parent = 0;
+        stat >> word >> word >> word >> parent;
+        return parent;
+    };
+    for (const auto& entry : std::filesystem::directory_iterator{"/proc"}) {
+        const auto pid = entry.path().filename().string();
+        if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+        const auto command = words_of(entry.path() / "cmdline");
+        if (command.find(std::string{"server_sim\0", 11}) == std::string::npos ||
+            command.find(std::string{"--host\0", 7} + host) == std::string::npos)
+            continue;
+        if (parent_of(std::to_string(parent_of(pid))) == outer) return std::stoi(pid);
+    }
+    return 0;
+}
+
+}  // namespace
+
+TEST_CASE("the shipped scenarios are as they expect, as root and as an ordinary user", "[lab][command]") {
+    const auto file = GENERATE(std::string{"kb189416.yaml"}, std::string{"mms-blocked.yaml"});
+    const auto who = GENERATE(As::root, As::user);
+    DYNAMIC_SECTION(file << " " << name(who)) {
+        const auto result = wmlab_says(who, {"run", scenario_file(file)});
+        INFO(result.output);
+        CHECK(result.ending.code == 0);
+        CHECK(result.output.find(" 0 not, 0 inconclusive") != std::string::npos);
+    }
+}
+
+TEST_CASE("a ruleset that nft refuses ends the run with nft's words, the file and the line", "[lab][command]") {
+    const Directory directory;
+    const auto rules =
+        directory.write("bad.nft", "table inet filter {\n  chain forward {\n    tcp dprt 80 accept\n  }\n}\n");
+    const auto result = wmlab_says(As::user, {"run", scenario_file("kb189416.yaml"), "--ruleset", rules});
+    INFO(result.output);
+    CHECK(result.ending.code == 2);
+    CHECK(result.output.find(rules.string() + ":3:") != std::string::npos);
+    CHECK(result.output.find("syntax error") != std::string::npos);
+}
+
+TEST_CASE("what cannot be run is refused before a lab is built", "[lab][command]") {
+    struct Row {
+        std::string name;
+        std::vector<std::string> arguments;
+        std::string says;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"no scenario", {"run"}, "which scenario"},
+        {"a scenario that is not there", {"run", "nowhere.yaml"}, "nowhere.yaml"},
+        {"a ruleset that is not there",
+         {"run", scenario_file("kb189416.yaml"), "--ruleset", "nowhere.nft"},
+         "nowhere.nft"},
+        {"no flow of the name", {"run", scenario_file("kb189416.yaml"), "--only", "x*"}, "no flow that matches `x*`"},
+        {"an unknown report format", {"run", scenario_file("kb189416.yaml"), "--report", "jsn"}, "jsn"},
+        {"a report nobody can write",
+         {"run", scenario_file("kb189416.yaml"), "--report", "json:/no/where"},
+         "/no/where"},
+        {"a host that is not there", {"exec", scenario_file("kb189416.yaml"), "playr", "--", "true"}, "mean `player`"},
+        {"no command", {"exec", scenario_file("kb189416.yaml"), "player"}, "COMMAND"},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        const auto result = wmlab_says(As::user, row.arguments);
+        INFO(result.output);
+        CHECK(result.ending.code == 2);
+        CHECK(result.output.find(row.says) != std::string::npos);
+    }
+}
+
+TEST_CASE("exec runs a program on a host with the servers there, and exits with its status", "[lab][command]") {
+    struct Row {
+        std::string name;
+        std::vector<std::string> command;
+        int code;
+        std::string says;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"its status", {"sh", "-c", "exit 7"}, 7, ""},
+        {"its signal", {"sh", "-c", "kill -TERM $$"}, 128 + SIGTERM, ""},
+        {"its input", {"cat"}, 0, "from the caller"},
+        {"host names", {"getent", "hosts", "media"}, 0, "10.10.0.10"},
+        {"a server that answers",
+         {"python3", "-c", "import socket; socket.create_connection(('media', 1755), 5); print('there')"},
+         0,
+         "there"},
+        {"a program that is not there", {"no-such-program"}, 127, "no-such-program"},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        std::vector<std::string> arguments{"exec", scenario_file("kb189416.yaml"), "player", "--"};
+        arguments.insert(arguments.end(), row.command.begin(), row.command.end());
+        const auto result = wmlab_says(As::user, arguments, "from the caller\n");
+        INFO(result.output);
+        CHECK(result.ending.code == row.code);
+        CHECK(result.output.find(row.says) != std::string::npos);
+    }
+}
+
+TEST_CASE("an interrupted run still reports, and exits with 130", "[lab][command]") {
+    const Directory directory;
+    Running running{
+        call(As::root, {"run", scenario_file("mms-blocked.yaml"), "--journal", directory.path() / "journals"})};
+    REQUIRE(running.until([&] {
+        return words_of(directory.path() / "journals/good.client_sim.jsonl").find("flow-started") != std::string::npos;
+    }));
+    ::kill(running.process->pid(), SIGINT);
+    REQUIRE(running.over());
+    INFO(running.output);
+    CHECK(running.ending->code == 130);
+    CHECK(running.output.find("11 flows:") != std::string::npos);
+}
+
+TEST_CASE("flows of a simulator that is killed are inconclusive, never blocked; the others get their verdict",
+          "[lab][command]") {
+    const Directory directory;
+    const auto file = directory.write("two.yaml", R"(version: 1
+name: two servers
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: inside }
+  outside: { subnet: 10.20.0.0/24, interface: outside }
+hosts:
+  doomed: { zone: inside,  address: 10.10.0.10 }
+  media:  { zone: inside,  address: 10.10.0.11 }
+  player: { zone: outside, address: 10.20.0.10 }
+content: { lecture: { synthetic: audio } }
+defaults: { content: lecture, play: 3s }
+flows:
+  - { id: cut-off, type: mms-udp, from: player, to: doomed }
+  - { id: cut-off-tcp, type: mms-tcp, from: player, to: doomed }
+  - { id: whole, type: mms-udp, from: player, to: media }
+)");
+    Running running{call(As::root, {"run", file, "--journal", directory.path() / "journals"})};
+    REQUIRE(running.until([&] {
+        return words_of(directory.path() / "journals/doomed.server_sim.jsonl").find("media-started") !=
+               std::string::npos;
+    }));
+    const auto victim = simulator(running.process->pid(), "doomed");
+    REQUIRE(victim > 0);
+    ::kill(victim, SIGKILL);
+    REQUIRE(running.over());
+    const auto& text = running.output;
+    INFO(text);
+    CHECK(running.ending->code == 4);
+    CHECK(text.find("blocked") == std::string::npos);
+    CHECK(text.find("2 inconclusive") != std::string::npos);
+    std::ifstream in{directory.path() / "journals/doomed.server_sim.jsonl"};
+    CHECK(evidence::read_journal(in, "doomed").problems.empty());
+}
+
+TEST_CASE("two runs at the same time do not get in each other's way", "[lab][command]") {
+    Running other{call(As::user, {"run", scenario_file("kb189416.yaml"), "--only", "unicast*"})};
+    const auto result = wmlab_says(As::root, {"run", scenario_file("kb189416.yaml"), "--only", "unicast*"});
+    INFO(result.output);
+    CHECK(result.ending.code == 0);
+    REQUIRE(other.over());
+    INFO(other.output);
+    CHECK(other.ending->code == 0);
+}
+
+TEST_CASE("doctor: labs work here, and the verdicts of its own lab follow", "[lab][command]") {
+    const auto who = GENERATE(As::root, As::user);
+    INFO(name(who));
+    const auto result = wmlab_says(who, {"doctor", "--prove"});
+    INFO(result.output);
+    CHECK(result.ending.code == 0);
+    CHECK(result.output.find("no  ") == std::string::npos);
+    CHECK(result.output.find("tcp-rejected  blocked rejected") != std::string::npos);
+}
+
+TEST_CASE("where user namespaces are forbidden the user reads which step failed and what to do", "[lab][command]") {
+    // a user namespace may forbid further ones below it
+    const auto outcome = in_lab(As::root, [](const Inside&) {
+        const auto result = run_tool(Namespace::current(),
+                                     {"sh", "-c",
+                                      "unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > "
+                                      "/proc/sys/user/max_pid_namespaces && exec \"$0\" run \"$1\"' \"$0\" \"$1\"",
+                                      WMLAB_PROGRAM, scenario_file("kb189416.yaml")});
+        return std::to_string(result.ending.code) + "\n" + result.output;
+    });
+    INFO(outcome.text);
+    CHECK(outcome.text.starts_with("3\n"));
+    CHECK(outcome.text.find("cannot create a process namespace") != std::string::npos);
+    CHECK(outcome.text.find("sysctl -w user.max_") != std::string::npos);
+    CHECK(outcome.text.find("wmlab doctor") != std::string::npos);
+}
