@@ -24,6 +24,8 @@ constexpr std::array commands{
     Command{"judge", "judge journals collected by hand", judge_command},
     Command{"check", "validate scenarios without running them", check_command},
     Command{"list", "the flows of a scenario, and the legs and ports each needs", list_command},
+    Command{"rules", "the minimal rules that let exactly a scenario through", rules_command},
+    Command{"audit", "what is open through the firewall that no flow needs", audit_command},
     Command{"explain", "what a cause or reason of a report means", explain_command},
     Command{"doctor", "what this machine allows, and what to do where it does not", doctor_command},
 };

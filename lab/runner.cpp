@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/waves.hpp"
 #include "lab/bystanders.hpp"
 #include "lab/crew.hpp"
+#include "lab/error.hpp"
+#include "lab/tracer.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -112,6 +115,14 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     const auto waves = plan(text.scenario, options);
     Lab lab{text.scenario, inside, options.ruleset, recorder};
     Run result;
+    std::optional<Tracer> tracer;
+    if (options.trace && !options.ruleset.empty()) {
+        try {
+            tracer.emplace(lab.network.firewall(), options.ruleset);
+        } catch (const SetupFailed& failure) {
+            lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
+        }
+    }
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
@@ -120,6 +131,8 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             run_wave(lab, recorder, text, waves[number], options);
         }
         result.interrupted = lab.interruptions > 0;
+        if (tracer)
+            for (auto& event : tracer->finish()) recorder.add(std::move(event));
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
         result.problems = std::move(recorder.problems);

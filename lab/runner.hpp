@@ -25,6 +25,7 @@ struct RunOptions {
     std::filesystem::path ruleset;                     // empty: the firewall forwards everything
     bool control = false;                              // positive control; said in the evidence, changes nothing else
     std::vector<std::string> flows;                    // exactly these instances; empty: all
+    bool trace = true;                                 // ask the kernel which rule decided
     unsigned jobs = 0;                                 // flows at a time; 0: no limit
     std::filesystem::path journals;                    // directory for one journal per host and program; empty: none
     std::function<void(const evidence::Event&)> seen;  // as it happens

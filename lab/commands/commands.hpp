@@ -13,6 +13,8 @@ int judge_command(Arguments arguments);
 int check_command(Arguments arguments);
 int list_command(Arguments arguments);
 int explain_command(Arguments arguments);
+int rules_command(Arguments arguments);
+int audit_command(Arguments arguments);
 int exec_command(Arguments arguments);
 int doctor_command(Arguments arguments);
 
