@@ -118,14 +118,15 @@ Left left_of(const json::value& left, const Packet& packet) {
     }
     if (protocol == "tcp" || protocol == "udp" || protocol == "th" || protocol == "icmp" || protocol == "igmp") {
         const bool ports = packet.protocol == "tcp" || packet.protocol == "udp";
-        if (protocol != "th" && protocol != packet.protocol) {
-            return {std::nullopt,
-                    Condition{Result::no, "protocol",
-                              "protocol is " + packet.protocol + ", the rule is for " + protocol, true, 0}};
-        }
-        if (field == "sport" && ports) return {Value{"source port", packet.source_port, {}, Value::Kind::port}, {}};
-        if (field == "dport" && ports)
-            return {Value{"destination port", packet.destination_port, {}, Value::Kind::port}, {}};
+        const auto port = field == "sport" ? packet.source_port : packet.destination_port;
+        std::optional<Value> value;
+        if (ports && (field == "sport" || field == "dport"))
+            value = Value{field == "sport" ? "source port" : "destination port", port, {}, Value::Kind::port};
+        std::optional<Condition> decided;
+        if (protocol != "th" && protocol != packet.protocol)
+            decided = Condition{
+                Result::no, "protocol", "protocol is " + packet.protocol + ", the rule is for " + protocol, true, 1, 0};
+        return {value, decided};
     }
     return {};
 }
@@ -183,6 +184,9 @@ Membership in_alternatives(const Value& value, const json::array& alternatives, 
         nearest.difference = value.key + " is " + value.text() + ", the rule wants " + wanted.text();
     } else if (value.number) {
         nearest.difference = value.key + " " + value.text() + " is not among the rule's";
+        // A rule about multicast groups is another matter than a rule about hosts.
+        const auto group = [](std::uint64_t address) { return address >> 28 == 0xE; };
+        if (value.kind == Value::Kind::address && closest && group(closest->first) != group(*value.number)) return {};
     } else {
         nearest.difference = value.key + " is " + value.word + ", the rule wants " + listed;
     }
@@ -212,7 +216,11 @@ Condition compare_match(const Ruleset& ruleset, const Rule& rule, const json::ob
     if (!left || !right || !op) return condition;
     const auto operation = text_of(*op);
     auto found = left_of(*left, packet);
-    if (found.decided) return *found.decided;
+    if (found.decided) {  // another protocol; the port may differ besides
+        if (found.value && membership(ruleset, rule, *found.value, *right).result != Result::yes)
+            found.decided->weight = 2;
+        return *found.decided;
+    }
     if (!found.value) return condition;
     const auto& value = *found.value;
     condition.key = value.key;
@@ -256,8 +264,10 @@ bool is_condition(std::string_view what) {
 }  // namespace
 
 unsigned Comparison::count(Condition::Result result) const {
-    return static_cast<unsigned>(
-        std::ranges::count_if(conditions, [&](const Condition& c) { return c.result == result; }));
+    unsigned sum = 0;
+    for (const auto& condition : conditions)
+        if (condition.result == result) sum += condition.weight;
+    return sum;
 }
 
 Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
@@ -272,7 +282,7 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
         if (what == "match" && body.is_object()) {
             comparison.conditions.push_back(compare_match(ruleset, rule, body.get_object(), packet));
         } else if (what == "limit") {
-            comparison.conditions.push_back({Result::yes, "limit", {}, false, 0});
+            comparison.conditions.push_back({Result::yes, "limit", {}, false, 1, 0});
         } else if (is_condition(what)) {
             const auto* extension = body.if_object();
             const auto* name = extension ? extension->if_contains("name") : nullptr;
@@ -285,6 +295,8 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
 }
 
 namespace {
+
+constexpr std::uint32_t port_distance_max = 16;
 
 struct Candidate {
     const Rule* rule;
@@ -312,16 +324,20 @@ std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule
     if (comparison.count(Result::no) >= 2) {
         const auto other_way = compare(ruleset, rule, reversed(packet));
         if (!other_way.matches()) return std::nullopt;
-        candidate.differs = {Result::no, "direction",
-                             "the rule is for the other direction, " + packet.out + " to " + packet.in, true, 0};
+        candidate.differs = {
+            Result::no, "direction", "the rule is for the other direction, " + packet.out + " to " + packet.in,
+            true,       1,           0};
         return candidate;
     }
     if (comparison.count(Result::no) != 1) return std::nullopt;
     // `ct state established accept` differs from every first packet: that says nothing. So does a bare port far away.
     if (candidate.differs.key == "connection state") return std::nullopt;
-    constexpr std::uint32_t port_distance_max = 16;
     const bool near_port = candidate.differs.key.ends_with("port") && candidate.differs.distance <= port_distance_max;
     if (candidate.fits == 0 && !near_port) return std::nullopt;
+    // A rule for one port says nothing about a port far from it; a set may well lack an element.
+    const bool one_port = candidate.differs.key.ends_with("port") &&
+                          candidate.differs.difference.find(", the rule wants ") != std::string::npos;
+    if (one_port && !near_port) return std::nullopt;
     return candidate;
 }
 
@@ -354,7 +370,12 @@ std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain
     std::set<ChainName> visited;
     collect(ruleset, chain, packet, visited, candidates);
     if (candidates.empty()) return std::nullopt;
-    const auto nearer = [](const Candidate& a, const Candidate& b) {
+    // A port just beside what a rule allows is the likeliest slip of all; then the rule that agrees in most.
+    const auto beside = [](const Candidate& c) {
+        return c.differs.key.ends_with("port") && c.differs.distance <= port_distance_max;
+    };
+    const auto nearer = [&](const Candidate& a, const Candidate& b) {
+        if (beside(a) != beside(b)) return beside(a);
         if (a.fits != b.fits) return a.fits > b.fits;
         return a.differs.distance < b.differs.distance;
     };

@@ -25,6 +25,7 @@ struct Condition {
     std::string key;             // "destination port", "input interface", ...
     std::string difference;      // "destination port 5000 is above 4999"; empty unless no
     bool selective = true;       // false: says little about what the rule is for (connection state, a limit)
+    unsigned weight = 1;         // 2: the packet differs in the protocol and in the port as well
     std::uint32_t distance = 0;  // of ports, for ranking; 0 elsewhere
 };
 

@@ -110,6 +110,28 @@ TEST_CASE("the near miss names what differs", "[rules]") {
     }
 }
 
+TEST_CASE("a port beside a range is nearer than a rule of another protocol or for groups", "[rules]") {
+    const auto rules = Ruleset::parse(
+        R"({"nftables":[
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1024,5000]}}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":5,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":{"range":["224.0.0.1","239.255.255.255"]}}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1,65000]}}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":6,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"10.20.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":{"set":[135,{"range":[3001,3010]}]}}},{"accept":null}]}}
+]})",
+        "", {});
+    const auto udp =
+        near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5001));
+    REQUIRE(udp.has_value());
+    CHECK(udp->rule->handle == 4);
+    CHECK(udp->differs == "destination port 5001 is above 5000");
+    const auto tcp =
+        near_miss(rules, forward, packet("tcp", "inside", "10.10.0.9", 40000, "outside", "10.20.0.10", 3011));
+    REQUIRE(tcp.has_value());
+    CHECK(tcp->rule->handle == 6);
+    // TCP 23 fits neither the protocol nor the ports of any rule.
+    CHECK_FALSE(near_miss(rules, forward, packet("tcp", "inside", "10.10.0.10", 40000, "outside", "10.20.0.9", 23))
+                    .has_value());
+}
+
 TEST_CASE("no rule is named when none is near", "[rules]") {
     const auto rules = ruleset();
     CHECK_FALSE(
