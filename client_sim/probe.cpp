@@ -12,6 +12,7 @@
 #include <boost/asio/write.hpp>
 #include <deque>
 #include <map>
+#include <utility>
 
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
@@ -27,7 +28,8 @@ namespace {
 using evidence::What;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t descriptors_kept = 512, in_flight_max = 16384;
+constexpr std::size_t descriptors_kept = 512, in_flight_max = 16384, young_max = 512;
+constexpr milliseconds silent_after{100};
 constexpr unsigned datagrams_each = 3;  // a single datagram may get lost without anybody blocking it
 constexpr std::size_t burst = 64;       // datagrams between two looks at what came back
 constexpr int buffer_size = 8 << 20;
@@ -70,29 +72,52 @@ public:
 private:
     // --- TCP: a connection for each port, as many at a time as there are descriptors
 
+    // Few at a time where answers come, so that none waits unread behind thousands of others; connections that have met
+    // silence for a while do not hold up the rest.
     asio::awaitable<void> all_by_tcp() {
         const auto limit = process::descriptor_limit();
         const auto room = limit > 2 * descriptors_kept ? limit - descriptors_kept : limit / 2;
-        const auto workers = std::min({ports_.size(), room, in_flight_max});
-        for (std::size_t i = 0; i < workers; ++i) tasks_.spawn(work());
-        try {
-            co_await tasks_.ended();
-        } catch (...) {
-            tasks_.cancel();
-            throw;
+        asio::steady_timer pause{executor_};
+        while (next_ < ports_.size()) {
+            const auto now = Clock::now();
+            std::erase_if(young_, [&](const auto& one) {
+                // Connected but not answered is a slow host at the other end: it gets no more to do meanwhile.
+                const auto patience = one->connected ? flow_.flow->deadline / 2 : silent_after;
+                if (!one->out && one->started + patience > now) return false;
+                if (!std::exchange(one->out, true)) --young_count_;
+                return true;
+            });
+            while (next_ < ports_.size() && young_count_ < young_max &&
+                   tasks_.running() < std::min(room, in_flight_max)) {
+                young_.push_back(std::make_shared<Young>(Young{Clock::now()}));
+                ++young_count_;
+                tasks_.spawn(by_tcp(ports_[next_++], young_.back()));
+            }
+            pause.expires_after(milliseconds{2});
+            co_await pause.async_wait(asio::use_awaitable);  // throws when the flow is cancelled
         }
-        const auto state = co_await asio::this_coro::cancellation_state;
-        if (state.cancelled() != asio::cancellation_type::none) {
-            tasks_.cancel();
-            throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
-        }
+        co_await tasks_.ended();
     }
 
-    asio::awaitable<void> work() {
-        while (next_ < ports_.size()) co_await by_tcp(ports_[next_++]);
+    struct Young {  // a connection of which it is not known yet whether it meets silence
+        Clock::time_point started;
+        bool connected = false;
+        bool out = false;  // settled, or no longer young
+    };
+
+    asio::awaitable<void> by_tcp(std::uint16_t port, std::shared_ptr<Young> young) {
+        bool answered_or_failed = co_await by_tcp(port, *young, false);
+        if (!answered_or_failed) co_await by_tcp(port, *young, true);
+        if (!std::exchange(young->out, true)) --young_count_;
     }
 
-    asio::awaitable<void> by_tcp(std::uint16_t port) {
+    // False: the connection stood, but silence followed; worth another try, for a host that was too busy.
+    asio::awaitable<bool> by_tcp(std::uint16_t port, Young& young, bool again) {
+        if (again) {
+            auto retry = fields(port);
+            retry["reason"] = "connected, but the echo did not come";
+            write(What::retry, "probe", std::move(retry), "", "");
+        }
         const net::tcp::endpoint to{to_, target(port)};
         const auto remote = net::text(to);
         std::optional<net::tcp::endpoint> from;
@@ -105,8 +130,9 @@ private:
             auto failed = fields(port);
             failed["failure"] = net::to_json(connected.error());
             write(What::connect_failed, "probe", std::move(failed), "", remote);
-            co_return;
+            co_return true;
         }
+        young.connected = true;
         auto& socket = connected->socket;
         boost::system::error_code gone;
         const auto local = net::text(socket.local_endpoint(gone));
@@ -118,7 +144,8 @@ private:
         const auto nonce = process::new_nonce();
         write_nonce(What::probe_sent, port, nonce, local, remote);
         const auto start = Clock::now();
-        const auto limit = net::patient(flow_.flow->deadline, connected->round_trip);
+        // The kernel answers a SYN at once; how busy the program behind it is, earlier echoes tell.
+        const auto limit = std::max(net::patient(flow_.flow->deadline, connected->round_trip), 3 * slowest_echo_);
         std::string why = "the echo is not what was sent";
         net::Failure failure{net::Failure::Kind::other, "", milliseconds{0}, std::nullopt};
         bool answered = false;
@@ -129,7 +156,12 @@ private:
             co_await asio::async_write(socket, asio::buffer(message), asio::use_awaitable);
             co_await net::within(limit, asio::async_read(socket, asio::buffer(echo), asio::use_awaitable));
             answered = echo == message;
+            slowest_echo_ = std::max(slowest_echo_, std::chrono::duration_cast<milliseconds>(Clock::now() - start));
         } catch (const net::StepTimedOut&) {
+            // What has come but was not read yet, on a loaded machine, is no silence.
+            auto echo = process::probe_message(process::new_nonce());
+            const auto size = ::recv(socket.native_handle(), echo.data(), echo.size(), MSG_DONTWAIT);
+            answered = size == static_cast<ssize_t>(echo.size()) && echo == process::probe_message(nonce);
             failure = net::Failure::timed_out(limit);
         } catch (const boost::system::system_error& error) {
             if (error.code() == asio::error::operation_aborted) throw;
@@ -149,6 +181,7 @@ private:
         // With a RST, so that neither end nor the firewall keeps the connection for minutes.
         socket.set_option(asio::socket_base::linger{true, 0}, gone);
         socket.close(gone);
+        co_return answered || failure.kind != net::Failure::Kind::timeout;
     }
 
     // --- UDP: one socket for all ports
@@ -264,6 +297,9 @@ private:
     bool in_full_ = true;
     asio::ip::address_v4 to_;
     std::uint16_t moved_ = 0;  // an endpoint given from outside replaces the port
+    std::deque<std::shared_ptr<Young>> young_;
+    std::size_t young_count_ = 0;
+    milliseconds slowest_echo_{0};
     std::size_t next_ = 0, answered_ = 0, settled_ = 0;
     std::map<std::uint16_t, bool> open_;  // UDP: not settled yet
 };
