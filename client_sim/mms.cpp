@@ -31,6 +31,7 @@ constexpr int datagram_buffer = 1 << 20;
 constexpr unsigned header_asks = 5;                 // ReadBlock and its four retries (MS-MMSP 3.1.6.1)
 constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
 constexpr unsigned asks_again_max = 3;
+constexpr milliseconds noticeable{150};     // a pause in the media that nobody takes for jitter
 constexpr milliseconds loaded_machine{20};  // what has arrived but was not read yet is not silence
 
 // One attempt to play: moves the bytes of mms::PlayerSession between the sockets, writes the journal, keeps the time.
@@ -292,7 +293,7 @@ private:
 
     // When there is enough; later while the answer to the resend request is still awaited.
     std::optional<Clock::time_point> play_end() const {
-        if (!play_.duration || !media_started_ || stopping_) return std::nullopt;
+        if (!play_.duration || !media_started_ || stopping_ || overtime_) return std::nullopt;
         auto end = *media_started_ + *play_.duration;
         if (asking_) end = std::max(end, *asked_at_ + patience_);
         return end;
@@ -301,16 +302,13 @@ private:
     // Playing, but no media for longer than a packet can take.
     std::optional<Clock::time_point> silence_at() const {
         if (!playing_ || stopping_ || protocol_->state() != mms::PlayerSession::State::playing) return std::nullopt;
-        return std::max(*playing_, media_.packets() > 0 ? media_.last() : *playing_) + silence_limit();
+        const auto limit = std::max(patience_, 4 * media_.interval());
+        if (media_.packets() == 0) return *playing_ + limit;
+        return std::max({*playing_, media_.last(), media_.lasts_until()}) + limit;
     }
 
-    milliseconds silence_limit() const {
-        auto limit = patience_;
-        if (const auto& header = media_.asf_header(); header && header->maximum_bit_rate > 0) {
-            const milliseconds interval{1000ULL * 8 * header->packet_size / header->maximum_bit_rate};
-            limit = std::max(limit, 4 * interval);
-        }
-        return limit;
+    bool behind(Clock::time_point now) const {
+        return now > std::max(media_.last(), media_.lasts_until()) + std::max(noticeable, 4 * media_.interval());
     }
 
     void due(Clock::time_point now) {
@@ -318,13 +316,24 @@ private:
         if (asking_ && ask_next_ <= now) ask_again(now);
         if (const auto end = play_end(); end && *end <= now) {
             asking_ = false;
-            stopping_ = enough_ = true;
-            return perform(protocol_->stop(now));
+            media_.waited_until(now);
+            // What stopped coming is not called enough: another packet, or our patience, decides.
+            if (behind(now))
+                overtime_ = true;
+            else
+                return stop_playing(now);
+            return rearm();
         }
         perform(protocol_->tick(now));
     }
 
+    void stop_playing(Clock::time_point now) {
+        stopping_ = enough_ = true;
+        perform(protocol_->stop(now));
+    }
+
     void silent(Clock::time_point now) {
+        media_.waited_until(now);
         const auto since = media_.packets() > 0 ? media_.last() : *playing_;
         const auto waited = std::chrono::duration_cast<milliseconds>(now - since);
         boost::json::object fields;
@@ -435,6 +444,7 @@ private:
         }
         if (action.duplicate) return media_.duplicate();
         media_.packet(action.LocationId, action.packet, now);
+        if (overtime_ && !stopping_) return stop_playing(now);
         if (media_.packets() == 1) asked_for_ = action.sequence;
         if (play_.ask_again && datagrams_ && !asked_at_ && media_.packets() == packets_before_asking) {
             asked_at_ = now;
@@ -532,7 +542,7 @@ private:
     Clock::time_point ask_next_{};
     std::uint32_t asked_for_ = 0;
     unsigned asks_ = 0, foreign_ = 0, late_ = 0;
-    bool asking_ = false, stopping_ = false, enough_ = false, over_ = false;
+    bool asking_ = false, stopping_ = false, enough_ = false, overtime_ = false, over_ = false;
 
     mms::Finished finished_;
     std::string problem_, closed_by_ = "self";

@@ -4,6 +4,7 @@
 
 #include <boost/json/array.hpp>
 
+#include "common/asf/packet.hpp"
 #include "common/asf/synthesiser.hpp"
 
 namespace wmlab::client_sim {
@@ -35,6 +36,10 @@ void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime
     else
         longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(at - last_));
     last_ = at;
+    if (const auto send_time = asf::send_time(packet)) {
+        if (!first_send_time_) first_send_time_ = *send_time, first_of_run_ = at;
+        media_time_ = std::max(media_time_, *send_time - *first_send_time_);
+    }
     digest_.packet(number, packet);
     if (!next_ || number >= *next_) {
         for (auto skipped = next_.value_or(number); skipped < number && missing_.size() < lost_max; ++skipped)
@@ -51,7 +56,20 @@ void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime
     }
 }
 
-void ReceivedMedia::new_start() { next_.reset(); }
+void ReceivedMedia::new_start() {
+    next_.reset();
+    first_send_time_.reset();
+    media_time_ = milliseconds{0};
+}
+
+milliseconds ReceivedMedia::interval() const {
+    if (!header_ || header_->maximum_bit_rate == 0) return milliseconds{0};
+    return milliseconds{1000ULL * 8 * header_->packet_size / header_->maximum_bit_rate};
+}
+
+void ReceivedMedia::waited_until(SteadyTime now) {
+    if (packets() > 0) longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(now - last_));
+}
 
 std::optional<std::string> ReceivedMedia::close() {
     if (file_) {

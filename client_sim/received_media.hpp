@@ -40,6 +40,10 @@ public:
     SteadyTime first() const { return first_; }
     SteadyTime last() const { return last_; }
     std::chrono::milliseconds longest_gap() const { return longest_gap_; }
+    // Until when what has come is enough to play on, as the packets' own times have it.
+    SteadyTime lasts_until() const { return first_of_run_ + media_time_; }
+    std::chrono::milliseconds interval() const;  // between packets, by the header; 0 where it does not say
+    void waited_until(SteadyTime now);           // no packet came: a gap is one also at the end
 
     boost::json::object fields() const;  // of `media-ended`
     std::string summary() const;         // "41 packets (57400 bytes) in 4.1 s, 0 lost, ..."
@@ -55,7 +59,9 @@ private:
     std::uint64_t duplicates_ = 0, damaged_ = 0;
     std::set<std::uint64_t> missing_;    // at most lost_max
     std::optional<std::uint64_t> next_;  // number expected
-    SteadyTime first_{}, last_{};
+    SteadyTime first_{}, last_{}, first_of_run_{};
+    std::optional<std::chrono::milliseconds> first_send_time_;
+    std::chrono::milliseconds media_time_{0};
     std::chrono::milliseconds longest_gap_{0};
 };
 
