@@ -57,6 +57,7 @@ struct Server {
     std::vector<asio::ip::address_v4> addresses;  // to listen on
     std::map<bytes::Guid, std::string> players;   // flow instance by the GUID its player shows
     std::uint64_t connections = 0;                // numbers them for the journal
+    std::string http_name = "Cougar 4.1.0.3923";  // what answers over HTTP call themselves
 
     std::uint64_t next_connection() { return ++connections; }
     // Which flow a player's GUID names; empty: none of this scenario.

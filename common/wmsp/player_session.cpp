@@ -157,17 +157,20 @@ PlayerActions PlayerSession::receive(Bytes bytes, TimePoint now) {
 void PlayerSession::head(TimePoint now, PlayerActions& out) {
     answer_ = answer_from(reader_.head());
     const auto marks = cache_marks(answer_->head);
-    out.push_back(Received{request_name() + "Response", answer_->head.text().size(), fields_of(*answer_)});
-    out.push_back(Answered{request_name(), *answer_, marks});
     state_ = State::header;
     deadline_ = now + options_.frame_timeout;
     const auto status = answer_->head.status;
-    if (const auto location = answer_->head.fields.find("Location"); redirects(status) && location)
-        return follow(*location, status_text(answer_->head), now, out);
-    if (status / 100 != 2) {
+    const auto location = answer_->head.fields.find("Location");
+    Received received{request_name() + "Response", answer_->head.text().size(), fields_of(*answer_)};
+    if (status / 100 != 2 && !(redirects(status) && location)) {
         text_ = true;
+        refusal_ = std::move(received);
+        out.push_back(Answered{request_name(), *answer_, marks});
         return;
     }
+    out.push_back(std::move(received));
+    out.push_back(Answered{request_name(), *answer_, marks});
+    if (redirects(status) && location) return follow(*location, status_text(answer_->head), now, out);
     keep_connection_ = keep_connection_ && answer_->head.fields.has_word("Connection", "keep-alive") &&
                        (answer_->head.fields.find("Content-Length") || reader_.chunked());
     judge_cache(marks, now, out);
@@ -368,8 +371,7 @@ void PlayerSession::judge_text(TimePoint now, PlayerActions& out) {
     finished.status = answer_->head.status;
     if (finished.status / 100 == 2 && url::looks_like_asx(text_body_)) {
         const auto asx = url::parse_asx(text_body_);
-        if (asx.has_value() && !asx->entries.empty())
-            return follow(asx->entries.front().refs.front(), "a redirector file", now, out);
+        if (asx.has_value() && !asx->entries.empty()) return follow_asx(*asx, now, out);
     }
     finished.words = error_words(answer_->head, text_body_);
     if (finished.status / 100 == 2) {
@@ -389,7 +391,39 @@ void PlayerSession::judge_text(TimePoint now, PlayerActions& out) {
     finished.reason = std::string{proxy ? "the proxy" : "the server"} + " answered " + status_text(answer_->head);
     if (!finished.words.code.empty()) finished.reason += " (" + finished.words.code + ')';
     if (!finished.words.text.empty()) finished.reason += ": " + finished.words.text;
+    const auto words = finished.reason.substr(finished.reason.find(status_text(answer_->head)));
+    tell_refusal(words, out);
     finish(std::move(finished), out);
+}
+
+void PlayerSession::tell_refusal(const std::string& words, PlayerActions& out) {
+    if (!refusal_) return;
+    if (!words.empty()) refusal_->fields.emplace_back("reason", words);
+    out.push_back(std::move(*refusal_));
+    refusal_.reset();
+}
+
+// One place over HTTP is followed here; a choice of places is the embedder's to try in order.
+void PlayerSession::follow_asx(const url::Asx& asx, TimePoint now, PlayerActions& out) {
+    const auto& refs = asx.entries.front().refs;
+    if (refs.size() == 1) return follow(refs.front(), "a redirector file", now, out);
+    Finished finished;
+    finished.status = answer_->head.status;
+    finished.cause = Finished::Cause::elsewhere;
+    for (const auto& ref : refs)
+        if (const auto target = url::resolve(url_, ref)) finished.alternatives.push_back(target->text());
+    if (finished.alternatives.empty()) return follow(refs.front(), "a redirector file", now, out);
+    finished.redirect = finished.alternatives.front();
+    finished.alternatives.erase(finished.alternatives.begin());
+    finished.reason = "a redirector file leads to " + finished.redirect;
+    finish(std::move(finished), out);
+}
+
+void PlayerSession::be_patient(milliseconds head_timeout, milliseconds frame_timeout, TimePoint now) {
+    options_.head_timeout = head_timeout;
+    options_.frame_timeout = frame_timeout;
+    if (!deadline_ || state_ == State::connecting) return;
+    deadline_ = now + (state_ == State::head ? head_timeout : frame_timeout);
 }
 
 void PlayerSession::follow(std::string_view location, std::string_view how, TimePoint now, PlayerActions& out) {
@@ -474,6 +508,7 @@ void PlayerSession::malformed(bytes::ParseError error, std::string what, PlayerA
     Finished finished;
     finished.cause = Finished::Cause::malformed;
     finished.reason = what + ": " + error.text();
+    tell_refusal("", out);
     out.push_back(Malformed{std::move(error), first_bytes_, std::move(what)});
     finish(std::move(finished), out);
 }

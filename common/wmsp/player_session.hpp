@@ -10,6 +10,7 @@
 
 #include "common/asf/header.hpp"
 #include "common/bytes/guid.hpp"
+#include "common/url/asx.hpp"
 #include "common/url/url.hpp"
 #include "common/wmsp/frame.hpp"
 #include "common/wmsp/request.hpp"
@@ -101,6 +102,7 @@ struct Finished {  // close the connection
     std::uint32_t hr = 0;  // Reason of $E that ended it
     ErrorWords words;      // the refusing end's own words
     std::string redirect;  // play this URL instead
+    std::vector<std::string> alternatives;  // or, where that fails, one of these
 };
 
 using PlayerAction = std::variant<Connect, Received, Malformed, Send, Answered, HeaderComplete, MediaReceived,
@@ -124,6 +126,8 @@ public:
     PlayerActions receive(Bytes bytes, TimePoint now);
     PlayerActions disconnected(TimePoint now);  // the other end closed the connection
     PlayerActions stop(TimePoint now);          // enough was played; Finished follows
+    // From now on: once the round trip or the pace of the media is known.
+    void be_patient(milliseconds head_timeout, milliseconds frame_timeout, TimePoint now);
     PlayerActions failed(std::string reason, TimePoint now);
     std::optional<TimePoint> next_deadline() const { return deadline_; }
     PlayerActions tick(TimePoint now);
@@ -147,6 +151,8 @@ private:
     void described(TimePoint now, PlayerActions& out);
     void end_of_answer(TimePoint now, PlayerActions& out);
     void judge_text(TimePoint now, PlayerActions& out);
+    void tell_refusal(const std::string& words, PlayerActions& out);
+    void follow_asx(const url::Asx& asx, TimePoint now, PlayerActions& out);
     void follow(std::string_view location, std::string_view how, TimePoint now, PlayerActions& out);
     void judge_cache(const CacheMarks& marks, TimePoint now, PlayerActions& out);
     void judge_pace(Bytes packet, TimePoint now, PlayerActions& out);
@@ -165,6 +171,7 @@ private:
 
     ResponseReader reader_;
     std::optional<Answer> answer_;
+    std::optional<Received> refusal_;  // told when its words are known
     FrameReader frames_;
     HeaderAssembler assembler_;
     std::optional<asf::Header> header_;

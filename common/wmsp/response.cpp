@@ -77,6 +77,8 @@ std::string_view reason_phrase(unsigned status) {
             return "No Content";
         case 400:
             return "Bad Request";
+        case 403:
+            return "Forbidden";
         case 404:
             return "Not Found";
         case 405:

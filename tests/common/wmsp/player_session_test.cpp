@@ -271,6 +271,7 @@ TEST_CASE("refusals are told apart: the proxy's or the server's, with their own 
         REQUIRE(dialogue.finished);
         CHECK(dialogue.finished->cause == row.cause);
         CHECK(dialogue.finished->reason == row.reason);
+        CHECK(of_kind<Received>(dialogue.all).back().fields.back().first == "reason");
         CHECK(dialogue.finished->status == wmlab::wmsp::decimal(row.answer.substr(9, 3), 999));
     }
 }
@@ -343,6 +344,14 @@ TEST_CASE("redirections", "[wmsp]") {
         CHECK(dialogue.finished->redirect == row.redirect);
         CHECK(dialogue.connects.size() == row.connections);
     }
+}
+
+TEST_CASE("a redirector file with a choice of places leaves it to whoever asked", "[wmsp]") {
+    Dialogue dialogue{options_for("http://media/lecture.asx")};
+    dialogue.run({ok() + "<ASX><Entry><Ref href=\"mms://media/x\"/><Ref href=\"/y\"/></Entry></ASX>"});
+    REQUIRE(dialogue.finished);
+    CHECK(dialogue.finished->redirect == "mms://media/x");
+    CHECK(dialogue.finished->alternatives == std::vector<std::string>{"http://media/y"});
 }
 
 TEST_CASE("a redirection is followed to another host, and Play goes there", "[wmsp]") {

@@ -1,0 +1,42 @@
+#include "common/process/http_words.hpp"
+
+#include "common/bytes/hex.hpp"
+#include "common/wmsp/http.hpp"
+
+namespace wmlab::process {
+namespace {
+
+boost::json::object fields_of(const std::string& message, std::size_t size, const wmsp::MessageFields& telling) {
+    boost::json::object fields;
+    fields["message"] = message;
+    fields["bytes"] = size;
+    for (const auto& [name, value] : telling) {
+        if (const auto number = wmsp::decimal(value, UINT32_MAX))
+            fields[name] = *number;
+        else
+            fields[name] = value;
+    }
+    return fields;
+}
+
+}  // namespace
+
+boost::json::object message_fields(const wmsp::Received& message) {
+    return fields_of(message.message, message.size, message.fields);
+}
+
+boost::json::object message_fields(const wmsp::Send& message) {
+    return fields_of(message.message, message.bytes.size(), message.fields);
+}
+
+boost::json::object malformed_fields(const wmsp::Malformed& malformed) {
+    boost::json::object fields;
+    fields["message"] = malformed.what;
+    fields["field"] = malformed.error.field;
+    fields["offset"] = malformed.error.offset;
+    fields["problem"] = malformed.error.problem;
+    fields["head"] = bytes::hex(malformed.head);
+    return fields;
+}
+
+}  // namespace wmlab::process

@@ -1,0 +1,345 @@
+#include "server_sim/http_session.hpp"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/asf/packet.hpp"
+#include "common/net/within.hpp"
+#include "common/process/http_words.hpp"
+#include "common/url/url.hpp"
+
+namespace wmlab::server_sim {
+namespace {
+
+using evidence::What;
+
+constexpr milliseconds flush_limit{2000};   // for the last bytes to a client before its connection is closed
+constexpr milliseconds linger_limit{1000};  // for the client to close, so that nothing it still sends resets our answer
+constexpr std::size_t linger_size_max = 1 << 20, read_size = 16 * 1024, download_ahead = 256 * 1024;
+constexpr milliseconds fast_start{1500};  // of stored content, at so many times its speed
+constexpr double fast_start_speed = 10;
+
+wmsp::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, const net::tcp::endpoint& local) {
+    wmsp::ServerOptions options;
+    options.server = server.http_name;
+    options.client_id = client_id;
+    options.address = local.port() == 80 ? local.address().to_string() : net::text(local);
+    options.mms = server.http_name == wmsp::cougar;
+    options.head_timeout = std::min(options.head_timeout, server.limits.first_message);
+    return options;
+}
+
+net::tcp::endpoint endpoint_of(const net::tcp::socket& socket, bool remote) {
+    boost::system::error_code gone;
+    return remote ? socket.remote_endpoint(gone) : socket.local_endpoint(gone);
+}
+
+std::string escaped(std::string_view text) {
+    std::string html;
+    for (const char c : text) html += c == '<' ? "&lt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string{c};
+    return html;
+}
+
+}  // namespace
+
+HttpSession::HttpSession(Server& server, HttpHall& hall, net::tcp::socket socket)
+    : server_{server},
+      hall_{hall},
+      outbox_{std::move(socket), server.limits.queue},
+      local_{endpoint_of(outbox_.socket(), false)},
+      remote_{endpoint_of(outbox_.socket(), true)},
+      connection_{server.next_connection()},
+      seat_{server.peers, remote_.address()},
+      full_{seat_.in_all() > server.limits.sessions || seat_.of_peer() > server.limits.sessions_per_peer},
+      protocol_{protocol_options(server, hall.new_client_id(), local_), Clock::now()},
+      timer_{server.context.io} {}
+
+HttpSession::~HttpSession() = default;
+
+asio::awaitable<void> HttpSession::run() {
+    const auto self = shared_from_this();
+    write(What::accepted);
+    spdlog::debug("{}: connected", net::text(remote_));
+    arm();
+    std::vector<std::byte> buffer(read_size);
+    while (!protocol_.finished() && closed_by_.empty()) {
+        reading_ = true;
+        const auto [error, size] =
+            co_await outbox_.socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+        reading_ = false;
+        if (!closed_by_.empty() || protocol_.finished()) break;
+        if (error == asio::error::operation_aborted) {
+            abandon("self", "the server is stopping");
+        } else if (error == asio::error::eof) {
+            perform(protocol_.disconnected(Clock::now()));
+        } else if (error) {
+            abandon("error", net::Failure::of(error, milliseconds{0}).text());
+        } else {
+            perform(protocol_.receive({buffer.data(), size}, Clock::now()));
+        }
+    }
+    subscription_.reset();
+    timer_.cancel();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) {
+        co_await asio::this_coro::reset_cancellation_state();
+    } else if (!outbox_.slow() && closed_by_ != "error" && closed_by_ != "peer") {
+        co_await outbox_.flushed(flush_limit);
+        co_await linger();
+    }
+    write_media_end();
+    boost::json::object fields;
+    fields["by"] = closed_by_.empty() ? "self" : closed_by_;
+    fields["reason"] = reason_;
+    write(What::closed, std::move(fields));
+    spdlog::info("{}: closed: {}", net::text(remote_), reason_);
+    outbox_.close(outbox_.slow());
+}
+
+// Closing with bytes unread would reset the connection, and the answer might be lost with it.
+asio::awaitable<void> HttpSession::linger() {
+    boost::system::error_code gone;
+    outbox_.socket().shutdown(net::tcp::socket::shutdown_send, gone);
+    if (gone) co_return;
+    asio::steady_timer limit{server_.context.io, linger_limit};
+    limit.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+        const auto self = weak.lock();
+        if (self && !error) self->outbox_.socket().cancel();
+    });
+    std::vector<std::byte> rest(read_size);
+    for (std::size_t all = 0; all < linger_size_max;) {
+        const auto [error, size] =
+            co_await outbox_.socket().async_read_some(asio::buffer(rest), asio::as_tuple(asio::use_awaitable));
+        if (error) co_return;
+        all += size;
+    }
+}
+
+void HttpSession::on_packet(const Packet& packet) {
+    if (switched_off(packet)) return;
+    perform(protocol_.media(static_cast<std::uint32_t>(packet.number), hall_.frame_of(packet), Clock::now()));
+}
+
+void HttpSession::on_end() {
+    const auto ended = std::move(subscription_);  // we are called by it
+    perform(protocol_.end_of_media(Clock::now()));
+}
+
+void HttpSession::select(std::vector<wmsp::StreamSwitchEntry> entries) {
+    perform(protocol_.select(std::move(entries), Clock::now()));
+}
+
+void HttpSession::perform(const wmsp::ServerActions& actions) {
+    for (const auto& action : actions) {
+        std::visit([this](const auto& one) { act(one); }, action);
+        if (!closed_by_.empty() && !protocol_.finished()) return;
+    }
+    arm();
+}
+
+void HttpSession::act(const wmsp::Received& action) {
+    for (const auto& [name, value] : action.fields)
+        if (name == "xClientGUID")
+            if (auto flow = server_.flow_of(bytes::Guid::from_text(value)); !flow.empty()) flow_ = std::move(flow);
+    write(What::received, process::message_fields(action));
+}
+
+void HttpSession::act(const wmsp::Malformed& action) {
+    write(What::malformed, process::malformed_fields(action));
+    spdlog::warn("{}: malformed {}: {}", net::text(remote_), action.what, action.error.text());
+}
+
+void HttpSession::act(const wmsp::Send& action) {
+    write(What::sent, process::message_fields(action));
+    if (!outbox_.send(action.bytes) && !outbox_.broken())
+        abandon("self", "the client does not read: more than the queue's size is waiting");
+}
+
+void HttpSession::act(const wmsp::SendData& action) {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    if (!first_send_) {
+        first_send_ = now;
+        write(What::media_started);
+    }
+    last_send_ = now;
+    // Of a download `skip` leaves out the frame's head, or there was never one; a player gets the whole frame.
+    constexpr std::size_t frame_head = wmsp::framing_header_size + wmsp::mms_packet_header_size;
+    const auto packet = std::span{*action.frame}.subspan(download_ ? action.skip : frame_head);
+    digest_.packet(action.LocationId, packet);
+    const bool sent = action.skip == 0 ? outbox_.send(action.frame)
+                                       : outbox_.send(std::vector<std::byte>{packet.begin(), packet.end()});
+    if (sent || outbox_.broken()) return;  // of a broken connection the read says why
+    abandon("self", "the client does not read: " + std::to_string(outbox_.queued()) + " bytes are waiting");
+}
+
+void HttpSession::act(const wmsp::OpenRequest& action) {
+    if (full_) return perform(protocol_.open_failed(503, "too many sessions", Clock::now()));
+    if (action.purpose == wmsp::Purpose::index) return perform(protocol_.document("text/html", index(), Clock::now()));
+    if (action.purpose == wmsp::Purpose::play && action.request.client_id && *action.request.client_id != client_id()) {
+        const auto* other = hall_.session(*action.request.client_id);
+        if (other && other->streaming())
+            return perform(protocol_.open_failed(403, "that client-id is another client's session", Clock::now()));
+    }
+    point_ = server_.points.find(action.name);
+    if (!point_) {
+        spdlog::warn("{}: no content `{}`", net::text(remote_), action.name);
+        return perform(protocol_.open_failed(404, "there is no publishing point `" + action.name + "`", Clock::now()));
+    }
+    open(action);
+}
+
+void HttpSession::open(const wmsp::OpenRequest& action) {
+    const auto& header = point_->header();
+    wmsp::Content content;
+    content.header = header.raw;
+    content.packet_size = header.packet_size;
+    content.live = point_->live();
+    content.can_seek = !content.live;
+    if (!content.live) content.packet_count = point_->content().packet_count().value_or(0);
+    for (const auto& stream : header.streams) content.streams.push_back(stream.number);
+    if (action.purpose == wmsp::Purpose::play || action.purpose == wmsp::Purpose::download) digest_.header(header.raw);
+    perform(protocol_.opened(std::move(content), Clock::now()));
+}
+
+void HttpSession::act(const wmsp::StartMedia& action) {
+    download_ = !action.framed;
+    if (!action.framed && !point_->live()) return hall_.spawn(download());
+    const auto& content = point_->content();
+    Position from;
+    from.packet = action.from.packet;
+    milliseconds begin{0};
+    if (action.from.by == wmsp::StartPoint::By::time) {
+        begin = milliseconds{action.from.time};
+        from.packet = content.packet_at_time(begin);
+    }
+    if (action.max_duration != 0 && !point_->live()) {
+        if (action.from.by == wmsp::StartPoint::By::packet && from.packet < content.packet_count().value_or(0))
+            begin = content.send_time(from.packet);
+        from.end = content.packet_at_time(begin + milliseconds{action.max_duration});
+    }
+    from.fast_for = fast_start;
+    from.speed = fast_start_speed;
+    set_streams(action.streams);
+    subscription_ = point_->subscribe(*this, from);
+}
+
+asio::awaitable<void> HttpSession::download() {
+    const auto self = shared_from_this();
+    const auto count = point_->content().packet_count().value_or(0);
+    for (std::uint64_t number = 0; number < count && protocol_.streaming() && closed_by_.empty(); ++number) {
+        if (outbox_.queued() > download_ahead && !co_await outbox_.flushed(server_.limits.idle)) co_return;
+        const auto packet = point_->content().packet(number);
+        if (packet.empty()) break;  // the file shrank or broke
+        perform(protocol_.media(static_cast<std::uint32_t>(number), packet, Clock::now()));
+    }
+    if (protocol_.streaming() && closed_by_.empty()) perform(protocol_.end_of_media(Clock::now()));
+}
+
+void HttpSession::act(const wmsp::StopMedia&) { subscription_.reset(); }
+
+void HttpSession::act(const wmsp::SelectStreams& action) {
+    if (!action.client_id) return;
+    auto* other = hall_.session(*action.client_id);
+    if (other && other != this && other->peer() == peer()) other->select(action.entries);
+}
+
+void HttpSession::act(const wmsp::StreamsSelected& action) { set_streams(action.streams); }
+
+void HttpSession::act(const wmsp::LogUploaded& action) {
+    constexpr std::size_t told_max = 1000;
+    spdlog::info("{}: log: {}", net::text(remote_), action.text.substr(0, told_max));
+}
+
+void HttpSession::act(const wmsp::Close& action) {
+    if (closed_by_.empty()) {
+        reason_ = action.reason;
+        if (action.peer_closed) closed_by_ = "peer";
+    }
+    subscription_.reset();
+    timer_.cancel();
+    stop_reading();
+}
+
+void HttpSession::stop_reading() {
+    boost::system::error_code ignored;
+    if (reading_) outbox_.socket().cancel(ignored);
+}
+
+std::string HttpSession::index() const {
+    std::string list;
+    for (const auto& point : server_.points.all()) {
+        const auto path = escaped(url::encoded_path(point->name()));
+        const auto kind = point->live() ? "live" : "stored";
+        list += fmt::format("<li><a href=\"{0}.asx\">{1}</a> ({2}; <a href=\"{0}\">{0}</a>)</li>\n", path,
+                            escaped(point->name()), kind);
+    }
+    return "<html><head><title>Windows Media server</title></head><body><h1>Publishing points</h1>\n<ul>\n" + list +
+           "</ul></body></html>\n";
+}
+
+void HttpSession::set_streams(const std::vector<wmsp::StreamChoice>& streams) {
+    constexpr std::uint16_t off = 2;
+    for (const auto& choice : streams) {
+        const auto stream = static_cast<std::uint8_t>(choice.stream);
+        if (choice.thinning == off)
+            streams_off_.insert(stream);
+        else
+            streams_off_.erase(stream);
+    }
+}
+
+// A packet with nothing but payloads of streams that the player does not want.
+bool HttpSession::switched_off(const Packet& packet) const {
+    if (streams_off_.empty()) return false;
+    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
+    if (!parsed || parsed->payloads.empty()) return false;
+    return std::ranges::all_of(parsed->payloads,
+                               [this](const auto& payload) { return streams_off_.contains(payload.stream); });
+}
+
+void HttpSession::arm() {
+    if (protocol_.finished() || !closed_by_.empty()) return;
+    const auto deadline = protocol_.next_deadline();
+    if (!deadline) {
+        timer_.cancel();
+        armed_ = false;
+        return;
+    }
+    if (armed_ && timer_.expiry() == *deadline) return;
+    armed_ = true;
+    timer_.expires_at(*deadline);
+    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+        const auto self = weak.lock();
+        if (!self || error) return;
+        self->armed_ = false;
+        self->perform(self->protocol_.tick(Clock::now()));
+    });
+}
+
+void HttpSession::abandon(std::string by, std::string reason) {
+    if (!closed_by_.empty() || protocol_.finished()) return;
+    closed_by_ = std::move(by);
+    reason_ = std::move(reason);
+    subscription_.reset();
+    timer_.cancel();
+    stop_reading();
+}
+
+void HttpSession::write(What what, boost::json::object fields) {
+    fields["connection"] = connection_;
+    server_.context.write(what, flow_, "http", std::move(fields), net::text(local_), net::text(remote_));
+}
+
+void HttpSession::write_media_end() {
+    if (digest_.packets() == 0) return;
+    auto fields = digest_.fields();
+    if (first_send_) fields["first_send"] = first_send_->count();
+    if (last_send_) fields["last_send"] = last_send_->count();
+    write(What::media_ended, std::move(fields));
+}
+
+}  // namespace wmlab::server_sim
