@@ -3,15 +3,18 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/case_conv.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fstream>
 #include <iostream>
 
 #include "common/bytes/hresult.hpp"
 #include "common/net/tasks.hpp"
 #include "common/process/probe.hpp"
+#include "common/url/asx.hpp"
 
 namespace wmlab::client_sim {
 namespace {
@@ -32,13 +35,38 @@ std::optional<milliseconds> seconds_option(const process::Context& context, cons
     return milliseconds{static_cast<long>(*seconds * 1000)};
 }
 
+// A URL, or what a redirector file names.
+std::vector<url::Url> urls_of(const std::string& text) {
+    std::vector<std::string> texts = {text};
+    const auto extension = boost::algorithm::to_lower_copy(std::filesystem::path{text}.extension().string());
+    std::error_code unknown;
+    if ((extension == ".asx" || extension == ".wax" || extension == ".wvx") &&
+        std::filesystem::is_regular_file(text, unknown)) {
+        std::ifstream file{text, std::ios::binary};
+        std::string document(url::asx_size_max + 1, '\0');
+        file.read(document.data(), static_cast<std::streamsize>(document.size()));
+        document.resize(static_cast<std::size_t>(file.gcount()));
+        const auto asx = url::parse_asx(document);
+        if (!asx) throw process::UsageError{text + " " + asx.error().text};
+        if (asx->entries.empty()) throw process::UsageError{text + " names other redirector files only"};
+        texts = asx->entries.front().refs;
+    }
+    std::vector<url::Url> urls;
+    for (const auto& one : texts) {
+        auto parsed = url::parse(one);
+        if (!parsed) throw process::UsageError{"`" + one + "` " + parsed.error().text};
+        urls.push_back(std::move(*parsed));
+    }
+    return urls;
+}
+
 Play play_from_options(const process::Context& context) {
     const auto text = given<std::string>(context, "url");
     if (!text) throw process::UsageError{"nothing to play: give a URL, mms://HOST/NAME (see --help)"};
-    auto parsed = url::parse(*text);
-    if (!parsed) throw process::UsageError{"`" + *text + "` " + parsed.error().text};
+    auto urls = urls_of(*text);
     Play play;
-    play.url = std::move(*parsed);
+    play.url = std::move(urls.front());
+    play.alternatives.assign(urls.begin() + 1, urls.end());
     play.server = {play.url.host, play.url.port_or_default()};
     play.player = bytes::Guid::named(process::new_nonce());
     play.duration = seconds_option(context, "duration");
@@ -51,6 +79,11 @@ Play play_from_options(const process::Context& context) {
         play.client_ports = *range;
     }
     play.ask_again = context.options.contains("ask-again");
+    play.http_port = context.options["http-port"].as<std::uint16_t>();
+    if (const auto proxy = given<std::string>(context, "proxy")) {
+        play.proxy = net::host_port(*proxy);
+        if (!play.proxy) throw process::UsageError{"--proxy wants HOST:PORT, not `" + *proxy + "`"};
+    }
     if (const auto file = given<std::string>(context, "save")) play.save = std::filesystem::absolute(*file);
     return play;
 }
@@ -162,6 +195,8 @@ Play play_of(const Client& client, const scenario::FlowInstance& flow, std::uint
     play.duration = flow.flow->play;
     play.deadline = flow.flow->deadline;
     play.ask_again = true;
+    if (flow.flow->port != 0) play.http_port = flow.flow->port;
+    if (flow.flow->proxy) play.proxy = net::HostPort{flow.flow->proxy->host, flow.flow->proxy->port};
     return play;
 }
 
@@ -185,7 +220,11 @@ boost::program_options::options_description options() {
     po::options_description options{"Player options"};
     auto add = options.add_options();
     add("url", po::value<std::string>()->value_name("URL"),
-        "mms://HOST/NAME (UDP, then TCP), mmsu:// (UDP), mmst:// (TCP); also without --url");
+        "mms://HOST/NAME (UDP, then TCP, then HTTP), mmsu:// (UDP), mmst:// (TCP), http:// or mmsh:// (HTTP), "
+        "or an .asx file; also without --url");
+    add("proxy", po::value<std::string>()->value_name("HOST:PORT"), "web proxy for HTTP");
+    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"),
+        "the server's HTTP port, when an mms:// URL comes to HTTP");
     add("save", po::value<std::string>()->value_name("FILE"), "write what is received as an .asf file");
     add("duration", po::value<double>()->value_name("SECONDS"), "stop after so long; default: at the end");
     add("start", po::value<double>()->value_name("SECONDS"), "of stored content: where to start");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "client_sim/received_media.hpp"
 #include "common/bytes/guid.hpp"
@@ -22,18 +23,22 @@ using std::chrono::milliseconds;
 // How a flow, or one attempt of it, ended.
 struct Outcome {
     bool worked = false;
-    std::string reason;     // a sentence
-    std::string transport;  // "udp", "tcp", "http", "http-proxy"; empty where the word means nothing
-    std::uint32_t hr = 0;   // of the peer, if that ended it
-    std::string summary;    // what was received, for a person
+    std::string reason;                  // a sentence
+    std::string transport;               // "udp", "tcp", "http", "http-proxy"; empty where the word means nothing
+    std::uint32_t hr = 0;                // of the peer, if that ended it
+    std::string summary;                 // what was received, for a person
+    std::vector<std::string> elsewhere;  // URLs to try in its place, in order
 };
 
 // One content to be played, whatever the transport.
 struct Play {
-    std::string flow;      // instance, for the journal; empty for a plain tool
-    bytes::Guid player;    // by which the server's journal knows the flow
-    url::Url url;          // for messages and the file's name
-    net::HostPort server;  // where to connect
+    std::string flow;                    // instance, for the journal; empty for a plain tool
+    bytes::Guid player;                  // by which the server's journal knows the flow
+    url::Url url;                        // for messages and the file's name
+    net::HostPort server;                // where to connect
+    std::uint16_t http_port = 80;        // of the server, when an mms:// URL is played over HTTP
+    std::optional<net::HostPort> proxy;  // for HTTP
+    std::vector<url::Url> alternatives;  // of a redirector file: tried in order where `url` fails
     scenario::PortRange client_ports{1024, 5000};
     std::optional<milliseconds> duration;  // from the first packet on; none: to the end
     std::optional<milliseconds> start;     // stored content: from this time on

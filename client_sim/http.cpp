@@ -25,8 +25,8 @@ constexpr std::size_t read_size = 16 * 1024, queue_max = 256 * 1024;
 constexpr milliseconds loaded_machine{20};  // what has arrived but was not read yet is not silence
 constexpr unsigned postponed_max = 50;
 
-// One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal, keeps
-// the time.
+// One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal,
+// keeps the time.
 class HttpPlay : public std::enable_shared_from_this<HttpPlay> {
 public:
     HttpPlay(Client& client, Play play, bool proxied)
@@ -112,9 +112,9 @@ private:
         options.connect_timeout = 2 * patience_;  // the connect itself keeps the time
         options.head_timeout = options.frame_timeout = patience_;
         options.late_max = std::max(options.late_max, patience_);
-        options.utc = std::chrono::duration_cast<std::chrono::seconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count();
+        options.utc =
+            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                .count();
         if (play_.start) options.start.stream_time = static_cast<std::uint32_t>(play_.start->count());
         return options;
     }

@@ -130,8 +130,8 @@ std::unique_ptr<Service> make_http(Server& server) {
     std::set<std::uint16_t> ports;
     if (!server.scenario_mode()) {
         const auto port = option.as<std::uint16_t>();
+        if (options.contains("no-http")) return nullptr;
         // Ordinary users often may not have port 80; nobody who did not ask for HTTP shall miss MMS for it.
-        if (port == 0 && !option.defaulted()) return nullptr;
         return std::make_unique<HttpService>(server, std::set{port}, !option.defaulted());
     }
     for (const auto program : {scenario::Program::server_sim, scenario::Program::encoder_sim})

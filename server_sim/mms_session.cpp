@@ -164,7 +164,8 @@ void MmsSession::act(const mms::Malformed& action) {
 }
 
 void MmsSession::act(const mms::Send& action) {
-    write(What::sent, "control", process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size));
+    write(What::sent, "control",
+          process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size));
     if (!outbox_.send(action.packet))
         abandon("self", "the player does not read: more than the queue's size is waiting");
 }

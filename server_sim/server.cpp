@@ -203,8 +203,8 @@ boost::program_options::options_description options() {
     add("bind", po::value<std::vector<std::string>>()->composing()->value_name("ADDR"),
         "listen on this address only (repeatable); default: the scenario's, else every address of this machine");
     add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");
-    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"),
-        "TCP port of HTTP; 0: none");
+    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
+    add("no-http", "serve MMS only");
     add("close-after-end", po::value<double>()->value_name("SECONDS"),
         "close a session so long after the end of its stream (some players wait for that)");
     add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"), "at the same time");
