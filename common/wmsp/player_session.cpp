@@ -390,7 +390,10 @@ void PlayerSession::judge_text(TimePoint now, PlayerActions& out) {
     finished.cause = proxy ? Finished::Cause::proxy_status : Finished::Cause::server_status;
     finished.reason = std::string{proxy ? "the proxy" : "the server"} + " answered " + status_text(answer_->head);
     if (!finished.words.code.empty()) finished.reason += " (" + finished.words.code + ')';
-    if (!finished.words.text.empty()) finished.reason += ": " + finished.words.text;
+    const auto& said = finished.words.text;  // many pages begin with the status again
+    const auto again = status_text(answer_->head);
+    const auto more = trimmed(said.starts_with(again) ? std::string_view{said}.substr(again.size()) : said);
+    if (!more.empty()) finished.reason += (more.front() == ':' ? "" : ": ") + std::string{more};
     const auto words = finished.reason.substr(finished.reason.find(status_text(answer_->head)));
     tell_refusal(words, out);
     finish(std::move(finished), out);

@@ -201,7 +201,7 @@ ErrorWords error_words(const ResponseHead& head, std::string_view body, std::siz
             if (end != std::string_view::npos) title = text_of_html(body.substr(begin + 1, end - begin - 1), 120);
         }
         const auto rest = text_of_html(body, size_max);
-        words.text = title.empty() ? rest : rest.empty() ? title : title + ": " + rest;
+        words.text = title.empty() || rest.starts_with(title) ? rest : rest.empty() ? title : title + ": " + rest;
     } else {
         words.text = text_of_html(body.substr(0, size_max * 4), size_max);
     }

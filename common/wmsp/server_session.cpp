@@ -260,8 +260,7 @@ void ServerSession::send_document(unsigned status, std::string_view type, std::s
 void ServerSession::refuse(unsigned status, std::string why, TimePoint now, ServerActions& out) {
     keep_alive_ = false;
     const auto title = std::to_string(status) + ' ' + std::string{reason_phrase(status)};
-    auto body = "<html><head><title>" + title + "</title></head><body><h1>" + title + "</h1><p>" + escaped(why) +
-                "</p></body></html>\r\n";
+    auto body = "<html><head><title>" + title + "</title></head><body><p>" + escaped(why) + "</p></body></html>\r\n";
     auto head = document_answer(status, options_.server, "text/html", body.size()).text();
     if (!head_only()) head += body;
     out.push_back(Send{"ErrorResponse", to_bytes(head), {{"status", std::to_string(status)}}});

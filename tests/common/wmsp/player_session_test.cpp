@@ -249,7 +249,7 @@ TEST_CASE("refusals are told apart: the proxy's or the server's, with their own 
         {"tinyproxy refuses by filter",
          "HTTP/1.0 403 Filtered\r\nServer: tinyproxy/1.11.1\r\nContent-Type: text/html\r\n\r\n<html><title>403 "
          "Filtered</title></html>",
-         true, Cause::proxy_status, "the proxy answered 403 Filtered: 403 Filtered"},
+         true, Cause::proxy_status, "the proxy answered 403 Filtered"},
         {"the proxy wants a name and password",
          "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: "
          "0\r\n\r\n",
