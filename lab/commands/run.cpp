@@ -8,6 +8,7 @@
 #include "common/scenario/catalogue.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
+#include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
 
 namespace wmlab::lab::commands {
@@ -65,6 +66,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.flows = job.flows;
     options.jobs = values["jobs"].as<unsigned>();
     options.journals = job.journals;
+    options.trace = !values.contains("no-trace");
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
     options.say = [&](const std::string& sentence) { progress.say(sentence); };
     bool reported = false, written = true;
@@ -74,9 +76,12 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             reported = true;
             wait_for_the_user(lab);
         };
-    const auto trial = [&] {
+    auto trial = [&] {
         try {
-            return try_scenario(job.text, inside, options);
+            auto done = try_scenario(job.text, inside, options);
+            if (values.contains("apply-suggestions") && !done.interrupted)
+                prove_suggestions(done.report, job.text, inside, options);
+            return done;
         } catch (...) {
             progress.clear();
             throw;
@@ -103,6 +108,8 @@ int run_command(Arguments arguments) {
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
+    add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
+    add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
@@ -113,6 +120,8 @@ int run_command(Arguments arguments) {
     const auto wish = report_wish(*values);
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    if (values->contains("no-trace") && values->contains("apply-suggestions"))
+        throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
     const auto glob = values->contains("only") ? (*values)["only"].as<std::string>() : std::string{};
 
     std::vector<Job> jobs;

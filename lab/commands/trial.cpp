@@ -32,6 +32,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     wish.ruleset = options.ruleset;
     wish.flows = options.flows;
     wish.jobs = options.jobs;
+    wish.trace = options.trace;
     wish.journals = options.journals;
     wish.seen = options.seen;
     wish.crew.say = options.say;

@@ -101,6 +101,7 @@ struct FlowResult {
     std::optional<RuleRef> rule;
     std::optional<NearMiss> near_miss;
     std::vector<Suggestion> suggestions;
+    std::optional<bool> suggestion_proven;  // run again with the suggested rules: it passes
     std::string explanation;
     std::vector<LegResult> legs;
     std::optional<Media> media;

@@ -41,6 +41,9 @@ std::string render_markdown(const Report& report, const Style&) {
                 fmt::format("- almost: `{}`; {}\n", rule_words(flow.near_miss->rule), cell(flow.near_miss->differs));
         }
         for (const auto& suggestion : flow.suggestions) points += fmt::format("- would help: `{}`\n", suggestion.rule);
+        if (flow.suggestion_proven)
+            points += *flow.suggestion_proven ? "- proven: with it the flow passes\n"
+                                              : "- tried: with it the flow still does not pass\n";
         for (const auto& leg : flow.legs) {
             for (const auto& sentence : leg.evidence) points += fmt::format("- {}: {}\n", leg.name, cell(sentence));
         }
