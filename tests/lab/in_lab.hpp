@@ -26,7 +26,9 @@ struct Outcome {
 };
 
 // The text goes through memory shared with the inner process.
-inline Outcome in_lab(As who, const std::function<std::string(const Inside&)>& body) {
+// `before` runs in the outer process, as `who`.
+inline Outcome in_lab(As who, const std::function<std::string(const Inside&)>& body,
+                      const std::function<void()>& before = {}) {
     constexpr std::size_t size = 1 << 16;
     auto* const shared =
         static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
@@ -43,6 +45,7 @@ inline Outcome in_lab(As who, const std::function<std::string(const Inside&)>& b
                     ::_exit(99);
                 ::prctl(PR_SET_DUMPABLE, 1);  // as after an exec: /proc/self is the user's own again
             }
+            if (before) before();
             code = in_sandbox([&](const Inside& inside) {
                 try {
                     tell(body(inside));

@@ -1,11 +1,15 @@
 #include "lab/sandbox.hpp"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -40,6 +44,19 @@ std::string interfaces_here() {
     for (auto* at = list; at->if_index != 0; ++at) names += std::string{at->if_name} + " ";
     ::if_freenameindex(list);
     return names;
+}
+
+// From here on this process and its children may not do that.
+void forbid(unsigned system_call) {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, system_call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{std::size(program), program};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        throw std::runtime_error{std::strerror(errno)};
 }
 
 template <class Condition>
@@ -176,6 +193,52 @@ TEST_CASE("host names of the scenario resolve for every program, without DNS", "
     std::ostringstream machine;
     machine << hosts.rdbuf();
     CHECK(machine.str().find("10.10.0.10") == std::string::npos);
+}
+
+TEST_CASE("where mounting is forbidden the lab works all the same and says what is missing", "[lab]") {
+    const auto who = GENERATE(As::root, As::user);
+    INFO(name(who));
+    const auto outcome = in_lab(
+        who,
+        [](const Inside& inside) {
+            const Network network{two_zones()};
+            Socket listener{network.host("media"), SOCK_STREAM};
+            listener.bind("10.10.0.10", 80).listen();
+            Socket client{network.host("player"), SOCK_STREAM};
+            std::string text =
+                std::to_string(client.connect("10.10.0.10", 80)) + (inside.mounts ? " mounts" : " no mounts");
+            text += run_tool(network.host("player"), {"ip", "-4", "-o", "addr", "show", "eth0"}).ending.ok()
+                        ? " programs run"
+                        : "";
+            for (const auto& note : inside.notes) text += "\n" + note;
+            return text;
+        },
+        [] { forbid(SYS_mount); });
+    INFO(outcome.text);
+    CHECK(outcome.text.starts_with("0 no mounts programs run\n"));
+    CHECK(outcome.text.find("host names do not resolve") != std::string::npos);
+}
+
+TEST_CASE("where namespaces are forbidden the step, the kernel's words and what helps are said", "[lab]") {
+    struct Row {
+        std::string name;
+        As who;
+        unsigned forbidden;
+        std::string step;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"clone, as in a container's default profile", As::user, SYS_clone, "cannot create a user namespace"},
+        {"unshare", As::user, SYS_unshare, "cannot create a network namespace"},
+        {"unshare, for root", As::root, SYS_unshare, "cannot create a network namespace"},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        const auto outcome = in_lab(
+            row.who, [](const Inside&) { return std::string{"it stands"}; }, [&] { forbid(row.forbidden); });
+        INFO(outcome.text);
+        CHECK(outcome.code == 3);
+        CHECK(outcome.text.starts_with(row.step + ": Operation not permitted\n"));
+        CHECK(outcome.text.find("--security-opt seccomp=unconfined") != std::string::npos);
+    }
 }
 
 TEST_CASE("private names are readable for programs that gave up root, whatever the user's umask", "[lab]") {
