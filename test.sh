@@ -9,10 +9,12 @@ preset=${1:-release}
 case $preset in
     release|asan|dev|tsan)
         need "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"
+        configure "$preset" ON
         build "$preset"
         exec ctest --preset "$preset" -j"$(nproc)" --timeout 300 ;;
     fuzz)
         need "${build_packages[@]}" "${fuzz_packages[@]}"
+        configure fuzz OFF
         build fuzz
         scripts/fuzz.sh "${FUZZ_SECONDS:-10}" ;;
     *)  echo "test.sh: unknown preset '$preset': release (default), asan, tsan, dev or fuzz" >&2; exit 2 ;;

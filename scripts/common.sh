@@ -2,9 +2,9 @@
 
 build_packages=(g++ cmake ninja-build ccache git ca-certificates
     libboost1.81-dev libboost-program-options1.81-dev libboost-json1.81-dev libboost-url1.81-dev libboost-system1.81-dev
-    libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev catch2)
+    libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev)
 run_packages=(nftables iptables iproute2 conntrack)
-test_packages=(ffmpeg vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl libcap2-bin)
+test_packages=(catch2 ffmpeg vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl libcap2-bin)
 fuzz_packages=(clang libclang-rt-14-dev)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
@@ -28,12 +28,19 @@ need() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# build PRESET [TARGET...]: configures once, then builds; quiet unless something is to be done.
+# configure PRESET ON|OFF: with or without tests; once, and again when tests are wanted for the first time.
+configure() {
+    local cache=build/$1/CMakeCache.txt
+    if [ -f "build/$1/build.ninja" ] && { [ "$2" = OFF ] || grep -q '^WMLAB_TESTS:BOOL=ON' "$cache"; }; then return 0; fi
+    say "configuring $1"
+    cmake --preset "$1" -DWMLAB_TESTS="$2" >/dev/null
+}
+
+# build PRESET [TARGET...]
 build() {
     local preset=$1 target targets=()
     shift
     for target in "$@"; do targets+=(--target "$target"); done
-    [ -f "build/$preset/build.ninja" ] || { say "configuring $preset"; cmake --preset "$preset" >/dev/null; }
     say "building $preset"
     cmake --build --preset "$preset" "${targets[@]}" >&2
 }
