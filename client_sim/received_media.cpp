@@ -89,6 +89,10 @@ boost::json::object ReceivedMedia::fields() const {
     fields["duplicates"] = duplicates_;
     fields["damaged"] = damaged_;
     fields["longest_gap"] = longest_gap_.count();
+    // How long it had been quiet when the session ended: whether packets sent later were still waited for.
+    if (packets() > 0) {
+        fields["last_gap"] = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - last_).count();
+    }
     return fields;
 }
 

@@ -14,7 +14,7 @@ struct Ledger {  // all media-ended lines of one end of a flow together
     std::map<std::uint64_t, std::vector<std::uint64_t>> digests;  // location: checksums (a location may come twice)
     std::uint64_t listed = 0;
     std::string sum, header;
-    std::optional<double> longest_gap, first, last;
+    std::optional<double> longest_gap, last_gap, first, last;
     unsigned lines = 0;
 };
 
@@ -42,6 +42,7 @@ Ledger ledger(const FlowView& view, std::string_view host) {
         if (const auto gap = number_field(*event, "longest_gap")) {
             all.longest_gap = std::max(all.longest_gap.value_or(0), *gap);
         }
+        if (const auto gap = number_field(*event, "last_gap")) all.last_gap = *gap;
         if (const auto first = number_field(*event, "first_send"); first && !all.first) all.first = first;
         if (const auto last = number_field(*event, "last_send")) all.last = last;
         const auto* list = event->fields.if_contains("digests");
@@ -126,11 +127,14 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         account.tail -= account.lost;
     }
     if (account.tail > 0) {
-        // Packets that were under way when the receiver had enough are not lost. It was still waiting when its longest
-        // gap spans several packets, or when it says so.
+        // Packets that were under way when the receiver had enough are not lost. It was still waiting when it had been
+        // quiet for several packets' time before the end, or when it says so.
         const double span = sent.first && sent.last && *sent.last > *sent.first ? (*sent.last - *sent.first) / 1e6 : 0;
         const double interval = span > 0 && sent.packets > 1 ? span / static_cast<double>(sent.packets - 1) : 0;
-        const bool waited = received.longest_gap && *received.longest_gap >= std::max(150.0, 4 * interval);
+        const double patience = std::max(150.0, 3 * interval);
+        const bool waited = received.last_gap ? *received.last_gap >= patience
+                                              : received.longest_gap.value_or(0) >= patience ||
+                                                    static_cast<double>(account.tail) * interval >= 500;
         account.tail_lost = account.silent || (udp && waited && account.tail > 1);
     }
     const auto lost = account.lost + (account.tail_lost ? account.tail : 0);

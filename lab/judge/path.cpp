@@ -50,6 +50,14 @@ Path follow(const LegContext& context, const Endpoint& local, const Endpoint& re
     path.source_complete = source.complete();
     path.destination_complete = destination.complete();
     path.near = {local, remote};
+    if (local.port == 0) {
+        // A failed attempt does not always know its own port: the SYN that no other connection claims is its own.
+        for (const auto* line : source.find(out, {"syn"}, path.near)) {
+            if (context.evidence.claimed(context.leg.source, line->source)) continue;
+            path.near.source = line->source;
+            break;
+        }
+    }
     path.far = on_far_wire(context, path.near, accepted, path.uncertain);
     const auto differ = [](const Endpoint& a, const Endpoint& b) {
         return a.address != b.address || (a.port != 0 && b.port != 0 && a.port != b.port);

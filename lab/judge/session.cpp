@@ -55,12 +55,20 @@ FlowResult judge_session(const FlowContext& context) {
     const bool udp = ends.carrier == "media";
     const auto account = account_media(context.view, ends.sender, ends.receiver, udp);
     if (account.sender_told || account.receiver_told) flow.media = account.media;
+    if (const auto* ended = context.view.last(ends.receiver, What::media_ended)) {
+        const auto recovered = number_field(*ended, "recovered").value_or(0);
+        if (recovered > 0) {
+            flow.notes.push_back(fmt::format("media: {} were lost at first and came when asked for again",
+                                             counted(static_cast<std::uint64_t>(recovered), "packet")));
+        }
+    }
 
     for (const auto& leg : contexts) {
         flow.legs.push_back(judge_leg(leg));
         if (leg.leg.protocol == scenario::Protocol::tcp) note_retries(leg, flow);
-        if (!flow.legs.back().source_seen.empty() || !flow.legs.back().destination_seen.empty()) {
-            const auto& seen = flow.legs.back();
+        const auto& seen = flow.legs.back();
+        const bool said = seen.cause == Cause::translated;
+        if (!said && (!seen.source_seen.empty() || !seen.destination_seen.empty())) {
             flow.notes.push_back(fmt::format("{}: translated on the way: {} -> {} is {} -> {} at the other end",
                                              seen.name, seen.source, seen.destination,
                                              seen.source_seen.empty() ? seen.source : seen.source_seen,

@@ -361,9 +361,9 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
         const auto& ports = context.leg.destination_ports;
         if (ports.size() == 1 && ports.front().first == ports.front().last) remote.port = ports.front().first;
     }
-    leg.source = local.text();
-    leg.destination = remote.text();
     const auto path = follow(context, local, remote, conversation.accepted);
+    leg.source = path.near.source.text();
+    leg.destination = remote.text();
     if (path.translated) {
         leg.source_seen = path.far.source.text();
         leg.destination_seen = path.far.destination.text();
@@ -448,28 +448,28 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
     const auto by = [](const Event* closed) {
         return closed == nullptr ? std::string_view{} : text_field(*closed, "by");
     };
-    if (near_failure.kind == "reset" || (near_failure.kind == "refused" && !near_failure.icmp)) {
-        const bool far_reset_too = far_failure.kind == "reset";
-        const bool not_sent_by_far = path.destination_complete && path.rst_from_destination == 0;
-        const bool ttl_differs = path.rst_ttl && path.other_ttl && *path.rst_ttl != *path.other_ttl;
-        if (not_sent_by_far || far_reset_too || ttl_differs) {
-            conclude(leg, Verdict::blocked, Cause::reset, context.back,
-                     fmt::format("The open connection of {} to {} was reset by something on the way: {} sent no RST.",
-                                 from, to, host));
-            return;
-        }
-        if (path.rst_from_destination > 0) {
-            conclude(leg, Verdict::failed, Cause::refused, context.back,
-                     fmt::format("{} itself reset the connection of {}.", to, from));
-            return;
-        }
+    const bool near_reset = near_failure.kind == "reset" || (near_failure.kind == "refused" && !near_failure.icmp);
+    const bool near_forged = path.rst_to_source > 0 && path.destination_complete && path.rst_from_destination == 0;
+    const bool far_forged = path.rst_to_destination > 0 && path.source_complete && path.rst_from_source == 0;
+    const bool ttl_differs = path.rst_ttl && path.other_ttl && *path.rst_ttl != *path.other_ttl;
+    if (near_reset && path.rst_from_destination > 0) {
+        conclude(leg, Verdict::failed, Cause::refused, context.back,
+                 fmt::format("{} itself reset the connection of {}.", to, from));
+        return;
     }
-    if (far_failure.kind == "reset" && path.source_complete && path.rst_from_source == 0) {
-        conclude(leg, Verdict::blocked, Cause::reset, context.forward,
-                 fmt::format(
-                     "The open connection of {} to {} was reset by something on the way: {} got a RST in the name of "
-                     "{}, which sent none.",
-                     from, to, host, from));
+    // Who is told by RST is whose packets were not wanted.
+    const bool near_told = near_forged || (near_reset && (far_failure.kind == "reset" || ttl_differs));
+    if (near_told || far_forged) {
+        const auto whom = near_told && far_forged ? fmt::format("both {} and {}", from, host) : near_told ? from : host;
+        const auto who =
+            near_told && far_forged ? std::string{"neither of them"} : (near_told ? host : from) + " never";
+        conclude(leg, Verdict::blocked, Cause::reset,
+                 near_told && far_forged ? std::string{}
+                 : near_told             ? context.forward
+                                         : context.back,
+                 fmt::format("The open connection of {} to {} was reset by something on the way: {} got a RST that {} "
+                             "sent.",
+                             from, to, whom, who));
         return;
     }
     if (near_failure.icmp && near_failure.icmp->from != context.destination_address()) {

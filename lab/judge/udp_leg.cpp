@@ -56,7 +56,9 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
     const auto& receiver_wire = context.evidence.wire(datagrams.receiver);
     const auto destination = datagrams.destination.empty() ? own : datagrams.destination;
     const Between between{datagrams.source, destination};
-    const auto wire_out = destination.empty() ? 0 : sender_wire.count(out, {"udp"}, between);
+    // Only with both ports known are packets on the wire surely these.
+    const bool known = datagrams.source.port != 0 && destination.port != 0;
+    const auto wire_out = known || datagrams.sent > 0 ? sender_wire.count(out, {"udp"}, between) : 0;
     const auto sent = std::max(datagrams.sent, wire_out);
     const auto from =
         context.names.at(datagrams.source.empty() ? Endpoint{context.source_address(), 0} : datagrams.source);

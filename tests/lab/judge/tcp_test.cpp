@@ -318,7 +318,7 @@ TEST_CASE("an open connection that breaks: starved, reset, or ended by the other
              story.tcp_wire("player", "in", "rst", c.remote, c.local, 1, 64);
              story.tcp_wire("media", "in", "rst", c.local, c.remote, 1, 64);
          },
-         Verdict::blocked, Cause::reset, "to->from", "was reset by something on the way: media sent no RST"},
+         Verdict::blocked, Cause::reset, "", "both player and media got a RST that neither of them sent"},
         {"reset by the firewall, to the server only",
          [&](Story& story, const auto& c) {
              story.talk(c, 2);
@@ -327,7 +327,7 @@ TEST_CASE("an open connection that breaks: starved, reset, or ended by the other
              closed(story, "player", c, {{"by", "error"}, {"failure", Story::timeout()}});
              story.tcp_wire("media", "in", "rst", c.local, c.remote, 1, 64);
          },
-         Verdict::blocked, Cause::reset, "from->to", "media got a RST in the name of player, which sent none"},
+         Verdict::blocked, Cause::reset, "to->from", "media got a RST that player never sent"},
         {"the server itself resets",
          [&](Story& story, const auto& c) {
              story.talk(c, 2);
