@@ -27,7 +27,9 @@ enum : std::uint32_t {
     NS_E_INVALID_REQUEST = 0xC00D002B,
     NS_E_INSUFFICIENT_BANDWIDTH = 0xC00D002C,
     NS_E_BAD_CONTROL_DATA = 0xC00D0032,
+    NS_E_NO_STREAM = 0xC00D0033,
     NS_E_STREAM_END = 0xC00D0034,
+    NS_E_MSBD_NO_LONGER_SUPPORTED = 0xC00D2EEC,
 };
 
 constexpr bool is_failure(std::uint32_t hr) { return (hr & 0x80000000) != 0; }
