@@ -195,6 +195,12 @@ MSBMSGBASE read_head(bytes::Reader& in) {
     return base;
 }
 
+// Whether the header's field at fault has merely not arrived yet.
+bool is_missing(const bytes::ParseError& error, std::size_t received) {
+    const std::size_t width = error.offset == 4 || error.offset == 6 ? 2 : 4;
+    return error.offset + width > received;
+}
+
 }  // namespace
 
 MSB_MSG_IND_STREAMINFO MSB_MSG_IND_STREAMINFO::empty() {
@@ -310,8 +316,7 @@ MessageSplitter::Result MessageSplitter::feed(bytes::Bytes received) {
             received = received.subspan(step);
             bytes::Reader head{buffer_};
             read_head(head);
-            // A field that is not there yet is no problem yet.
-            if (head.failed() && (buffer_.size() == MSBMSGBASE::size || !head.error()->problem.ends_with(" left"))) {
+            if (head.failed() && !is_missing(*head.error(), buffer_.size())) {
                 result.error = head.error();
                 failed_ = true;
                 break;
