@@ -5,6 +5,8 @@
 namespace wmlab::msbd {
 namespace {
 
+constexpr std::uint32_t missing_ids_max = 1024;
+
 std::vector<std::byte> head_of(bytes::Bytes message) {
     const auto head = message.first(std::min(message.size(), MSBMSGBASE::size));
     return {head.begin(), head.end()};
@@ -137,17 +139,15 @@ void PullingSession::packet(MSB_MSG_IND_PACKET packet, PullingActions& out) {
     const bool fits = known && (stream_->cbPacketSize == 0 || packet.bPayload.size() <= stream_->cbPacketSize);
     // The ids run on whatever becomes of the packets, so a dropped one is not missing, too.
     std::uint32_t missing = 0;
-    if (last_id_) {
-        if (packet.dwPacketId == *last_id_) {  // a parity packet repeats the id; it carries no ASF packet
-            ++statistics_.repeated;
-            return;
-        }
-        const std::uint32_t ahead = packet.dwPacketId - *last_id_;
-        if (ahead < 0x80000000) {
-            missing = ahead - 1;
-            last_id_ = packet.dwPacketId;
-        }  // else: late; over UDP datagrams may overtake one another
+    const std::uint32_t ahead = last_id_ ? packet.dwPacketId - *last_id_ : 1;
+    if (ahead == 0 || ahead >= 0x80000000) {
+        if (missing_ids_.erase(packet.dwPacketId) == 0) return void(++statistics_.repeated);
+        --statistics_.missing;
     } else {
+        missing = ahead - 1;
+        for (std::uint32_t i = 0; i < std::min(missing, missing_ids_max); ++i)
+            missing_ids_.insert(packet.dwPacketId - 1 - i);
+        while (missing_ids_.size() > missing_ids_max) missing_ids_.erase(missing_ids_.begin());
         last_id_ = packet.dwPacketId;
     }
     statistics_.missing += missing;

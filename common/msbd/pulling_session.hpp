@@ -2,6 +2,7 @@
 // server. Bytes and time in, actions out; no socket, no clock. Perform the actions in order; after Finished nothing
 // more comes. Connecting again after a loss is not decided here.
 #pragma once
+#include <set>
 #include <variant>
 
 #include "common/msbd/serving_session.hpp"
@@ -49,8 +50,8 @@ using PullingActions = std::vector<PullingAction>;
 
 struct PullingStatistics {
     std::uint64_t packets = 0, bytes = 0;
-    std::uint64_t missing = 0;   // by gaps of dwPacketId
-    std::uint64_t repeated = 0;  // the id of the packet before: parity, or a datagram that came twice
+    std::uint64_t missing = 0;   // by gaps of dwPacketId, those that came late taken off
+    std::uint64_t repeated = 0;  // came before: parity, which repeats an id, or a datagram that came twice
     std::uint64_t dropped = 0;   // of another stream, of none, or larger than announced
     std::uint64_t pings = 0;
 };
@@ -97,6 +98,7 @@ private:
     bool stream_ended_ = false;
     std::optional<StreamInfo> stream_;
     std::optional<std::uint32_t> last_id_;
+    std::set<std::uint32_t> missing_ids_;  // the latest of them: over UDP they may only be late
     PullingStatistics statistics_;
     std::optional<TimePoint> deadline_;  // for the answer awaited
     std::optional<TimePoint> silence_deadline_;
