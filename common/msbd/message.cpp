@@ -83,7 +83,7 @@ Message read_connect(bytes::Reader& in, const MSBMSGBASE& base) {
     const auto size = in.left();
     connect.szChannel = in.utf16(size / 2, "szChannel");
     in.check(size % 2 == 0, "has an odd number of octets");
-    if (!connect.szChannel.empty() && connect.szChannel.back() == 0) connect.szChannel.pop_back();
+    while (!connect.szChannel.empty() && connect.szChannel.back() == 0) connect.szChannel.pop_back();
     return connect;
 }
 

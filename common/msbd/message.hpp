@@ -94,7 +94,7 @@ struct MSB_MSG_REQ_CONNECT {
     static constexpr std::uint32_t unicast = 1, multicast = 2;  // dwFlags
     std::uint32_t hr = 0;
     std::uint32_t dwFlags = unicast;
-    std::u16string szChannel = u"NetShow";  // not terminated; a terminator sent all the same is taken off
+    std::u16string szChannel = u"NetShow";  // not terminated; terminators sent all the same are taken off
     bool operator==(const MSB_MSG_REQ_CONNECT&) const = default;
 };
 
