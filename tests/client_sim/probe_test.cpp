@@ -19,7 +19,7 @@ scenario::Flow probe(std::string id, Protocol protocol, scenario::PortList ports
     auto out = flow(std::move(id), FlowType::probe);
     out.protocol = protocol;
     out.ports = std::move(ports);
-    out.deadline = 2s;
+    out.deadline = 10s;
     return out;
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("probes: a port that cannot be bound is reported, the others are probe
         tcp = net::listen_tcp(lab.io.get_executor(), {lab.media(), 2302}).value();
     else
         udp = net::bind_udp(lab.io.get_executor(), {lab.media(), 2302}).value();
-    lab.scenario.flows[0].deadline = 300ms;
+    lab.scenario.flows[0].deadline = 1s;
     REQUIRE(lab.play());
     const auto failed = lab.server->events(What::listen_failed, "p");
     REQUIRE(failed.size() == 1);

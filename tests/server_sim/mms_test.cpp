@@ -256,7 +256,7 @@ TEST_CASE("limits: a player too many is told NS_E_TOO_MANY_SESS", "[server_sim]"
 
 TEST_CASE("a slow reader loses its session, with a reason; the others go on", "[server_sim]") {
     asio::io_context io{1};
-    auto sim = server(io, {"--content", "live=synthetic:20M", "--queue", "64"});
+    auto sim = server(io, {"--content", "live=synthetic:8M"});
     sim.prepare(), sim.start();
     Player good{io, sim.port("control"), "live"};
     Player slow{io, sim.port("control"), "live"};
