@@ -122,7 +122,7 @@ std::vector<LegSpec> leg_specs(const Flow& flow) {
     if (flow.type == FlowType::dcom)
         for (auto& leg : legs) leg.protocol = flow.transport;
     if (flow.type == FlowType::probe) legs.front().protocol = flow.protocol;
-    if (flow.proxy) {
+    if (flow.proxy && !legs.empty()) {
         legs.back() = to_proxy;  // `http` is the last leg of every type that takes a proxy
         legs.push_back(http_from_proxy);
     }
