@@ -15,7 +15,7 @@ case $preset in
     fuzz)
         need "${build_packages[@]}" "${fuzz_packages[@]}"
         configure fuzz OFF
-        build fuzz
+        build fuzz fuzz_targets
         scripts/fuzz.sh "${FUZZ_SECONDS:-10}" ;;
     *)  echo "test.sh: unknown preset '$preset': release (default), asan, tsan, dev or fuzz" >&2; exit 2 ;;
 esac

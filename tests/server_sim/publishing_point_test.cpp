@@ -141,7 +141,7 @@ TEST_CASE("publishing points are found by their names", "[server_sim]") {
     CHECK_FALSE(points.find("../lecture"));
 }
 
-TEST_CASE("--content: what a user may write", "[server_sim]") {
+TEST_CASE("content: what a user may write for --content", "[server_sim]") {
     CHECK(content_spec("lecture.wmv")->name == "lecture");
     CHECK(content_spec("lecture.wmv")->more_names == std::vector<std::string>{"lecture.wmv"});
     CHECK(content_spec("talks/lecture.wmv")->more_names ==
