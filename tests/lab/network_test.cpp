@@ -140,6 +140,6 @@ TEST_CASE("building a lab of six hosts takes well below a second", "[lab]") {
         }
         return std::to_string(std::chrono::duration<double, std::milli>{best}.count());
     });
-    WARN("best of five: " << outcome.text << " ms");
+    INFO("best of five: " << outcome.text << " ms");
     CHECK(std::stod(outcome.text) < 1000);  // a generous bound: the machine may be busy
 }

@@ -51,7 +51,7 @@ struct Socket {
         return ::poll(&poll, 1, milliseconds) > 0;
     }
     // 0, ECONNREFUSED, EHOSTUNREACH ...; ETIMEDOUT is our own patience
-    int connect(const char* host, std::uint16_t port, int milliseconds = 5000) {
+    int connect(const char* host, std::uint16_t port, int milliseconds = 20000) {
         const auto address = address_of(host, port);
         if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return 0;
         if (errno != EINPROGRESS) return errno;
@@ -61,7 +61,7 @@ struct Socket {
         ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
         return error;
     }
-    Socket accept(int milliseconds = 5000) {
+    Socket accept(int milliseconds = 20000) {
         ready(POLLIN, milliseconds);
         return Socket{Descriptor{::accept4(fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)}};
     }
@@ -71,7 +71,7 @@ struct Socket {
         (void)::sendto(fd.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&address),
                        sizeof address);
     }
-    std::string receive(int milliseconds = 5000) {  // empty: nothing came, or the end
+    std::string receive(int milliseconds = 20000) {  // empty: nothing came, or the end
         if (!ready(POLLIN, milliseconds)) return {};
         std::string text(65536, '\0');
         const auto got = ::recv(fd.get(), text.data(), text.size(), 0);
@@ -79,7 +79,7 @@ struct Socket {
         return text;
     }
     // "icmp 3/13 from 10.20.0.1" of the error queue; empty: none came in time
-    std::string icmp_error(int milliseconds = 5000) {
+    std::string icmp_error(int milliseconds = 20000) {
         pollfd poll{fd.get(), 0, 0};  // POLLERR comes unasked
         if (::poll(&poll, 1, milliseconds) <= 0) return {};
         char data[64], control[512];
