@@ -1,4 +1,5 @@
 // The list of services: one line for each protocol.
+#include "server_sim/dcom.hpp"
 #include "server_sim/http.hpp"
 #include "server_sim/mms.hpp"
 #include "server_sim/probe.hpp"
@@ -10,6 +11,7 @@ std::vector<MakeService> services() {
     return {
         make_mms,    // TCP and UDP 1755
         make_http,   // TCP 80
+        make_dcom,   // TCP and UDP 135, and a port for each simulated process
         make_probe,  // echoes on the ports of probe flows
     };
 }
