@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "client_sim/multicast.hpp"
 #include "common/bytes/hresult.hpp"
 #include "common/net/tasks.hpp"
 #include "common/process/probe.hpp"
@@ -63,11 +64,21 @@ std::vector<url::Url> urls_of(const std::string& text) {
 Play play_from_options(const process::Context& context) {
     const auto text = given<std::string>(context, "url");
     if (!text) throw process::UsageError{"nothing to play: give a URL, mms://HOST/NAME (see --help)"};
-    auto urls = urls_of(*text);
     Play play;
-    play.url = std::move(urls.front());
-    play.alternatives.assign(urls.begin() + 1, urls.end());
-    play.server = {play.url.host, play.url.port_or_default()};
+    if (names_station(*text)) {
+        play.station = *text;
+        if (const auto web = url::parse(*text)) play.url = *web;
+    } else {
+        auto urls = urls_of(*text);
+        play.url = std::move(urls.front());
+        play.alternatives.assign(urls.begin() + 1, urls.end());
+        play.server = {play.url.host, play.url.port_or_default()};
+    }
+    if (const auto address = given<std::string>(context, "interface")) {
+        boost::system::error_code error;
+        play.interface = asio::ip::make_address_v4(*address, error);
+        if (error) throw process::UsageError{"--interface wants an IPv4 address, not `" + *address + "`"};
+    }
     play.player = bytes::Guid::named(process::new_nonce());
     play.duration = seconds_option(context, "duration");
     play.start = seconds_option(context, "start");
@@ -98,12 +109,21 @@ public:
         }
         for (const auto& flow : context.flows_at(scenario::Program::client_sim, scenario::End::from))
             if (flow_for(flow.flow->type)) flows_.push_back(flow);
+        for (const auto& flow : context.flows_at(scenario::Program::client_sim, scenario::End::to))
+            if (flow.flow->type == scenario::FlowType::multicast) stations_.push_back({flow, nullptr});
+    }
+
+    // Whoever joined before the stream starts misses nothing of it.
+    void prepare() override {
+        for (auto& [flow, membership] : stations_) membership = join_flow(client_, flow);
     }
 
     asio::awaitable<int> run() override {
         if (stopped_) co_return process::did_not_work;
         if (play_) tasks_.spawn(play());
         for (const auto& flow : flows_) tasks_.spawn(play(flow));
+        for (const auto& [flow, membership] : stations_)
+            tasks_.spawn(end_with(flow.id, multicast_flow(client_, flow, membership)));
         if (play_) show_status();
         co_await tasks_.ended();
         status_.cancel();
@@ -121,13 +141,17 @@ public:
 
 private:
     asio::awaitable<void> play(scenario::FlowInstance flow) {
+        return end_with(flow.id, flow_for(flow.flow->type)(client_, flow));
+    }
+
+    asio::awaitable<void> end_with(std::string flow, asio::awaitable<Outcome> playing) {
         Outcome outcome;
         try {
-            outcome = co_await flow_for(flow.flow->type)(client_, flow);
+            outcome = co_await std::move(playing);
         } catch (const std::exception& error) {
             outcome.reason = stopped_ ? "stopped before it had ended" : error.what();
         }
-        end_flow(flow.id, outcome);
+        end_flow(flow, outcome);
     }
 
     asio::awaitable<void> play() {
@@ -138,7 +162,8 @@ private:
             outcome.reason = stopped_ ? "stopped" : error.what();
         }
         end_flow("", outcome);
-        std::cout << play_->url.text() << ": " << (outcome.worked ? "played" : "failed");
+        std::cout << (play_->station.empty() ? play_->url.text() : play_->station) << ": "
+                  << (outcome.worked ? "played" : "failed");
         if (!outcome.transport.empty()) std::cout << " over " << outcome.transport;
         std::cout << ": " << outcome.reason << '\n';
         if (!outcome.summary.empty()) std::cout << outcome.summary << '\n';
@@ -170,6 +195,7 @@ private:
     Client client_;
     std::optional<Play> play_;
     std::vector<scenario::FlowInstance> flows_;
+    std::vector<std::pair<scenario::FlowInstance, std::shared_ptr<Membership>>> stations_;
     net::Tasks tasks_;
     asio::steady_timer status_;
     bool stopped_ = false, all_worked_ = true;
@@ -221,7 +247,9 @@ boost::program_options::options_description options() {
     auto add = options.add_options();
     add("url", po::value<std::string>()->value_name("URL"),
         "mms://HOST/NAME (UDP, then TCP, then HTTP), mmsu:// (UDP), mmst:// (TCP), http:// or mmsh:// (HTTP), "
-        "or an .asx file; also without --url");
+        "an .asx file, or a multicast station: an .nsc file or its URL, or GROUP:PORT; also without --url");
+    add("interface", po::value<std::string>()->value_name("ADDR"),
+        "join multicast groups on the interface with this address");
     add("proxy", po::value<std::string>()->value_name("HOST:PORT"), "web proxy for HTTP");
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"),
         "the server's HTTP port, when an mms:// URL comes to HTTP");

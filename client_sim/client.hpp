@@ -35,6 +35,8 @@ struct Play {
     std::string flow;                    // instance, for the journal; empty for a plain tool
     bytes::Guid player;                  // by which the server's journal knows the flow
     url::Url url;                        // for messages and the file's name
+    std::string station;                 // GROUP:PORT, or where its .nsc file is; empty: `url` is played
+    asio::ip::address_v4 interface;      // of multicast; unspecified: as the routes have it
     net::HostPort server;                // where to connect
     std::uint16_t http_port = 80;        // of the server, when an mms:// URL is played over HTTP
     std::optional<net::HostPort> proxy;  // for HTTP

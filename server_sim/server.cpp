@@ -69,7 +69,7 @@ Limits limits_from(const process::Context& context) {
 class ServerSim : public process::Simulator {
 public:
     explicit ServerSim(process::Context& context)
-        : server_{context, {}, limits_from(context), {}, addresses_to_bind(context), {}}, stopped_{context.io} {
+        : server_{context, {}, limits_from(context), {}, addresses_to_bind(context), {}, {}}, stopped_{context.io} {
         stopped_.expires_at(asio::steady_timer::time_point::max());
         for (const auto& flow : context.flows)
             if (flow.to == context.host)
@@ -88,6 +88,7 @@ public:
     }
 
     asio::awaitable<int> run() override {
+        for (const auto& service : services_) service->start();
         while (!stopping_) {
             boost::system::error_code cancelled;
             co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
@@ -204,6 +205,9 @@ boost::program_options::options_description options() {
         "listen on this address only (repeatable); default: the scenario's, else every address of this machine");
     add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
+    add("station", po::value<std::vector<std::string>>()->composing()->value_name("STATION"),
+        "NAME=GROUP:PORT[,ttl=N][,interface=ADDR][,unicast=URL]: multicast a content; repeatable");
+    add("nsc-out", po::value<std::string>()->value_name("FILE"), "write the (first) station's .nsc file there");
     add("no-http", "serve MMS only");
     add("close-after-end", po::value<double>()->value_name("SECONDS"),
         "close a session so long after the end of its stream (some players wait for that)");
