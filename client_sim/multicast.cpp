@@ -7,13 +7,11 @@
 
 #include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/ip/multicast.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/streambuf.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <fstream>
-#include <istream>
 #include <iterator>
 
 #include "common/msb/player_session.hpp"

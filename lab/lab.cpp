@@ -23,6 +23,8 @@ std::vector<Tap> taps(const scenario::Scenario& scenario, const Network& network
 Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
          Recorder& recorder)
     : network{scenario},
+      routes{multicast_routes(scenario)},
+      multicast{network.firewall(), scenario, routes},
       wire{taps(scenario, network)},
       launcher{io},
       notes{inside.notes},

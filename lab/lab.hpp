@@ -10,6 +10,7 @@
 
 #include "common/scenario/model.hpp"
 #include "lab/launcher.hpp"
+#include "lab/multicast_routing.hpp"
 #include "lab/network.hpp"
 #include "lab/recorder.hpp"
 #include "lab/sandbox.hpp"
@@ -31,6 +32,8 @@ public:
 
     boost::asio::io_context io;
     Network network;
+    std::vector<MulticastRoute> routes;
+    MulticastRouting multicast;
     Wire wire;
     Launcher launcher;
     std::vector<std::string> notes;  // what this system does not allow

@@ -59,6 +59,7 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
     fields["kind"] = "built-in";
     fields["control"] = options.control;
     fields["wave"] = wave;
+    if (!lab.routes.empty()) fields["routes"] = to_json(lab.routes);
     if (!lab.notes.empty()) {
         boost::json::array notes;
         for (const auto& note : lab.notes) notes.emplace_back(note);
