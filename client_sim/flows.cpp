@@ -64,7 +64,8 @@ asio::awaitable<Outcome> play_as_it_says(Client& client, Play play) {
 // An answer may lead to a URL of another protocol, or to a choice of several: the first one that works counts.
 asio::awaitable<Outcome> play_or_follow(Client& client, Play play, unsigned depth) {
     const bool station = !play.station.empty();
-    auto outcome = co_await (station ? play_station(client, play) : play_as_it_says(client, play));
+    auto playing = station ? play_station(client, play) : play_as_it_says(client, play);
+    auto outcome = co_await std::move(playing);
     play.station.clear();
     if (outcome.elsewhere.empty() || depth >= elsewhere_max) co_return outcome;
     const auto places = std::move(outcome.elsewhere);
