@@ -19,7 +19,8 @@ namespace po = boost::program_options;
 struct Job {  // one scenario file
     ScenarioText text;
     std::string name;  // the file's, without directory and suffix
-    std::filesystem::path ruleset, journals;
+    Setting setting;
+    std::filesystem::path ruleset, journals, captures;
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
 };
@@ -67,6 +68,8 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.jobs = values["jobs"].as<unsigned>();
     options.journals = job.journals;
     options.trace = !values.contains("no-trace");
+    options.setting = job.setting;
+    options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
     options.say = [&](const std::string& sentence) { progress.say(sentence); };
     bool reported = false, written = true;
@@ -111,6 +114,7 @@ int run_command(Arguments arguments) {
     add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
+    add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;
@@ -133,10 +137,16 @@ int run_command(Arguments arguments) {
         Job job;
         job.text = std::move(*text);
         job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
-        job.ruleset = ruleset_for(ruleset, job.text.scenario);
+        job.setting = setting_option(*values, job.text.scenario);
+        if (!jobs.empty() && jobs.front().setting.kind() != job.setting.kind())
+            throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
+                                         file, files.front())};
+        job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
         job.targets = wish.targets;
         if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
+        if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();
         if (files.size() > 1) {
+            if (!job.captures.empty()) job.captures /= job.name;
             if (!job.journals.empty()) job.journals /= job.name;
             for (auto& target : job.targets)
                 if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
@@ -149,14 +159,16 @@ int run_command(Arguments arguments) {
     }
     if (!good) return 2;
 
-    return inside_sandbox([&](const Inside& inside) {
+    const auto setting = jobs.front().setting;
+    const auto in_turn = [&](const Inside& inside) {
         int code = 0;
         for (const auto& job : jobs) {
             code = worse(code, run_job(job, inside, *values, wish));
             if (code == 130) break;
         }
         return code;
-    });
+    };
+    return inside_sandbox(in_turn, setting);
 }
 
 }  // namespace wmlab::lab::commands
