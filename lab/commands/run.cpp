@@ -10,6 +10,7 @@
 #include "lab/commands/progress.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/gate/gate.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -20,7 +21,7 @@ struct Job {  // one scenario file
     ScenarioText text;
     std::string name;  // the file's, without directory and suffix
     Setting setting;
-    std::filesystem::path ruleset, journals, captures;
+    std::filesystem::path ruleset, baseline, journals, captures;
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
 };
@@ -81,6 +82,18 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         };
     auto trial = [&] {
         try {
+            std::optional<Report> before;
+            if (!job.baseline.empty()) {
+                auto old = options;
+                old.ruleset = job.baseline;
+                old.keep = nullptr;
+                if (!old.journals.empty()) old.journals /= "baseline";
+                if (!old.captures.empty()) old.captures /= "baseline";
+                auto done = try_scenario(job.text, inside, old);
+                if (done.interrupted) return done;
+                before = std::move(done.report);
+            }
+            if (before) options.after = [&](Report& report) { report.baseline = compare(*before, report); };
             auto done = try_scenario(job.text, inside, options);
             if (values.contains("apply-suggestions") && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options);
@@ -92,6 +105,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     }();
     if (!reported) written = report_it(trial.report);
     if (trial.interrupted) return 130;
+    if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
     return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
 }
 
@@ -108,6 +122,9 @@ int run_command(Arguments arguments) {
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
+    add("baseline", po::value<std::string>()->value_name("FILE"),
+        "the ruleset before the change: runs both, says what the change breaks, repairs and opens; exit 1 if it breaks "
+        "what the scenario does not expect");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
@@ -142,6 +159,13 @@ int run_command(Arguments arguments) {
             throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
                                          file, files.front())};
         job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
+        if (values->contains("baseline")) {
+            if (!job.setting.built_in())
+                throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
+            job.baseline = ruleset_for((*values)["baseline"].as<std::string>(), job.text.scenario);
+        }
+        if (values->contains("apply-suggestions") && !job.setting.built_in())
+            throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
         job.targets = wish.targets;
         if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
         if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();

@@ -73,6 +73,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
         }
         rules::attribute(trial.report, text.scenario, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
+        if (options.after) options.after(trial.report);
     };
     // When the labs are gone and their captures complete.
     const auto comment = [&] {

@@ -22,6 +22,7 @@ struct TrialOptions {
     std::filesystem::path journals;  // the control's go into its folder `control`
     std::function<void(const evidence::Event&)> seen;
     std::function<void(const std::string&)> say;
+    std::function<void(Report&)> after;             // adds to the report when it is complete
     std::function<void(Lab&, const Report&)> keep;  // with the lab still up
 };
 
