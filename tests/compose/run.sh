@@ -26,8 +26,10 @@ if ! docker version > /dev/null 2>&1; then
         sleep 0.2
     done
 fi
-docker image inspect debian:bookworm-slim > /dev/null 2>&1 || docker pull -q debian:bookworm-slim ||
-    debootstrap --variant=minbase bookworm "$work/root" > /dev/null && tar -C "$work/root" -c . | docker import - debian:bookworm-slim
+if ! docker image inspect debian:bookworm-slim > /dev/null 2>&1 && ! docker pull -q debian:bookworm-slim; then
+    debootstrap --variant=minbase bookworm "$work/root" > /dev/null
+    tar -C "$work/root" -c . | docker import - debian:bookworm-slim
+fi
 
 export WMLAB_IMAGE=wmlab:test DOCKER_BUILDKIT=0
 if [ -n "${WMLAB_BUILD_IMAGE:-}" ]; then
