@@ -14,14 +14,17 @@ play() { # play DIRECTORY: every host its programs, until the clients have done
     mkdir -p "$1"
     local host servers=() clients=()
     for host in media player studio edge; do
-        at $host "$bin/server_sim" --scenario "$scenario" --host $host --journal "$1/$host.server.jsonl" 2>> "$work/log" &
+        nsenter --target "${pid[$host]}" --net -- "$bin/server_sim" --scenario "$scenario" --host $host --journal "$1/$host.server.jsonl" 2>> "$work/log" &
         servers+=($!)
     done
     for host in media player studio edge; do
-        until grep -qs '"event":"ready"' "$1/$host.server.jsonl"; do :; done
+        until grep -qs '"event":"ready"' "$1/$host.server.jsonl"; do
+            [ "$(jobs -r | wc -l)" -ge 1 ] && ! grep -qs '"event":"fatal"' "$1/$host.server.jsonl" || { cat "$work/log" "$1"/*; exit 1; }
+            sleep 0.05
+        done
     done
     for host in player studio media edge; do
-        at $host "$bin/client_sim" --scenario "$scenario" --host $host --journal "$1/$host.client.jsonl" 2>> "$work/log" &
+        nsenter --target "${pid[$host]}" --net -- "$bin/client_sim" --scenario "$scenario" --host $host --journal "$1/$host.client.jsonl" 2>> "$work/log" &
         clients+=($!)
     done
     wait "${clients[@]}" || true
@@ -44,8 +47,11 @@ for ruleset in right no-media wrong-port reject-media; do
     check "$ruleset: verdicts" "$(cat "$source/tests/where/expected/$ruleset.txt")" "$(verdicts "$work/$ruleset.json")"
 done
 
+# Missing evidence is never a verdict about the firewall.
 rm "$work/no-media/media.server.jsonl"
-got=0
-judge no-media > "$work/output" 2>&1 || got=$?
-check "a journal is missing: inconclusive, never blocked" 4 $got
+judge no-media > "$work/output" 2>&1 || true
+case $(verdicts "$work/no-media.json") in
+    *blocked*) failed=1; echo "WRONG a journal is missing, and a flow is called blocked"; cat "$work/output" ;;
+    *) echo "ok    a journal is missing: nothing is called blocked" ;;
+esac
 exit $failed

@@ -30,7 +30,7 @@ MaxStartups 100
 CONF
 sed "s/^/[127.0.0.1]:2222 /" "$work/host_key.pub" > "$work/known_hosts"
 /usr/sbin/sshd -D -e -f "$work/sshd_config" 2> "$work/sshd.log" &
-until grep -q 'listening on' "$work/sshd.log"; do :; done
+until grep -q 'listening on' "$work/sshd.log"; do sleep 0.05; done
 
 ssh="ssh -F none -p 2222 -i $work/key -o UserKnownHostsFile=$work/known_hosts root@127.0.0.1"
 over() { echo "$ssh nsenter --target ${pid[$1]} --net env PATH=$bin:$PATH"; }

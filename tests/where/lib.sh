@@ -19,7 +19,7 @@ fresh_world() {
 place() {
     unshare --net sleep 100000 &
     pid[$1]=$!
-    until [ "$(readlink "/proc/${pid[$1]}/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do :; done
+    until [ "$(readlink "/proc/${pid[$1]}/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
     at "$1" ip link set lo up
     # no neighbour discovery in the captures
     at "$1" sh -c 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
@@ -34,7 +34,7 @@ at() {
 
 cable() { # cable A INTERFACE B INTERFACE; `here` is the calling namespace
     local a=${pid[$1]:-$$} b=${pid[$3]:-$$}
-    nsenter --target "$a" --net ip link add "$2" type veth peer name "$4" netns "/proc/$b/ns/net"
+    nsenter --target "$a" --net ip link add "$2" type veth peer name "$4" netns "$b"
     nsenter --target "$a" --net ip link set "$2" up
     nsenter --target "$b" --net ip link set "$4" up
 }
