@@ -396,11 +396,20 @@ std::filesystem::path find_program(std::string_view name) {
     return {};
 }
 
+namespace {
+
+std::filesystem::path own_program() {
+    std::error_code ignored;
+    return std::filesystem::read_symlink("/proc/self/exe", ignored);
+}
+// Asked before main(): inside the sandbox /proc may be another process namespace's and say nothing about this one.
+const std::filesystem::path own_file = own_program();
+
+}  // namespace
+
 std::filesystem::path find_simulator(std::string_view name) {
-    std::error_code failure;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", failure);
-    if (!failure) {
-        auto beside = self.parent_path() / name;
+    if (!own_file.empty()) {
+        auto beside = own_file.parent_path() / name;
         if (::access(beside.c_str(), X_OK) == 0) return beside;
     }
     return find_program(name);
