@@ -21,8 +21,6 @@ namespace {
 using evidence::What;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t read_size = 16 * 1024, queue_max = 256 * 1024;
-constexpr milliseconds loaded_machine{20};  // what has arrived but was not read yet is not silence
 constexpr unsigned postponed_max = 50;
 
 // One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal,

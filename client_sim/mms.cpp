@@ -26,13 +26,11 @@ using evidence::What;
 using mms::Transport;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t read_size = 16 * 1024, queue_max = 256 * 1024;
 constexpr int datagram_buffer = 1 << 20;
 constexpr unsigned header_asks = 5;                 // ReadBlock and its four retries (MS-MMSP 3.1.6.1)
 constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
 constexpr unsigned asks_again_max = 3;
 constexpr milliseconds noticeable{150};     // a pause in the media that nobody takes for jitter
-constexpr milliseconds loaded_machine{20};  // what has arrived but was not read yet is not silence
 
 // One attempt to play: moves the bytes of mms::PlayerSession between the sockets, writes the journal, keeps the time.
 class MmsPlay : public std::enable_shared_from_this<MmsPlay> {

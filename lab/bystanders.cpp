@@ -16,7 +16,7 @@ using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using evidence::What;
 
-constexpr auto listening_limit = 20s, terminate_limit = 2s, kill_limit = 5s;
+constexpr auto listening_limit = 20s, terminate_limit = 2s;
 constexpr std::size_t output_max = 4096;
 
 void keep_last(std::string& all, std::string_view part) {

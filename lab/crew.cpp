@@ -18,7 +18,6 @@ using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using evidence::What;
 
-constexpr auto kill_limit = 5s;
 constexpr std::size_t noise_max = 4096;  // of standard error, kept for the case that something is wrong
 
 std::string text_of(const evidence::Event& event, const char* field) {

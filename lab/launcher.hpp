@@ -17,6 +17,8 @@
 
 namespace wmlab::lab {
 
+constexpr std::chrono::seconds kill_limit{5};  // until a program is gone that was killed
+
 struct Ending {
     int code = 0;    // exit status
     int signal = 0;  // not 0: ended by it

@@ -17,9 +17,8 @@ namespace {
 
 using evidence::What;
 
-constexpr milliseconds flush_limit{2000};   // for the last bytes to a client before its connection is closed
 constexpr milliseconds linger_limit{1000};  // for the client to close, so that nothing it still sends resets our answer
-constexpr std::size_t linger_size_max = 1 << 20, read_size = 16 * 1024, download_ahead = 256 * 1024;
+constexpr std::size_t linger_size_max = 1 << 20, download_ahead = 256 * 1024;
 constexpr milliseconds fast_start{1500};  // of stored content, at so many times its speed
 constexpr double fast_start_speed = 10;
 
@@ -31,11 +30,6 @@ wmsp::ServerOptions protocol_options(const Server& server, std::uint32_t client_
     options.mms = server.http_name == wmsp::cougar;
     options.head_timeout = std::min(options.head_timeout, server.limits.first_message);
     return options;
-}
-
-net::tcp::endpoint endpoint_of(const net::tcp::socket& socket, bool remote) {
-    boost::system::error_code gone;
-    return remote ? socket.remote_endpoint(gone) : socket.local_endpoint(gone);
 }
 
 std::string escaped(std::string_view text) {
@@ -50,8 +44,8 @@ HttpSession::HttpSession(Server& server, HttpHall& hall, net::tcp::socket socket
     : server_{server},
       hall_{hall},
       outbox_{std::move(socket), server.limits.queue},
-      local_{endpoint_of(outbox_.socket(), false)},
-      remote_{endpoint_of(outbox_.socket(), true)},
+      local_{outbox_.local()},
+      remote_{outbox_.remote()},
       connection_{server.next_connection()},
       seat_{server.peers, remote_.address()},
       full_{seat_.in_all() > server.limits.sessions || seat_.of_peer() > server.limits.sessions_per_peer},

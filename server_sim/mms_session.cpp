@@ -16,9 +16,6 @@ namespace {
 
 using evidence::What;
 
-constexpr milliseconds flush_limit{2000};  // for the last messages to a player before its connection is closed
-constexpr std::size_t read_size = 16 * 1024;
-
 mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, const Peers::Seat& seat) {
     mms::ServerOptions options;
     options.client_id = client_id;
@@ -31,11 +28,6 @@ mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_i
     return options;
 }
 
-net::tcp::endpoint endpoint_of(const net::tcp::socket& socket, bool remote) {
-    boost::system::error_code gone;
-    return remote ? socket.remote_endpoint(gone) : socket.local_endpoint(gone);
-}
-
 std::chrono::nanoseconds monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
@@ -44,8 +36,8 @@ MmsSession::MmsSession(Server& server, net::DatagramSocket& datagrams, net::tcp:
     : server_{server},
       datagrams_{datagrams},
       outbox_{std::move(socket), server.limits.queue},
-      local_{endpoint_of(outbox_.socket(), false)},
-      remote_{endpoint_of(outbox_.socket(), true)},
+      local_{outbox_.local()},
+      remote_{outbox_.remote()},
       connection_{server.next_connection()},
       seat_{server.peers, remote_.address()},
       protocol_{protocol_options(server, client_id, seat_), Clock::now()},

@@ -15,6 +15,9 @@
 
 namespace wmlab::server_sim {
 
+constexpr milliseconds flush_limit{2000};      // for the last bytes to a client before its connection is closed
+constexpr std::size_t read_size = 16 * 1024;  // at a time, of a connection
+
 struct Limits {
     std::size_t sessions = 4000;                // in all
     std::size_t sessions_per_peer = 1000;       // from one address

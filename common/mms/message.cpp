@@ -1,5 +1,6 @@
 #include "common/mms/message.hpp"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "common/bytes/utf16.hpp"
@@ -144,6 +145,12 @@ std::vector<Field> telling_fields(const Message& message) {
         },
         message);
     return out;
+}
+
+std::vector<std::byte> head_of(bytes::Bytes message) {
+    constexpr std::size_t head_max = 64;
+    const auto head = message.first(std::min(message.size(), head_max));
+    return {head.begin(), head.end()};
 }
 
 }  // namespace wmlab::mms

@@ -56,6 +56,8 @@ std::uint32_t mid(const Message& message);
 bool from_player(const Message& message);                     // MID 0x0003xxxx
 std::optional<std::uint32_t> result(const Message& message);  // hr, where the message has one
 
+std::vector<std::byte> head_of(bytes::Bytes message);  // its first 64 bytes at most, for the journal
+
 // The fields worth a place in a journal, by their spec names: fileName, funnelName, openFileId, playIncarnation, ...
 using Field = std::pair<std::string_view, std::variant<std::uint64_t, double, std::string>>;
 std::vector<Field> telling_fields(const Message& message);

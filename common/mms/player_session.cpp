@@ -12,16 +12,10 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-constexpr std::size_t head_max = 64;
 constexpr std::size_t missing_max = 1024;     // asked for at a time; a gap beyond that is simply lost
 constexpr std::size_t asked_again_max = 256;  // remembered
 constexpr std::uint32_t header_parts_max = 4096;
 constexpr unsigned packet_pair_reports = 3;
-
-std::vector<std::byte> head_of(bytes::Bytes message) {
-    const auto head = message.first(std::min(message.size(), head_max));
-    return {head.begin(), head.end()};
-}
 
 // "4.1.0.3928" as four parts of 16 bits, the way CLIENT_LOG wants it.
 std::uint64_t version_number(std::string_view text) {

@@ -13,15 +13,9 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-constexpr std::size_t head_max = 64;
 constexpr std::uint32_t openFileId = 1;  // must be 1: most players send 1 back whatever they were given
 // Of a packet pair over TCP (3.2.5.4): random bytes that make packets of 512, 512 and 1056 bytes.
 constexpr std::array<std::size_t, 3> packet_pair_bytes = {432, 432, 976};
-
-std::vector<std::byte> head_of(bytes::Bytes message) {
-    const auto head = message.first(std::min(message.size(), head_max));
-    return {head.begin(), head.end()};
-}
 
 // Section 2.2.4.25: locationId if it is given, else asfOffset, else position. Players send FFFFFFFF and 0 for "not
 // given".

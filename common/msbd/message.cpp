@@ -333,4 +333,14 @@ MessageSplitter::Result MessageSplitter::feed(bytes::Bytes received) {
     return result;
 }
 
+std::vector<std::byte> head_of(bytes::Bytes message) {
+    const auto head = message.first(std::min(message.size(), MSBMSGBASE::size));
+    return {head.begin(), head.end()};
+}
+
+bool other_version(bytes::Bytes message) {
+    const auto base = MSBMSGBASE::parse(message);
+    return base.has_value() && base->wVersion != MSBMSGBASE::version;
+}
+
 }  // namespace wmlab::msbd

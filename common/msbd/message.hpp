@@ -149,6 +149,9 @@ std::uint32_t result(const Message& message);   // hr
 using Field = std::pair<std::string_view, std::variant<std::uint64_t, std::string>>;
 std::vector<Field> telling_fields(const Message& message);
 
+std::vector<std::byte> head_of(bytes::Bytes message);  // its MSBMSGBASE as far as received, for the journal
+bool other_version(bytes::Bytes message);              // a base of another wVersion than ours
+
 // Whether the stream's fields are within their ranges, and how not: what a sender should check before it sends it.
 std::optional<std::string> problem(const StreamInfo& stream);
 

@@ -7,16 +7,6 @@ namespace {
 
 constexpr std::uint32_t missing_ids_max = 1024;
 
-std::vector<std::byte> head_of(bytes::Bytes message) {
-    const auto head = message.first(std::min(message.size(), MSBMSGBASE::size));
-    return {head.begin(), head.end()};
-}
-
-bool other_version(bytes::Bytes message) {
-    const auto base = MSBMSGBASE::parse(message);
-    return base.has_value() && base->wVersion != MSBMSGBASE::version;
-}
-
 }  // namespace
 
 PullingActions PullingSession::start(TimePoint now) {

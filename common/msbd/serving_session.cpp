@@ -6,19 +6,6 @@
 #include "common/bytes/utf16.hpp"
 
 namespace wmlab::msbd {
-namespace {
-
-std::vector<std::byte> head_of(bytes::Bytes message) {
-    const auto head = message.first(std::min(message.size(), MSBMSGBASE::size));
-    return {head.begin(), head.end()};
-}
-
-bool other_version(bytes::Bytes message) {
-    const auto base = MSBMSGBASE::parse(message);
-    return base.has_value() && base->wVersion != MSBMSGBASE::version;
-}
-
-}  // namespace
 
 ServingSession::ServingSession(ServingOptions options, TimePoint now)
     : options_{std::move(options)},

@@ -126,4 +126,14 @@ void Outbox::close(bool hard) {
 
 tcp::socket& Outbox::socket() { return state_->socket; }
 
+tcp::endpoint Outbox::local() const {
+    boost::system::error_code gone;
+    return state_->socket.local_endpoint(gone);
+}
+
+tcp::endpoint Outbox::remote() const {
+    boost::system::error_code gone;
+    return state_->socket.remote_endpoint(gone);
+}
+
 }  // namespace wmlab::net

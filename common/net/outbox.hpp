@@ -32,6 +32,8 @@ public:
     void end_reading();     // a pending read ends with EOF; writing goes on
     void close(bool hard);  // hard: with a RST
     tcp::socket& socket();
+    tcp::endpoint local() const;   // 0.0.0.0:0 when the connection is already gone
+    tcp::endpoint remote() const;  // likewise
 
 private:
     struct State;

@@ -72,10 +72,8 @@ static_assert(in_order());
 
 PortList msbd_ports(const MsbdPort& port) {
     if (port.fallback) return {player_ports};
-    return {{port.port, port.port}};
+    return one(port.port);
 }
-
-PortList one(std::uint16_t port) { return {{port, port}}; }
 
 // The mapper's own port may be written in the reserved list; no object is ever put on it.
 PortList object_ports(const PortList& reserved) {

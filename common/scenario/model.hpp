@@ -41,6 +41,7 @@ struct PortRange {  // both ends included
     auto operator<=>(const PortRange&) const = default;
 };
 using PortList = std::vector<PortRange>;
+inline PortList one(std::uint16_t port) { return {{port, port}}; }
 std::string text(const PortList& ports);  // "3001-3010 135"
 
 enum class Protocol { tcp, udp, igmp };

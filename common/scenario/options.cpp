@@ -8,8 +8,8 @@
 namespace wmlab::scenario {
 namespace {
 
-using enum FlowType;
 const std::vector<OptionSpec>& table() {
+    using enum FlowType;
     static const std::vector<FlowType> with_media{mms_udp, mms_tcp,           http,      mms_auto,
                                                   msbd,    http_distribution, multicast, encoder_alias};
     static const std::vector<OptionSpec> options{

@@ -9,8 +9,6 @@
 namespace wmlab::scenario {
 namespace {
 
-PortList one(std::uint16_t port) { return {{port, port}}; }
-
 unsigned size(const PortList& ports) {
     unsigned sum = 0;
     for (const auto& range : ports) sum += range.size();
@@ -81,7 +79,7 @@ bool shares_worn_out_pool(const std::vector<Held>& before, const std::vector<Hel
     return false;
 }
 
-bool join(Wave& wave, const std::vector<Binding>& wanted) {
+bool take_in(Wave& wave, const std::vector<Binding>& wanted) {
     std::map<Place, std::vector<Held>> changed;
     for (const auto& binding : wanted) {
         const Place place{binding.host, binding.protocol};
@@ -185,11 +183,11 @@ std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std
     for (const auto& instance : instances) {
         const auto wanted = bindings(scenario, instance);
         std::size_t at = 0;
-        while (at < held.size() && !join(held[at], wanted)) ++at;
+        while (at < held.size() && !take_in(held[at], wanted)) ++at;
         if (at == held.size()) {
             held.emplace_back();
             result.emplace_back();
-            if (!join(held[at], wanted)) {  // cannot be met at all (11 on 10): a wave of its own, and it will show
+            if (!take_in(held[at], wanted)) {  // cannot be met at all (11 on 10): a wave of its own, and it will show
                 for (const auto& binding : wanted) hold(held[at][{binding.host, binding.protocol}], binding);
             }
         }

@@ -6,15 +6,15 @@
 #include <charconv>
 #include <map>
 
+#include "common/bytes/text.hpp"
+
 namespace wmlab::url {
 namespace {
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 bool blank(char c) { return static_cast<unsigned char>(c) <= ' '; }
 
-bool same_word(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
+using bytes::same_word;
 
 std::string_view without_mark(std::string_view text) {
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);

@@ -6,6 +6,8 @@
 #include <cctype>
 #include <stdexcept>
 
+#include "common/bytes/text.hpp"
+
 namespace wmlab::url {
 namespace {
 
@@ -13,11 +15,7 @@ namespace urls = boost::urls;
 
 constexpr std::array<std::string_view, 6> scheme_names = {"mms", "mmsu", "mmst", "mmsh", "http", "msbd"};
 
-bool same_word(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-        return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-    });
-}
+using bytes::same_word;
 
 std::optional<Scheme> scheme_from(std::string_view text) {
     for (std::size_t i = 0; i < scheme_names.size(); ++i)

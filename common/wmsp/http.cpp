@@ -11,9 +11,7 @@ namespace {
 namespace http = boost::beast::http;
 namespace beast = boost::beast;
 
-char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
-
-std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+using bytes::as_text;
 
 // Where the head ends (behind its blank line), if it does. Lines may end in CRLF or LF.
 std::optional<std::size_t> end_of_head(std::string_view text, std::size_t from) {
@@ -125,10 +123,6 @@ beast::error_code feed(Parser<is_request>& parser, std::string& left, std::strin
 }
 
 }  // namespace
-
-bool same_word(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::string_view trimmed(std::string_view text) {
     const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/bytes/reader.hpp"
+#include "common/bytes/text.hpp"
 
 namespace wmlab::wmsp {
 
@@ -25,7 +25,7 @@ struct Field {
     bool operator==(const Field&) const = default;
 };
 
-bool same_word(std::string_view a, std::string_view b);                          // letter case does not matter
+using bytes::same_word;
 std::string_view trimmed(std::string_view text);                                 // without blanks and tabs at both ends
 std::optional<std::uint64_t> decimal(std::string_view text, std::uint64_t max);  // digits only
 

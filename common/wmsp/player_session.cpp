@@ -11,12 +11,8 @@ namespace {
 
 constexpr std::size_t text_size_max = url::asx_size_max;
 
-std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-std::vector<std::byte> to_bytes(std::string_view text) {
-    const auto view = std::as_bytes(std::span{text.data(), text.size()});
-    return {view.begin(), view.end()};
-}
+using bytes::as_text;
+using bytes::to_bytes;
 
 bool over_http(url::Scheme scheme) { return scheme == url::Scheme::http || scheme == url::Scheme::mmsh; }
 

@@ -181,7 +181,6 @@ private:
 
     bool header_due_ = false;   // after $C
     bool entry_ended_ = false;  // $E 1: $C follows
-    bool ended_ = false;
     std::optional<std::uint32_t> last_location_;
 
     struct Pace {

@@ -14,10 +14,7 @@ namespace {
 
 constexpr std::size_t media_header_size = framing_header_size + mms_packet_header_size;
 
-std::vector<std::byte> to_bytes(std::string_view text) {
-    const auto view = std::as_bytes(std::span{text.data(), text.size()});
-    return {view.begin(), view.end()};
-}
+using bytes::to_bytes;
 
 // A name to offer in a redirector comes from the client's Host line: only what a host and port can be.
 bool plain_host(std::string_view host) {

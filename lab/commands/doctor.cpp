@@ -60,18 +60,18 @@ private:
 };
 
 // A file with this text for as long as the object lives.
-class Scratch {
+class SmallFile {
 public:
-    explicit Scratch(const std::string& text) {
+    explicit SmallFile(const std::string& text) {
         std::string pattern = (std::filesystem::temp_directory_path() / "wmlab-XXXXXX").string();
         const Descriptor file{::mkstemp(pattern.data())};
         path_ = pattern;
         if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
             throw setup_failed("write a scratch file", errno);
     }
-    ~Scratch() { ::unlink(path_.c_str()); }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
+    ~SmallFile() { ::unlink(path_.c_str()); }
+    SmallFile(const SmallFile&) = delete;
+    SmallFile& operator=(const SmallFile&) = delete;
     const std::filesystem::path& path() const { return path_; }
 
 private:
@@ -206,7 +206,7 @@ void try_steps(Findings& findings, const Inside& inside) {
         throw SetupFailed{"write /proc/sys/net", network->notes().front(), remedy(Privilege::setting, EACCES)};
     });
     findings.attempt(Need::must, "an nftables ruleset", [&]() -> std::string {
-        const Scratch file{small_ruleset};
+        const SmallFile file{small_ruleset};
         load_ruleset(network->firewall(), file.path());
         if (!inside.user_namespace) return {};
         return "an ordinary user's may have " + kernel_number("wmem_max") +
@@ -214,7 +214,7 @@ void try_steps(Findings& findings, const Inside& inside) {
     });
     if (!find_program("iptables-nft-restore").empty())
         findings.attempt(Need::nice, "an iptables-save ruleset", [&]() -> std::string {
-            const Scratch file{small_iptables_ruleset};
+            const SmallFile file{small_iptables_ruleset};
             const Namespace other = Namespace::create("an iptables ruleset");
             load_ruleset(other, file.path());
             return {};
@@ -235,7 +235,7 @@ void try_steps(Findings& findings, const Inside& inside) {
 // In a lab of its own: ports that are open and ports that are blocked in each way, and whether the verdicts say so.
 bool prove(const Inside& inside) {
     std::cout << "\na lab with open and blocked ports, and what is found\n" << std::flush;
-    const Scratch ruleset{small_ruleset};
+    const SmallFile ruleset{small_ruleset};
     const auto text = example();
     TrialOptions options;
     options.ruleset = ruleset.path();

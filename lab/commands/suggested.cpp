@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 constexpr int rounds_max = 6;  // one rule may uncover the next: the media leg shows only when control works
 
 // A copy of the ruleset and of what it includes, in a folder of its own.
-class Scratch {
+class RulesetCopy {
 public:
-    explicit Scratch(const fs::path& ruleset) : origin_{fs::absolute(ruleset).parent_path()} {
+    explicit RulesetCopy(const fs::path& ruleset) : origin_{fs::absolute(ruleset).parent_path()} {
         std::string name = (fs::temp_directory_path() / "wmlab-rules-XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr)
             throw setup_failed("make a folder for the scratch copy of the ruleset", errno);
@@ -34,12 +34,12 @@ public:
         }
         ruleset_ = folder_ / fs::absolute(ruleset).filename();
     }
-    ~Scratch() {
+    ~RulesetCopy() {
         std::error_code ignored;
         fs::remove_all(folder_, ignored);
     }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
+    RulesetCopy(const RulesetCopy&) = delete;
+    RulesetCopy& operator=(const RulesetCopy&) = delete;
 
     const fs::path& ruleset() const { return ruleset_; }
 
@@ -58,7 +58,7 @@ private:
 
 // Puts the rules into the copies, the last line first so that the lines before it keep their numbers. How many were
 // new.
-std::size_t apply(const Scratch& scratch, const Report& report) {
+std::size_t apply(const RulesetCopy& scratch, const Report& report) {
     std::map<fs::path, std::map<unsigned, std::set<std::string>, std::greater<>>> edits;
     for (const auto& flow : report.flows)
         for (const auto& suggestion : flow.suggestions) {
@@ -83,7 +83,7 @@ void prove_suggestions(Report& report, const ScenarioText& text, const Inside& i
     for (const auto& flow : report.flows)
         if (!flow.suggestions.empty()) open.insert(flow.id);
     if (open.empty() || options.ruleset.empty()) return;
-    const Scratch scratch{options.ruleset};
+    const RulesetCopy scratch{options.ruleset};
     auto again = options;
     again.keep = nullptr;
     again.journals.clear();

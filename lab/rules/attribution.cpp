@@ -5,6 +5,7 @@
 
 #include "common/evidence/journal.hpp"
 #include "common/scenario/catalogue.hpp"
+#include "lab/rules/json_fields.hpp"
 #include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::rules {
@@ -151,21 +152,6 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset) {
 }
 
 namespace {
-
-std::string text_at(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    return value && value->is_string() ? std::string{value->get_string()} : std::string{};
-}
-std::uint64_t number_at(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    if (!value) return 0;
-    if (value->is_uint64()) return value->get_uint64();
-    return value->is_int64() ? static_cast<std::uint64_t>(value->get_int64()) : 0;
-}
-const json::object* object_at(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    return value ? value->if_object() : nullptr;
-}
 
 std::optional<RuleRef> ref_from(const json::object* rule) {
     if (!rule) return std::nullopt;

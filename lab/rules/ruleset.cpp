@@ -5,19 +5,11 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "lab/rules/json_fields.hpp"
+
 namespace wmlab::lab::rules {
 namespace json = boost::json;
 namespace {
-
-std::string string_at(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    return value && value->is_string() ? std::string{value->get_string()} : std::string{};
-}
-
-std::int64_t number_at(const json::object& object, std::string_view key) {
-    const auto* value = object.if_contains(key);
-    return value && value->is_int64() ? value->get_int64() : 0;
-}
 
 json::array items_of(std::string_view text) {
     auto parsed = json::parse(text);
@@ -87,24 +79,24 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
         const std::string kind{wrapper->begin()->key()};
         auto* body = wrapper->begin()->value().if_object();
         if (!body) continue;
-        const auto family = string_at(*body, "family"), table = string_at(*body, "table");
+        const auto family = text_at(*body, "family"), table = text_at(*body, "table");
         if (kind == "chain") {
             Chain chain;
-            chain.name = {family, table, string_at(*body, "name")};
-            chain.type = string_at(*body, "type");
-            chain.hook = string_at(*body, "hook");
+            chain.name = {family, table, text_at(*body, "name")};
+            chain.type = text_at(*body, "type");
+            chain.hook = text_at(*body, "hook");
             chain.priority = static_cast<int>(number_at(*body, "prio"));
-            chain.policy_drop = string_at(*body, "policy") == "drop";
+            chain.policy_drop = text_at(*body, "policy") == "drop";
             ruleset.chains_[chain.name] = chain;
         } else if (kind == "set" || kind == "map") {
             const auto* elements = body->if_contains("elem");
-            ruleset.sets_[family + " " + table + " " + string_at(*body, "name")] =
+            ruleset.sets_[family + " " + table + " " + text_at(*body, "name")] =
                 elements && elements->is_array() ? elements->get_array() : json::array{};
         } else if (kind == "rule") {
             Rule rule;
-            rule.chain = {family, table, string_at(*body, "chain")};
+            rule.chain = {family, table, text_at(*body, "chain")};
             rule.handle = static_cast<std::uint64_t>(number_at(*body, "handle"));
-            rule.comment = string_at(*body, "comment");
+            rule.comment = text_at(*body, "comment");
             if (auto* expr = body->if_contains("expr"); expr && expr->is_array())
                 rule.expr = std::move(expr->get_array());
             if (const auto found = texts.find({rule.chain, rule.handle}); found != texts.end())
