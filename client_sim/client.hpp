@@ -9,15 +9,16 @@
 #include <string>
 #include <vector>
 
-#include "client_sim/received_media.hpp"
 #include "common/bytes/guid.hpp"
 #include "common/net/failure.hpp"
 #include "common/process/program.hpp"
+#include "common/process/received_media.hpp"
 #include "common/url/url.hpp"
 
 namespace wmlab::client_sim {
 
 namespace asio = boost::asio;
+using process::ReceivedMedia;
 using std::chrono::milliseconds;
 
 constexpr std::size_t read_size = 16 * 1024;  // at a time, of a connection

@@ -134,12 +134,11 @@ std::unique_ptr<Service> make_http(Server& server) {
         // Ordinary users often may not have port 80; nobody who did not ask for HTTP shall miss MMS for it.
         return std::make_unique<HttpService>(server, std::set{port}, !option.defaulted());
     }
-    for (const auto program : {scenario::Program::server_sim, scenario::Program::encoder_sim})
-        for (const auto& flow : server.context.flows_at(program, scenario::End::to)) {
-            const auto type = flow.flow->type;
-            if (type == FlowType::http || type == FlowType::mms_auto || type == FlowType::http_distribution)
-                ports.insert(option.defaulted() ? flow.flow->port : option.as<std::uint16_t>());
-        }
+    for (const auto& flow : server.context.flows_at(server.program, scenario::End::to)) {
+        const auto type = flow.flow->type;
+        if (type == FlowType::http || type == FlowType::mms_auto || type == FlowType::http_distribution)
+            ports.insert(option.defaulted() ? flow.flow->port : option.as<std::uint16_t>());
+    }
     if (ports.empty()) return nullptr;
     return std::make_unique<HttpService>(server, std::move(ports), true);
 }

@@ -183,10 +183,20 @@ void HttpSession::act(const wmsp::OpenRequest& action) {
         spdlog::warn("{}: no content `{}`", net::text(remote_), action.name);
         return perform(protocol_.open_failed(404, "there is no publishing point `" + action.name + "`", Clock::now()));
     }
-    open(action);
+    purpose_ = action.purpose;
+    if (point_->ready() || action.purpose == wmsp::Purpose::redirect) return open(action.purpose);
+    subscription_ = point_->wait(*this, server_.limits.source);
 }
 
-void HttpSession::open(const wmsp::OpenRequest& action) {
+void HttpSession::on_ready() {
+    const auto waited = std::move(subscription_);  // we are called by it
+    if (point_->ready()) return open(purpose_);
+    spdlog::warn("{}: `{}` has no stream: nothing comes from its source", net::text(remote_), point_->name());
+    perform(protocol_.open_failed(503, "nothing comes from the source of `" + point_->name() + "`", Clock::now()));
+}
+
+void HttpSession::open(wmsp::Purpose purpose) {
+    if (!point_->ready()) return perform(protocol_.opened({}, Clock::now()));  // a redirector needs nothing of it
     const auto& header = point_->header();
     wmsp::Content content;
     content.header = header.raw;
@@ -195,7 +205,7 @@ void HttpSession::open(const wmsp::OpenRequest& action) {
     content.can_seek = !content.live;
     if (!content.live) content.packet_count = point_->content().packet_count().value_or(0);
     for (const auto& stream : header.streams) content.streams.push_back(stream.number);
-    if (action.purpose == wmsp::Purpose::play || action.purpose == wmsp::Purpose::download) digest_.header(header.raw);
+    if (purpose == wmsp::Purpose::play || purpose == wmsp::Purpose::download) digest_.header(header.raw);
     perform(protocol_.opened(std::move(content), Clock::now()));
 }
 

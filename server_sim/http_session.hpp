@@ -43,6 +43,7 @@ private:
 
     void on_packet(const Packet& packet) override;
     void on_end() override;
+    void on_ready() override;
 
     void perform(const wmsp::ServerActions& actions);
     void act(const wmsp::Received& action);
@@ -57,7 +58,7 @@ private:
     void act(const wmsp::LogUploaded& action);
     void act(const wmsp::Close& action);
 
-    void open(const wmsp::OpenRequest& action);
+    void open(wmsp::Purpose purpose);
     asio::awaitable<void> download();  // stored content, as fast as the connection takes it
     asio::awaitable<void> linger();
     std::string index() const;
@@ -82,6 +83,7 @@ private:
 
     std::string flow_;
     std::shared_ptr<PublishingPoint> point_;
+    wmsp::Purpose purpose_{};  // of the request that waits for the point's stream
     std::unique_ptr<Subscription> subscription_;
     std::set<std::uint8_t> streams_off_;
 

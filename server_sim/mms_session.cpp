@@ -191,6 +191,18 @@ void MmsSession::act(const mms::OpenRequest& action) {
         spdlog::warn("{}: no content `{}`", net::text(remote_), action.fileName);
         return perform(protocol_.open_failed(bytes::NS_E_FILE_NOT_FOUND, Clock::now()));
     }
+    if (point_->ready()) return open();
+    subscription_ = point_->wait(*this, server_.limits.source);
+}
+
+void MmsSession::on_ready() {
+    const auto waited = std::move(subscription_);  // we are called by it
+    if (point_->ready()) return open();
+    spdlog::warn("{}: `{}` has no stream: nothing comes from its source", net::text(remote_), point_->name());
+    perform(protocol_.open_failed(bytes::NS_E_NO_STREAM, Clock::now()));
+}
+
+void MmsSession::open() {
     const auto& header = point_->header();
     mms::Content content;
     content.header = header.raw;

@@ -32,6 +32,7 @@ private:
 
     void on_packet(const Packet& packet) override;
     void on_end() override;
+    void on_ready() override;
 
     void perform(const mms::ServerActions& actions);
     void act(const mms::Received& action);
@@ -44,6 +45,7 @@ private:
     void act(const mms::StreamsSelected& action);
     void act(const mms::Close& action);
 
+    void open();
     void arm();  // the timer, for the protocol's next deadline
     void abandon(std::string by, std::string reason);
     void write(evidence::What what, std::string leg, boost::json::object fields = {});

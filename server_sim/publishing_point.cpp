@@ -3,9 +3,29 @@
 #include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
 
+#include "common/asf/packet.hpp"
+
 namespace wmlab::server_sim {
 
 using std::chrono::steady_clock;
+
+namespace {
+
+// Of what is relayed only the header is known beforehand.
+class Relayed : public asf::Content {
+public:
+    explicit Relayed(asf::Header header) : header_{std::move(header)} {}
+    const asf::Header& header() const override { return header_; }
+    std::optional<std::uint64_t> packet_count() const override { return std::nullopt; }
+    std::vector<std::byte> packet(std::uint64_t) const override { return {}; }
+    milliseconds send_time(std::uint64_t) const override { return milliseconds{0}; }
+    std::uint64_t packet_at_time(milliseconds) const override { return 0; }
+
+private:
+    asf::Header header_;
+};
+
+}  // namespace
 
 class PublishingPoint::Live : public Subscription {
 public:
@@ -96,6 +116,36 @@ private:
     std::shared_ptr<State> self_;
 };
 
+class PublishingPoint::Waiting : public Subscription {
+public:
+    struct State {
+        State(const asio::any_io_executor& executor, Subscriber& of) : subscriber{&of}, limit{executor} {}
+        void over() {
+            limit.cancel();
+            if (auto* const told = std::exchange(subscriber, nullptr)) told->on_ready();
+        }
+        Subscriber* subscriber;
+        asio::steady_timer limit;
+    };
+
+    Waiting(PublishingPoint& point, Subscriber& subscriber, milliseconds limit)
+        : state_{std::make_shared<State>(point.executor_, subscriber)} {
+        std::erase_if(point.waiting_, [](const auto& one) { return one.expired(); });
+        point.waiting_.push_back(state_);
+        state_->limit.expires_after(point.ready() ? milliseconds{0} : limit);
+        state_->limit.async_wait([state = state_](boost::system::error_code error) {
+            if (!error) state->over();
+        });
+    }
+    ~Waiting() override {
+        state_->subscriber = nullptr;
+        state_->limit.cancel();
+    }
+
+private:
+    std::shared_ptr<State> state_;
+};
+
 PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name,
                                  std::shared_ptr<const asf::Content> content)
     : executor_{executor},
@@ -104,10 +154,15 @@ PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string nam
       start_{steady_clock::now()},
       timer_{executor} {}
 
+PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name)
+    : PublishingPoint{executor, std::move(name), nullptr} {
+    relayed_ = true;
+}
+
 std::unique_ptr<Subscription> PublishingPoint::subscribe(Subscriber& subscriber, const Position& from) {
     if (!live()) return std::make_unique<Stored>(shared_from_this(), subscriber, from);
     auto subscription = std::make_unique<Live>(shared_from_this(), subscriber);
-    if (!armed_) {
+    if (!armed_ && !relayed_) {
         // While nobody listened the clock went on, and no packet was made.
         next_ = content_->packet_at_time(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
         arm();
@@ -123,23 +178,58 @@ void PublishingPoint::arm() {
     });
 }
 
-void PublishingPoint::tick() {
+// To everybody who is there; who comes during the delivery starts with the next.
+void PublishingPoint::deliver(const std::function<void(Subscriber&)>& give) {
+    if (live_.empty()) return;
     const auto self = shared_from_this();  // the last subscriber may be the last owner
     delivering_ = true;
+    const auto last = std::prev(live_.end());
+    for (auto at = live_.begin();; ++at) {
+        if (*at) give(**at);
+        if (at == last) break;
+    }
+    live_.remove(nullptr);
+    delivering_ = false;
+}
+
+void PublishingPoint::tick() {
+    const auto self = shared_from_this();
     while (start_ + content_->send_time(next_) <= steady_clock::now() && !live_.empty()) {
         auto bytes = content_->packet(next_);
         if (bytes.empty()) break;
         const Packet packet{next_++, std::make_shared<const std::vector<std::byte>>(std::move(bytes))};
-        const auto last = std::prev(live_.end());  // who comes during the delivery starts with the next packet
-        for (auto at = live_.begin();; ++at) {
-            if (*at) (*at)->on_packet(packet);
-            if (at == last) break;
-        }
-        live_.remove(nullptr);
+        deliver([&](Subscriber& subscriber) { subscriber.on_packet(packet); });
     }
-    delivering_ = false;
     armed_ = false;
     if (!live_.empty()) arm();
+}
+
+void PublishingPoint::begin(const asf::Header& header) {
+    auto live = header.broadcast ? header : asf::live_header(header);
+    const bool other = content_ != nullptr && content_->header().raw != live.raw;
+    const bool goes_on = content_ != nullptr && !other && !ended_;
+    if (!goes_on) content_ = std::make_shared<const Relayed>(std::move(live));
+    ended_ = false;
+    if (other) deliver([](Subscriber& subscriber) { subscriber.on_header(); });
+    for (const auto& one : std::exchange(waiting_, {}))
+        if (const auto state = one.lock()) std::static_pointer_cast<Waiting::State>(state)->over();
+}
+
+void PublishingPoint::relay(std::vector<std::byte> packet) {
+    if (!ready() || packet.size() > header().packet_size) return;
+    if (packet.size() < header().packet_size) packet = asf::padded(packet, header().packet_size);
+    const Packet shared{next_++, std::make_shared<const std::vector<std::byte>>(std::move(packet))};
+    deliver([&](Subscriber& subscriber) { subscriber.on_packet(shared); });
+}
+
+void PublishingPoint::end() {
+    if (!ready()) return;
+    ended_ = true;
+    deliver([](Subscriber& subscriber) { subscriber.on_end(); });
+}
+
+std::unique_ptr<Subscription> PublishingPoint::wait(Subscriber& subscriber, milliseconds limit) {
+    return std::make_unique<Waiting>(*this, subscriber, limit);
 }
 
 std::size_t PublishingPoint::subscribers() const { return live_.size() + stored_; }

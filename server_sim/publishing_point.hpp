@@ -1,11 +1,12 @@
 // Publishing points: what a server offers by name, and how its packets reach the sessions of every protocol, each at
 // its time. Live: one clock, all subscribers get the same packets. Stored: each subscriber has its own position and
-// pace. Everything runs on one thread.
+// pace. Relayed: live, what a pull hands over, when it hands it over. Everything runs on one thread.
 #pragma once
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -30,7 +31,9 @@ class Subscriber {
 public:
     virtual ~Subscriber() = default;
     virtual void on_packet(const Packet& packet) = 0;
-    virtual void on_end() = 0;  // of stored content; nothing comes after it
+    virtual void on_end() = 0;              // nothing comes after it: stored content is over, or what is relayed
+    virtual void on_header() { on_end(); }  // relayed: another stream follows, header() has its header
+    virtual void on_ready() {}              // of PublishingPoint::wait: the stream is there, or the wait was in vain
 };
 
 // Ends the deliveries when it is destroyed, also from within on_packet.
@@ -51,20 +54,35 @@ class PublishingPoint : public std::enable_shared_from_this<PublishingPoint> {
 public:
     PublishingPoint(asio::any_io_executor executor, std::string name, std::shared_ptr<const asf::Content> content);
 
+    // Relayed: empty until begin() was called. content() then only has the header.
+    PublishingPoint(asio::any_io_executor executor, std::string name);
+
     const std::string& name() const { return name_; }
+    bool ready() const { return content_ != nullptr && !ended_; }  // content() and header() may be asked for
     const asf::Content& content() const { return *content_; }
     const asf::Header& header() const { return content_->header(); }
-    bool live() const { return content_->live(); }
+    bool live() const { return relayed_ || content_->live(); }
+    bool relayed() const { return relayed_; }
+    std::uint64_t next_number() const { return next_; }  // live: of the packet that comes next
 
     // `subscriber` must outlive the subscription. The first packet comes in a later turn of the loop.
     [[nodiscard]] std::unique_ptr<Subscription> subscribe(Subscriber& subscriber, const Position& from = {});
+    // Until ready() or the limit has passed: on_ready() comes once, unless the subscription is destroyed before.
+    [[nodiscard]] std::unique_ptr<Subscription> wait(Subscriber& subscriber, milliseconds limit);
     std::size_t subscribers() const;
+
+    // What a pull hands over, whatever its protocol. A connection that is lost is no end: what comes after it goes on.
+    void begin(const asf::Header& header);      // the stream's header, also when it is the same as before
+    void relay(std::vector<std::byte> packet);  // an ASF packet; padding that was not sent is added
+    void end();                                 // the source says that nothing follows; begin() may all the same
 
 private:
     class Live;
     class Stored;
+    class Waiting;
     void tick();
     void arm();
+    void deliver(const std::function<void(Subscriber&)>& give);
 
     asio::any_io_executor executor_;
     std::string name_;
@@ -75,6 +93,8 @@ private:
     std::list<Subscriber*> live_;  // null: left during a delivery
     bool delivering_ = false, armed_ = false;
     std::size_t stored_ = 0;
+    bool relayed_ = false, ended_ = false;
+    std::vector<std::weak_ptr<void>> waiting_;  // Waiting::State
 };
 
 class PublishingPoints {

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "server_sim/content.hpp"
+#include "server_sim/pull.hpp"
 
 namespace wmlab::server_sim {
 namespace {
@@ -69,11 +70,9 @@ Limits limits_from(const process::Context& context) {
 class ServerSim : public process::Simulator {
 public:
     explicit ServerSim(process::Context& context)
-        : server_{context, {}, limits_from(context), {}, addresses_to_bind(context), {}}, stopped_{context.io} {
+        : server_{server_for(context, scenario::Program::server_sim)}, stopped_{context.io} {
         stopped_.expires_at(asio::steady_timer::time_point::max());
-        for (const auto& flow : context.flows)
-            if (flow.to == context.host)
-                server_.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
+        add_relays(server_);
         open_contents();
         for (const auto make_service : server_sim::services())
             if (auto service = make_service(server_)) services_.push_back(std::move(service));
@@ -88,6 +87,8 @@ public:
     }
 
     asio::awaitable<int> run() override {
+        if (!stopping_)
+            for (const auto& service : services_) service->start();
         while (!stopping_) {
             boost::system::error_code cancelled;
             co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
@@ -112,8 +113,10 @@ private:
             for (const auto& content : context().scenario->contents)
                 if (wanted(content.name)) specs.push_back(content_spec(content));
         } else {
-            if (!context().options.contains("content"))
+            if (!context().options.contains("content")) {
+                if (!server_.points.all().empty()) return;
                 throw process::UsageError{"nothing to serve: give --content FILE, NAME=FILE or synthetic (see --help)"};
+            }
             for (const auto& text : context().options["content"].as<std::vector<std::string>>()) {
                 auto spec = content_spec(text);
                 if (!spec) throw process::UsageError{spec.error().text()};
@@ -133,6 +136,7 @@ private:
 
     // Contents that a flow of this host plays; a file that no flow here needs is not opened.
     bool wanted(const std::string& content) const {
+        if (server_.points.find(content)) return false;  // it is pulled
         return std::ranges::any_of(context().flows, [&](const auto& flow) { return flow.flow->content == content; });
     }
 
@@ -153,6 +157,14 @@ Peers::Seat::Seat(Peers& peers, asio::ip::address address) : counts_{peers.count
 
 Peers::Seat::~Seat() {
     if (--(*counts_)[address_] == 0) counts_->erase(address_);
+}
+
+Server server_for(process::Context& context, scenario::Program program) {
+    Server server{context, program, {}, limits_from(context), {}, addresses_to_bind(context), {}};
+    for (const auto& flow : context.flows)
+        if (flow.to == context.host)
+            server.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
+    return server;
 }
 
 std::string Server::flow_of(const std::optional<bytes::Guid>& player) const {
@@ -194,19 +206,11 @@ net::udp::socket Server::bind(const asio::ip::address& address, std::uint16_t po
     return told(context, std::move(bound), "udp", std::move(leg), std::move(flow));
 }
 
-boost::program_options::options_description options() {
-    po::options_description options{"Server options"};
+boost::program_options::options_description serving_options() {
+    po::options_description options{"Serving options"};
     auto add = options.add_options();
-    add("content", po::value<std::vector<std::string>>()->composing()->value_name("WHAT"),
-        "FILE, NAME=FILE, or synthetic[:BITRATE][:DURATION] (live without a duration); repeatable");
-    add("loop", "serve files as endless live streams");
     add("bind", po::value<std::vector<std::string>>()->composing()->value_name("ADDR"),
         "listen on this address only (repeatable); default: the scenario's, else every address of this machine");
-    add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");
-    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
-    add("no-http", "serve MMS only");
-    add("close-after-end", po::value<double>()->value_name("SECONDS"),
-        "close a session so long after the end of its stream (some players wait for that)");
     add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"), "at the same time");
     add("max-sessions-per-peer", po::value<std::size_t>()->default_value(1000)->value_name("N"),
         "at the same time from one address");
@@ -214,6 +218,27 @@ boost::program_options::options_description options() {
         "how far a player over TCP may be behind before it is dropped");
     add("idle-timeout", po::value<unsigned>()->default_value(3600)->value_name("SECONDS"),
         "of a session that neither streams nor says anything");
+    return options;
+}
+
+boost::program_options::options_description options() {
+    po::options_description options{"Server options"};
+    auto add = options.add_options();
+    add("content", po::value<std::vector<std::string>>()->composing()->value_name("WHAT"),
+        "FILE, NAME=FILE, or synthetic[:BITRATE][:DURATION] (live without a duration); repeatable");
+    add("loop", "serve files as endless live streams");
+    add("pull", po::value<std::vector<std::string>>()->composing()->value_name("[NAME=]URL"),
+        "fetch a live stream from msbd://HOST[:PORT][/NAME], an encoder or a server, and republish it; repeatable");
+    add("pull-timeout", po::value<unsigned>()->default_value(30)->value_name("SECONDS"),
+        "a source that sends nothing for so long is given up, and tried again");
+    add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");
+    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
+    add("no-http", "serve MMS only");
+    add("msbd-port", po::value<std::uint16_t>()->value_name("N"),
+        "serve the first content to other servers by MSBD, too; 7007: a random port in 1024-5000 where it is taken");
+    add("close-after-end", po::value<double>()->value_name("SECONDS"),
+        "close a session so long after the end of its stream (some players wait for that)");
+    options.add(serving_options());
     return options;
 }
 

@@ -15,7 +15,7 @@
 
 namespace wmlab::server_sim {
 
-constexpr milliseconds flush_limit{2000};      // for the last bytes to a client before its connection is closed
+constexpr milliseconds flush_limit{2000};     // for the last bytes to a client before its connection is closed
 constexpr std::size_t read_size = 16 * 1024;  // at a time, of a connection
 
 struct Limits {
@@ -25,6 +25,7 @@ struct Limits {
     milliseconds idle = std::chrono::hours{1};  // of a session that neither streams nor says anything
     milliseconds first_message = std::chrono::seconds{60};  // of a connection that has said nothing yet
     std::optional<milliseconds> close_after_end;            // the server closes so long after the end of a stream
+    milliseconds source = std::chrono::seconds{10};  // a player is kept waiting for a stream that is to be pulled
 };
 
 // How many connections each peer holds, for the limits.
@@ -54,6 +55,7 @@ private:
 // What every service of this process shares.
 struct Server {
     process::Context& context;
+    scenario::Program program;  // server_sim, or encoder_sim, which serves in the same way
     PublishingPoints points;
     Limits limits;
     Peers peers;
@@ -76,13 +78,19 @@ class Service {
 public:
     virtual ~Service() = default;
     virtual void prepare() = 0;                // binds and begins to accept
+    virtual void start() {}                    // the flows begin: what others listen on is known
     virtual asio::awaitable<void> stop() = 0;  // ends every session, returns when all have written their end
     virtual std::vector<std::string> urls() const { return {}; }  // for a person, of the plain tool
+    virtual std::string status() const { return {}; }             // likewise: what is served now
 };
 
 // Null: this process has no need of the service.
 using MakeService = std::unique_ptr<Service> (*)(Server&);
 std::vector<MakeService> services();  // services.cpp
+
+// What every process that serves has: addresses and limits, from the options of serving_options().
+Server server_for(process::Context& context, scenario::Program program);
+boost::program_options::options_description serving_options();
 
 boost::program_options::options_description options();
 std::unique_ptr<process::Simulator> make(process::Context& context);

@@ -1,7 +1,9 @@
 // The list of services: one line for each protocol.
 #include "server_sim/http.hpp"
 #include "server_sim/mms.hpp"
+#include "server_sim/msbd.hpp"
 #include "server_sim/probe.hpp"
+#include "server_sim/pull.hpp"
 #include "server_sim/server.hpp"
 
 namespace wmlab::server_sim {
@@ -10,6 +12,8 @@ std::vector<MakeService> services() {
     return {
         make_mms,    // TCP and UDP 1755
         make_http,   // TCP 80
+        make_msbd,   // TCP 7007, or where it fell back to
+        make_pulls,  // what is fetched from encoders and upstream servers
         make_probe,  // echoes on the ports of probe flows
     };
 }

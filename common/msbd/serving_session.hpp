@@ -79,6 +79,8 @@ public:
     bool streaming() const { return state_ == State::streaming; }
     bool multicast() const { return multicast_; }
     std::uint32_t next_packet_id() const { return packet_id_; }
+    // Of the packet that comes next: so that a puller that comes back can count what it missed.
+    void number_from(std::uint32_t dwPacketId) { packet_id_ = dwPacketId; }
 
 private:
     void handle(const Message& message, TimePoint now, ServingActions& out);

@@ -43,7 +43,7 @@ constexpr std::array<FlowTypeSpec, 11> types{{
     {FlowType::mms_auto, "mms-auto", "the player's rollover: UDP, then TCP, then HTTP", Program::client_sim,
      Program::server_sim, false, mms_auto_legs},
     {FlowType::msbd, "msbd", "distribution: a server pulls from an encoder or a server", Program::server_sim,
-     Program::server_sim, false, msbd_legs},
+     Program::server_sim, true, msbd_legs},
     {FlowType::http_distribution, "http-distribution", "distribution over HTTP", Program::server_sim,
      Program::server_sim, false, http_legs},
     {FlowType::multicast, "multicast", "one stream to a group, received by players that joined it", Program::server_sim,

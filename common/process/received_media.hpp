@@ -1,5 +1,5 @@
-// What a player received of a stream, over whatever transport: counted, checksummed, checked against the marks of
-// synthetic content, and saved.
+// What a player, or a server that pulls, received of a stream, over whatever transport: counted, checksummed, checked
+// against the marks of synthetic content, and saved.
 #pragma once
 #include <boost/json/object.hpp>
 #include <chrono>
@@ -12,7 +12,7 @@
 #include "common/asf/save.hpp"
 #include "common/process/media_digest.hpp"
 
-namespace wmlab::client_sim {
+namespace wmlab::process {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
@@ -65,4 +65,4 @@ private:
     std::chrono::milliseconds longest_gap_{0};
 };
 
-}  // namespace wmlab::client_sim
+}  // namespace wmlab::process

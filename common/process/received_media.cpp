@@ -1,4 +1,4 @@
-#include "client_sim/received_media.hpp"
+#include "common/process/received_media.hpp"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -7,7 +7,7 @@
 #include "common/asf/packet.hpp"
 #include "common/asf/synthesiser.hpp"
 
-namespace wmlab::client_sim {
+namespace wmlab::process {
 
 using std::chrono::milliseconds;
 
@@ -106,4 +106,4 @@ std::string ReceivedMedia::summary() const {
     return text;
 }
 
-}  // namespace wmlab::client_sim
+}  // namespace wmlab::process

@@ -1,0 +1,13 @@
+// MSBD messages as fields of `sent`, `received` and `malformed`, the same for both ends.
+#pragma once
+#include <boost/json/object.hpp>
+
+#include "common/msbd/session.hpp"
+
+namespace wmlab::process {
+
+// message, bytes, hr and the telling fields, by their spec names.
+boost::json::object message_fields(const msbd::Message& message, std::size_t size);
+boost::json::object malformed_fields(const msbd::Malformed& malformed);
+
+}  // namespace wmlab::process

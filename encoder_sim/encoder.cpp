@@ -1,0 +1,141 @@
+#include "encoder_sim/encoder.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <iostream>
+
+#include "server_sim/content.hpp"
+#include "server_sim/http.hpp"
+#include "server_sim/msbd.hpp"
+#include "server_sim/server.hpp"
+
+namespace wmlab::encoder_sim {
+namespace {
+
+namespace po = boost::program_options;
+namespace asio = boost::asio;
+
+class EncoderSim : public process::Simulator {
+public:
+    explicit EncoderSim(process::Context& context)
+        : server_{server_sim::server_for(context, scenario::Program::encoder_sim)},
+          stopped_{context.io},
+          status_{context.io} {
+        stopped_.expires_at(asio::steady_timer::time_point::max());
+        server_.http_name = "Rex/4.1.0.3923";
+        open_contents();
+        for (const auto make_service : {server_sim::make_msbd, server_sim::make_http})
+            if (auto service = make_service(server_)) services_.push_back(std::move(service));
+    }
+
+    void prepare() override {
+        for (const auto& service : services_) service->prepare();
+        if (context().scenario) return;
+        for (const auto& service : services_)
+            for (const auto& url : service->urls()) std::cout << url << '\n';
+        std::cout << std::flush;
+    }
+
+    asio::awaitable<int> run() override {
+        if (!context().scenario && !context().options.contains("quiet")) show_status();
+        if (!stopping_)
+            for (const auto& service : services_) service->start();
+        while (!stopping_) {
+            boost::system::error_code cancelled;
+            co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+        }
+        status_.cancel();
+        for (const auto& service : services_) co_await service->stop();
+        co_return process::worked;
+    }
+
+    void stop() override {
+        stopping_ = true;
+        stopped_.cancel();
+    }
+
+    std::vector<std::filesystem::path> reads() const override { return files_; }
+
+private:
+    process::Context& context() const { return server_.context; }
+
+    void open_contents() {
+        std::vector<server_sim::ContentSpec> specs;
+        if (context().scenario) {
+            for (const auto& content : context().scenario->contents)
+                if (std::ranges::any_of(context().flows,
+                                        [&](const auto& flow) { return flow.flow->content == content.name; }))
+                    specs.push_back(server_sim::content_spec(content));
+        } else {
+            auto texts = context().options["content"].as<std::vector<std::string>>();
+            if (context().options.contains("file")) {
+                if (context().options["content"].defaulted()) texts.clear();
+                texts.insert(texts.begin(), context().options["file"].as<std::string>());
+            }
+            for (const auto& text : texts) {
+                auto spec = server_sim::content_spec(text);
+                if (!spec) throw process::UsageError{spec.error().text()};
+                specs.push_back(std::move(*spec));
+            }
+        }
+        const std::string world = context().scenario ? context().scenario->name : "";
+        for (auto& spec : specs) {
+            // An encoder sends what happens now: a file over and over, a tone without an end.
+            spec.loop = true;
+            spec.duration = server_sim::milliseconds{0};
+            auto content = server_sim::open(spec, world);
+            if (!content) throw process::EnvironmentError{content.error().text()};
+            if (!spec.synthetic) files_.push_back(spec.file);
+            server_.points.add(
+                std::make_shared<server_sim::PublishingPoint>(context().io.get_executor(), spec.name, *content),
+                std::move(spec.more_names));
+        }
+    }
+
+    // A line a second on standard error, for a person: what is sent to whom.
+    void show_status() {
+        status_.expires_after(std::chrono::seconds{1});
+        status_.async_wait([this](boost::system::error_code error) {
+            if (error) return;
+            for (const auto& service : services_)
+                if (const auto text = service->status(); !text.empty()) std::cerr << text << std::endl;
+            show_status();
+        });
+    }
+
+    server_sim::Server server_;
+    std::vector<std::filesystem::path> files_;
+    std::vector<std::unique_ptr<server_sim::Service>> services_;
+    asio::steady_timer stopped_, status_;
+    bool stopping_ = false;
+};
+
+}  // namespace
+
+boost::program_options::options_description options() {
+    po::options_description options{"Encoder options"};
+    auto add = options.add_options();
+    add("content",
+        po::value<std::vector<std::string>>()
+            ->composing()
+            ->default_value({"live=synthetic"}, "live=synthetic")
+            ->value_name("WHAT"),
+        "FILE or NAME=FILE, sent over and over as a live stream, or synthetic[:BITRATE]... (several bit rates: as many "
+        "streams); repeatable, the first is what MSBD sends to those who name none");
+    add("file", po::value<std::string>()->value_name("FILE"), "the same as --content FILE");
+    add("msbd-port", po::value<std::uint16_t>()->default_value(7007)->value_name("N"),
+        "TCP port of MSBD; 7007: a random port in 1024-5000 where it is taken");
+    add("http-port", po::value<std::uint16_t>()->default_value(8080)->value_name("N"), "TCP port of HTTP");
+    add("no-http", "MSBD only");
+    add("quiet", "no line a second on standard error");
+    options.add(server_sim::serving_options());
+    return options;
+}
+
+std::unique_ptr<process::Simulator> make(process::Context& context) { return std::make_unique<EncoderSim>(context); }
+
+}  // namespace wmlab::encoder_sim
