@@ -129,6 +129,11 @@ void Crew::read(Member& member, std::string_view line) {
         case What::flow_ended:
             ended_.insert(event->flow);
             break;
+        case What::listening:
+            // A port that nobody could know beforehand: the other end is told.
+            if (event->leg == "msbd" && !event->flow.empty())
+                endpoints_[event->flow] = {&member, member.host + event->local.substr(event->local.rfind(':'))};
+            break;
         default:
             break;
     }
@@ -186,8 +191,15 @@ bool Crew::wait_until_ready() {
 }
 
 void Crew::start() {
-    for (const auto& member : members_)
-        if (!member->over) member->process->write("start\n");
+    for (const auto& member : members_) {
+        if (member->over) continue;
+        std::string commands;
+        for (const auto& flow : member->flows)
+            if (const auto known = endpoints_.find(flow);
+                known != endpoints_.end() && known->second.listener != member.get())
+                commands += "endpoint " + flow + " " + known->second.at + "\n";
+        member->process->write(commands + "start\n");
+    }
 }
 
 Crew::Member* Crew::opener(const scenario::FlowInstance& flow) const {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -34,7 +35,7 @@ public:
     // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. False: the
     // user interrupts.
     bool wait_until_ready();
-    void start();  // the flows may begin
+    void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
     // Every one of these flows has ended, or its opening program has.
     bool ended(const scenario::FlowInstance& flow) const;
     void stop();  // told so first, made to after a while; returns when all have ended
@@ -52,6 +53,11 @@ private:
     CrewOptions options_;
     std::vector<std::unique_ptr<Member>> members_;
     std::set<std::string, std::less<>> ended_;  // flows
+    struct Endpoint {
+        const Member* listener;
+        std::string at;  // "studio:3456"
+    };
+    std::map<std::string, Endpoint, std::less<>> endpoints_;  // by flow
     void say(const std::string& sentence) const;
     bool stopping_ = false;
 };

@@ -38,6 +38,14 @@ std::vector<scenario::FlowInstance> pulling_flows(const Server& server) {
     return flows;
 }
 
+// Whether the source has more than one stream to choose from. Real ends send the same word always.
+bool has_choice(const Server& server, const scenario::FlowInstance& flow) {
+    const auto all = scenario::instances(*server.context.scenario);
+    return std::ranges::any_of(all, [&](const auto& other) {
+        return other.flow->type == flow.flow->type && other.to == flow.to && other.flow->content != flow.flow->content;
+    });
+}
+
 struct PullOption {  // --pull [NAME=]URL
     std::string name;
     url::Url url;
@@ -252,7 +260,7 @@ std::unique_ptr<Service> make_pulls(Server& server) {
         pull.url.host = flow.to;
         if (port != url::default_port(pull.url.scheme)) pull.url.port = port;
         pull.url.path = url::encoded_path(content);
-        pull.channel = content;
+        if (has_choice(server, flow)) pull.channel = content;
         if (fed.insert(content).second) pull.point = server.points.find(content);
         pull.deadline = flow.flow->deadline;
         pull.first_header = flow.flow->deadline;

@@ -58,6 +58,10 @@ Limits limits_from(const process::Context& context) {
     // A scenario's own load is never refused.
     limits.sessions = std::max(limits.sessions, 2 * context.flows.size());
     if (context.scenario) limits.sessions_per_peer = std::max(limits.sessions_per_peer, 2 * context.flows.size());
+    // Whoever waits for a pulled stream is told that nothing comes, before he gives up by himself.
+    for (const auto& flow : context.flows)
+        if (flow.to == context.host && !flow.flow->content.empty())
+            limits.source = std::min(limits.source, flow.flow->deadline * 4 / 5);
     limits.queue = option<std::size_t>(context, "queue") * 1024;
     limits.idle = std::chrono::seconds{option<unsigned>(context, "idle-timeout")};
     limits.first_message = std::min<milliseconds>(limits.first_message, limits.idle);
