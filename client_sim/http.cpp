@@ -22,6 +22,7 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned postponed_max = 50;
+constexpr milliseconds noticeable{150};  // a pause in the media that nobody takes for jitter
 
 // One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal,
 // keeps the time.
@@ -231,16 +232,28 @@ private:
     }
 
     std::optional<Clock::time_point> play_end() const {
-        if (!play_.duration || !media_started_) return std::nullopt;
+        if (!play_.duration || !media_started_ || overtime_) return std::nullopt;
         return *media_started_ + *play_.duration;
     }
 
     void due(Clock::time_point now) {
         if (const auto end = play_end(); end && *end <= now) {
-            enough_ = true;
-            return perform(protocol_->stop(now));
+            media_.waited_until(now);
+            // What stopped coming is not called enough: another packet, or our patience, decides.
+            if (!behind(now)) return stop_playing(now);
+            overtime_ = true;
+            return;
         }
         perform(protocol_->tick(now));
+    }
+
+    bool behind(Clock::time_point now) const {
+        return now > std::max(media_.last(), media_.lasts_until()) + std::max(noticeable, 4 * media_.interval());
+    }
+
+    void stop_playing(Clock::time_point now) {
+        enough_ = true;
+        perform(protocol_->stop(now));
     }
 
     // --- what the session wants
@@ -273,9 +286,7 @@ private:
     void act(const wmsp::HeaderComplete& action) {
         if (action.changed) media_.new_start();
         if (const auto problem = media_.header(action.header.raw)) spdlog::warn("{}", *problem);
-        if (action.header.maximum_bit_rate == 0) return;
-        const milliseconds interval{1000ULL * 8 * action.header.packet_size / action.header.maximum_bit_rate};
-        protocol_->be_patient(patience_, std::max(patience_, 4 * interval), Clock::now());
+        protocol_->be_patient(patience_, std::max(patience_, 4 * media_.interval()), Clock::now());
     }
 
     void act(const wmsp::MediaReceived& action) {
@@ -285,6 +296,7 @@ private:
             write(What::media_started, leg_, {}, local_, remote_);
         }
         media_.packet(action.LocationId, action.packet, now);
+        if (overtime_) stop_playing(now);
     }
 
     void act(const wmsp::MediaStale& action) {
@@ -303,6 +315,7 @@ private:
         finished_ = action;
         over_ = true;
         if (action.cause != wmsp::Finished::Cause::silent || media_.packets() == 0) return;
+        media_.waited_until(Clock::now());
         boost::json::object fields;
         fields["waited"] = std::chrono::duration_cast<milliseconds>(Clock::now() - media_.last()).count();
         fields["attempt"] = 0;
@@ -345,7 +358,7 @@ private:
     Clock::time_point wake_at_ = Clock::time_point::max();
     std::optional<Clock::time_point> media_started_, postponed_;
     unsigned late_ = 0;
-    bool over_ = false, enough_ = false;
+    bool over_ = false, enough_ = false, overtime_ = false;
 
     wmsp::Finished finished_;
     std::optional<std::string> stale_;
