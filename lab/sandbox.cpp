@@ -58,6 +58,8 @@ void build_walls(uid_t user, gid_t group, bool user_namespace, Inside& inside) {
         return;
     }
     inside.mounts = true;
+    // Shared memory has fixed names in some programs (squid): two labs, or two users, would meet there.
+    ::mount("wmlab", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
     // Also brings a writable /proc/sys where the old one is read-only.
     if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
         inside.notes.push_back("/proc cannot be mounted anew (" + std::string{std::strerror(errno)} +

@@ -39,6 +39,8 @@ FlowResult judge_multicast(const FlowContext& context);  // multicast
 FlowResult judge_dcom(const FlowContext& context);       // dcom, and the first legs of encoder-alias
 // http through a proxy: settles what the generic session cannot know.
 void judge_proxied(const FlowContext& context, FlowResult& flow);
+// Media that arrived, but was held back on the way or came out of a cache: never a plain pass.
+void judge_freshness(const FlowContext& context, FlowResult& flow);
 void judge_references(const FlowContext& context, std::vector<LegResult>& legs);  // dcom: mapper and object together
 
 }  // namespace wmlab::lab

@@ -7,14 +7,57 @@
 #include "lab/judge/flow.hpp"
 
 namespace wmlab::lab {
+namespace {
+
+// What the player says of media that is not fresh; null: nothing.
+const Event* stale_media(const FlowContext& context, std::string_view kind) {
+    const Event* found = nullptr;
+    for (const auto* event : context.view.at(context.instance.from))
+        if (event->event == What::media_stale && text_field(*event, "kind") == kind) found = event;
+    return found;
+}
+
+bool asked_server(const FlowContext& context) {
+    return std::ranges::any_of(context.view.at(context.instance.to),
+                               [](const Event* event) { return event->event == What::received; });
+}
+
+}  // namespace
+
+void judge_freshness(const FlowContext& context, FlowResult& flow) {
+    const auto& instance = context.instance;
+    const auto leg =
+        std::ranges::find_if(flow.legs, [](const LegResult& one) { return one.name == "proxy" || one.name == "http"; });
+    const auto *cached = stale_media(context, "cached"), *delayed = stale_media(context, "delayed");
+    if (leg == flow.legs.end() || (cached == nullptr && delayed == nullptr)) return;
+    const auto between = instance.flow->proxy ? instance.flow->proxy->host : std::string{"something on the way"};
+    if (cached != nullptr && !asked_server(context)) {
+        conclude(*leg, Verdict::blocked, Cause::modified, "from->to",
+                 fmt::format("{} received media that {} did not send in this session: {} answered out of a cache ({}).",
+                             instance.from, instance.to, between, text_field(*cached, "why")));
+        settle(flow, *leg);
+        flow.by_proxy = true;
+        return;
+    }
+    if (flow.verdict != Verdict::pass && flow.verdict != Verdict::degraded) return;
+    const auto* stale = cached != nullptr ? cached : delayed;
+    leg->verdict = Verdict::degraded;
+    leg->direction = "to->from";
+    leg->explanation =
+        cached != nullptr
+            ? fmt::format("The media is not fresh, {} answered out of a cache: {}.", between, text_field(*stale, "why"))
+            : fmt::format("The media is not in time, {} held it back: {}.", between, text_field(*stale, "why"));
+    const auto before = flow.explanation;
+    settle(flow, *leg);
+    flow.explanation = leg->explanation + " " + before;
+    flow.by_proxy = cached != nullptr || instance.flow->proxy;
+}
 
 void judge_proxied(const FlowContext& context, FlowResult& flow) {
     const auto leg = [&](std::string_view name) { return std::ranges::find(flow.legs, name, &LegResult::name); };
     const auto proxy = leg("proxy"), http = leg("http");
     if (proxy == flow.legs.end() || http == flow.legs.end()) return;
-    const auto& server = context.view.at(context.instance.to);
-    const bool server_asked =
-        std::ranges::any_of(server, [](const Event* event) { return event->event == What::received; });
+    const bool server_asked = asked_server(context);
     const Event* refusal = nullptr;
     for (const auto* event : context.view.at(context.instance.from)) {
         if (event->event == What::received && number_field(*event, "status").value_or(0) >= 400) refusal = event;
@@ -31,6 +74,7 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
         }
         conclude(*proxy, Verdict::blocked, Cause::proxy_denied, "proxy->from",
                  fmt::format("The proxy refused: {}, and {} never got the request.", says, context.instance.to));
+        flow.by_proxy = true;
         if (http->verdict != Verdict::pass) {
             doubt(*http, Reason::not_tried,
                   fmt::format("{} did not pass the request on.", context.instance.flow->proxy->host));

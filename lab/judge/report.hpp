@@ -102,6 +102,7 @@ struct FlowResult {
     std::optional<NearMiss> near_miss;
     std::vector<Suggestion> suggestions;
     std::optional<bool> suggestion_proven;  // run again with the suggested rules: it passes
+    bool by_proxy = false;                  // a proxy's or cache's own doing, which an open firewall does not change
     std::string explanation;
     std::vector<LegResult> legs;
     std::optional<Media> media;

@@ -113,6 +113,7 @@ FlowResult judge_rollover(const FlowContext& context) {
     flow.cause = decisive->cause;
     flow.reason = decisive->reason;
     flow.direction = decisive->direction;
+    flow.by_proxy = decisive->by_proxy;
     flow.icmp = decisive->icmp;
     flow.legs = decisive->legs;
     flow.media = decisive->media;

@@ -46,9 +46,8 @@ void note_retries(const LegContext& context, FlowResult& flow) {
 
 bool explains_itself(const LegResult& leg) { return leg.verdict == Verdict::blocked || leg.verdict == Verdict::failed; }
 
-}  // namespace
-
-FlowResult judge_session(const FlowContext& context) {
+// Everything but whether the media is fresh.
+FlowResult judge_media(const FlowContext& context) {
     auto flow = blank_flow(context);
     const auto contexts = leg_contexts(context);
     const auto ends = media_ends(context, contexts);
@@ -207,6 +206,14 @@ FlowResult judge_session(const FlowContext& context) {
                    fmt::format("The connections worked, but {} left no account of the media.{}",
                                account.sender_told ? ends.receiver : ends.sender, why.empty() ? "" : " " + why));
     }
+    return flow;
+}
+
+}  // namespace
+
+FlowResult judge_session(const FlowContext& context) {
+    auto flow = judge_media(context);
+    judge_freshness(context, flow);
     return flow;
 }
 

@@ -1,54 +1,15 @@
 #!/usr/bin/env bash
 # mms.sh PROGRAM BIN_DIR: a real player against server_sim on port 1755 of a network namespace of its own, live synthetic
 # content and a real .wmv that ffmpeg made; the captured session must be one that Wireshark dissects without complaint.
-# Every program is bounded: some players loop for ever at the end of a stream.
-set -euo pipefail
 program=$1 bin=$2
-if [ "${WMLAB_IN_NAMESPACE:-}" != yes ]; then
-    export WMLAB_IN_NAMESPACE=yes
-    if [ "$(id -u)" = 0 ]; then exec unshare -n -- "$0" "$@"; fi
-    exec unshare -rn -- "$0" "$@"
-fi
-ip link set lo up
-work=$(mktemp -d)
-chmod 755 "$work"
-server= capture=
-finish() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$capture" ] || kill "$capture" 2>/dev/null || true
-    wait || true
-    rm -rf "$work"
-}
-trap finish EXIT
-fail() {
-    echo "FAILED: $*" >&2
-    cut -c1-400 "$work/media.jsonl" >&2 || true
-    tail -c 2000 "$work/server.log" >&2 || true
-    exit 1
-}
-# Until a condition holds; a broken build must not hang.
-await() {
-    local tries=300
-    until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || fail "waited in vain for: $*"
-        read -rt 0.1 <> <(:) || true
-    done
-}
-journal_has() { grep -q "$1" "$work/media.jsonl" 2>/dev/null; }
-same_beginning() { # FILE ORIGINAL: all of FILE is how ORIGINAL begins
-    [ -s "$1" ] && cmp -n "$(stat -c %s "$1")" "$1" "$2"
-}
+. "$(dirname "$0")/common.sh"
 
-ffmpeg -nostdin -v error -y -f lavfi -i testsrc=size=160x120:rate=10:duration=4 -f lavfi -i sine=duration=4 \
-    -c:v wmv2 -b:v 100k -c:a wmav2 -b:a 32k -packet_size 1400 "$work/clip.wmv"
+make_clip
 dumpcap -q -i lo -w "$work/session.pcapng" >"$work/dumpcap.log" 2>&1 &
 capture=$!
+started+=("$capture")
 await grep -qs "Capturing on\|File:" "$work/dumpcap.log"
-"$bin/server_sim" --content "$work/clip.wmv" --content live=synthetic:64k --bind 127.0.0.1 --close-after-end 1 \
-    --journal "$work/media.jsonl" >/dev/null 2>"$work/server.log" &
-server=$!
-await journal_has '"ready"'
+start_server --no-http
 
 case $program in
     ffmpeg)
@@ -71,12 +32,9 @@ case $program in
             mmst://127.0.0.1/clip.wmv </dev/null >"$work/mplayer.log" 2>&1 || fail "mplayer: $(cat "$work/mplayer.log")"
         same_beginning "$work/got.asf" "$work/clip.wmv" || fail "MPlayer got other bytes than the file's" ;;
     vlc)
-        # VLC does not run as root.
-        as=(runuser -u nobody --)
-        "${as[@]}" true 2>/dev/null || as=(unshare -U --map-user=65534 --map-group=65534 --)  # root of a user namespace only
-        mkdir "$work/vlc"; chmod 777 "$work/vlc"
+        find_nobody
         for scheme in mmsu mmst; do
-            HOME="$work/vlc" timeout -k 2 40 "${as[@]}" cvlc -q --play-and-exit --no-dbus --no-interact \
+            HOME="$work/vlc" timeout -k 2 40 "${as_nobody[@]}" cvlc -q --play-and-exit --no-dbus --no-interact \
                 --sout "#std{access=file,mux=asf,dst=$work/vlc/$scheme.asf}" "$scheme://127.0.0.1/clip.wmv" vlc://quit \
                 >"$work/vlc.log" 2>&1 || fail "vlc: $(tail -c 2000 "$work/vlc.log")"
             frames=$(ffprobe -v error -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0 "$work/vlc/$scheme.asf")
@@ -98,13 +56,9 @@ case $program in
     *) fail "unknown program $program" ;;
 esac
 
-kill -TERM "$server"
-wait "$server" || fail "server_sim ended with $?"
-server=
-grep -q '"event":"stopped"' "$work/media.jsonl" || fail "the journal has no end"
+stop_server
 kill -INT "$capture"
 wait "$capture" || true
-capture=
 malformed=$(tshark -r "$work/session.pcapng" -Y _ws.malformed 2>/dev/null)
 [ -z "$malformed" ] || fail "Wireshark calls frames malformed: $malformed"
 frames=$(tshark -r "$work/session.pcapng" -Y msmms 2>/dev/null | wc -l)
