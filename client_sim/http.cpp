@@ -22,7 +22,6 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned postponed_max = 50;
-constexpr milliseconds noticeable{150};  // a pause in the media that nobody takes for jitter
 
 // One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal,
 // keeps the time.
@@ -240,15 +239,11 @@ private:
         if (const auto end = play_end(); end && *end <= now) {
             media_.waited_until(now);
             // What stopped coming is not called enough: another packet, or our patience, decides.
-            if (!behind(now)) return stop_playing(now);
+            if (!media_.behind(now)) return stop_playing(now);
             overtime_ = true;
             return;
         }
         perform(protocol_->tick(now));
-    }
-
-    bool behind(Clock::time_point now) const {
-        return now > std::max(media_.last(), media_.lasts_until()) + std::max(noticeable, 4 * media_.interval());
     }
 
     void stop_playing(Clock::time_point now) {

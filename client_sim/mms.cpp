@@ -30,7 +30,6 @@ constexpr int datagram_buffer = 1 << 20;
 constexpr unsigned header_asks = 5;                 // ReadBlock and its four retries (MS-MMSP 3.1.6.1)
 constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
 constexpr unsigned asks_again_max = 3;
-constexpr milliseconds noticeable{150};     // a pause in the media that nobody takes for jitter
 
 // One attempt to play: moves the bytes of mms::PlayerSession between the sockets, writes the journal, keeps the time.
 class MmsPlay : public std::enable_shared_from_this<MmsPlay> {
@@ -305,10 +304,6 @@ private:
         return std::max({*playing_, media_.last(), media_.lasts_until()}) + limit;
     }
 
-    bool behind(Clock::time_point now) const {
-        return now > std::max(media_.last(), media_.lasts_until()) + std::max(noticeable, 4 * media_.interval());
-    }
-
     void due(Clock::time_point now) {
         if (const auto silence = silence_at(); silence && *silence <= now) return silent(now);
         if (asking_ && ask_next_ <= now) ask_again(now);
@@ -316,7 +311,7 @@ private:
             asking_ = false;
             media_.waited_until(now);
             // What stopped coming is not called enough: another packet, or our patience, decides.
-            if (behind(now))
+            if (media_.behind(now))
                 overtime_ = true;
             else
                 return stop_playing(now);

@@ -62,6 +62,11 @@ void ReceivedMedia::new_start() {
     media_time_ = milliseconds{0};
 }
 
+bool ReceivedMedia::behind(SteadyTime now) const {
+    constexpr milliseconds noticeable{150};
+    return now > std::max(last_, lasts_until()) + std::max(noticeable, 4 * interval());
+}
+
 milliseconds ReceivedMedia::interval() const {
     if (!header_ || header_->maximum_bit_rate == 0) return milliseconds{0};
     return milliseconds{1000ULL * 8 * header_->packet_size / header_->maximum_bit_rate};

@@ -42,6 +42,7 @@ public:
     std::chrono::milliseconds longest_gap() const { return longest_gap_; }
     // Until when what has come is enough to play on, as the packets' own times have it.
     SteadyTime lasts_until() const { return first_of_run_ + media_time_; }
+    bool behind(SteadyTime now) const;           // a pause that nobody takes for jitter: it stopped coming
     std::chrono::milliseconds interval() const;  // between packets, by the header; 0 where it does not say
     void waited_until(SteadyTime now);           // no packet came: a gap is one also at the end
 
