@@ -66,8 +66,12 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
         const auto status = static_cast<unsigned>(*number_field(*refusal, "status"));
         const bool gateway = status == 502 || status == 503 || status == 504;
         const auto words = text_field(*refusal, "reason");
-        const auto says = fmt::format("{} answered {}{}", context.instance.flow->proxy->host, status,
-                                      words.empty() ? "" : fmt::format(" ({})", words));
+        // The words of an answer begin with its status line.
+        const auto number = std::to_string(status);
+        const auto says = fmt::format("{} answered {}", context.instance.flow->proxy->host,
+                                      words.starts_with(number) ? std::string{words}
+                                      : words.empty()           ? number
+                                                                : fmt::format("{} ({})", number, words));
         if (gateway && http->verdict != Verdict::pass && http->reason != Reason::not_tried) {
             http->explanation += fmt::format(" The proxy says so too: {}.", says);
             return;

@@ -266,12 +266,21 @@ private:
         if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
     }
 
-    // The leg as the catalogue has it, with its whole port ranges.
+    // The leg as the catalogue has it, with its whole port ranges. A rollover that may use a proxy has a leg `http` to
+    // the server of its own besides the proxy's.
     std::optional<scenario::Leg> spec_leg(const LegResult& leg, const FlowResult& flow) const {
         for (const auto& instance : scenario::instances(scenario_)) {
             if (instance.id != flow.id) continue;
-            for (auto& needed : scenario::legs(scenario_, instance))
-                if (needed.name == leg.name) return needed;
+            auto direct = *instance.flow;
+            if (direct.type == scenario::FlowType::mms_auto) direct.proxy.reset();
+            std::optional<scenario::Leg> found;
+            for (const auto* variant : {instance.flow, static_cast<const scenario::Flow*>(&direct)})
+                for (auto& needed : scenario::legs(scenario_, {instance.id, variant, instance.from, instance.to})) {
+                    if (needed.name != leg.name) continue;
+                    if (needed.source_address.text() == address_of(leg.source)) return needed;
+                    if (!found) found = std::move(needed);
+                }
+            return found;
         }
         return std::nullopt;
     }

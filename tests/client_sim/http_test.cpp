@@ -64,26 +64,6 @@ private:
     std::vector<std::string> answers_;
 };
 
-void check_media(const Lab& lab, const std::string& id) {
-    const auto received = lab.client.events(What::media_ended, id), sent = lab.server->events(What::media_ended, id);
-    REQUIRE(received.size() == 1);
-    REQUIRE(sent.size() == 1);  // the server recognised the player by its GUID
-    CHECK(number(received[0], "packets") > 0);
-    CHECK(number(received[0], "damaged") == 0);
-    CHECK(received[0].fields.at("lost").as_array().empty());
-    CHECK(text(received[0], "header_digest") == text(sent[0], "header_digest"));
-    std::set<std::pair<double, double>> theirs;
-    const auto pairs = [](const Event& event) {
-        std::set<std::pair<double, double>> all;
-        for (const auto& pair : event.fields.at("digests").as_array())
-            all.insert({pair.as_array()[0].to_number<double>(), pair.as_array()[1].to_number<double>()});
-        return all;
-    };
-    const auto ours = pairs(received[0]);
-    theirs = pairs(sent[0]);
-    CHECK(std::ranges::includes(theirs, ours));
-}
-
 }  // namespace
 
 TEST_CASE("http beside MMS, live and stored, from the same publishing points", "[client_sim]") {

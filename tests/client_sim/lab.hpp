@@ -14,6 +14,7 @@
 #include "common/net/bind.hpp"
 #include "common/net/datagram.hpp"
 #include "server_sim/server.hpp"
+#include "tests/catch.hpp"
 #include "tests/sims.hpp"
 
 namespace wmlab::tests {
@@ -89,6 +90,29 @@ struct Lab {
         return ends.size() == 1 ? ends[0] : Event{};
     }
 };
+
+inline std::map<std::uint64_t, std::uint64_t> digests(const Event& event) {
+    std::map<std::uint64_t, std::uint64_t> out;
+    for (const auto& pair : event.fields.at("digests").as_array())
+        out[pair.as_array()[0].to_number<std::uint64_t>()] = pair.as_array()[1].to_number<std::uint64_t>();
+    return out;
+}
+
+// What arrived is what was sent, by the digests of both ends.
+inline void check_media(const Lab& lab, const std::string& id) {
+    const auto received = lab.client.events(What::media_ended, id), sent = lab.server->events(What::media_ended, id);
+    REQUIRE(received.size() == 1);
+    REQUIRE(sent.size() == 1);  // the server recognised the player by its GUID
+    CHECK(number(received[0], "packets") > 0);
+    CHECK(number(received[0], "damaged") == 0);
+    CHECK(received[0].fields.at("lost").as_array().empty());
+    CHECK(text(received[0], "header_digest") == text(sent[0], "header_digest"));
+    const auto theirs = digests(sent[0]);
+    for (const auto& [location, crc] : digests(received[0])) {
+        REQUIRE(theirs.contains(location));
+        CHECK(theirs.at(location) == crc);
+    }
+}
 
 // A server on 1755 that plays as it should but for what `lets` refuses to do.
 class SpoiltServer {

@@ -11,29 +11,6 @@ using scenario::FlowType;
 
 namespace {
 
-std::map<std::uint64_t, std::uint64_t> digests(const Event& event) {
-    std::map<std::uint64_t, std::uint64_t> out;
-    for (const auto& pair : event.fields.at("digests").as_array())
-        out[pair.as_array()[0].to_number<std::uint64_t>()] = pair.as_array()[1].to_number<std::uint64_t>();
-    return out;
-}
-
-// What arrived is what was sent, by the digests of both ends.
-void check_media(const Lab& lab, const std::string& id) {
-    const auto received = lab.client.events(What::media_ended, id), sent = lab.server->events(What::media_ended, id);
-    REQUIRE(received.size() == 1);
-    REQUIRE(sent.size() == 1);  // the server recognised the player by its GUID
-    CHECK(number(received[0], "packets") > 0);
-    CHECK(number(received[0], "damaged") == 0);
-    CHECK(received[0].fields.at("lost").as_array().empty());
-    CHECK(text(received[0], "header_digest") == text(sent[0], "header_digest"));
-    const auto theirs = digests(sent[0]);
-    for (const auto& [location, crc] : digests(received[0])) {
-        REQUIRE(theirs.contains(location));
-        CHECK(theirs.at(location) == crc);
-    }
-}
-
 scenario::Flow short_flow(FlowType type) {  // against servers that do not do as they should
     auto out = flow("f", type);
     out.deadline = 1s;

@@ -7,6 +7,8 @@ program=$1 bin=$2
 scenarios=$(dirname "$0")/../../scenarios
 
 listens() { ss -Hltn "sport = :$1" | grep -q .; }
+# VLC listens before it has made an ASF header, and answers with nothing then.
+vlc_serves() { curl -s --max-time 5 -A NSPlayer/4.1.0.3857 http://127.0.0.1:8080/live | head -c 2 | grep -q '^\$H'; }
 start_squid() { # the shipped configuration, for players on this machine
     sed 's/10\.10\.0\.0\/24/127.0.0.0\/8/' "$scenarios/proxies/squid.conf" >"$work/squid.conf"
     unshare -U --map-user=13 --map-group=13 squid -N -f "$work/squid.conf" >"$work/squid.log" 2>&1 &
@@ -100,7 +102,7 @@ case $program in
         HOME="$work/vlc" timeout -k 2 60 "${as_nobody[@]}" cvlc -q --no-dbus --no-interact --play-and-exit \
             --sout '#std{access=mmsh,mux=asfh,dst=:8080/live}' --sout-asf-packet-size=1400 "$work/tone.wav" >"$work/vlc.log" 2>&1 &
         started+=("$!")
-        await listens 8080
+        await vlc_serves
         timeout 30 "$bin/client_sim" http://127.0.0.1:8080/live --duration 3 --save "$work/got.asf" --journal "$work/player.jsonl" \
             >"$work/client.log" 2>&1 || fail "client_sim: $(cat "$work/client.log" "$work/vlc.log")"
         grep -q '"event":"media-ended".*"packets":[1-9]' "$work/player.jsonl" || fail "no account of the media: $(cat "$work/client.log")"
