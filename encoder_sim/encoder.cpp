@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <iostream>
 
+#include "common/wmsp/response.hpp"
 #include "server_sim/content.hpp"
 #include "server_sim/http.hpp"
 #include "server_sim/msbd.hpp"
@@ -26,7 +27,7 @@ public:
           stopped_{context.io},
           status_{context.io} {
         stopped_.expires_at(asio::steady_timer::time_point::max());
-        server_.http_name = "Rex/4.1.0.3923";
+        server_.http_name = wmsp::rex;
         open_contents();
         for (const auto make_service : {server_sim::make_msbd, server_sim::make_http})
             if (auto service = make_service(server_)) services_.push_back(std::move(service));
@@ -129,7 +130,7 @@ boost::program_options::options_description options() {
     add("file", po::value<std::string>()->value_name("FILE"), "the same as --content FILE");
     add("msbd-port", po::value<std::uint16_t>()->default_value(7007)->value_name("N"),
         "TCP port of MSBD; 7007: a random port in 1024-5000 where it is taken");
-    add("http-port", po::value<std::uint16_t>()->default_value(8080)->value_name("N"), "TCP port of HTTP");
+    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
     add("no-http", "MSBD only");
     add("quiet", "no line a second on standard error");
     options.add(server_sim::serving_options());

@@ -20,7 +20,10 @@ using scenario::FlowType;
 constexpr milliseconds first_pause{250};
 constexpr milliseconds longest_pause{8000};
 
-FetchStream fetch_for(url::Scheme scheme) { return scheme == url::Scheme::msbd ? fetch_msbd : nullptr; }
+FetchStream fetch_for(url::Scheme scheme) {
+    if (scheme == url::Scheme::msbd) return fetch_msbd;
+    return scheme == url::Scheme::http || scheme == url::Scheme::mmsh ? fetch_http : nullptr;
+}
 
 // The URL's scheme of a flow type that pulls; none: of another sort.
 std::optional<url::Scheme> scheme_of(FlowType type) {
@@ -60,7 +63,8 @@ std::vector<PullOption> pull_options(const Server& server) {
         auto parsed = url::parse(named ? text.substr(equals + 1) : text);
         if (!parsed) throw process::UsageError{"--pull `" + text + "` " + parsed.error().text};
         if (fetch_for(parsed->scheme) == nullptr)
-            throw process::UsageError{"--pull wants [NAME=]msbd://HOST[:PORT][/NAME], not `" + text + "`"};
+            throw process::UsageError{
+                "--pull wants [NAME=]msbd://HOST[:PORT][/NAME] or [NAME=]http://HOST[:PORT]/NAME, not `" + text + "`"};
         auto name = named ? text.substr(0, equals) : parsed->name();
         if (name.empty()) name = "live";
         out.push_back({std::move(name), std::move(*parsed)});

@@ -16,7 +16,7 @@ namespace wmlab::server_sim {
 
 struct Pull {
     std::string flow;                        // instance, for the journal; empty for a plain tool
-    std::string type;                        // of the flow: "msbd"
+    std::string type;                        // of the flow: "msbd", "http-distribution"
     url::Url url;                            // its scheme says which protocol
     net::HostPort source;                    // where to connect
     std::string channel;                     // which of the source's streams, where the protocol can say so
@@ -80,6 +80,7 @@ private:
 using FetchStream = asio::awaitable<PullEnd> (*)(Server&, const Pull&, Intake&);
 
 asio::awaitable<PullEnd> fetch_msbd(Server& server, const Pull& pull, Intake& intake);
+asio::awaitable<PullEnd> fetch_http(Server& server, const Pull& pull, Intake& intake);
 
 // From the first connection to flow-ended, and on as long as the pull says.
 asio::awaitable<void> run_pull(Server& server, Pull pull);

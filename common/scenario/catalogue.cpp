@@ -45,7 +45,7 @@ constexpr std::array<FlowTypeSpec, 11> types{{
     {FlowType::msbd, "msbd", "distribution: a server pulls from an encoder or a server", Program::server_sim,
      Program::server_sim, true, msbd_legs},
     {FlowType::http_distribution, "http-distribution", "distribution over HTTP", Program::server_sim,
-     Program::server_sim, false, http_legs},
+     Program::server_sim, true, http_legs},
     {FlowType::multicast, "multicast", "one stream to a group, received by players that joined it", Program::server_sim,
      Program::client_sim, false, multicast_legs},
     {FlowType::dcom, "dcom", "administration: endpoint mapper, then an object on a reserved port", Program::client_sim,

@@ -29,20 +29,31 @@ struct Site {
 
     using Sims = std::vector<std::unique_ptr<Sim>>;
 
+    bool http = false;  // serve HTTP too
+
     std::unique_ptr<Sim> encoder(std::vector<std::string> options = {}) {
-        options.insert(options.end(), {"--bind", address, "--no-http", "--quiet"});
+        options.insert(options.end(), {"--bind", address, "--quiet"});
+        add_http(options);
         return started("studio", "encoder_sim", encoder_sim::options(), std::move(options), encoder_sim::make);
     }
     std::unique_ptr<Sim> server(std::vector<std::string> options) {
-        options.insert(options.end(), {"--bind", address, "--mms-port", "0", "--no-http"});
+        options.insert(options.end(), {"--bind", address, "--mms-port", "0"});
+        add_http(options);
         return started("media", "server_sim", server_sim::options(), std::move(options), server_sim::make);
     }
     std::unique_ptr<Sim> player(std::uint16_t mms_port, const std::string& name,
                                 std::vector<std::string> options = {}) {
-        options.insert(options.end(), {"--url", "mmst://" + address + ":" + std::to_string(mms_port) + "/" + name});
+        return player("mmst://" + address + ":" + std::to_string(mms_port) + "/" + name, std::move(options));
+    }
+    std::unique_ptr<Sim> player(const std::string& from, std::vector<std::string> options = {}) {
+        options.insert(options.end(), {"--url", from});
         return started("player", "client_sim", client_sim::options(), std::move(options), client_sim::make);
     }
     std::string url(const Sim& source) const { return "msbd://" + address + ":" + std::to_string(source.port("msbd")); }
+
+    std::string http_url(const Sim& source) const {
+        return "http://" + address + ":" + std::to_string(source.port("http")) + "/";
+    }
 
     void stop(const Sims& sims) {
         for (const auto& sim : sims) stop(*sim);
@@ -53,6 +64,12 @@ struct Site {
     }
 
 private:
+    void add_http(std::vector<std::string>& options) const {
+        if (http)
+            options.insert(options.end(), {"--http-port", "0"});
+        else
+            options.emplace_back("--no-http");
+    }
     std::unique_ptr<Sim> started(std::string host, std::string process,
                                  const boost::program_options::options_description& options,
                                  std::vector<std::string> command_line, const process::Make& make) {
