@@ -4,10 +4,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/asf/packet.hpp"
+#include "common/bytes/crc32.hpp"
 #include "common/net/within.hpp"
 #include "common/process/http_words.hpp"
 #include "common/url/url.hpp"
@@ -59,13 +61,16 @@ asio::awaitable<void> HttpSession::run() {
     write(What::accepted);
     spdlog::debug("{}: connected", net::text(remote_));
     arm();
-    std::vector<std::byte> buffer(read_size);
     while (!protocol_.finished() && closed_by_.empty()) {
         reading_ = true;
-        const auto [error, size] =
-            co_await outbox_.socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+        auto [error] =
+            co_await outbox_.socket().async_wait(net::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
         reading_ = false;
         if (!closed_by_.empty() || protocol_.finished()) break;
+        // Players hardly say anything: one buffer for all of them.
+        static thread_local std::array<std::byte, read_size> buffer;
+        const auto size = error ? 0 : outbox_.socket().read_some(asio::buffer(buffer), error);
+        if (error == asio::error::would_block) continue;
         if (error == asio::error::operation_aborted) {
             abandon("self", "the server is stopping");
         } else if (error == asio::error::eof) {
@@ -115,7 +120,9 @@ asio::awaitable<void> HttpSession::linger() {
 
 void HttpSession::on_packet(const Packet& packet) {
     if (switched_off(packet)) return;
+    crc_ = packet.crc;
     perform(protocol_.media(static_cast<std::uint32_t>(packet.number), hall_.frame_of(packet), Clock::now()));
+    crc_.reset();
 }
 
 void HttpSession::on_end() {
@@ -163,7 +170,8 @@ void HttpSession::act(const wmsp::SendData& action) {
     // Of a download `skip` leaves out the frame's head, or there was never one; a player gets the whole frame.
     constexpr std::size_t frame_head = wmsp::framing_header_size + wmsp::mms_packet_header_size;
     const auto packet = std::span{*action.frame}.subspan(download_ ? action.skip : frame_head);
-    digest_.packet(action.LocationId, packet);
+    const auto crc = std::exchange(crc_, std::nullopt);
+    digest_.packet(action.LocationId, packet.size(), crc ? *crc : bytes::crc32(packet));
     const bool sent = action.skip == 0 ? outbox_.send(action.frame)
                                        : outbox_.send(std::vector<std::byte>{packet.begin(), packet.end()});
     if (sent || outbox_.broken()) return;  // of a broken connection the read says why

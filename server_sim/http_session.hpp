@@ -88,6 +88,7 @@ private:
     std::set<std::uint8_t> streams_off_;
 
     process::MediaDigest digest_;
+    std::optional<std::uint32_t> crc_;  // of the packet now given to the protocol
     std::optional<std::chrono::nanoseconds> first_send_, last_send_;
     bool reading_ = false, download_ = false;
     std::string closed_by_, reason_;

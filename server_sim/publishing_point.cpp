@@ -4,6 +4,7 @@
 #include <boost/algorithm/string/predicate.hpp>
 
 #include "common/asf/packet.hpp"
+#include "common/bytes/crc32.hpp"
 
 namespace wmlab::server_sim {
 
@@ -26,6 +27,11 @@ private:
 };
 
 }  // namespace
+
+Packet::Packet(std::uint64_t of, std::vector<std::byte> packet)
+    : number{of},
+      bytes{std::make_shared<const std::vector<std::byte>>(std::move(packet))},
+      crc{wmlab::bytes::crc32(*bytes)} {}
 
 class PublishingPoint::Live : public Subscription {
 public:
@@ -95,7 +101,7 @@ private:
                     end = next;
                     break;
                 }
-                const Packet packet{next++, std::make_shared<const std::vector<std::byte>>(std::move(bytes))};
+                const Packet packet{next++, std::move(bytes)};
                 subscriber->on_packet(packet);
             }
             if (!subscriber) return;
@@ -197,7 +203,7 @@ void PublishingPoint::tick() {
     while (start_ + content_->send_time(next_) <= steady_clock::now() && !live_.empty()) {
         auto bytes = content_->packet(next_);
         if (bytes.empty()) break;
-        const Packet packet{next_++, std::make_shared<const std::vector<std::byte>>(std::move(bytes))};
+        const Packet packet{next_++, std::move(bytes)};
         deliver([&](Subscriber& subscriber) { subscriber.on_packet(packet); });
     }
     armed_ = false;
@@ -218,7 +224,7 @@ void PublishingPoint::begin(const asf::Header& header) {
 void PublishingPoint::relay(std::vector<std::byte> packet) {
     if (!ready() || packet.size() > header().packet_size) return;
     if (packet.size() < header().packet_size) packet = asf::padded(packet, header().packet_size);
-    const Packet shared{next_++, std::make_shared<const std::vector<std::byte>>(std::move(packet))};
+    const Packet shared{next_++, std::move(packet)};
     deliver([&](Subscriber& subscriber) { subscriber.on_packet(shared); });
 }
 

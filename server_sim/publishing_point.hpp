@@ -23,8 +23,10 @@ using std::chrono::milliseconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 struct Packet {
+    Packet(std::uint64_t of, std::vector<std::byte> packet);
     std::uint64_t number = 0;
     std::shared_ptr<const std::vector<std::byte>> bytes;  // whole ASF packet, shared by all who send it
+    std::uint32_t crc = 0;                                // reckoned once for all of them
 };
 
 class Subscriber {

@@ -14,9 +14,12 @@ void MediaDigest::header(std::span<const std::byte> asf_header) {
 }
 
 void MediaDigest::packet(std::uint64_t number, std::span<const std::byte> asf_packet) {
-    const auto crc = bytes::crc32(asf_packet);
+    packet(number, asf_packet.size(), bytes::crc32(asf_packet));
+}
+
+void MediaDigest::packet(std::uint64_t number, std::size_t size, std::uint32_t crc) {
     ++packets_;
-    bytes_ += asf_packet.size();
+    bytes_ += size;
     sum_ += crc;
     if (list_.size() < list_max) list_.emplace_back(number, crc);
 }

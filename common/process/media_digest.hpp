@@ -16,6 +16,7 @@ public:
 
     void header(std::span<const std::byte> asf_header);
     void packet(std::uint64_t number, std::span<const std::byte> asf_packet);
+    void packet(std::uint64_t number, std::size_t size, std::uint32_t crc);
 
     std::uint64_t packets() const { return packets_; }
     std::uint64_t bytes() const { return bytes_; }
