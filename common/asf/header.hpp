@@ -65,7 +65,7 @@ struct Header {
 // header_size_max.
 Parsed<std::size_t> header_bytes_needed(Bytes received_so_far);
 
-// A copy for relaying live: broadcast flag alone; counts, sizes and durations zero.
+// A copy for relaying live: broadcast flag alone; counts, durations and the size of the file zero.
 Header live_header(const Header& header);
 // A copy for a complete stored file of so many packets. Play duration is send duration and preroll.
 Header stored_header(const Header& header, std::uint64_t packets_count, milliseconds send_duration);
