@@ -244,14 +244,10 @@ Parsed<DataObject> find_data_object(Bytes message) {
     }
 }
 
-// The size of a live stream's Data Object. 5.1 allows 0 there, on which libmms loops for ever, and 50 and more, of which
-// a small one makes VLC stop: so it is as large as all players take.
-constexpr std::uint64_t endless = 0x7FFF0000;
-
 Header patched(const Header& header, std::uint32_t flags, std::uint64_t packets_count, milliseconds send_duration) {
     Header copy = header;
     const bool live = (flags & broadcast_flag) != 0;
-    const std::uint64_t data_size = live ? endless : data_object_head + packets_count * header.packet_size;
+    const std::uint64_t data_size = live ? 0 : data_object_head + packets_count * header.packet_size;
     copy.broadcast = live;
     copy.seekable = (flags & seekable_flag) != 0;
     copy.packets_count = packets_count;
@@ -339,6 +335,16 @@ Parsed<Header> Header::parse(Bytes message) {
 }
 
 Header live_header(const Header& header) { return patched(header, broadcast_flag, 0, milliseconds{0}); }
+
+std::vector<std::byte> raw_for_mms(const Header& header) {
+    const auto at = header.data_object_offset + data_size_at;
+    bytes::Writer out;
+    out.raw(header.raw);
+    if (header.broadcast &&
+        std::ranges::all_of(std::span{header.raw}.subspan(at, 8), [](auto b) { return b == std::byte{}; }))
+        out.patch_u64(at, 0x7FFF0000);
+    return out.take();
+}
 
 Header stored_header(const Header& header, std::uint64_t packets_count, milliseconds send_duration) {
     return patched(header, seekable_flag, packets_count, send_duration);
