@@ -205,7 +205,7 @@ void MmsSession::on_ready() {
 void MmsSession::open() {
     const auto& header = point_->header();
     mms::Content content;
-    content.header = header.raw;
+    content.header = asf::raw_for_mms(header);
     content.packet_size = header.packet_size;
     content.bit_rate = header.maximum_bit_rate;
     content.live = point_->live();
@@ -214,7 +214,7 @@ void MmsSession::open() {
         content.packet_count = point_->content().packet_count().value_or(0);
         content.duration = header.play_duration - std::min(header.play_duration, header.preroll);
     }
-    digest_.header(header.raw);
+    digest_.header(content.header);
     perform(protocol_.opened(std::move(content), Clock::now()));
 }
 

@@ -336,6 +336,16 @@ Parsed<Header> Header::parse(Bytes message) {
 
 Header live_header(const Header& header) { return patched(header, broadcast_flag, 0, milliseconds{0}); }
 
+std::vector<std::byte> raw_for_mms(const Header& header) {
+    const auto at = header.data_object_offset + data_size_at;
+    bytes::Writer out;
+    out.raw(header.raw);
+    if (header.broadcast &&
+        std::ranges::all_of(std::span{header.raw}.subspan(at, 8), [](auto b) { return b == std::byte{}; }))
+        out.patch_u64(at, 0x7FFF0000);
+    return out.take();
+}
+
 Header stored_header(const Header& header, std::uint64_t packets_count, milliseconds send_duration) {
     return patched(header, seekable_flag, packets_count, send_duration);
 }
