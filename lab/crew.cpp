@@ -18,6 +18,8 @@ using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using evidence::What;
 
+constexpr auto clock_limit = 5s;
+constexpr int pings_max = 5;
 constexpr std::size_t noise_max = 4096;  // of standard error, kept for the case that something is wrong
 
 std::string text_of(const evidence::Event& event, const char* field) {
@@ -47,6 +49,15 @@ struct Crew::Member {
     bool ready = false, stopped = false, over = false;
     std::optional<evidence::Event> listen_failed;
     std::string noise;
+
+    // Of a member on another machine.
+    bool elsewhere = false;
+    std::string prefix;                  // the command by which it is reached, for people
+    std::optional<std::string> version;  // it said
+    int pings = 0;                       // sent
+    std::chrono::nanoseconds sent_utc{}, sent{}, utc_ahead{}, monotonic_ahead{};
+    std::optional<std::chrono::nanoseconds> round_trip;  // the shortest; its measurement counts
+    bool clock_known() const { return over || pings > pings_max; }
 };
 
 Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::vector<scenario::FlowInstance>& flows,
@@ -70,10 +81,15 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
     }
 
     const auto yaml = document(text.yaml);
+    const auto all = scenario::instances(scenario_);
     for (const auto& owned : members_) {
         auto& member = *owned;
-        const auto file =
-            options_.programs.empty() ? find_simulator(member.program) : options_.programs / member.program;
+        const auto launched = lab_.setting.launched.find(member.host);
+        member.elsewhere = launched != lab_.setting.launched.end();
+        if (member.elsewhere) member.prefix = fmt::format("{}", fmt::join(launched->second, " "));
+        const auto file = member.elsewhere            ? std::filesystem::path{member.program}  // in that machine's PATH
+                          : options_.programs.empty() ? find_simulator(member.program)
+                                                      : options_.programs / member.program;
         if (file.empty())
             throw SetupFailed{"start " + member.program, "it is neither beside wmlab nor in PATH",
                               "build or install all four programs"};
@@ -81,8 +97,10 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
         start.host = member.host;
         start.argv = {file.string(), "--scenario", "-", "--host", member.host, "--journal", "-"};
         for (const auto& flow : member.flows) {
-            start.argv.push_back("--flow");
-            start.argv.push_back(flow);
+            start.argv.emplace_back("--flow");
+            const auto instance = std::ranges::find(all, flow, &scenario::FlowInstance::id);
+            // an id like station[media->edge] is not for a shell that may be on the way
+            start.argv.push_back(member.elsewhere ? fmt::format("@{}", instance - all.begin() + 1) : flow);
         }
         start.directory = text.directory;
         start.line = [this, &member](std::string_view line) { read(member, line); };
@@ -117,8 +135,14 @@ void Crew::read(Member& member, std::string_view line) {
     const auto* const event = recorder_.line(member.host, member.program, line);
     if (event == nullptr) return;
     switch (event->event) {
+        case What::started:
+            member.version = text_of(*event, "version");
+            break;
         case What::ready:
             member.ready = true;
+            break;
+        case What::pong:
+            if (member.elsewhere) pong(member, *event);
             break;
         case What::stopped:
             member.stopped = true;
@@ -152,7 +176,7 @@ void Crew::over(Member& member, const Ending& ending) {
     }
     if (stopping_) fields["stopping"] = true;
     recorder_.note(What::process_died, member.host, {}, std::move(fields));
-    if (!stopping_)
+    if (!stopping_ && (member.ready || !member.elsewhere))
         say(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
                         member.noise.empty() ? "" : "\n", member.noise));
 }
@@ -161,17 +185,78 @@ void Crew::refuse(const Member& member) const {
     const auto& event = *member.listen_failed;
     auto held_by = text_of(event, "holder");
     const auto protocol = text_of(event, "protocol");
-    if (held_by.empty()) {
+    if (const auto* const place = lab_.place_of(member.host); held_by.empty() && place != nullptr) {
         const auto colon = event.local.rfind(':');
         const auto port =
             static_cast<std::uint16_t>(colon == std::string::npos ? 0 : std::atoi(event.local.c_str() + colon + 1));
         const auto listener =
-            find_listener(lab_.network.host(member.host),
-                          protocol == "udp" ? scenario::Protocol::udp : scenario::Protocol::tcp, port);
+            find_listener(*place, protocol == "udp" ? scenario::Protocol::udp : scenario::Protocol::tcp, port);
         if (listener) held_by = holder(*listener);
     }
     throw SetupFailed{fmt::format("bind {} {} on {} for {}", protocol, event.local, member.host, member.program),
                       text_of(event, "error") + (held_by.empty() ? "" : ", held by " + held_by)};
+}
+
+void Crew::refuse_machine(const Member& member) const {
+    const auto step = fmt::format("start {} on {} by `{}`", member.program, member.host, member.prefix);
+    auto noise = member.noise;
+    while (noise.ends_with('\n') || noise.ends_with('\r')) noise.pop_back();
+    if (!member.version) {
+        const auto remedy = fmt::format("try it by hand: `{} {} --version`; it must work without asking anything",
+                                        member.prefix, member.program);
+        if (!member.over)
+            throw SetupFailed{step,
+                              fmt::format("nothing comes back after {} s{}{}", options_.ready_limit / 1.0s,
+                                          noise.empty() ? "" : ": ", noise),
+                              remedy};
+        const auto& ending = member.process->ending();
+        throw SetupFailed{step, noise.empty() ? (ending ? ending->text() : "it ended") : noise, remedy};
+    }
+    if (*member.version != WMLAB_VERSION)
+        throw SetupFailed{step, fmt::format("it is version {}, wmlab is version {}", *member.version, WMLAB_VERSION),
+                          "install the same version on all machines"};
+}
+
+void Crew::ping(Member& member) {
+    if (++member.pings > pings_max) return;
+    member.sent_utc = std::chrono::system_clock::now().time_since_epoch();
+    member.sent = steady_clock::now().time_since_epoch();
+    member.process->write(fmt::format("ping {}\n", member.pings));
+}
+
+void Crew::pong(Member& member, const evidence::Event& event) {
+    if (text_of(event, "token") != std::to_string(member.pings)) return;
+    const std::chrono::nanoseconds round_trip = steady_clock::now().time_since_epoch() - member.sent;
+    if (!member.round_trip || round_trip < *member.round_trip) {
+        member.round_trip = round_trip;
+        member.utc_ahead = event.utc.time_since_epoch() - member.sent_utc - round_trip / 2;
+        member.monotonic_ahead = event.monotonic - member.sent - round_trip / 2;
+    }
+    ping(member);
+}
+
+void Crew::measure_clocks() {
+    bool any = false;
+    for (const auto& member : members_) {
+        if (!member->elsewhere || !member->ready || member->over) continue;
+        ping(*member);
+        any = true;
+    }
+    if (!any) return;
+    const auto known = [&] {
+        return std::ranges::all_of(
+            members_, [](const auto& member) { return !member->ready || !member->elsewhere || member->clock_known(); });
+    };
+    lab_.wait(known, steady_clock::now() + clock_limit);
+    for (const auto& member : members_) {
+        if (!member->round_trip) continue;
+        boost::json::object fields;
+        fields["program"] = member->program;
+        fields["round_trip"] = member->round_trip->count();
+        fields["utc_ahead"] = member->utc_ahead.count();
+        fields["monotonic_ahead"] = member->monotonic_ahead.count();
+        recorder_.note(What::clock, member->host, {}, std::move(fields));
+    }
 }
 
 bool Crew::wait_until_ready() {
@@ -181,13 +266,15 @@ bool Crew::wait_until_ready() {
     const bool all = lab_.wait(settled, steady_clock::now() + options_.ready_limit);
     if (lab_.interruptions > 0) return false;
     for (const auto& member : members_) {
+        if (member->elsewhere) refuse_machine(*member);
         if (member->ready) continue;
         if (member->listen_failed) refuse(*member);
         if (!all && !member->over)
             say(fmt::format("{} on {} is not ready after {} s", member->program, member->host,
                             options_.ready_limit / 1.0s));
     }
-    return true;
+    measure_clocks();
+    return lab_.interruptions == 0;
 }
 
 void Crew::start() {

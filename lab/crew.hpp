@@ -32,8 +32,8 @@ public:
          CrewOptions options);
     ~Crew();
 
-    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. False: the
-    // user interrupts.
+    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder; where
+    // another machine cannot be reached, or has another version of the simulators. False: the user interrupts.
     bool wait_until_ready();
     void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
     // Every one of these flows has ended, or its opening program has.
@@ -46,6 +46,10 @@ private:
     void read(Member& member, std::string_view line);
     void over(Member& member, const Ending& ending);
     [[noreturn]] void refuse(const Member& member) const;
+    void refuse_machine(const Member& member) const;
+    void ping(Member& member);
+    void pong(Member& member, const evidence::Event& event);
+    void measure_clocks();
 
     Lab& lab_;
     Recorder& recorder_;

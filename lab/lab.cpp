@@ -3,36 +3,58 @@
 #include <algorithm>
 #include <csignal>
 
+#include "lab/attachment.hpp"
 #include "lab/firewall.hpp"
 
 namespace wmlab::lab {
 namespace {
 
 // The firewall's own wires are watched too, unless a host has taken its name.
-std::vector<Tap> taps(const scenario::Scenario& scenario, const Network& network) {
+std::vector<Tap> taps(const scenario::Scenario& scenario, const Setting& setting, const Network& network) {
     std::vector<Tap> taps;
-    for (const auto& host : scenario.hosts) taps.push_back({host.name, &network.host(host.name), host_interface, {}});
-    if (scenario.host("firewall") == nullptr)
+    for (const auto& host : scenario.hosts)
+        if (setting.has(host)) taps.push_back({host.name, &network.host(host.name), host_interface, {}});
+    if (setting.built_in() && scenario.host("firewall") == nullptr)
         for (const auto& zone : scenario.zones)
             taps.push_back({"firewall", &network.firewall(), zone.interface, zone.name});
     return taps;
 }
 
+std::optional<Captures> captures_in(const std::filesystem::path& directory, const std::vector<Tap>& taps) {
+    return directory.empty() ? std::optional<Captures>{} : std::optional<Captures>{std::in_place, directory, taps};
+}
+
+std::function<void(const CapturedFrame&)> each_frame_to(std::optional<Captures>& captures) {
+    if (!captures) return {};
+    return [&captures](const CapturedFrame& frame) { captures->write(frame); };
+}
+
 }  // namespace
 
 Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
-         Recorder& recorder)
-    : network{scenario},
-      wire{taps(scenario, network)},
+         Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
+    : setting{where},
+      network{scenario, setting},
+      captures{captures_in(captures_directory, taps(scenario, setting, network))},
+      wire{taps(scenario, setting, network), each_frame_to(captures)},
       launcher{io},
       notes{inside.notes},
       scenario_{scenario},
       inside_{inside},
       signals_{io, SIGINT, SIGTERM, SIGHUP} {
     listen_for_signals();
-    if (inside.mounts) mount_private_names(hosts_file(scenario), notes);
+    // A prefix may be `ssh NAME`: then the machine's own names are needed.
+    if (inside.mounts && setting.launched.empty()) mount_private_names(hosts_file(scenario), notes);
     notes.insert(notes.end(), network.notes().begin(), network.notes().end());
-    for (const auto& host : scenario.hosts) launcher.place(host.name, network.host(host.name));
+    for (const auto& host : scenario.hosts) {
+        if (const auto found = setting.launched.find(host.name); found != setting.launched.end()) {
+            launcher.place(host.name, found->second, setting.machine.get());
+        } else {
+            launcher.place(host.name, network.host(host.name));
+        }
+    }
+    prove_attachment(scenario, setting, network, notes);
+    if (!setting.built_in()) return;  // the device has its own rules
 
     boost::json::object loaded;
     loaded["dialect"] = "none";
@@ -42,6 +64,10 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
         loaded["file"] = ruleset.string();
     }
     recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
+}
+
+const Namespace* Lab::place_of(const std::string& host) const {
+    return setting.launched.contains(host) ? nullptr : &network.host(host);
 }
 
 void Lab::listen_for_signals() {
@@ -75,8 +101,9 @@ std::string Lab::how_to_enter() const {
     const auto line = [&](const std::string& name, const Namespace& place) {
         text += "  " + name + std::string(width - name.size() + 2, ' ') + command + std::to_string(place.fd()) + "\n";
     };
-    for (const auto& host : scenario_.hosts) line(host.name, network.host(host.name));
-    line("firewall", network.firewall());
+    for (const auto& host : scenario_.hosts)
+        if (const auto* const place = place_of(host.name)) line(host.name, *place);
+    if (setting.built_in()) line("firewall", network.firewall());
     return text;
 }
 

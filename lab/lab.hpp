@@ -5,14 +5,17 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/scenario/model.hpp"
 #include "lab/launcher.hpp"
 #include "lab/network.hpp"
+#include "lab/pcapng.hpp"
 #include "lab/recorder.hpp"
 #include "lab/sandbox.hpp"
+#include "lab/setting.hpp"
 #include "lab/wire.hpp"
 
 namespace wmlab::lab {
@@ -26,11 +29,14 @@ struct ScenarioText {  // a validated scenario and the text it was read from, wh
 class Lab {
 public:
     // `ruleset` empty: the firewall forwards everything. SetupFailed, RulesetRefused.
+    // `captures`: a directory for pcapng files; empty: none.
     Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
-        Recorder& recorder);
+        Recorder& recorder, const Setting& setting = {}, const std::filesystem::path& captures = {});
 
     boost::asio::io_context io;
+    const Setting setting;
     Network network;
+    std::optional<Captures> captures;
     Wire wire;
     Launcher launcher;
     std::vector<std::string> notes;  // what this system does not allow
@@ -41,6 +47,8 @@ public:
     bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
     // The same, but an interruption is not minded (clean-up).
     bool wait_regardless(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
+
+    const Namespace* place_of(const std::string& host) const;  // null: the host is another machine
 
     // What a user types outside to get a shell on each host and on the firewall; for --keep.
     std::string how_to_enter() const;

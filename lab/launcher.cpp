@@ -55,7 +55,7 @@ struct Spawn {
     const char* directory = nullptr;
     const char* host_name = nullptr;
     int place = -1, in = -1, out = -1, err = -1;  // -1: as the caller
-    bool own_group = true;
+    bool own_group = true, own_session = false;
 
     pid_t run() const;
 
@@ -77,7 +77,11 @@ void Spawn::child(int report) const {
     };
     for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);  // and SIGPIPE, which the runner ignores
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (own_group) ::setpgid(0, 0);
+    if (own_session) {
+        ::setsid();  // without a terminal to ask on
+    } else if (own_group) {
+        ::setpgid(0, 0);
+    }
     if (place >= 0 && ::setns(place, CLONE_NEWNET) != 0) fail(0);
     if (host_name != nullptr && ::unshare(CLONE_NEWUTS) == 0 && ::sethostname(host_name, std::strlen(host_name)) != 0) {
         // a nicety
@@ -150,8 +154,9 @@ public:
         if (!directory.empty()) spawn.directory = directory.c_str();
         if (place != nullptr) {
             spawn.place = place->fd();
-            spawn.host_name = start_.host.c_str();
+            if (prefix.empty()) spawn.host_name = start_.host.c_str();
         }
+        spawn.own_session = !prefix.empty() && !start_.terminal;
         if (start_.terminal) {
             spawn.own_group = false;
             pid_ = spawn.run();
@@ -337,8 +342,9 @@ Launcher::~Launcher() {
 }
 
 void Launcher::place(std::string host, const Namespace& net) { parts_->places[std::move(host)] = {&net, {}}; }
-void Launcher::place(std::string host, std::vector<std::string> prefix) {
-    parts_->places[std::move(host)] = {nullptr, std::move(prefix)};
+void Launcher::place(std::string host, std::vector<std::string> prefix, const Namespace* from) {
+    ::setenv("SSH_ASKPASS_REQUIRE", "never", 0);  // no window that asks, either
+    parts_->places[std::move(host)] = {from, std::move(prefix)};
 }
 
 std::shared_ptr<Process> Launcher::start(Start start) {

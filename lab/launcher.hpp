@@ -49,10 +49,12 @@ public:
 class Launcher {
 public:
     explicit Launcher(boost::asio::io_context& io);
-    ~Launcher();                                                    // kills what still runs
-    void place(std::string host, const Namespace& net);             // programs of this host run in the namespace
-    void place(std::string host, std::vector<std::string> prefix);  // or are started by this command
-    std::shared_ptr<Process> start(Start start);                    // SetupFailed: no such program, not permitted
+    ~Launcher();                                         // kills what still runs
+    void place(std::string host, const Namespace& net);  // programs of this host run in the namespace
+    // Or are started by this command, from the namespace `from` (where it is not the caller's). It has no terminal:
+    // what wants to ask for a password fails instead of waiting.
+    void place(std::string host, std::vector<std::string> prefix, const Namespace* from = nullptr);
+    std::shared_ptr<Process> start(Start start);  // SetupFailed: no such program, not permitted
 
 private:
     struct Parts;

@@ -175,6 +175,39 @@ void Links::add_veth(const std::string& name, int index, int bridge, const Peer&
     netlink_.request(std::move(message), "create the link " + peer.name);
 }
 
+void Links::add_macvlan(int card, const Peer& peer) {
+    NetlinkMessage message{RTM_NEWLINK, create};
+    message.fixed(link_info(peer.index));
+    message.attribute(IFLA_IFNAME, peer.name);
+    message.attribute(IFLA_LINK, card);
+    message.attribute(IFLA_NET_NS_FD, peer.place->fd());
+    const auto info = message.open(IFLA_LINKINFO);
+    message.attribute(IFLA_INFO_KIND, "macvlan");
+    const auto data = message.open(IFLA_INFO_DATA);
+    message.attribute(IFLA_MACVLAN_MODE, std::uint32_t{MACVLAN_MODE_BRIDGE});
+    message.close(data);
+    message.close(info);
+    netlink_.request(std::move(message), "create a macvlan for " + peer.name);
+}
+
+Links::About Links::about(int index) {
+    NetlinkMessage message{RTM_GETLINK, 0};
+    message.fixed(link_info(0));
+    About about;
+    netlink_.dump(std::move(message), "list the links", [&](std::span<const std::byte> link) {
+        const auto info = from_bytes<ifinfomsg>(link.subspan(NLMSG_HDRLEN));
+        if (info.ifi_index != index) return;
+        bool elsewhere = false;
+        attributes(link.subspan(NLMSG_HDRLEN + sizeof info), [&](std::uint16_t type, std::span<const std::byte> value) {
+            if (type == IFLA_MASTER) about.master = from_bytes<int>(value);
+            if (type == IFLA_LINK) about.peer = from_bytes<int>(value);
+            if (type == IFLA_LINK_NETNSID) elsewhere = true;
+        });
+        if (elsewhere) about.peer = 0;
+    });
+    return about;
+}
+
 void Links::up(int index, const std::string& name) {
     NetlinkMessage message{RTM_NEWLINK, 0};
     message.fixed(link_info(index, IFF_UP));
@@ -245,8 +278,10 @@ bool Links::ready() {
             if (type != IFLA_LINKINFO) return;
             attributes(value, [&](std::uint16_t part, std::span<const std::byte> inner) {
                 if (part == IFLA_INFO_KIND)
-                    cable =
-                        std::string_view{reinterpret_cast<const char*>(inner.data()), inner.size()}.starts_with("veth");
+                    cable = std::string_view{reinterpret_cast<const char*>(inner.data()), inner.size()}.starts_with(
+                                "veth") ||
+                            std::string_view{reinterpret_cast<const char*>(inner.data()), inner.size()}.starts_with(
+                                "macvlan");
                 if (part != IFLA_INFO_SLAVE_DATA) return;
                 attributes(inner, [&](std::uint16_t setting, std::span<const std::byte> state) {
                     if (setting == IFLA_BRPORT_STATE) port = from_bytes<std::uint8_t>(state);

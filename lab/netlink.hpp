@@ -66,6 +66,13 @@ public:
     };
     void add_bridge(const std::string& name, int index);
     void add_veth(const std::string& name, int index, int bridge, const Peer& peer);  // a port of the bridge, up
+    // On the card `card` of this namespace; the new link is born in the peer's. Macvlans of one card reach each other.
+    void add_macvlan(int card, const Peer& peer);
+    struct About {
+        int master = 0;  // the bridge it is a port of
+        int peer = 0;    // the other end, or the link it lies on, in the same namespace
+    };
+    About about(int index);
     void up(int index, const std::string& name);
     void address(int index, scenario::Ipv4 address, const scenario::Subnet& subnet);
     void default_route(scenario::Ipv4 gateway);

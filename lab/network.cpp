@@ -13,8 +13,10 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <stdexcept>
 
+#include "lab/attachment.hpp"
 #include "lab/error.hpp"
 #include "lab/netlink.hpp"
 
@@ -24,14 +26,14 @@ namespace {
 using std::chrono::steady_clock;
 constexpr std::chrono::seconds links_ready_limit{10};
 
-struct Setting {
+struct Sysctl {
     const char* path;  // below /proc/sys/net
     const char* value;
     const char* without;  // what follows where it cannot be set; null: nothing worth saying
 };
 
 // A new namespace copies some of these from the machine: every one that matters is set.
-constexpr Setting host_settings[] = {
+constexpr Sysctl host_settings[] = {
     {"ipv6/conf/all/disable_ipv6", "1", nullptr},
     {"ipv6/conf/default/disable_ipv6", "1", nullptr},
     {"ipv4/ip_forward", "0", nullptr},
@@ -42,7 +44,7 @@ constexpr Setting host_settings[] = {
     {"ipv4/icmp_msgs_per_sec", "1000000", nullptr},
     {"ipv4/icmp_msgs_burst", "1000000", nullptr},
 };
-constexpr Setting firewall_settings[] = {
+constexpr Sysctl firewall_settings[] = {
     {"ipv6/conf/all/disable_ipv6", "1", nullptr},
     {"ipv6/conf/default/disable_ipv6", "1", nullptr},
     {"ipv4/ip_forward", "1", nullptr},  // netlink does it for each interface anyway
@@ -54,7 +56,7 @@ constexpr Setting firewall_settings[] = {
     {"ipv4/icmp_msgs_per_sec", "1000000", nullptr},
     {"ipv4/icmp_msgs_burst", "1000000", nullptr},
 };
-constexpr Setting switch_settings[] = {
+constexpr Sysctl switch_settings[] = {
     {"ipv6/conf/all/disable_ipv6", "1", nullptr},
     {"ipv6/conf/default/disable_ipv6", "1", nullptr},
     {"bridge/bridge-nf-call-iptables", "0", nullptr},  // no rule is ever loaded there; this saves the packets the way
@@ -83,7 +85,7 @@ struct Network::Parts {
     int next_index = 10;  // unique in the whole lab
     int ports = 0;
 
-    void set(std::span<const Setting> settings) {
+    void set(std::span<const Sysctl> settings) {
         for (const auto& [path, value, without] : settings) {
             const Descriptor file{::open((std::string{"/proc/sys/net/"} + path).c_str(), O_WRONLY | O_CLOEXEC)};
             if (file && ::write(file.get(), value, std::strlen(value)) > 0) continue;
@@ -107,34 +109,52 @@ struct Network::Parts {
         links.up(index, interface);
         if (&place == &*firewall) links.forward(index, interface);
     }
-    bool ipv6_left = false;  // /proc/sys does not let us switch it off
+    void sit_on_card(const Namespace& machine, const Namespace& place, Links& links, scenario::Ipv4 address,
+                     const scenario::Zone& zone) {
+        const auto index = next_index++;
+        Links{machine}.add_macvlan(cards.at(zone.name), {&place, host_interface, index});
+        {
+            const Entered entered{place};
+            plain_packets(host_interface);
+        }
+        if (ipv6_left) links.no_ipv6(index);
+        links.address(index, address, zone.subnet);
+        links.up(index, host_interface);
+    }
+    std::map<std::string, int, std::less<>> cards;  // by zone
+    bool ipv6_left = false;                         // /proc/sys does not let us switch it off
 };
 
-Network::Network(const scenario::Scenario& scenario) : parts_{std::make_unique<Parts>()} {
+Network::Network(const scenario::Scenario& scenario, const Setting& setting) : parts_{std::make_unique<Parts>()} {
     auto& parts = *parts_;
     constexpr int loopback = 1;
     parts.ipv6_left = ::access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0 &&
                       ::access("/proc/sys/net/ipv6/conf/all/disable_ipv6", W_OK) != 0;
-    for (const auto& zone : scenario.zones) {
-        const auto& place = parts.switches.emplace(zone.name, Namespace::create("zone " + zone.name)).first->second;
-        const auto bridge = parts.bridges[zone.name] = parts.next_index++;
-        Links links{place};
-        links.add_bridge("switch", bridge);
-        const Entered entered{place};
-        parts.set(switch_settings);
-    }
-    parts.firewall = Namespace::create("the firewall");
-    {
-        const Entered entered{*parts.firewall};
-        parts.set(firewall_settings);
-    }
     std::vector<Links> all_links;
-    auto& firewall_links = all_links.emplace_back(*parts.firewall);
-    firewall_links.up(loopback, "lo");
-    for (const auto& zone : scenario.zones)
-        parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
+    if (setting.built_in()) {
+        for (const auto& zone : scenario.zones) {
+            const auto& place = parts.switches.emplace(zone.name, Namespace::create("zone " + zone.name)).first->second;
+            const auto bridge = parts.bridges[zone.name] = parts.next_index++;
+            Links links{place};
+            links.add_bridge("switch", bridge);
+            const Entered entered{place};
+            parts.set(switch_settings);
+        }
+        parts.firewall = Namespace::create("the firewall");
+        {
+            const Entered entered{*parts.firewall};
+            parts.set(firewall_settings);
+        }
+        auto& firewall_links = all_links.emplace_back(*parts.firewall);
+        firewall_links.up(loopback, "lo");
+        for (const auto& zone : scenario.zones)
+            parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
+    }
+    for (const auto& [zone, card] : setting.attached)
+        parts.cards[zone] = examine_card(setting, zone, card, parts.notes);
 
     for (const auto& host : scenario.hosts) {
+        if (!setting.has(host)) continue;
         const auto& place = parts.hosts.emplace(host.name, Namespace::create("host " + host.name)).first->second;
         {
             const Entered entered{place};
@@ -143,7 +163,11 @@ Network::Network(const scenario::Scenario& scenario) : parts_{std::make_unique<P
         auto& links = all_links.emplace_back(place);
         const auto& zone = *scenario.zone(host.zone);
         links.up(loopback, "lo");
-        parts.connect(place, links, host_interface, host.address, zone);
+        if (setting.built_in()) {
+            parts.connect(place, links, host_interface, host.address, zone);
+        } else {
+            parts.sit_on_card(*setting.machine, place, links, host.address, zone);
+        }
         links.default_route(zone.gateway);
     }
     for (const auto& [zone, place] : parts.switches) all_links.emplace_back(place);
@@ -152,7 +176,8 @@ Network::Network(const scenario::Scenario& scenario) : parts_{std::make_unique<P
     for (auto& links : all_links)
         while (!links.ready()) {
             if (steady_clock::now() > limit)
-                throw SetupFailed{"bring up the lab's links", "a link has no carrier after 10 s"};
+                throw SetupFailed{"bring up the lab's links", "a link has no carrier after 10 s",
+                                  setting.attached.empty() ? "" : "is the cable plugged in?"};
             ::poll(nullptr, 0, 1);
         }
 }
@@ -165,8 +190,13 @@ const Namespace& Network::host(std::string_view name) const {
     return found->second;
 }
 
-const Namespace& Network::firewall() const { return *parts_->firewall; }
-void Network::forget_connections() { lab::forget_connections(*parts_->firewall); }
+const Namespace& Network::firewall() const {
+    if (!parts_->firewall) throw std::out_of_range{"the firewall is not the built-in one"};
+    return *parts_->firewall;
+}
+void Network::forget_connections() {
+    if (parts_->firewall) lab::forget_connections(*parts_->firewall);
+}
 const std::vector<std::string>& Network::notes() const { return parts_->notes; }
 
 std::string hosts_file(const scenario::Scenario& scenario) {

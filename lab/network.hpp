@@ -9,6 +9,7 @@
 
 #include "common/scenario/model.hpp"
 #include "lab/namespaces.hpp"
+#include "lab/setting.hpp"
 
 namespace wmlab::lab {
 
@@ -16,14 +17,16 @@ inline constexpr const char* host_interface = "eth0";  // in every host
 
 class Network {
 public:
-    explicit Network(const scenario::Scenario& scenario);  // SetupFailed; every link is up when it returns
+    // SetupFailed; every link is up when it returns. Attached zones have no switch, their hosts sit on the card; hosts
+    // that are launched are not here at all. Only the built-in setting has a firewall.
+    explicit Network(const scenario::Scenario& scenario, const Setting& setting = {});
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
 
     const Namespace& host(std::string_view name) const;  // std::out_of_range for a name the scenario does not have
     const Namespace& firewall() const;
-    void forget_connections();                      // empties the firewall's connection tracking
+    void forget_connections();                      // empties the firewall's connection tracking, where it is ours
     const std::vector<std::string>& notes() const;  // settings this system does not allow, and what follows from it
 
 private:

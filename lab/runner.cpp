@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "common/evidence/clocks.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/waves.hpp"
 #include "lab/bystanders.hpp"
@@ -56,7 +57,7 @@ bool is_command(const scenario::FlowInstance& flow) { return flow.flow->type == 
 
 void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave) {
     boost::json::object fields;
-    fields["kind"] = "built-in";
+    fields["kind"] = lab.setting.kind();
     fields["control"] = options.control;
     fields["wave"] = wave;
     if (!lab.notes.empty()) {
@@ -113,10 +114,10 @@ Flows chosen_flows(const scenario::Scenario& scenario, const std::string& glob) 
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {
     Recorder recorder{options.journals, options.seen};
     const auto waves = plan(text.scenario, options);
-    Lab lab{text.scenario, inside, options.ruleset, recorder};
+    Lab lab{text.scenario, inside, options.ruleset, recorder, options.setting, options.captures};
     Run result;
     std::optional<Tracer> tracer;
-    if (options.trace && !options.ruleset.empty()) {
+    if (options.trace && !options.ruleset.empty() && options.setting.built_in()) {
         try {
             tracer.emplace(lab.network.firewall(), options.ruleset);
         } catch (const SetupFailed& failure) {
@@ -135,10 +136,17 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             for (auto& event : tracer->finish()) recorder.add(std::move(event));
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
+        evidence::align_clocks(result.events);
         result.problems = std::move(recorder.problems);
         result.notes = lab.notes;
         if (options.before_end && !result.interrupted) options.before_end(lab, result);
     }
+    lab.wire.stop();
+    if (lab.captures)
+        for (auto& problem : lab.captures->close()) {
+            if (options.crew.say) options.crew.say(problem);
+            result.notes.push_back(std::move(problem));
+        }
     return result;
 }
 

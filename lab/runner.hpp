@@ -23,6 +23,8 @@ struct Run {
 
 struct RunOptions {
     std::filesystem::path ruleset;                     // empty: the firewall forwards everything
+    Setting setting;                                   // where the hosts are
+    std::filesystem::path captures;                    // directory for pcapng files; empty: none
     bool control = false;                              // positive control; said in the evidence, changes nothing else
     std::vector<std::string> flows;                    // exactly these instances; empty: all
     bool trace = true;                                 // ask the kernel which rule decided

@@ -335,7 +335,9 @@ Wire::Wire(std::vector<Tap> taps, std::function<void(const CapturedFrame&)> ever
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-Wire::~Wire() {
+Wire::~Wire() { stop(); }
+
+void Wire::stop() {
     if (!parts_->thread.joinable()) return;
     {
         const std::lock_guard lock{parts_->mutex};

@@ -39,6 +39,7 @@ public:
     // What crossed since the last call, everything that happened before this call included. Packets that were lost to
     // the witness are a row of kind `lost`: evidence is then incomplete.
     std::vector<evidence::Event> take();
+    void stop();  // no callback after it
 
 private:
     struct Parts;

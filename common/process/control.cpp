@@ -34,6 +34,7 @@ Command command_from(std::string_view line) {
     words >> word;
     if (word == "start" && !(words >> more)) return Start{};
     if (word == "stop" && !(words >> more)) return Stop{};
+    if (word == "ping" && words >> flow && !(words >> more)) return Ping{flow};
     if (word == "endpoint" && words >> flow >> at && !(words >> more))
         if (const auto endpoint = net::host_port(at)) return Endpoint{flow, *endpoint};
     return Unknown{std::string{line}};

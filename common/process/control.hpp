@@ -15,10 +15,13 @@ struct Endpoint {
     std::string flow;
     net::HostPort at;
 };
+struct Ping {  // answered at once by a `pong` event: so the runner learns how this machine's clock differs
+    std::string token;
+};
 struct Unknown {
     std::string line;
 };
-using Command = std::variant<Start, Stop, Endpoint, Unknown>;
+using Command = std::variant<Start, Stop, Endpoint, Ping, Unknown>;
 
 Command command_from(std::string_view line);
 // "FLOW=HOST:PORT"

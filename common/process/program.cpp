@@ -15,6 +15,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 #include <boost/program_options/parsers.hpp>
+#include <charconv>
 #include <csignal>
 #include <fstream>
 #include <iostream>
@@ -46,7 +47,7 @@ po::options_description common_options() {
     add("journal", po::value<std::string>()->value_name("FILE|-"),
         "where the evidence goes, JSON Lines (default: standard output with --scenario, else nowhere)");
     add("flow", po::value<std::vector<std::string>>()->composing()->value_name("ID"),
-        "only this flow (repeatable); an id means all its instances");
+        "only this flow (repeatable); an id means all its instances, @N the Nth instance of the scenario");
     add("endpoint", po::value<std::vector<std::string>>()->composing()->value_name("FLOW=HOST:PORT"),
         "where the flow's other end listens, if not where the scenario says (repeatable)");
     add("base", po::value<std::string>()->value_name("DIR"),
@@ -129,6 +130,15 @@ bool wanted(const scenario::FlowInstance& flow, const std::vector<std::string>& 
     return std::ranges::any_of(only, [&](const auto& id) { return id == flow.id || id == flow.flow->id; });
 }
 
+// `@3` is the third instance of the scenario: a name that no remote shell can take for something else.
+std::string instance_id(const std::vector<scenario::FlowInstance>& all, const std::string& id) {
+    if (!id.starts_with('@')) return id;
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(id.data() + 1, id.data() + id.size(), number);
+    if (error != std::errc{} || end != id.data() + id.size() || number == 0 || number > all.size()) return id;
+    return all[number - 1].id;
+}
+
 void choose_flows(Context& context, const po::variables_map& values) {
     if (!context.scenario) return;
     if (!values.contains("host")) throw UsageError{"--scenario needs --host NAME"};
@@ -137,6 +147,7 @@ void choose_flows(Context& context, const po::variables_map& values) {
     std::vector<std::string> only;
     if (values.contains("flow")) only = values["flow"].as<std::vector<std::string>>();
     const auto all = scenario::instances(*context.scenario);
+    for (auto& id : only) id = instance_id(all, id);
     for (const auto& id : only)
         if (std::ranges::none_of(all, [&](const auto& flow) { return wanted(flow, {id}); }))
             throw UsageError{"the scenario has no flow `" + id + "`"};
@@ -212,6 +223,11 @@ private:
         if (const auto* endpoint = std::get_if<Endpoint>(&command)) {
             context_.endpoints[endpoint->flow] = endpoint->at;
             return;
+        }
+        if (const auto* ping = std::get_if<Ping>(&command)) {
+            boost::json::object fields;
+            fields["token"] = ping->token;
+            return context_.write(What::pong, "", "", std::move(fields));
         }
         spdlog::warn("unknown command on standard input: {}", line.substr(0, 200));
     }

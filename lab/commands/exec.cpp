@@ -71,6 +71,7 @@ int exec_command(Arguments arguments) {
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only what flows whose name matches need");
+    add_setting_options(usage.options);
     const auto dashes = std::ranges::find(arguments, std::string{"--"});
     const auto values = parse(usage, arguments.first(static_cast<std::size_t>(dashes - arguments.begin())));
     if (!values) return 0;
@@ -93,13 +94,15 @@ int exec_command(Arguments arguments) {
     }
     std::optional<std::string> option;
     if (values->contains("ruleset")) option = (*values)["ruleset"].as<std::string>();
-    const auto ruleset = ruleset_for(option, text->scenario);
+    const auto setting = setting_option(*values, text->scenario);
+    const auto ruleset = ruleset_in(setting, option, text->scenario);
     const auto flows =
         served_flows(text->scenario, values->contains("only") ? (*values)["only"].as<std::string>() : std::string{});
 
-    return inside_sandbox([&](const Inside& inside) {
+    const auto body = [&](const Inside& inside) {
         Recorder recorder{values->contains("journal") ? (*values)["journal"].as<std::string>() : std::string{}, {}};
-        Lab lab{text->scenario, inside, ruleset, recorder};
+        const std::filesystem::path captures = values->contains("pcap") ? (*values)["pcap"].as<std::string>() : "";
+        Lab lab{text->scenario, inside, ruleset, recorder, setting, captures};
         const auto say = [](const std::string& sentence) { std::cerr << "wmlab: " << sentence << std::endl; };
         for (const auto& note : lab.notes) say(note);
         std::set<std::string> hosts;
@@ -119,7 +122,8 @@ int exec_command(Arguments arguments) {
         for (auto& event : lab.wire.take()) recorder.add(std::move(event));
         recorder.finish("finished");
         return code;
-    });
+    };
+    return inside_sandbox(body, setting);
 }
 
 }  // namespace wmlab::lab::commands

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
 #include "lab/commands/options.hpp"
 
@@ -50,6 +51,7 @@ Collected collect(const std::vector<std::string>& names) {
             if (journal.truncated) all.notes.push_back(fmt::format("{}: the last line broke off", file.string()));
         }
     }
+    evidence::align_clocks(all.events);
     return all;
 }
 

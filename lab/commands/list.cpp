@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "common/scenario/catalogue.hpp"
+#include "common/scenario/waves.hpp"
 #include "lab/commands/options.hpp"
 
 namespace wmlab::lab::commands {
@@ -82,7 +83,11 @@ int list_command(Arguments arguments) {
                 "Prints the flows of a scenario, and for each leg its protocol, addresses and ports.",
                 {},
                 ""};
-    usage.options.add_options()("json", "as JSON (schema wmlab.list/1), one document for each scenario");
+    usage.options.add_options()(
+        "waves",
+        "one line for each wave of flows that can run at the same time, as the --flow options of "
+        "the simulators: for starting them by hand")("json",
+                                                     "as JSON (schema wmlab.list/1), one document for each scenario");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);
@@ -92,7 +97,14 @@ int list_command(Arguments arguments) {
         const auto scenario = read_scenario(file, false);
         good = good && scenario;
         if (!scenario) continue;
-        if (values->contains("json")) {
+        if (values->contains("waves")) {
+            const auto flows = scenario::instances(*scenario);
+            for (const auto& wave : scenario::waves(*scenario, flows)) {
+                std::string line;
+                for (const auto& flow : wave) line += fmt::format("{}--flow {}", line.empty() ? "" : " ", flow.id);
+                std::cout << line << '\n';
+            }
+        } else if (values->contains("json")) {
             std::cout << json::serialize(as_json(*scenario)) << '\n';
         } else {
             if (files.size() > 1) std::cout << fmt::format("{}\n", scenario->name);

@@ -10,6 +10,7 @@
 #include "lab/commands/progress.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/gate/gate.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -19,7 +20,8 @@ namespace po = boost::program_options;
 struct Job {  // one scenario file
     ScenarioText text;
     std::string name;  // the file's, without directory and suffix
-    std::filesystem::path ruleset, journals;
+    Setting setting;
+    std::filesystem::path ruleset, baseline, journals, captures;
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
 };
@@ -67,6 +69,8 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.jobs = values["jobs"].as<unsigned>();
     options.journals = job.journals;
     options.trace = !values.contains("no-trace");
+    options.setting = job.setting;
+    options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
     options.say = [&](const std::string& sentence) { progress.say(sentence); };
     bool reported = false, written = true;
@@ -78,6 +82,18 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         };
     auto trial = [&] {
         try {
+            std::optional<Report> before;
+            if (!job.baseline.empty()) {
+                auto old = options;
+                old.ruleset = job.baseline;
+                old.keep = nullptr;
+                if (!old.journals.empty()) old.journals /= "baseline";
+                if (!old.captures.empty()) old.captures /= "baseline";
+                auto done = try_scenario(job.text, inside, old);
+                if (done.interrupted) return done;
+                before = std::move(done.report);
+            }
+            if (before) options.after = [&](Report& report) { report.baseline = compare(*before, report); };
             auto done = try_scenario(job.text, inside, options);
             if (values.contains("apply-suggestions") && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options);
@@ -89,6 +105,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     }();
     if (!reported) written = report_it(trial.report);
     if (trial.interrupted) return 130;
+    if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
     return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
 }
 
@@ -105,12 +122,16 @@ int run_command(Arguments arguments) {
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
+    add("baseline", po::value<std::string>()->value_name("FILE"),
+        "the ruleset before the change: runs both, says what the change breaks, repairs and opens; exit 1 if it breaks "
+        "what the scenario does not expect");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
     add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
+    add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;
@@ -133,10 +154,23 @@ int run_command(Arguments arguments) {
         Job job;
         job.text = std::move(*text);
         job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
-        job.ruleset = ruleset_for(ruleset, job.text.scenario);
+        job.setting = setting_option(*values, job.text.scenario);
+        if (!jobs.empty() && jobs.front().setting.kind() != job.setting.kind())
+            throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
+                                         file, files.front())};
+        job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
+        if (values->contains("baseline")) {
+            if (!job.setting.built_in())
+                throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
+            job.baseline = ruleset_for((*values)["baseline"].as<std::string>(), job.text.scenario);
+        }
+        if (values->contains("apply-suggestions") && !job.setting.built_in())
+            throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
         job.targets = wish.targets;
         if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
+        if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();
         if (files.size() > 1) {
+            if (!job.captures.empty()) job.captures /= job.name;
             if (!job.journals.empty()) job.journals /= job.name;
             for (auto& target : job.targets)
                 if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
@@ -149,14 +183,16 @@ int run_command(Arguments arguments) {
     }
     if (!good) return 2;
 
-    return inside_sandbox([&](const Inside& inside) {
+    const auto setting = jobs.front().setting;
+    const auto in_turn = [&](const Inside& inside) {
         int code = 0;
         for (const auto& job : jobs) {
             code = worse(code, run_job(job, inside, *values, wish));
             if (code == 130) break;
         }
         return code;
-    });
+    };
+    return inside_sandbox(in_turn, setting);
 }
 
 }  // namespace wmlab::lab::commands

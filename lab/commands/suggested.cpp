@@ -87,6 +87,7 @@ void prove_suggestions(Report& report, const ScenarioText& text, const Inside& i
     auto again = options;
     again.keep = nullptr;
     again.journals.clear();
+    again.captures.clear();
     again.ruleset = scratch.ruleset();
     std::map<std::string, bool> passes;
     Report last = report;

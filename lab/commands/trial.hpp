@@ -1,5 +1,6 @@
 // One scenario from start to verdict: the run, the positive control for the flows that need one, the judge.
 #pragma once
+#include <boost/program_options.hpp>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -12,13 +13,16 @@
 namespace wmlab::lab::commands {
 
 struct TrialOptions {
-    std::filesystem::path ruleset;   // empty: the firewall forwards everything
+    Setting setting;                 // where the hosts are
+    std::filesystem::path ruleset;   // empty: the firewall forwards everything; elsewhere than built in: for the report
+    std::filesystem::path captures;  // pcapng files; the control's go into its folder `control`
     std::vector<std::string> flows;  // the instances to run
     unsigned jobs = 0;
     bool trace = true;               // ask the kernel which rule decided
     std::filesystem::path journals;  // the control's go into its folder `control`
     std::function<void(const evidence::Event&)> seen;
     std::function<void(const std::string&)> say;
+    std::function<void(Report&)> after;             // adds to the report when it is complete
     std::function<void(Lab&, const Report&)> keep;  // with the lab still up
 };
 
@@ -36,8 +40,16 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file);
 // The ruleset of the option, or the scenario's, as a person would name it; UsageError where it cannot be read.
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);
 
-// Runs the body inside the sandbox; what goes wrong there is said on standard error and becomes the contract's exit
-// code.
-int inside_sandbox(const std::function<int(const Inside&)>& body);
+// --attach, --attach-force, --launch and --pcap: where the hosts are, and what is captured.
+void add_setting_options(boost::program_options::options_description& options);
+Setting setting_option(const boost::program_options::variables_map& values, const scenario::Scenario& scenario);
+
+// What there is no ruleset of ours for is the device's own; only an explicit --ruleset is then named in the report.
+std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
+                                 const scenario::Scenario& scenario);
+
+// Runs the body inside the sandbox, or without one where every host is another machine; what goes wrong there is said
+// on standard error and becomes the contract's exit code.
+int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting = {});
 
 }  // namespace wmlab::lab::commands

@@ -117,11 +117,27 @@ struct Summary {
     double seconds = 0;
 };
 
+// What a change of the rules did to the flows (--baseline; lab/gate).
+enum class Change { broken, repaired, opened, unchanged, unknown };
+std::string_view text(Change change);  // "broken", "newly open"
+
+struct FlowChange {
+    std::string id;
+    Change change = Change::unknown;
+    std::string before, after;  // "pass", "blocked at media: dropped"
+    bool as_expected = false;   // what it is now
+};
+struct Comparison {
+    std::string ruleset;  // the old one
+    std::vector<FlowChange> flows;
+};
+
 struct Report {
     std::string scenario, file, ruleset;  // the scenario's name, its file; ruleset empty: forwards everything
     Summary summary;
     std::vector<FlowResult> flows;
     std::vector<std::string> notes;  // about the whole run
+    std::optional<Comparison> baseline;
 };
 
 }  // namespace wmlab::lab

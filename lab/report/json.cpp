@@ -166,6 +166,23 @@ json::object flow_object(const FlowResult& result) {
     return flow;
 }
 
+json::object baseline(const Comparison& comparison) {
+    json::object object{{"ruleset", string(comparison.ruleset)}};
+    for (const auto change : changes_told)
+        object[change == Change::opened ? json::string_view{"newly_open"}
+                                        : json::string_view{text(change).data(), text(change).size()}] =
+            strings(of_change(comparison, change));
+    json::array flows;
+    for (const auto& flow : comparison.flows)
+        flows.push_back(json::object{{"id", string(flow.id)},
+                                     {"change", string(text(flow.change))},
+                                     {"before", string(flow.before)},
+                                     {"after", string(flow.after)},
+                                     {"as_expected", flow.as_expected}});
+    object["flows"] = std::move(flows);
+    return object;
+}
+
 }  // namespace
 
 std::string render_json(const Report& report, const Style&) {
@@ -182,6 +199,7 @@ std::string render_json(const Report& report, const Style&) {
     for (const auto& flow : report.flows) flows.push_back(flow_object(flow));
     root["flows"] = std::move(flows);
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
+    if (report.baseline) root["baseline"] = baseline(*report.baseline);
     std::string out;
     pretty(out, root, 0);
     return out + "\n";

@@ -14,8 +14,11 @@ std::string render_junit(const Report& report, const Style&) {
     out += fmt::format("<testsuites name=\"wmlab\" {} time=\"{:.3f}\">\n", counts, sum.seconds);
     out += fmt::format("  <testsuite name=\"{}\" {} skipped=\"0\" time=\"{:.3f}\">\n", xml_escaped(report.scenario),
                        counts, sum.seconds);
-    out += fmt::format("    <properties>\n      <property name=\"ruleset\" value=\"{}\"/>\n    </properties>\n",
+    out += fmt::format("    <properties>\n      <property name=\"ruleset\" value=\"{}\"/>\n",
                        xml_escaped(ruleset_words(report)));
+    if (report.baseline)
+        out += fmt::format("      <property name=\"baseline\" value=\"{}\"/>\n", xml_escaped(report.baseline->ruleset));
+    out += "    </properties>\n";
     for (const auto& flow : report.flows) {
         out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"", xml_escaped(flow.type),
                            xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)));
@@ -23,6 +26,10 @@ std::string render_junit(const Report& report, const Style&) {
         for (const auto& leg : flow.legs) {
             for (const auto& sentence : leg.evidence) details += fmt::format("{}: {}\n", leg.name, sentence);
         }
+        const auto* const change = change_of(report, flow.id);
+        const auto changed =
+            change == nullptr || change->change == Change::unchanged ? std::string{} : change_words(*change);
+        if (!changed.empty()) details = changed + "\n" + details;
         if (flow.icmp) details += fmt::format("ICMP {}\n", icmp_line(*flow.icmp));
         if (flow.rule) details += fmt::format("rule: {}\n", rule_words(*flow.rule));
         if (flow.near_miss) {
@@ -39,7 +46,8 @@ std::string render_junit(const Report& report, const Style&) {
         const std::string_view element = flow.verdict == Verdict::inconclusive ? "error" : "failure";
         out += fmt::format(">\n      <{0} type=\"{1}\" message=\"{2}\">{3}</{0}>\n    </testcase>\n", element,
                            xml_escaped(why(flow).empty() ? std::string{text(flow.verdict)} : why(flow)),
-                           xml_escaped(fmt::format("{}; expected {}", headline(flow), expected_words(flow.expected))),
+                           xml_escaped(fmt::format("{}; expected {}{}{}", headline(flow), expected_words(flow.expected),
+                                                   changed.empty() ? "" : "; ", changed)),
                            xml_escaped(details));
     }
     return out + "  </testsuite>\n</testsuites>\n";

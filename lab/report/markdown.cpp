@@ -22,6 +22,22 @@ std::string render_markdown(const Report& report, const Style&) {
                                   summary_words(report), cell(ruleset_words(report)));
     for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
     if (report.flows.empty()) return out + "\nNo flow was tested.\n";
+    if (report.baseline) {
+        out += fmt::format("\n### What the change does\n\nAgainst {}:\n\n", cell(report.baseline->ruleset));
+        for (const auto change : changes_told) {
+            const auto ids = of_change(*report.baseline, change);
+            if (change == Change::unchanged) {
+                out += fmt::format("- unchanged: {} flow{}\n", ids.size(), ids.size() == 1 ? "" : "s");
+                continue;
+            }
+            for (const auto& id : ids) {
+                const auto& flow = *change_of(report, id);
+                out += fmt::format("- **{}**: {} ({} → {}{})\n", text(change), cell(id),
+                                   cell(flow.before.empty() ? "not run" : flow.before), cell(flow.after),
+                                   flow.as_expected ? ", as expected" : "");
+            }
+        }
+    }
     out += "\n| | flow | type | from → to | verdict | leg | cause |\n|---|---|---|---|---|---|---|\n";
     for (const auto& flow : report.flows) {
         out += fmt::format("| {} | {} | {} | {} → {} | {} | {} | {} |\n",

@@ -25,6 +25,14 @@ std::string summary_words(const Report& report);  // "12 flows: 11 as expected, 
 bool is_bad(const FlowResult& flow);              // not as expected, inconclusive excepted
 std::string ruleset_words(const Report& report);  // the file, or that there is none
 
+// The flow's part in a change of the rules; null: there was no baseline. And in words: "broken by the change: before it
+// was pass".
+const FlowChange* change_of(const Report& report, std::string_view flow);
+std::string change_words(const FlowChange& change);
+std::vector<std::string> of_change(const Comparison& comparison, Change wanted);
+inline constexpr Change changes_told[] = {Change::broken, Change::opened, Change::repaired, Change::unknown,
+                                          Change::unchanged};
+
 std::string xml_escaped(std::string_view text);  // also fit for HTML; characters XML cannot carry become '?'
 
 }  // namespace wmlab::lab

@@ -128,6 +128,23 @@ std::string render_text(const Report& report, const Style& style) {
         for (const auto& note : flow->notes) asides += filled(fmt::format("{}: {}", flow->id, note), 2);
     }
     if (!asides.empty()) out += "\nnotes\n" + asides;
+    if (report.baseline) {
+        out += fmt::format("\nchange, against {}\n", report.baseline->ruleset);
+        for (const auto change : changes_told) {
+            const auto ids = of_change(*report.baseline, change);
+            if (change == Change::unchanged) {
+                out += fmt::format("  unchanged: {} flow{}\n", ids.size(), ids.size() == 1 ? "" : "s");
+                continue;
+            }
+            for (const auto& id : ids) {
+                const auto& flow = *change_of(report, id);
+                const auto* const code = change == Change::repaired ? "32" : change == Change::unknown ? "33" : "31";
+                out += fmt::format("  {} {}: {} -> {}{}\n", paint(code, std::string{text(change)} + ":"), id,
+                                   flow.before.empty() ? "not run" : flow.before, flow.after,
+                                   flow.as_expected ? ", as expected" : "");
+            }
+        }
+    }
     const auto& sum = report.summary;
     const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
     out += "\n" + paint(last, summary_words(report)) + "\n";

@@ -1,0 +1,119 @@
+#!/bin/sh
+# Manual pages and completion for bash, zsh and fish, made from what the programs themselves say with --help, so that they
+# cannot differ from the option tables.    manual.sh BIN DIRECTORY VERSION
+set -eu
+bin=$1 out=$2 version=$3
+mkdir -p "$out/man" "$out/bash" "$out/zsh" "$out/fish"
+table=$out/options.tsv
+: > "$table"
+
+# "  -q [ --quiet ]   what it does" -> "run<TAB>--quiet<TAB>0<TAB>what it does"; the fourth word says that a value follows
+options_of() { # options_of COMMAND < help
+    awk -v command="$1" '
+        function put() { if (option != "") printf "%s\t%s\t%d\t%s\n", command, option, value, text; option = "" }
+        /^  +(-[a-zA-Z] \[ )?--[a-z]/ {
+            put()
+            line = $0
+            match(line, /--[a-z][a-z-]*/)
+            option = substr(line, RSTART, RLENGTH)
+            rest = substr(line, RSTART + RLENGTH)
+            sub(/^ \]/, "", rest)
+            value = rest ~ /^ [A-Za-z(]/
+            if (value) sub(/^ [^ ]+/, "", rest)
+            sub(/^ *\(=[^)]*\)/, "", rest)
+            sub(/^ +/, "", rest)
+            text = rest
+            next
+        }
+        /^ +[^ ]/ && option != "" { more = $0; sub(/^ +/, "", more); text = text (text == "" || text ~ / $/ ? "" : " ") more; next }
+        { put() }
+        END { put() }' | sed "s/['\`\"\\\\\$]//g; s/ *\$//"
+}
+
+roff() { sed 's/\\/\\e/g; s/-/\\-/g; s/^\([.'"'"']\)/\\\&\1/'; }
+
+commands=$("$bin/wmlab" --help | awk '/^commands/ { on = 1; next } on && /^$/ { exit } on { print $1 }')
+summary() { "$bin/wmlab" --help | awk -v name="$1" '$1 == name { $1 = ""; sub(/^ /, ""); print; exit }' | sed "s/['\`\"]//g"; }
+for command in $commands; do "$bin/wmlab" "$command" --help | options_of "$command" >> "$table"; done
+for program in server_sim client_sim encoder_sim; do "$bin/$program" --help 2>/dev/null | options_of "$program" >> "$table" || true; done
+
+{
+    printf '.TH WMLAB 1 "" "wmlab %s" "User Commands"\n.SH NAME\nwmlab \\- which streams of Windows Media Services 4.1 pass a firewall\n' "$version"
+    printf '.SH DESCRIPTION\n.nf\n'
+    "$bin/wmlab" --help | roff
+    printf '.fi\n'
+    for command in $commands; do
+        printf '.SH "WMLAB %s"\n.nf\n' "$(echo "$command" | tr a-z A-Z)"
+        "$bin/wmlab" "$command" --help | roff
+        printf '.fi\n'
+    done
+    printf '.SH "SEE ALSO"\n.BR server_sim (1),\n.BR client_sim (1),\n.BR encoder_sim (1),\n.BR nft (8)\n'
+} > "$out/man/wmlab.1"
+for program in server_sim client_sim encoder_sim; do
+    {
+        printf '.TH %s 1 "" "wmlab %s" "User Commands"\n.SH NAME\n' "$(echo $program | tr a-z A-Z)" "$version"
+        case $program in
+            server_sim) echo '%s \- simulates a Windows Media server' ;;
+            client_sim) echo '%s \- simulates a Windows Media player' ;;
+            encoder_sim) echo '%s \- simulates a Windows Media encoder' ;;
+        esac | sed "s/%s/$program/"
+        printf '.SH DESCRIPTION\n.nf\n'
+        "$bin/$program" --help 2>/dev/null | roff
+        printf '.fi\n.SH "SEE ALSO"\n.BR wmlab (1)\n'
+    } > "$out/man/$program.1"
+done
+
+words() { awk -F'\t' -v command="$1" '$1 == command { printf "%s%s", sep, $2; sep = " " }' "$table"; }
+{
+    echo "# bash completion for wmlab and its simulators"
+    echo "_wmlab() {"
+    echo "    local word=\${COMP_WORDS[COMP_CWORD]} command=\${COMP_WORDS[1]:-} options="
+    echo "    if [ \"\$COMP_CWORD\" = 1 ]; then COMPREPLY=(\$(compgen -W '$(echo $commands) --help --version' -- \"\$word\")); return; fi"
+    echo "    case \$command in"
+    for command in $commands; do echo "        $command) options='$(words "$command") --help' ;;"; done
+    echo "    esac"
+    echo "    case \$word in"
+    echo "        -*) COMPREPLY=(\$(compgen -W \"\$options\" -- \"\$word\")) ;;"
+    echo "        *) COMPREPLY=(\$(compgen -f -- \"\$word\")) ;;"
+    echo "    esac"
+    echo "}"
+    echo "complete -o filenames -F _wmlab wmlab"
+    for program in server_sim client_sim encoder_sim; do
+        echo "_$program() { case \${COMP_WORDS[COMP_CWORD]} in -*) COMPREPLY=(\$(compgen -W '$(words $program)' -- \"\${COMP_WORDS[COMP_CWORD]}\")) ;; *) COMPREPLY=(\$(compgen -f -- \"\${COMP_WORDS[COMP_CWORD]}\")) ;; esac; }"
+        echo "complete -o filenames -F _$program $program"
+    done
+} > "$out/bash/wmlab"
+
+described() { awk -F'\t' -v command="$1" '$1 == command { text = $4; gsub(/\[|\]|:/, "", text); printf "            '"'"'%s[%s]%s'"'"' \\\n", $2, text, $3 ? ":value:_files" : "" }' "$table"; }
+{
+    echo "#compdef wmlab server_sim client_sim encoder_sim"
+    echo "case \$service in"
+    for program in server_sim client_sim encoder_sim; do
+        printf '    %s)\n        _arguments \\\n%s\n            "*:file:_files" ;;\n' $program "$(described $program)"
+    done
+    echo "    wmlab)"
+    echo "        if (( CURRENT == 2 )); then"
+    echo "            local -a commands; commands=("
+    for command in $commands; do echo "                '$command:$(summary "$command")'"; done
+    echo "            ); _describe command commands; return"
+    echo "        fi"
+    echo "        local command=\$words[2]; shift words; (( CURRENT-- ))"
+    echo "        case \$command in"
+    for command in $commands; do
+        printf '        %s) _arguments \\\n%s\n            "*:file:_files" ;;\n' "$command" "$(described "$command")"
+    done
+    echo "        esac ;;"
+    echo "esac"
+} > "$out/zsh/_wmlab"
+
+{
+    echo "# fish completion for wmlab and its simulators"
+    for command in $commands; do
+        echo "complete -c wmlab -n __fish_use_subcommand -f -a $command -d '$(summary "$command")'"
+    done
+    awk -F'\t' '{
+        program = $1 ~ /_sim$/ ? $1 : "wmlab"
+        when = $1 ~ /_sim$/ ? "" : " -n \"__fish_seen_subcommand_from " $1 "\""
+        printf "complete -c %s%s -l %s%s -d '"'"'%s'"'"'\n", program, when, substr($2, 3), $3 ? " -r" : "", $4
+    }' "$table"
+} > "$out/fish/wmlab.fish"

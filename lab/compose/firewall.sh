@@ -1,0 +1,40 @@
+#!/bin/sh
+# The firewall of lab/compose.yaml: names its interfaces as the ruleset under test does. At first it is open, for the
+# positive control; then it loads the ruleset, unmodified. Connection tracking is emptied between the waves.
+#   firewall.sh SCENARIO INTERFACE=ADDRESS...
+set -eu
+. /usr/local/lib/wmlab/turns.sh
+scenario=/scenarios/$1
+shift
+rm -rf /reports/journals
+mkdir -p "$turns"
+for pair; do
+    name=${pair%%=*} address=${pair#*=}
+    device=$(ip -o -4 addr show to "$address" | sed -n 's/^[0-9]*: \([^ ]*\) .*/\1/p')
+    [ -n "$device" ] || { echo "firewall: no interface has the address $address" >&2; exit 1; }
+    [ "$device" = "$name" ] && continue
+    ip link set "$device" down
+    ip link set "$device" name "$name"
+    ip link set "$name" up
+done
+ip route del default 2>/dev/null || true
+waves=$(wmlab list "$scenario" --waves | wc -l)
+echo "firewall: open, for the positive control"
+say firewall-up
+
+for phase in control run; do
+    if [ $phase = run ]; then
+        if grep -q '^\*[a-z]*$' /ruleset; then load="iptables-nft-restore /ruleset"; else load="nft -f /ruleset"; fi
+        $load || { say refused; stay; }
+        echo "firewall: the ruleset is loaded"
+        say ruleset-loaded
+    fi
+    wave=0
+    while [ $wave -lt "$waves" ]; do
+        wave=$((wave + 1))
+        all_said "stopped-$phase-$wave" || stay
+        conntrack -F 2>/dev/null || echo "firewall: connection tracking is not emptied: waves may influence each other" >&2
+        [ $phase$wave = "control$waves" ] || say "next-$phase-$wave"
+    done
+done
+stay

@@ -1,0 +1,48 @@
+#!/bin/bash
+# The pre-change gate and the captures, in the built-in lab.   gate.sh BIN SOURCE
+set -eu
+. "$(dirname "$0")/lib.sh"
+bin=$1 source=$2
+scenario=$source/tests/where/scenario.yaml
+rulesets "$source/scenarios/rules/kb189416.nft"
+
+# A change that breaks one stream and opens another.
+sed 's/tcp dport 1755 accept/tcp dport { 23, 1755 } accept/' "$work/no-media.nft" > "$work/new.nft"
+"$bin/wmlab" run "$scenario" --baseline "$work/no-media.nft" --ruleset "$work/right.nft" --no-color > "$work/repaired" &
+got=0
+"$bin/wmlab" run "$scenario" --baseline "$work/right.nft" --ruleset "$work/new.nft" --no-color --pcap "$work/pcap" \
+    --report "text:$work/text" --report "junit:$work/junit" --report "markdown:$work/markdown" --report "json:$work/json" || got=$?
+check "a change that breaks one stream and opens another: exit code" 1 $got
+for report in text junit markdown json; do
+    contains "$report names the stream" "$(cat "$work/$report")" "unicast-udp"
+    contains "$report names what is open" "$(cat "$work/$report")" "no-telnet"
+done
+check "broken and newly open" "['unicast-udp'] ['no-telnet'] [] 2" "$(python3 -c '
+import json, sys
+change = json.load(open(sys.argv[1]))["baseline"]
+print(change["broken"], change["newly_open"], change["repaired"], len(change["unchanged"]))' "$work/json")"
+contains "junit: broken" "$(cat "$work/junit")" "broken by the change: before it was pass"
+contains "junit: open" "$(cat "$work/junit")" "newly open by the change: before it was blocked"
+
+got=0
+wait $! || got=$?
+check "a change that repairs: exit code" 0 $got
+contains "a change that repairs" "$(cat "$work/repaired")" "repaired: unicast-udp"
+
+check "one capture per host and firewall interface" \
+    "edge.pcapng firewall.inside.pcapng firewall.outside.pcapng media.pcapng player.pcapng studio.pcapng" \
+    "$(cd "$work/pcap" && echo *.pcapng)"
+for file in "$work"/pcap/*.pcapng; do
+    check "$(basename "$file"): no warning" "" "$({ tshark -r "$file" > "$work/packets"; capinfos "$file" > "$work/info"; } 2>&1 | grep -v "^Running as user")"
+done
+contains "the media packets say what became of them" \
+    "$(tshark -r "$work/pcap/media.pcapng" -Y 'udp.srcport == 1755' -T fields -e frame.comment 2>&1 | sort -u)" \
+    "unicast-udp, media: blocked: dropped (to->from)"
+
+mkdir "$work/full"
+if mount -t tmpfs -o size=16k none "$work/full" 2>/dev/null; then
+    output=$("$bin/wmlab" run "$scenario" --only unicast-tcp --no-color --pcap "$work/full/pcap" 2>&1) || true
+    contains "a full disk" "$output" "No space left on device"
+    umount "$work/full"
+fi
+exit $failed

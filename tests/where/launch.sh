@@ -1,0 +1,90 @@
+#!/bin/bash
+# --launch: every host is reached by ssh, over a real sshd on loopback; the command then enters the host's namespace.
+#   launch.sh BIN SOURCE
+set -eu
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { echo "skipped: an sshd that anybody can log in to needs root"; exit 77; }
+fresh_world "$@"
+bin=$1 source=$2
+scenario=$source/tests/where/scenario.yaml
+run() { timeout 120 "$bin/wmlab" run "$scenario" --no-color "$@" 2>&1; }
+rulesets "$source/scenarios/rules/kb189416.nft"
+ip link set lo up
+
+# An sshd of our own: keys, configuration and port are the test's.
+mount -t tmpfs none /run
+mkdir -p /run/sshd
+ssh-keygen -q -t ed25519 -N '' -f "$work/host_key"
+ssh-keygen -q -t ed25519 -N '' -f "$work/key"
+cp "$work/key.pub" "$work/authorized"
+chmod 755 "$work"
+cat > "$work/sshd_config" <<CONF
+ListenAddress 127.0.0.1:2222
+HostKey $work/host_key
+AuthorizedKeysFile $work/authorized
+PidFile none
+StrictModes no
+PermitRootLogin yes
+UsePAM no
+MaxStartups 100
+CONF
+sed "s/^/[127.0.0.1]:2222 /" "$work/host_key.pub" > "$work/known_hosts"
+/usr/sbin/sshd -D -e -f "$work/sshd_config" 2> "$work/sshd.log" &
+until grep -q 'listening on' "$work/sshd.log"; do sleep 0.05; done
+
+ssh="ssh -F none -p 2222 -i $work/key -o UserKnownHostsFile=$work/known_hosts root@127.0.0.1"
+over() { echo "$ssh nsenter --target ${pid[$1]} --net env PATH=$bin:$PATH"; }
+trial() { # trial RULESET
+    local host launched=() got=0 want=1
+    hosts_and_firewall
+    load_ruleset "$work/$1.nft"
+    for host in media player studio edge; do launched+=(--launch "$host=$(over $host)"); done
+    run "${launched[@]}" --report "json:$work/$1.json" --journal "$work/journals-$1" > "$work/$1.output" || got=$?
+    [ $1 != right ] || want=0
+    check "$1: exit code" $want $got
+    [ $want = $got ] || cat "$work/$1.output" "$work/sshd.log"
+    check "$1: verdicts" "$(cat "$source/tests/where/expected/$1.txt")" "$(verdicts "$work/$1.json")"
+}
+in_parallel trial right no-media wrong-port reject-media
+contains "clocks are measured" "$(cat "$work/journals-right/wmlab.jsonl")" '"event":"clock"'
+
+hosts_and_firewall
+load_ruleset "$work/no-media.nft"
+others=(--launch "player=$(over player)" --launch "studio=$(over studio)" --launch "edge=$(over edge)")
+refused() { # refused WHAT PART PREFIX: for media
+    local output got=0
+    output=$(run "${others[@]}" --launch "media=$3") || got=$?
+    check "$1: exit code" 3 $got
+    contains "$1" "$output" "$2"
+    contains "$1: the prefix is named" "$output" "on media by \`${3%% *}"
+}
+rm -f "$work/wrong"*
+ssh-keygen -q -t ed25519 -N '' -f "$work/wrong"
+refused "ssh with a key that is not known does not ask for a password" "Permission denied" "${ssh/$work\/key/$work\/wrong} true"
+refused "an unknown host key is not asked about" "Host key verification failed" "${ssh/known_hosts/nobody_known} true"
+refused "nobody listens" "Connection refused" "${ssh/2222/2223} true"
+refused "the simulators are not installed there" "server_sim" "$ssh env PATH=/bin"
+mkdir "$work/old"
+cat > "$work/old/server_sim" <<'OLD'
+#!/bin/sh
+echo '{"time":"2026-01-01T00:00:00.000000000Z","monotonic":1,"host":"media","process":"server_sim","event":"started","version":"0.0.1","pid":1,"flows":[]}'
+echo '{"time":"2026-01-01T00:00:00.000000000Z","monotonic":1,"host":"media","process":"server_sim","event":"ready"}'
+cat > /dev/null
+OLD
+chmod +x "$work/old/server_sim"
+refused "another version" "it is version 0.0.1" "env PATH=$work/old:$PATH"
+
+# The connection breaks in the middle: no verdict about the firewall.
+cat > "$work/breaks" <<BREAKS
+#!/bin/bash
+while read -r line; do
+    echo "\$line"
+    case \$line in *ViewerToMacReadBlock*) kill \$!; exit 255 ;; esac
+done < <(exec $(over media) "\$@")
+BREAKS
+chmod +x "$work/breaks"
+got=0
+run "${others[@]}" --launch "media=$work/breaks" --only unicast-udp --report "json:$work/lost.json" > "$work/output" || got=$?
+check "a lost connection: exit code" 4 $got
+contains "a lost connection is inconclusive, not blocked" "$(verdicts "$work/lost.json")" "unicast-udp inconclusive"
+exit $failed
