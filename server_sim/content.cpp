@@ -44,12 +44,13 @@ asf::ContentResult<ContentSpec> synthetic_spec(std::string_view name, std::strin
     ContentSpec spec;
     spec.name = name.empty() ? synthetic_word : name;
     spec.synthetic = true;
+    std::vector<std::uint32_t> bitrates;
     while (!options.empty()) {
         options.remove_prefix(1);  // ':'
         const auto word = options.substr(0, options.find(':'));
         options.remove_prefix(word.size());
         if (const auto bitrate = bitrate_from(word))
-            spec.bitrate = *bitrate;
+            bitrates.push_back(*bitrate);
         else if (const auto duration = duration_from(word))
             spec.duration = *duration;
         else
@@ -57,6 +58,7 @@ asf::ContentResult<ContentSpec> synthetic_spec(std::string_view name, std::strin
                                      "`" + std::string{word} + "` is neither a bit rate nor a duration",
                                      synthetic_advice};
     }
+    if (!bitrates.empty()) spec.bitrates = std::move(bitrates);
     return spec;
 }
 
@@ -84,7 +86,7 @@ ContentSpec content_spec(const scenario::Content& content) {
     ContentSpec spec;
     spec.name = content.name;
     spec.synthetic = content.kind == scenario::Content::Kind::audio;
-    spec.bitrate = content.bitrate;
+    spec.bitrates = {content.bitrate};
     spec.duration = content.duration;
     spec.file = content.file;
     if (!spec.synthetic) spec.more_names = {content.name + content.file.extension().string()};
@@ -94,7 +96,7 @@ ContentSpec content_spec(const scenario::Content& content) {
 asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& spec, std::string_view world) {
     if (spec.synthetic) {
         asf::SyntheticOptions options;
-        options.bitrates = {spec.bitrate};
+        options.bitrates = spec.bitrates;
         options.live = spec.duration == milliseconds{0};
         if (!options.live) options.duration = spec.duration;
         const auto identity = std::string{world} + "/" + spec.name;

@@ -8,13 +8,14 @@
 
 namespace wmlab::server_sim {
 
-// "lecture.wmv", "name=other.wmv", "name=synthetic", "synthetic:128k", "synthetic:64k:30s" (stored, of that length).
+// "lecture.wmv", "name=other.wmv", "name=synthetic", "synthetic:128k", "synthetic:64k:30s" (stored, of that length),
+// "synthetic:64k:128k" (two streams).
 struct ContentSpec {
     std::string name;
     std::vector<std::string> more_names;  // of a file: with its extension, with its path
     bool synthetic = false;
-    unsigned bitrate = 64'000;  // bit/s
-    milliseconds duration{0};   // synthetic: 0 is live
+    std::vector<std::uint32_t> bitrates = {64'000};  // bit/s, one stream each
+    milliseconds duration{0};                        // synthetic: 0 is live
     std::filesystem::path file;
     bool loop = false;  // a file as an endless live stream
 };

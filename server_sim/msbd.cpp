@@ -81,7 +81,7 @@ public:
                 text +=
                     fmt::format("; {}: {} packets, {} bytes{}", session->peer(), session->packets(), session->bytes(),
                                 session->behind() > 0 ? fmt::format(", {} behind", session->behind()) : "");
-        return fmt::format("MSBD to {}{}", sessions_.size(), text);
+        return fmt::format("sending to {} by MSBD{}", sessions_.size(), text);
     }
 
 private:

@@ -247,7 +247,7 @@ std::unique_ptr<Service> make_pulls(Server& server) {
         pull.channel = option.url.name();
         pull.point = server.points.find(option.name);
         pull.deadline = std::chrono::seconds{server.context.options["pull-timeout"].as<unsigned>()};
-        pull.first_header = std::max(pull.first_header, pull.deadline);
+        pull.first_header = pull.deadline;
         pull.again = true;
         pull.url = std::move(option.url);
         pulls.push_back(std::move(pull));

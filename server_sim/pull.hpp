@@ -22,7 +22,7 @@ struct Pull {
     std::string channel;                     // which of the source's streams, where the protocol can say so
     std::shared_ptr<PublishingPoint> point;  // republishes it; null: it is received and counted, no more
     milliseconds deadline{3000};             // for each step, and for the next packet
-    milliseconds first_header{15'000};       // for the stream's header: a live encoder may take its time
+    milliseconds first_header{3000};         // for the stream's header: a live encoder may take its time
     std::optional<milliseconds> play;        // from the first packet on; none: until stopped
     bool keep = false;                       // goes on after `play` until stopped: others need what it brings
     bool again = false;                      // connects again after a loss, with back-off

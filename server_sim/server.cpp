@@ -229,7 +229,7 @@ boost::program_options::options_description options() {
     po::options_description options{"Server options"};
     auto add = options.add_options();
     add("content", po::value<std::vector<std::string>>()->composing()->value_name("WHAT"),
-        "FILE, NAME=FILE, or synthetic[:BITRATE][:DURATION] (live without a duration); repeatable");
+        "FILE, NAME=FILE, or synthetic[:BITRATE]...[:DURATION] (live without a duration); repeatable");
     add("loop", "serve files as endless live streams");
     add("pull", po::value<std::vector<std::string>>()->composing()->value_name("[NAME=]URL"),
         "fetch a live stream from an encoder or a server, msbd://HOST[:PORT][/NAME] or http://HOST[:PORT]/NAME, and "

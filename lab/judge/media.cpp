@@ -80,14 +80,16 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
     }
     if (!sent.told || !received.told) return account;
 
+    // A sender that was killed left no account of a connection: what came over that one cannot be compared.
+    const bool compares = sent.lines >= received.lines;
     std::uint64_t matching = 0, foreign = 0;
     for (const auto& [location, sums] : received.digests) {
         const auto original = sent.digests.find(location);
         for (const auto sum : sums) {
             if (original == sent.digests.end()) {
-                if (sent.listed_all) ++foreign;
+                if (sent.listed_all && compares) ++foreign;
             } else if (std::ranges::find(original->second, sum) == original->second.end()) {
-                ++account.altered;
+                if (compares) ++account.altered;
             } else {
                 ++matching;
             }

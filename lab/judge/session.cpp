@@ -62,6 +62,13 @@ FlowResult judge_media(const FlowContext& context) {
         }
     }
 
+    for (const auto* event : context.view.all(What::media_resumed)) {
+        flow.notes.push_back(
+            fmt::format("media: the connection was lost and opened again; nothing came for {:.1f} s, {}{} are missing",
+                        number_field(*event, "gap").value_or(0) / 1000, true_field(*event, "estimated") ? "about " : "",
+                        counted(static_cast<std::uint64_t>(number_field(*event, "lost").value_or(0)), "packet")));
+    }
+
     for (const auto& leg : contexts) {
         flow.legs.push_back(judge_leg(leg));
         if (leg.leg.protocol == scenario::Protocol::tcp) note_retries(leg, flow);

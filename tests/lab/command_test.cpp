@@ -107,6 +107,8 @@ TEST_CASE("the shipped scenarios are as they expect, as root and as an ordinary 
                                            {"kb189416.yaml", As::user},
                                            {"mms-blocked.yaml", As::root},
                                            {"mms-blocked.yaml", As::user},
+                                           {"msbd.yaml", As::root},
+                                           {"msbd.yaml", As::user},
                                            {"http-distribution.yaml", As::user},
                                            {"web-proxies.yaml", As::user}}));
     DYNAMIC_SECTION(row.file << " " << name(row.who)) {

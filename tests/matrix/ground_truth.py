@@ -23,6 +23,7 @@ FLOWS = {
     "probe tcp": ("protocol: tcp, ports: 4242", [("probe", "tcp", "from", "4242")]),
     "probe udp": ("protocol: udp, ports: 4242", [("probe", "udp", "from", "4242")]),
     "http": ("", [("http", "tcp", "from", "80")]),
+    "msbd": ("source: server", [("msbd", "tcp", "from", "7007")]),
 }
 OPTIONAL = {"resend"}
 
