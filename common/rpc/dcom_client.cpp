@@ -149,6 +149,7 @@ void DcomClient::alive(const CallOutcome& outcome) {
         server_version_.minor = std::min(server_version_.minor, answer->version.minor);
     }
     ept_map::In in;
+    in.object = Guid{};  // nil, but present: as Windows and impacket send it
     in.map_tower =
         Tower{interface::IObjectExporter, syntax::NDR, plan_.udp ? protseq::ncadg_ip_udp : protseq::ncacn_ip_tcp, 0, 0};
     call(mapper_, {interface::epm, ept_map::opnum, {}, in.serialise(), {}}, &DcomClient::mapped);
