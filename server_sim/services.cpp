@@ -1,4 +1,5 @@
 // The list of services: one line for each protocol.
+#include "server_sim/dcom.hpp"
 #include "server_sim/http.hpp"
 #include "server_sim/mms.hpp"
 #include "server_sim/msbd.hpp"
@@ -14,6 +15,7 @@ std::vector<MakeService> services() {
         make_http,   // TCP 80
         make_msbd,   // TCP 7007, or where it fell back to
         make_pulls,  // what is fetched from encoders and upstream servers
+        make_dcom,   // TCP and UDP 135, and a port for each simulated process
         make_probe,  // echoes on the ports of probe flows
     };
 }

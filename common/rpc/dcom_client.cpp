@@ -79,8 +79,11 @@ DcomActions DcomClient::expire(TimePoint now) {
         if (channel.udp) numbers.push_back(number);
     }
     for (const auto number : numbers) {
-        if (const auto found = channels_.find(number); found != channels_.end())
-            take(number, found->second.udp->expire(now));
+        const auto found = channels_.find(number);
+        if (found == channels_.end()) continue;
+        auto output = found->second.udp->expire(now);
+        if (output.outcome) actions_.push_back(DcomGaveUp{number});
+        take(number, std::move(output));
     }
     if (holding_ && !call_ && next_ping_ && now >= *next_ping_) ping();
     return std::exchange(actions_, {});

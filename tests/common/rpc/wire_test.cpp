@@ -220,7 +220,7 @@ TEST_CASE("dcom: Wireshark's dissectors read long lookups, faults and refusals o
         return std::any_of(seen.messages.begin(), seen.messages.end(),
                            [&](const std::string& message) { return message.find(part) != std::string::npos; });
     };
-    CHECK(contains("Lookup response, Service:Windows Media administrator"));
+    CHECK(contains("Lookup response, Service:Windows Media: administrator"));
     CHECK(contains("nca_op_rng_error"));
     CHECK(contains("Provider rejection"));
     CHECK(contains("ResolveOxid response"));
