@@ -90,9 +90,11 @@ Play play_from_options(const process::Context& context) {
 }
 
 Administration administration_from_options(const process::Context& context) {
-    if (context.options.contains("url")) throw process::UsageError{"--admin takes no URL to play"};
+    const bool both = context.options.contains("admin") && context.options.contains("endpoints");
+    if (both || context.options.contains("url"))
+        throw process::UsageError{"give one of --admin HOST, --endpoints HOST, and a URL to play"};
     Administration admin;
-    const auto host = *given<std::string>(context, "admin");
+    const auto host = *given<std::string>(context, context.options.contains("admin") ? "admin" : "endpoints");
     admin.server = net::host_port(host).value_or(net::HostPort{host, 0});
     admin.udp = context.options.contains("udp");
     admin.processes = given<unsigned>(context, "processes").value_or(1);
@@ -106,7 +108,7 @@ class ClientSim : public process::Simulator {
 public:
     explicit ClientSim(process::Context& context)
         : client_{context, {}}, tasks_{context.io.get_executor()}, status_{context.io} {
-        if (!context.scenario && context.options.contains("admin")) {
+        if (!context.scenario && (context.options.contains("admin") || context.options.contains("endpoints"))) {
             admin_ = administration_from_options(context);
             return;
         }
@@ -168,7 +170,10 @@ private:
     asio::awaitable<void> administrate() {
         Outcome outcome;
         try {
-            outcome = co_await client_sim::administrate(client_, *admin_);
+            if (client_.context.options.contains("endpoints"))
+                outcome = co_await list_endpoints(client_, *admin_);
+            else
+                outcome = co_await client_sim::administrate(client_, *admin_);
         } catch (const std::exception& error) {
             outcome.reason = stopped_ ? "stopped" : error.what();
         }
@@ -265,6 +270,8 @@ boost::program_options::options_description options() {
     add("ask-again", "ask for one packet again after media has arrived, to try the way of resend requests");
     add("admin", po::value<std::string>()->value_name("HOST[:PORT]"),
         "instead of playing: administrate the server by DCOM (endpoint mapper, activation, object calls, release)");
+    add("endpoints", po::value<std::string>()->value_name("HOST[:PORT]"),
+        "instead of playing: list what the endpoint mapper of a machine has");
     add("udp", "with --admin: over UDP, as NT4 does, instead of TCP");
     add("processes", po::value<unsigned>()->value_name("N"),
         "with --admin: reach so many server processes, each on a port of its own (default 1)");

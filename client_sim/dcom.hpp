@@ -15,4 +15,7 @@ struct Administration {  // of the plain tool
 };
 asio::awaitable<Outcome> administrate(Client& client, Administration what);
 
+// Plain tool, `client_sim --endpoints HOST`: prints the endpoint map, over TCP, one line an endpoint.
+asio::awaitable<Outcome> list_endpoints(Client& client, Administration what);
+
 }  // namespace wmlab::client_sim
