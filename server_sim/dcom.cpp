@@ -64,7 +64,9 @@ public:
         : server_{server}, machine_{options()}, tasks_{server.context.io.get_executor()} {
         for (const auto& flow : flows_of(server_.context)) {
             const auto causality = bytes::Guid::named(server_.context.scenario->name + "/" + flow.id);
-            machine_.add_pool(causality, ports_of(*flow.flow));
+            const auto ports = ports_of(*flow.flow);
+            machine_.add_pool(causality, ports);
+            pools_[flow.id] = ports;
         }
     }
 
@@ -142,6 +144,10 @@ private:
     }
 
     std::string flow_of(const bytes::Guid& causality) const { return server_.flow_of(causality); }
+    const rpc::DynamicPorts& pool_of(const std::string& flow) const {
+        const auto found = pools_.find(flow);
+        return found == pools_.end() ? machine_.options().ports : found->second;
+    }
 
     // --- ports
 
@@ -325,7 +331,7 @@ private:
         for (const auto& note : notes) {
             auto fields = process::note_fields(note);
             if (note.what == rpc::Note::What::sent && note.hr == rpc::status::RPC_S_OUT_OF_RESOURCES)
-                fields["exhausted"] = true;
+                fields["exhausted"] = rpc::text(pool_of(talk.flow).ranges);
             write(process::what_of(note), talk, std::move(fields));
         }
     }
@@ -337,6 +343,7 @@ private:
 
     Server& server_;
     rpc::Machine machine_;
+    std::map<std::string, rpc::DynamicPorts> pools_;  // by flow
     std::map<std::uint16_t, std::vector<DoorPtr>> doors_;
     std::map<std::pair<std::uint16_t, net::udp::endpoint>, Conversation> talks_;
     net::Tasks tasks_;

@@ -15,8 +15,8 @@ std::vector<MakeService> services() {
         make_http,   // TCP 80
         make_msbd,   // TCP 7007, or where it fell back to
         make_pulls,  // what is fetched from encoders and upstream servers
-        make_dcom,   // TCP and UDP 135, and a port for each simulated process
         make_probe,  // echoes on the ports of probe flows
+        make_dcom,   // TCP and UDP 135, and for each simulated process a port that nobody above has taken
     };
 }
 

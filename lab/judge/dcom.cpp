@@ -45,12 +45,12 @@ FlowResult judge_dcom(const FlowContext& context) {
     }
     if (exhausted != nullptr && !worked) {
         const auto range = scenario::text(context.instance.flow->reserved_ports);
-        conclude(
-            object, Verdict::failed, Cause::exhausted, "",
-            fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): activation "
-                        "was answered with {}.",
-                        range, context.instance.to, context.instance.flow->processes,
-                        text_field(*exhausted, "hr").empty() ? "an error" : std::string{text_field(*exhausted, "hr")}));
+        const auto code = status_words(*exhausted);
+        conclude(object, Verdict::failed, Cause::exhausted, "",
+                 fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): "
+                             "activation was answered with {}.",
+                             range, context.instance.to, context.instance.flow->processes,
+                             code.empty() ? "an error" : code));
         settle(flow, object);
         return flow;
     }

@@ -73,7 +73,7 @@ capture=$!
 await test -s "$work/session.pcapng"
 "$bin/server_sim" --bind $host --reserved-ports "3001-3010 135" --journal "$work/media.jsonl" >"$work/server.log" 2>&1 &
 server=$!
-await grep -q '"event":"ready"' "$work/media.jsonl"
+await grep -qs '"event":"ready"' "$work/media.jsonl"
 
 run() { timeout 100 "$@" >"$work/out" 2>&1; }
 case $program in

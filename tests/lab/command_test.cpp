@@ -95,7 +95,7 @@ pid_t simulator(pid_t outer, const std::string& host) {
 }  // namespace
 
 TEST_CASE("the shipped scenarios are as they expect, as root and as an ordinary user", "[lab][command]") {
-    const auto file = GENERATE(std::string{"kb189416.yaml"}, std::string{"mms-blocked.yaml"});
+    const auto file = GENERATE(std::string{"kb189416.yaml"}, std::string{"mms-blocked.yaml"}, std::string{"dcom.yaml"});
     const auto who = GENERATE(As::root, As::user);
     DYNAMIC_SECTION(file << " " << name(who)) {
         const auto result = wmlab_says(who, {"run", scenario_file(file)});
