@@ -5,7 +5,7 @@ build_packages=(g++ cmake ninja-build ccache git ca-certificates
     libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev)
 run_packages=(nftables iptables iproute2 conntrack)
 test_packages=(catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl libcap2-bin
-    python3-impacket nmap smbclient samba samba-testsuite)
+    python3-impacket nmap smbclient samba)
 fuzz_packages=(clang libclang-rt-14-dev)
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }

@@ -391,7 +391,9 @@ private:
             return;
         }
         const auto read = rpc::read_reg(octets);
-        for (std::size_t i = 0; i < std::min<std::size_t>(read.problems.size(), 3); ++i)
+        // A first line that is no export's says it all.
+        const std::size_t told = !read.ok() && read.problems.front().line == 1 ? 1 : 3;
+        for (std::size_t i = 0; i < std::min(read.problems.size(), told); ++i)
             problems_.add(node, given + ":" + std::to_string(read.problems[i].line) + ": " + read.problems[i].what +
                                     ", in registry file");
         if (!read.ok()) return;

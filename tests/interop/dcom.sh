@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # dcom.sh PROGRAM BIN_DIR: real DCE/RPC programs against server_sim's DCOM on port 135 of a network namespace of its own
-# (impacket, nmap, rpcclient, smbtorture), or client_sim against Samba's endpoint mapper (samba). Where server_sim serves, the
+# (impacket, nmap, rpcclient), or client_sim against Samba's endpoint mapper (samba). Where server_sim serves, the
 # captured session must be one that Wireshark dissects without complaint.
 set -euo pipefail
 program=$1 bin=$2
@@ -95,12 +95,6 @@ case $program in
         has 'epm_Lookup no more entries'
         run rpcclient -U% -c 'epmmap IOXIDResolver ncacn_ip_tcp' ncacn_ip_tcp:$host || fail "epmmap"
         has 'tower\[0\] ncacn_ip_tcp:10.66.1.10\[135,' ;;
-    smbtorture)
-        for test in oxidresolve.oxidresolver.ServerAlive oxidresolve.oxidresolver.ServerAlive2 \
-            epmapper.epmapper.Map_simple epmapper.epmapper.Lookup_terminate_search; do
-            run smbtorture -U% ncacn_ip_tcp:$host rpc.$test || fail "$test"
-            has '^success:'
-        done ;;
     client_sim)
         for way in "" --udp; do
             run "$bin/client_sim" --admin $host --processes 10 $way || fail "--admin $way"
