@@ -79,7 +79,9 @@ FlowResult judge_dcom(const FlowContext& context) {
             return flow;
         }
     }
-    if (const auto error = protocol_end(context)) {
+    // The client's own word for a call that came to nothing (RPC_S_SERVER_UNAVAILABLE) proves no meeting of the hosts.
+    const bool met = stopped == flow.legs.end() || stopped->reason == Reason::not_tried;
+    if (const auto error = met ? protocol_end(context) : std::nullopt) {
         flow.verdict = Verdict::failed;
         flow.leg = stopped == flow.legs.end() ? object.name : stopped->name;
         flow.explanation = *error;

@@ -53,8 +53,14 @@ TEST_CASE("dcom: an object call that works, and one that is dropped", "[judge][d
         story.ended("player", "f", "worked", "tcp");
         CHECK(dcom_judged(story).verdict == Verdict::pass);
     }
-    SECTION("dropped") {
+    SECTION("never sent, as far as the wire knows") {
         story.fail("f", "object", "player", "media", 3001, Story::timeout());
+        story.ended("player", "f", "failed", "tcp", "no answer", {{"hr", 0x800706BAu}});
+        CHECK(dcom_judged(story).verdict == Verdict::inconclusive);
+    }
+    SECTION("dropped") {
+        const auto call = story.fail("f", "object", "player", "media", 3001, Story::timeout());
+        story.crosses("player", "media", "tcp", "syn", call.local, call.remote, 2, Fate::lost);
         story.ended("player", "f", "failed", "tcp", "no answer", {{"hr", 0x800706BAu}});
         const auto flow = dcom_judged(story);
         CHECK(flow.verdict == Verdict::blocked);
