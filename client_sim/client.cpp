@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "client_sim/dcom.hpp"
 #include "common/bytes/hresult.hpp"
 #include "common/net/tasks.hpp"
 #include "common/process/probe.hpp"
@@ -88,10 +89,29 @@ Play play_from_options(const process::Context& context) {
     return play;
 }
 
+Administration administration_from_options(const process::Context& context) {
+    const bool both = context.options.contains("admin") && context.options.contains("endpoints");
+    if (both || context.options.contains("url"))
+        throw process::UsageError{"give one of --admin HOST, --endpoints HOST, and a URL to play"};
+    Administration admin;
+    const auto host = *given<std::string>(context, context.options.contains("admin") ? "admin" : "endpoints");
+    admin.server = net::host_port(host).value_or(net::HostPort{host, 0});
+    admin.udp = context.options.contains("udp");
+    admin.processes = given<unsigned>(context, "processes").value_or(1);
+    if (admin.processes < 1 || admin.processes > 1000) throw process::UsageError{"--processes wants 1 to 1000"};
+    if (const auto deadline = seconds_option(context, "deadline"))
+        admin.deadline = std::max(*deadline, milliseconds{50});
+    return admin;
+}
+
 class ClientSim : public process::Simulator {
 public:
     explicit ClientSim(process::Context& context)
         : client_{context, {}}, tasks_{context.io.get_executor()}, status_{context.io} {
+        if (!context.scenario && (context.options.contains("admin") || context.options.contains("endpoints"))) {
+            admin_ = administration_from_options(context);
+            return;
+        }
         if (!context.scenario) {
             play_ = play_from_options(context);
             return;
@@ -103,6 +123,7 @@ public:
     asio::awaitable<int> run() override {
         if (stopped_) co_return process::did_not_work;
         if (play_) tasks_.spawn(play());
+        if (admin_) tasks_.spawn(administrate());
         for (const auto& flow : flows_) tasks_.spawn(play(flow));
         if (play_) show_status();
         co_await tasks_.ended();
@@ -146,6 +167,20 @@ private:
             std::cout << "saved as " << play_->save->string() << '\n';
     }
 
+    asio::awaitable<void> administrate() {
+        Outcome outcome;
+        try {
+            if (client_.context.options.contains("endpoints"))
+                outcome = co_await list_endpoints(client_, *admin_);
+            else
+                outcome = co_await client_sim::administrate(client_, *admin_);
+        } catch (const std::exception& error) {
+            outcome.reason = stopped_ ? "stopped" : error.what();
+        }
+        end_flow("", outcome);
+        std::cout << admin_->server.host << ": " << (outcome.worked ? "" : "failed: ") << outcome.reason << '\n';
+    }
+
     void end_flow(const std::string& flow, const Outcome& outcome) {
         all_worked_ = all_worked_ && outcome.worked;
         boost::json::object fields;
@@ -169,6 +204,7 @@ private:
 
     Client client_;
     std::optional<Play> play_;
+    std::optional<Administration> admin_;
     std::vector<scenario::FlowInstance> flows_;
     net::Tasks tasks_;
     asio::steady_timer status_;
@@ -232,6 +268,13 @@ boost::program_options::options_description options() {
         "ports for media over UDP (default 1024-5000, as the article has it)");
     add("deadline", po::value<double>()->value_name("SECONDS"), "patience with each step (default 3)");
     add("ask-again", "ask for one packet again after media has arrived, to try the way of resend requests");
+    add("admin", po::value<std::string>()->value_name("HOST[:PORT]"),
+        "instead of playing: administrate the server by DCOM (endpoint mapper, activation, object calls, release)");
+    add("endpoints", po::value<std::string>()->value_name("HOST[:PORT]"),
+        "instead of playing: list what the endpoint mapper of a machine has");
+    add("udp", "with --admin: over UDP, as NT4 does, instead of TCP");
+    add("processes", po::value<unsigned>()->value_name("N"),
+        "with --admin: reach so many server processes, each on a port of its own (default 1)");
     return options;
 }
 

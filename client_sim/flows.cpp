@@ -1,5 +1,6 @@
 // Which function plays which flow type, and which URL: one line each.
 #include "client_sim/client.hpp"
+#include "client_sim/dcom.hpp"
 #include "client_sim/http.hpp"
 #include "client_sim/mms.hpp"
 #include "client_sim/probe.hpp"
@@ -34,6 +35,8 @@ Flow flow_for(scenario::FlowType type) {
             return http_flow;
         case scenario::FlowType::mms_auto:
             return mms_auto_flow;
+        case scenario::FlowType::dcom:
+            return dcom_flow;
         case scenario::FlowType::probe:
             return probe_flow;
         default:

@@ -49,6 +49,7 @@ struct Crew::Member {
     bool ready = false, stopped = false, over = false;
     std::optional<evidence::Event> listen_failed;
     std::string noise;
+    std::string before_start;  // commands
 
     // Of a member on another machine.
     bool elsewhere = false;
@@ -59,6 +60,23 @@ struct Crew::Member {
     std::optional<std::chrono::nanoseconds> round_trip;  // the shortest; its measurement counts
     bool clock_known() const { return over || pings > pings_max; }
 };
+
+namespace {
+
+// Where the flow's first leg leads when nothing is translated.
+std::string direct_endpoint(const scenario::Scenario& scenario, const scenario::FlowInstance& flow) {
+    const auto legs = scenario::legs(scenario, flow);
+    if (legs.empty() || legs.front().destination_ports.empty()) return {};
+    return fmt::format("endpoint {} {}:{}\n", flow.id, legs.front().destination_address.text(),
+                       legs.front().destination_ports.front().first);
+}
+
+bool is_translated(const scenario::Scenario& scenario, const scenario::FlowInstance& flow) {
+    const auto *from = scenario.host(flow.from), *to = scenario.host(flow.to);
+    return from != nullptr && to != nullptr && to->published && from->zone != to->zone;
+}
+
+}  // namespace
 
 Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::vector<scenario::FlowInstance>& flows,
            CrewOptions options)
@@ -78,6 +96,10 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
     for (const auto& flow : flows) {
         take_part(flow.from, scenario::program_at(scenario_, flow, scenario::End::from), flow.id);
         take_part(flow.to, scenario::program_at(scenario_, flow, scenario::End::to), flow.id);
+    }
+    for (const auto& flow : flows) {
+        auto* const member = options_.direct && is_translated(scenario_, flow) ? opener(flow) : nullptr;
+        if (member != nullptr) member->before_start += direct_endpoint(scenario_, flow);
     }
 
     const auto yaml = document(text.yaml);
@@ -280,7 +302,7 @@ bool Crew::wait_until_ready() {
 void Crew::start() {
     for (const auto& member : members_) {
         if (member->over) continue;
-        std::string commands;
+        auto commands = member->before_start;
         for (const auto& flow : member->flows)
             if (const auto known = endpoints_.find(flow);
                 known != endpoints_.end() && known->second.listener != member.get())

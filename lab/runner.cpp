@@ -69,7 +69,9 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
 }
 
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options) {
-    Crew crew{lab, recorder, text, flows, options.crew};
+    auto how = options.crew;
+    how.direct = options.ruleset.empty();
+    Crew crew{lab, recorder, text, flows, how};
     Commands commands{lab, recorder, text};
     if (crew.wait_until_ready()) {
         crew.start();

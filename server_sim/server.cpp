@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "server_sim/content.hpp"
+#include "server_sim/dcom.hpp"
 #include "server_sim/pull.hpp"
 
 namespace wmlab::server_sim {
@@ -118,7 +119,7 @@ private:
                 if (wanted(content.name)) specs.push_back(content_spec(content));
         } else {
             if (!context().options.contains("content")) {
-                if (!server_.points.all().empty()) return;
+                if (!server_.points.all().empty() || dcom_wanted(context())) return;
                 throw process::UsageError{"nothing to serve: give --content FILE, NAME=FILE or synthetic (see --help)"};
             }
             for (const auto& text : context().options["content"].as<std::vector<std::string>>()) {
@@ -243,10 +244,45 @@ boost::program_options::options_description options() {
         "serve the first content to other servers by MSBD, too; 7007: a random port in 1024-5000 where it is taken");
     add("close-after-end", po::value<double>()->value_name("SECONDS"),
         "close a session so long after the end of its stream (some players wait for that)");
+    add("reserved-ports", po::value<std::string>()->value_name("LIST"),
+        "offer DCOM, its processes on these ports: \"3001-3010 135\"");
+    add("registry", po::value<std::string>()->value_name("FILE.reg"),
+        "offer DCOM, its ports as in this export of HKLM\\SOFTWARE\\Microsoft\\Rpc\\Internet");
+    add("print-registry", po::value<unsigned>()->implicit_value(5)->value_name("VERSION"),
+        "write the .reg file for --reserved-ports to standard output and end; version 4 is REGEDIT4, default 5");
+    add("advertise", po::value<std::vector<std::string>>()->composing()->value_name("ADDR"),
+        "what DCOM object references name as this machine's address (repeatable); default: where it listens");
+    add("mapper-port", po::value<std::uint16_t>()->default_value(135)->value_name("N"),
+        "TCP and UDP port of the endpoint mapper");
     options.add(serving_options());
     return options;
 }
 
-std::unique_ptr<process::Simulator> make(process::Context& context) { return std::make_unique<ServerSim>(context); }
+namespace {
+
+// --print-registry: no server at all.
+class RegistryPrinter : public process::Simulator {
+public:
+    explicit RegistryPrinter(std::string octets) : octets_{std::move(octets)} {}
+    asio::awaitable<int> run() override {
+        std::cout << octets_ << std::flush;
+        co_return std::cout ? process::worked : process::did_not_work;
+    }
+    void stop() override {}
+
+private:
+    std::string octets_;
+};
+
+}  // namespace
+
+std::unique_ptr<process::Simulator> make(process::Context& context) {
+    if (!context.options.contains("print-registry")) return std::make_unique<ServerSim>(context);
+    const auto version = context.options["print-registry"].as<unsigned>();
+    if (version != 4 && version != 5) throw process::UsageError{"--print-registry wants 4 or 5"};
+    auto octets = registry_export(context, version);
+    if (!octets) throw process::UsageError{"--print-registry needs --reserved-ports (or --registry)"};
+    return std::make_unique<RegistryPrinter>(std::move(*octets));
+}
 
 }  // namespace wmlab::server_sim

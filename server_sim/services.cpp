@@ -1,4 +1,5 @@
 // The list of services: one line for each protocol.
+#include "server_sim/dcom.hpp"
 #include "server_sim/http.hpp"
 #include "server_sim/mms.hpp"
 #include "server_sim/msbd.hpp"
@@ -15,6 +16,7 @@ std::vector<MakeService> services() {
         make_msbd,   // TCP 7007, or where it fell back to
         make_pulls,  // what is fetched from encoders and upstream servers
         make_probe,  // echoes on the ports of probe flows
+        make_dcom,   // TCP and UDP 135, and for each simulated process a port that nobody above has taken
     };
 }
 

@@ -27,7 +27,11 @@ asio::awaitable<boost::system::result<asio::ip::address_v4, std::string>> Contex
     const auto literal = asio::ip::make_address_v4(name, error);
     if (!error) co_return literal;
     if (scenario) {
-        if (const auto* known = scenario->host(name)) co_return asio::ip::address_v4{known->address.value};
+        if (const auto* known = scenario->host(name)) {
+            const auto* own = scenario->host(host);
+            const bool translated = known->published && own != nullptr && own->zone != known->zone;
+            co_return asio::ip::address_v4{(translated ? *known->published : known->address).value};
+        }
         co_return "the scenario has no host `" + name + "`";
     }
     asio::ip::tcp::resolver resolver{co_await asio::this_coro::executor};

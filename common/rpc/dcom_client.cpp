@@ -79,8 +79,11 @@ DcomActions DcomClient::expire(TimePoint now) {
         if (channel.udp) numbers.push_back(number);
     }
     for (const auto number : numbers) {
-        if (const auto found = channels_.find(number); found != channels_.end())
-            take(number, found->second.udp->expire(now));
+        const auto found = channels_.find(number);
+        if (found == channels_.end()) continue;
+        auto output = found->second.udp->expire(now);
+        if (output.outcome) actions_.push_back(DcomGaveUp{number});
+        take(number, std::move(output));
     }
     if (holding_ && !call_ && next_ping_ && now >= *next_ping_) ping();
     return std::exchange(actions_, {});
@@ -149,6 +152,7 @@ void DcomClient::alive(const CallOutcome& outcome) {
         server_version_.minor = std::min(server_version_.minor, answer->version.minor);
     }
     ept_map::In in;
+    in.object = Guid{};  // nil, but present: as Windows and impacket send it
     in.map_tower =
         Tower{interface::IObjectExporter, syntax::NDR, plan_.udp ? protseq::ncadg_ip_udp : protseq::ncacn_ip_tcp, 0, 0};
     call(mapper_, {interface::epm, ept_map::opnum, {}, in.serialise(), {}}, &DcomClient::mapped);

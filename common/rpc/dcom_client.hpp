@@ -49,6 +49,9 @@ struct DcomNote {
     unsigned channel = 0;
     Note note;
 };
+struct DcomGaveUp {  // UDP: the channel's peer never answered, requests were sent as often as `patience` says
+    unsigned channel = 0;
+};
 struct DcomHolding {};  // everything asked for is done, the references are held
 struct DcomDone {
     bool worked = false;
@@ -58,7 +61,7 @@ struct DcomDone {
     bool exhausted = false;  // the server has no port left for a process
     std::string inner;       // address translation: the host in the reference, if it is not the one dialled; else empty
 };
-using DcomAction = std::variant<DcomConnect, DcomSend, DcomClose, DcomNote, DcomHolding, DcomDone>;
+using DcomAction = std::variant<DcomConnect, DcomSend, DcomClose, DcomNote, DcomGaveUp, DcomHolding, DcomDone>;
 using DcomActions = std::vector<DcomAction>;
 
 class DcomClient {

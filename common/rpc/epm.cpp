@@ -27,18 +27,26 @@ void write_if_id(NdrWriter& out, const SyntaxId& id) {
 Parsed<ept_map::In> ept_map::In::parse(Bytes stub, ByteOrder order) {
     NdrReader in{stub, order};
     In call;
-    if (in.pointer("object")) call.object = in.guid("object");
-    if (in.pointer("map_tower")) call.map_tower = read_twr(in);
+    const auto object = in.u32("object");
+    if (object != 0) call.object = in.guid("object");
+    const auto map_tower = in.u32("map_tower");
+    if (map_tower != 0) call.map_tower = read_twr(in);
+    call.last_referent = std::max(object, map_tower);
     call.entry_handle = in.context_handle("entry_handle");
     call.max_towers = in.u32("max_towers");
     return in.finish(std::move(call));
 }
 
+bool ept_map::In::operator==(const In& other) const {
+    return object == other.object && map_tower == other.map_tower && entry_handle == other.entry_handle &&
+           max_towers == other.max_towers;
+}
+
 Octets ept_map::In::serialise(ByteOrder order) const {
     NdrWriter out{order};
-    out.pointer(object.has_value());
+    out.u32(object ? 1 : 0);
     if (object) out.guid(*object);
-    out.pointer(map_tower.has_value());
+    out.u32(map_tower ? 2 : 0);
     if (map_tower) write_twr(out, *map_tower);
     out.context_handle(entry_handle);
     out.u32(max_towers);
@@ -70,8 +78,7 @@ Octets ept_map::Out::serialise() const {
     out.u32(max_towers);
     out.u32(0);
     out.count(towers.size());
-    // Numbered from 3: 1 and 2 belong to the request's pointers.
-    for (std::size_t i = 0; i < towers.size(); ++i) out.count(i + 3);
+    for (std::size_t i = 0; i < towers.size(); ++i) out.u32(first_referent + static_cast<std::uint32_t>(i));
     for (const auto& tower : towers) write_twr(out, tower);
     out.u32(status);
     return out.take();
@@ -94,9 +101,9 @@ Parsed<ept_lookup::In> ept_lookup::In::parse(Bytes stub, ByteOrder order) {
 Octets ept_lookup::In::serialise(ByteOrder order) const {
     NdrWriter out{order};
     out.u32(static_cast<std::uint32_t>(inquiry_type));
-    out.pointer(object.has_value());
+    out.u32(object ? 1 : 0);
     if (object) out.guid(*object);
-    out.pointer(interface.has_value());
+    out.u32(interface ? 2 : 0);
     if (interface) write_if_id(out, *interface);
     out.u32(static_cast<std::uint32_t>(vers_option));
     out.context_handle(entry_handle);

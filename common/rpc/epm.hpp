@@ -11,6 +11,7 @@
 
 namespace wmlab::rpc {
 
+// Pointers of these operations are full ones: their referent ids count on from request to response (C706 14.3.10).
 struct ept_map {
     static constexpr std::uint16_t opnum = 3;
     struct In {
@@ -18,7 +19,8 @@ struct ept_map {
         std::optional<Tower> map_tower;
         Guid entry_handle;  // nil to begin
         std::uint32_t max_towers = 1;
-        bool operator==(const In&) const = default;
+        std::uint32_t last_referent = 2;  // read: the largest id of the request; written: always 1 and 2
+        bool operator==(const In& other) const;
         static Parsed<In> parse(Bytes stub, ByteOrder order);
         Octets serialise(ByteOrder order = ByteOrder::little) const;
     };
@@ -27,6 +29,7 @@ struct ept_map {
         std::vector<Tower> towers;
         std::uint32_t max_towers = 1;
         std::uint32_t status = 0;
+        std::uint32_t first_referent = 3;  // written only
         bool operator==(const Out&) const = default;
         static Parsed<Out> parse(Bytes stub, ByteOrder order);
         Octets serialise() const;

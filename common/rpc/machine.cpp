@@ -357,7 +357,7 @@ std::vector<ept_lookup::Entry> Machine::endpoint_map() const {
     };
     for (const auto& process : processes_)
         add(interface::SimWMProcess, process.port,
-            "Windows Media " + process.name + " (simulated process " + std::to_string(process.number) + ")");
+            "Windows Media: " + process.name + " (simulated process " + std::to_string(process.number) + ")");
     add(interface::IObjectExporter, mapper_port, "");
     add(interface::IActivation, mapper_port, "");
     if (options_.version.minor >= 6) add(interface::IRemoteSCMActivator, mapper_port, "");

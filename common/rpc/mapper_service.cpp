@@ -10,6 +10,7 @@ Reply map(Machine& machine, const Call& call) {
     const auto in = ept_map::In::parse(call.stub, call.order);
     if (!in) return Reply::bad_stub(in.error());
     ept_map::Out out;
+    out.first_referent = in->last_referent < 0xFFFF0000 ? in->last_referent + 1 : 3;
     out.max_towers = std::min(in->max_towers, ept_lookup::max_ents_max);
     Fields fields;
     if (in->map_tower) {

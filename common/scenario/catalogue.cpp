@@ -49,7 +49,7 @@ constexpr std::array<FlowTypeSpec, 11> types{{
     {FlowType::multicast, "multicast", "one stream to a group, received by players that joined it", Program::server_sim,
      Program::client_sim, false, multicast_legs},
     {FlowType::dcom, "dcom", "administration: endpoint mapper, then an object on a reserved port", Program::client_sim,
-     Program::server_sim, false, dcom_legs},
+     Program::server_sim, true, dcom_legs},
     {FlowType::encoder_alias, "encoder-alias", "an encoder registers a stream alias, the server pulls the stream",
      Program::encoder_sim, Program::server_sim, false, encoder_alias_legs},
     {FlowType::probe, "probe", "bare reachability of ports", Program::client_sim, Program::server_sim, true,

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <map>
 
+#include "common/rpc/port_registry.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/values.hpp"
@@ -14,6 +16,7 @@ namespace {
 using yaml::Node;
 
 constexpr PortRange any_port{1, 65535}, configured_port{1, configured_port_max};
+constexpr std::size_t registry_size_max = std::size_t{1} << 20;
 constexpr std::array<std::string_view, 4> transport_words = {"udp", "tcp", "http", "http-proxy"};
 
 std::vector<std::string_view> type_names() {
@@ -361,8 +364,10 @@ private:
         const auto* ports = option("reserved_ports");
         const auto* registry = option("registry");
         if (ports != nullptr) flow_.reserved_ports = read_port_list(*ports, "reserved_ports");
-        if (const auto given = option_text(registry, "registry"))
+        if (const auto given = option_text(registry, "registry")) {
             flow_.registry = read_path(context_, *registry, *given, "registry file");
+            if (ports == nullptr) read_registry(*registry, *given);
+        }
         if (ports != nullptr && registry != nullptr) {
             problems_.add(registry->at, registry->text, map_.owner() + " has `reserved_ports` and `registry`:",
                           "the registry file gives the reserved ports: remove one");
@@ -370,6 +375,32 @@ private:
             problems_.add(map_.at(), {}, map_.owner() + " has neither `reserved_ports` nor `registry`",
                           "like reserved_ports: 3001-3010");
         }
+    }
+
+    // The ports that a server with this registry hands out. A file that is not there has been complained of, or is on
+    // another host.
+    void read_registry(const Node& node, const std::string& given) {
+        std::ifstream in{flow_.registry, std::ios::binary};
+        if (!in || !std::filesystem::is_regular_file(flow_.registry)) return;
+        std::string octets(registry_size_max + 1, '\0');
+        in.read(octets.data(), static_cast<std::streamsize>(octets.size()));
+        octets.resize(static_cast<std::size_t>(in.gcount()));
+        if (octets.size() > registry_size_max) {
+            problems_.add(node, "more than 1 MiB is no export of one registry key:",
+                          "export HKLM\\SOFTWARE\\Microsoft\\Rpc\\Internet only");
+            return;
+        }
+        const auto read = rpc::read_reg(octets);
+        // A first line that is no export's says it all.
+        const std::size_t told = !read.ok() && read.problems.front().line == 1 ? 1 : 3;
+        for (std::size_t i = 0; i < std::min(read.problems.size(), told); ++i)
+            problems_.add(node, given + ":" + std::to_string(read.problems[i].line) + ": " + read.problems[i].what +
+                                    ", in registry file");
+        if (!read.ok()) return;
+        const auto dynamic = rpc::dynamic_ports(rpc::InternetKey::from(read.file));
+        if (!dynamic.invalid.empty())
+            problems_.add(node, given + ": no process would get any port: " + dynamic.invalid + ", in registry file");
+        for (const auto& range : dynamic.ranges) flow_.reserved_ports.push_back({range.first, range.last});
     }
 
     void read_probe_and_command() {

@@ -218,6 +218,8 @@ private:
         if (const auto* node = map.find("launch")) {
             host.launch = read_words(map, *node, "launch", true);
         }
+        if (const auto* node = map.find("published"))
+            if (const auto given = map.text(*node, "published")) read_published(host, *node, *given);
         map.finish();
         scenario_.hosts.push_back(std::move(host));
     }
@@ -235,6 +237,17 @@ private:
                           "take another, or say `gateway:` in the zone");
         if (const auto* other = scenario_.host_at(*address))
             problems_.add(node, "two hosts with one address:", "also that of host " + ticked(other->name));
+    }
+
+    // Any address but a host's: the firewall's own in another zone, or one that is routed to it.
+    void read_published(Host& host, const Node& node, const std::string& given) {
+        host.published = Ipv4::from(given);
+        if (!host.published)
+            problems_.add(node, "not an IPv4 address:");
+        else if (host.published == host.address)
+            problems_.add(node, "the host's own address as `published`:", "leave it out where nothing is translated");
+        else if (const auto* other = scenario_.host_at(*host.published))
+            problems_.add(node, "the address of host " + ticked(other->name) + " as `published`:");
     }
 
     void read_firewall(const Node& node) {

@@ -59,6 +59,7 @@ struct Host {
     Ipv4 address;
     std::vector<std::string> run;     // a real program to run on the host (a proxy ...), empty: none
     std::vector<std::string> launch;  // command prefix by which the host is reached, empty: built-in lab
+    std::optional<Ipv4> published{};  // the address by which other zones reach it, where the firewall translates
 };
 
 struct Content {  // also the name of the publishing point on every server

@@ -45,12 +45,12 @@ FlowResult judge_dcom(const FlowContext& context) {
     }
     if (exhausted != nullptr && !worked) {
         const auto range = scenario::text(context.instance.flow->reserved_ports);
-        conclude(
-            object, Verdict::failed, Cause::exhausted, "",
-            fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): activation "
-                        "was answered with {}.",
-                        range, context.instance.to, context.instance.flow->processes,
-                        text_field(*exhausted, "hr").empty() ? "an error" : std::string{text_field(*exhausted, "hr")}));
+        const auto code = status_words(*exhausted);
+        conclude(object, Verdict::failed, Cause::exhausted, "",
+                 fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): "
+                             "activation was answered with {}.",
+                             range, context.instance.to, context.instance.flow->processes,
+                             code.empty() ? "an error" : code));
         settle(flow, object);
         return flow;
     }
@@ -79,7 +79,9 @@ FlowResult judge_dcom(const FlowContext& context) {
             return flow;
         }
     }
-    if (const auto error = protocol_end(context)) {
+    // The client's own word for a call that came to nothing (RPC_S_SERVER_UNAVAILABLE) proves no meeting of the hosts.
+    const bool met = stopped == flow.legs.end() || stopped->reason == Reason::not_tried;
+    if (const auto error = met ? protocol_end(context) : std::nullopt) {
         flow.verdict = Verdict::failed;
         flow.leg = stopped == flow.legs.end() ? object.name : stopped->name;
         flow.explanation = *error;

@@ -121,6 +121,15 @@ const Event* flow_end(const FlowContext& context) {
     return ends.empty() ? nullptr : ends.back();
 }
 
+std::string status_words(const Event& event) {
+    const auto* hr = event.fields.if_contains("hr");
+    if (hr == nullptr) return {};
+    if (hr->is_string()) return std::string{hr->get_string()};
+    boost::system::error_code none;
+    const auto code = hr->to_number<std::uint32_t>(none);
+    return none ? std::string{} : fmt::format("0x{:08X}", code);
+}
+
 std::optional<std::string> protocol_end(const FlowContext& context) {
     const auto other = [&](const std::string& host) {
         return host == context.instance.from ? context.instance.to : context.instance.from;
@@ -133,13 +142,8 @@ std::optional<std::string> protocol_end(const FlowContext& context) {
     const auto* end = flow_end(context);
     const auto reason = end == nullptr ? std::string{} : std::string{text_field(*end, "reason")};
     if (end != nullptr && text_field(*end, "outcome") == "failed") {
-        const auto hr = end->fields.if_contains("hr");
-        if (hr != nullptr) {
-            const auto code = hr->is_string()   ? std::string{hr->get_string()}
-                              : hr->is_number() ? fmt::format("0x{:08X}", hr->to_number<std::uint32_t>())
-                                                : "";
+        if (const auto code = status_words(*end); !code.empty())
             return fmt::format("The session ended with {}{}.", code, reason.empty() ? "" : ": " + reason);
-        }
     }
     // One end closed the connection of its own will, and the other end saw just that.
     const Event *by_self = nullptr, *by_peer = nullptr;

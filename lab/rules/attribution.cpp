@@ -216,10 +216,10 @@ private:
         }
         if (!stopped) return;
         if (leg.cause == Cause::translated) {
-            for (const auto& tuple : both_ways(leg))
-                if (const auto* event = decision_for(events_, tuple, "forwarded");
-                    event && object_at(event->fields, "nat"))
-                    leg.rule = ref_from(object_at(event->fields, "nat"));
+            leg.rule = translator(leg);
+            // A DCOM call that follows an untranslated reference dies for what happened to the leg before it.
+            for (const auto& other : flow.legs)
+                if (!leg.rule) leg.rule = translator(other);
             return;
         }
         if (leg.cause == Cause::refused || leg.cause == Cause::proxy_denied || leg.cause == Cause::exhausted) return;
@@ -238,6 +238,14 @@ private:
             suggest(leg, flow, *event);
             return;
         }
+    }
+
+    // The rule that translated the leg's packets.
+    std::optional<RuleRef> translator(const LegResult& leg) const {
+        for (const auto& tuple : both_ways(leg))
+            if (const auto* event = decision_for(events_, tuple, "forwarded"); event && object_at(event->fields, "nat"))
+                return ref_from(object_at(event->fields, "nat"));
+        return std::nullopt;
     }
 
     static std::vector<Tuple> both_ways(const LegResult& leg) {

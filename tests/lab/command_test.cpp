@@ -109,6 +109,8 @@ TEST_CASE("the shipped scenarios are as they expect, as root and as an ordinary 
                                            {"mms-blocked.yaml", As::user},
                                            {"msbd.yaml", As::root},
                                            {"msbd.yaml", As::user},
+                                           {"dcom.yaml", As::root},
+                                           {"dcom.yaml", As::user},
                                            {"http-distribution.yaml", As::user},
                                            {"web-proxies.yaml", As::user}}));
     DYNAMIC_SECTION(row.file << " " << name(row.who)) {

@@ -19,7 +19,7 @@ ONLY_THE_LOADER_SEES = {
     "address-of-the-firewall", "address-of-the-gateway", "address-of-the-network", "address-outside-the-subnet", "address-twice",
     "gateway-outside",
     # the content a flow falls back to, sums, files on disk
-    "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory",
+    "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory", "registry",
     # the notation of the file itself
     "two-documents", "yaml-alias", "yaml-quote", "yaml-syntax", "yaml-tag", "tabs",
 }

@@ -72,6 +72,15 @@ TEST_CASE("the example of the reference is accepted, every value where it belong
     CHECK(instances(scenario).size() == 13);
 }
 
+TEST_CASE("a registry export gives the reserved ports", "[scenario]") {
+    const auto loaded = load_file(source / "scenarios/dcom.yaml");
+    REQUIRE(explain(loaded.problems) == "");
+    const auto flow = std::ranges::find(loaded.scenario.flows, "from-registry", &Flow::id);
+    REQUIRE(flow != loaded.scenario.flows.end());
+    CHECK(flow->registry == source / "scenarios/internet.reg");
+    CHECK(flow->reserved_ports == PortList{{3001, 3010}});
+}
+
 TEST_CASE("all accepted scenarios load", "[scenario]") {
     for (const auto& directory : {"tests/scenario/accepted", "scenarios"}) {
         for (const auto& file : yaml_files(source / directory)) {

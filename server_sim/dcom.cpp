@@ -1,0 +1,369 @@
+#include "server_sim/dcom.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <fstream>
+#include <iterator>
+
+#include "common/net/tasks.hpp"
+#include "common/net/within.hpp"
+#include "common/process/dcom_visit.hpp"
+#include "common/rpc/datagram_server.hpp"
+#include "common/rpc/server_connection.hpp"
+
+namespace wmlab::server_sim {
+namespace {
+
+using evidence::What;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds write_patience{30'000};
+constexpr std::size_t peers_max = 4096;  // over UDP: whose connection number and flow are remembered
+
+rpc::InternetKey key_of(const std::filesystem::path& file) {
+    std::ifstream in{file, std::ios::binary};
+    if (!in) throw process::EnvironmentError{"cannot read the registry export " + file.string()};
+    const std::string octets{std::istreambuf_iterator<char>{in}, {}};
+    const auto read = rpc::read_reg(octets);
+    if (!read.ok()) throw process::EnvironmentError{file.string() + ": " + read.problems.front().text()};
+    return rpc::InternetKey::from(read.file);
+}
+
+std::optional<rpc::InternetKey> key_from_options(const process::Context& context) {
+    const bool listed = context.options.contains("reserved-ports"), file = context.options.contains("registry");
+    if (listed && file) throw process::UsageError{"--reserved-ports and --registry both name the ports: give one"};
+    if (file) return key_of(context.options["registry"].as<std::string>());
+    if (!listed) return std::nullopt;
+    std::string problem;
+    const auto ports = rpc::port_ranges_from(context.options["reserved-ports"].as<std::string>(), problem);
+    if (!ports) throw process::UsageError{"--reserved-ports: " + problem};
+    return rpc::InternetKey::reserve(*ports);
+}
+
+rpc::DynamicPorts ports_of(const scenario::Flow& flow) {
+    if (!flow.registry.empty()) return rpc::dynamic_ports(key_of(flow.registry));
+    rpc::PortRanges ranges;
+    for (const auto& range : flow.reserved_ports) ranges.push_back({range.first, range.last});
+    return rpc::dynamic_ports(rpc::InternetKey::reserve(ranges));
+}
+
+std::vector<scenario::FlowInstance> flows_of(const process::Context& context) {
+    auto flows = context.flows_at(scenario::Program::server_sim, scenario::End::to);
+    std::erase_if(flows, [](const auto& flow) {
+        return flow.flow->type != scenario::FlowType::dcom && flow.flow->type != scenario::FlowType::encoder_alias;
+    });
+    return flows;
+}
+
+class DcomService : public Service {
+public:
+    explicit DcomService(Server& server)
+        : server_{server}, machine_{options()}, tasks_{server.context.io.get_executor()} {
+        for (const auto& flow : flows_of(server_.context)) {
+            const auto causality = bytes::Guid::named(server_.context.scenario->name + "/" + flow.id);
+            const auto ports = ports_of(*flow.flow);
+            machine_.add_pool(causality, ports);
+            pools_[flow.id] = ports;
+        }
+    }
+
+    void prepare() override {
+        const auto port = server_.context.options["mapper-port"].as<std::uint16_t>();
+        for (const auto& address : server_.addresses) {
+            auto acceptor = server_.listen(address, port, "mapper");
+            auto socket = server_.bind(address, acceptor.local_endpoint().port(), "mapper");
+            open(rpc::mapper_port, std::move(acceptor), std::move(socket));
+        }
+        // The media service is there before anybody asks for it, with its port in the endpoint map.
+        if (!machine_.start_service(first_causality())) spdlog::warn("DCOM: {}", "the media service got no port");
+        take_events();
+        tasks_.spawn(keep_time());
+    }
+
+    asio::awaitable<void> stop() override {
+        for (auto& [port, doors] : doors_)
+            for (auto& door : doors) door->close();
+        tasks_.cancel();
+        co_await tasks_.ended();
+    }
+
+    std::vector<std::string> urls() const override {
+        std::vector<std::string> out;
+        for (const auto& address : server_.addresses)
+            out.push_back("DCOM: " + address.to_string() + ", ports " + rpc::text(machine_.options().ports.ranges));
+        return out;
+    }
+
+private:
+    struct Door {  // one address of one port
+        Door(rpc::Machine& machine, std::uint16_t number, net::tcp::acceptor tcp, net::udp::socket udp)
+            : port{number}, acceptor{std::move(tcp)}, datagrams{std::move(udp)}, protocol{machine, number} {}
+        void close() {
+            if (std::exchange(closed, true)) return;
+            boost::system::error_code ignored;
+            acceptor.close(ignored);
+            datagrams.close();
+        }
+        const std::uint16_t port;  // as the machine counts: 135 for the mapper wherever it listens
+        net::tcp::acceptor acceptor;
+        net::DatagramSocket datagrams;
+        rpc::DatagramServer protocol;
+        bool closed = false;
+        std::string leg() const { return port == rpc::mapper_port ? "mapper" : "object"; }
+    };
+    using DoorPtr = std::shared_ptr<Door>;
+
+    rpc::MachineOptions options() {
+        rpc::MachineOptions options;
+        if (server_.context.options.contains("advertise"))
+            options.addresses = server_.context.options["advertise"].as<std::vector<std::string>>();
+        else
+            for (const auto& address : server_.addresses)
+                if (server_.addresses.size() == 1 || !address.is_loopback())
+                    options.addresses.push_back(address.to_string());
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        options.boot_time = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+        if (const auto key = key_from_options(server_.context))
+            options.ports = rpc::dynamic_ports(*key);
+        else if (const auto flows = flows_of(server_.context); !flows.empty())
+            options.ports = ports_of(*flows.front().flow);
+        else
+            options.ports = rpc::dynamic_ports({});
+        if (!options.ports.invalid.empty()) spdlog::warn("DCOM: no process will get a port: {}", options.ports.invalid);
+        options.open_port = [this](std::uint16_t port) { return open_object(port); };
+        return options;
+    }
+
+    bytes::Guid first_causality() const {
+        const auto flows = flows_of(server_.context);
+        if (flows.empty()) return {};
+        return bytes::Guid::named(server_.context.scenario->name + "/" + flows.front().id);
+    }
+
+    std::string flow_of(const bytes::Guid& causality) const { return server_.flow_of(causality); }
+    const rpc::DynamicPorts& pool_of(const std::string& flow) const {
+        const auto found = pools_.find(flow);
+        return found == pools_.end() ? machine_.options().ports : found->second;
+    }
+
+    // --- ports
+
+    void open(std::uint16_t port, net::tcp::acceptor acceptor, net::udp::socket socket) {
+        auto door = std::make_shared<Door>(machine_, port, std::move(acceptor), std::move(socket));
+        doors_[port].push_back(door);
+        tasks_.spawn(accept(door));
+        tasks_.spawn(receive(door));
+    }
+
+    // Of a new process, on every address. All or none.
+    bool open_object(std::uint16_t port) {
+        std::vector<std::pair<net::tcp::acceptor, net::udp::socket>> bound;
+        for (const auto& address : server_.addresses) {
+            try {
+                auto acceptor = server_.listen(address, port, "object");
+                auto socket = server_.bind(address, port, "object");
+                bound.emplace_back(std::move(acceptor), std::move(socket));
+            } catch (const process::EnvironmentError& taken) {  // is in the journal; the next port may be free
+                spdlog::info("DCOM: {}", taken.what());
+                return false;
+            }
+        }
+        for (auto& [acceptor, socket] : bound) open(port, std::move(acceptor), std::move(socket));
+        return true;
+    }
+
+    void take_events() {
+        for (const auto& event : machine_.take_events()) {
+            switch (event.what) {
+                case rpc::MachineEvent::What::process_started:
+                    spdlog::info("DCOM: process {} ({}) on port {}", event.process, event.name, event.port);
+                    break;
+                case rpc::MachineEvent::What::process_ended:
+                    spdlog::info("DCOM: process {} ({}) ended, port {} is free", event.process, event.name, event.port);
+                    for (const auto& door : doors_[event.port]) door->close();
+                    doors_.erase(event.port);
+                    break;
+                case rpc::MachineEvent::What::alias_registered:
+                case rpc::MachineEvent::What::alias_removed:
+                    break;
+            }
+        }
+    }
+
+    asio::awaitable<void> keep_time() {
+        asio::steady_timer second{server_.context.io};
+        for (;;) {
+            second.expires_after(std::chrono::seconds{1});
+            co_await second.async_wait(asio::use_awaitable);
+            machine_.expire(Clock::now());
+            for (const auto& [port, doors] : doors_)
+                for (const auto& door : doors) door->protocol.expire(Clock::now());
+            take_events();
+        }
+    }
+
+    // --- TCP
+
+    asio::awaitable<void> accept(DoorPtr door) {
+        for (;;) {
+            auto [error, socket] = co_await door->acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
+            if (door->closed || error == asio::error::operation_aborted || error == asio::error::bad_descriptor)
+                co_return;
+            if (error) {
+                spdlog::warn("accept: {}", error.message());
+                asio::steady_timer pause{server_.context.io, milliseconds{100}};
+                co_await pause.async_wait(asio::use_awaitable);
+                continue;
+            }
+            tasks_.spawn(serve(door, std::move(socket)));
+        }
+    }
+
+    struct Conversation {
+        std::uint64_t connection = 0;
+        std::string flow, leg, local, remote;
+    };
+
+    asio::awaitable<void> serve(DoorPtr door, net::tcp::socket socket) {
+        boost::system::error_code gone;
+        Conversation talk;
+        talk.connection = server_.next_connection();
+        talk.leg = door->leg();
+        talk.local = net::text(socket.local_endpoint(gone));
+        const auto remote = socket.remote_endpoint(gone);
+        talk.remote = net::text(remote);
+        if (gone) co_return;
+        const Peers::Seat seat{server_.peers, remote.address()};
+        write(What::accepted, talk, {});
+        boost::json::object ended;
+        ended["by"] = "self";
+        if (seat.in_all() > server_.limits.sessions || seat.of_peer() > server_.limits.sessions_per_peer) {
+            ended["reason"] = "too many connections";
+            write(What::closed, talk, std::move(ended));
+            co_return;
+        }
+        try {
+            ended["reason"] = co_await converse(*door, socket, talk, ended);
+        } catch (const net::StepTimedOut&) {
+            ended["reason"] = "the rest of a call did not come";
+        } catch (const boost::system::system_error& error) {
+            if (error.code() == asio::error::operation_aborted) {
+                ended["reason"] = "stopped";
+            } else {
+                ended["by"] = "error";
+                ended["reason"] = error.code().message();
+                ended["failure"] = net::to_json(net::Failure::of(error.code(), milliseconds{0}));
+            }
+        }
+        write(What::closed, talk, std::move(ended));
+    }
+
+    asio::awaitable<std::string> converse(const Door& door, net::tcp::socket& socket, Conversation& talk,
+                                          boost::json::object& ended) {
+        rpc::ServerConnection protocol{machine_, door.port};
+        std::vector<std::byte> buffer(16384);
+        for (;;) {
+            const auto now = Clock::now();
+            auto patience = server_.limits.idle;
+            if (protocol.deadline())
+                patience = std::max(milliseconds{1}, std::chrono::ceil<milliseconds>(*protocol.deadline() - now));
+            auto reading = socket.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+            const auto [error, size] = co_await net::within(patience, std::move(reading));
+            if (error == asio::error::eof) {
+                ended["by"] = "peer";
+                co_return "the client closed the connection";
+            }
+            if (error) throw boost::system::system_error{error};
+            auto output = protocol.receive(std::span{buffer}.first(size), Clock::now());
+            for (;;) {
+                write_notes(talk, output.notes);
+                if (!output.send.empty()) {
+                    auto sending = asio::async_write(socket, asio::buffer(output.send), asio::use_awaitable);
+                    co_await net::within(write_patience, std::move(sending));
+                }
+                take_events();  // only now: the answer must not be overtaken by the end of its process
+                if (output.close) co_return output.why;
+                if (!output.more) break;
+                output = protocol.receive({}, Clock::now());
+            }
+        }
+    }
+
+    // --- UDP
+
+    asio::awaitable<void> receive(DoorPtr door) {
+        while (!door->closed) {
+            net::DatagramSocket::Datagram datagram;
+            try {
+                datagram = co_await door->datagrams.receive();
+            } catch (const boost::system::system_error&) {
+                co_return;  // closed
+            }
+            const auto from = datagram.from;
+            const auto output = door->protocol.receive(net::text(from), datagram.bytes, Clock::now());
+            write_notes(talk_with(*door, from), output.notes);
+            for (const auto& answer : output.send) door->datagrams.send_to(from, answer);
+            take_events();
+        }
+    }
+
+    // The same peer and port is one conversation: with a number of its own, and a flow once a call has named it.
+    Conversation& talk_with(const Door& door, const net::udp::endpoint& from) {
+        const auto key = std::pair{door.port, from};
+        auto found = talks_.find(key);
+        if (found == talks_.end()) {
+            if (talks_.size() >= peers_max) talks_.clear();
+            Conversation talk{server_.next_connection(), "", door.leg(), net::text(door.datagrams.local()),
+                              net::text(from)};
+            found = talks_.emplace(key, std::move(talk)).first;
+        }
+        return found->second;
+    }
+
+    // --- the journal
+
+    void write_notes(Conversation& talk, const std::vector<rpc::Note>& notes) {
+        for (const auto& note : notes)
+            if (const auto flow = flow_of(note.causality); !flow.empty()) talk.flow = flow;
+        for (const auto& note : notes) {
+            auto fields = process::note_fields(note);
+            if (note.what == rpc::Note::What::sent && note.hr == rpc::status::RPC_S_OUT_OF_RESOURCES)
+                fields["exhausted"] = rpc::text(pool_of(talk.flow).ranges);
+            write(process::what_of(note), talk, std::move(fields));
+        }
+    }
+
+    void write(What what, const Conversation& talk, boost::json::object fields) {
+        fields["connection"] = talk.connection;
+        server_.context.write(what, talk.flow, talk.leg, std::move(fields), talk.local, talk.remote);
+    }
+
+    Server& server_;
+    rpc::Machine machine_;
+    std::map<std::string, rpc::DynamicPorts> pools_;  // by flow
+    std::map<std::uint16_t, std::vector<DoorPtr>> doors_;
+    std::map<std::pair<std::uint16_t, net::udp::endpoint>, Conversation> talks_;
+    net::Tasks tasks_;
+};
+
+}  // namespace
+
+std::optional<std::string> registry_export(const process::Context& context, unsigned version) {
+    const auto key = key_from_options(context);
+    if (!key) return std::nullopt;
+    return rpc::write_reg(key->reg_file(version));
+}
+
+bool dcom_wanted(const process::Context& context) {
+    if (context.scenario) return !flows_of(context).empty();
+    return context.options.contains("reserved-ports") || context.options.contains("registry");
+}
+
+std::unique_ptr<Service> make_dcom(Server& server) {
+    return dcom_wanted(server.context) ? std::make_unique<DcomService>(server) : nullptr;
+}
+
+}  // namespace wmlab::server_sim
