@@ -8,7 +8,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <deque>
 
 namespace wmlab::net {
 
@@ -46,10 +45,9 @@ struct Outbox::State : std::enable_shared_from_this<Outbox::State> {
     void taken(std::size_t size) {
         bytes -= size;
         offset += size;
-        while (!queue.empty() && offset >= queue.front()->size()) {
-            offset -= queue.front()->size();
-            queue.pop_front();
-        }
+        auto whole = queue.begin();
+        while (whole != queue.end() && offset >= (*whole)->size()) offset -= (*whole++)->size();
+        queue.erase(queue.begin(), whole);
     }
 
     void wait() {
@@ -65,7 +63,7 @@ struct Outbox::State : std::enable_shared_from_this<Outbox::State> {
     tcp::socket socket;
     asio::steady_timer empty;  // cancelled when there is nothing more to write
     std::size_t queue_max;
-    std::deque<Buffer> queue;
+    std::vector<Buffer> queue;  // mostly of one or none: thousands of idle connections cost little
     std::size_t offset = 0;  // into the first buffer
     std::size_t bytes = 0;
     bool waiting = false, broken = false, slow = false;
