@@ -4,10 +4,10 @@ build_packages=(g++ cmake ninja-build ccache git ca-certificates
     libboost1.81-dev libboost-program-options1.81-dev libboost-json1.81-dev libboost-url1.81-dev libboost-system1.81-dev
     libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev)
 run_packages=(nftables iptables iproute2 conntrack)
-test_packages=(catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl libcap2-bin openssh-server openssh-client dpkg-dev file)
-# for tests/compose/run.sh and tests/package/deb.sh, which are run by themselves
-compose_packages=(docker.io docker-compose debootstrap)
+test_packages=(catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl libcap2-bin)
 fuzz_packages=(clang libclang-rt-14-dev)
+test_packages+=(openssh-server openssh-client)  # tests/where/launch.sh
+# For tests/compose/run.sh and tests/package/deb.sh, which are run by themselves: docker.io docker-compose debootstrap dpkg-dev file
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 
