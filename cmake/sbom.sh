@@ -7,7 +7,7 @@ libraries=$(for program in wmlab server_sim client_sim encoder_sim; do ldd "$bin
 files=$(for library in $libraries; do readlink -f "$library"; done)
 # A library may be known by its path with or without /usr.
 owners=$(dpkg-query -S $files $(echo "$files" | sed 's|^/usr||') $libraries 2>/dev/null | sed 's/:.*//' | sort -u)
-packages=$(dpkg-query -W -f '${Package} ${Version} ${source:Package} ${source:Version}\n' $owners | sort -u)
+packages=$([ -z "$owners" ] || dpkg-query -W -f '${Package} ${Version} ${source:Package} ${source:Version}\n' $owners | sort -u)
 created=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%Y-%m-%dT%H:%M:%SZ)
 cat <<HEAD
 {
