@@ -152,6 +152,7 @@ TEST_CASE("content: what a user may write for --content", "[server_sim]") {
     CHECK(content_spec("synthetic")->name == "synthetic");
     CHECK(content_spec("tone=synthetic:128k")->bitrates == std::vector<std::uint32_t>{128'000});
     CHECK(content_spec("tone=synthetic:1.5M:30s")->bitrates == std::vector<std::uint32_t>{1'500'000});
+    CHECK(content_spec("synthetic:64k:128k")->bitrates == std::vector<std::uint32_t>{64'000, 128'000});
     CHECK(content_spec("tone=synthetic:1.5M:30s")->duration == 30s);
     CHECK(content_spec("synthetic:2m")->duration == 120s);
     CHECK_FALSE(content_spec("synthetics")->synthetic);  // a file of that name
