@@ -2,14 +2,19 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 
+#include "common/asf/header.hpp"
 #include "common/bytes/crc32.hpp"
 
 namespace wmlab::process {
 
 void MediaDigest::header(std::span<const std::byte> asf_header) {
-    header_crc_ = bytes::crc32(asf_header);
+    constexpr std::size_t from_end = asf::data_object_head - 16;  // of the Data Object's size
+    std::vector<std::byte> copy{asf_header.begin(), asf_header.end()};
+    if (copy.size() >= from_end) std::fill_n(copy.end() - static_cast<std::ptrdiff_t>(from_end), 8, std::byte{});
+    header_crc_ = bytes::crc32(copy);
     has_header_ = true;
 }
 

@@ -14,6 +14,7 @@ class MediaDigest {
 public:
     static constexpr std::size_t list_max = 4096;
 
+    // Without the size of the Data Object, of which each kind of player of a live stream wants another.
     void header(std::span<const std::byte> asf_header);
     void packet(std::uint64_t number, std::span<const std::byte> asf_packet);
     void packet(std::uint64_t number, std::size_t size, std::uint32_t crc);

@@ -53,5 +53,5 @@ TEST_CASE("media out of a proxy's cache is not the server's", "[lab][command]") 
         "      expect: { verdict: blocked, leg: proxy, cause: modified } }\n");
     INFO(result.output);
     CHECK(result.ending.code == 0);
-    CHECK(result.output.find("proxy answered out of a cache (Age: 60)") != std::string::npos);
+    CHECK(result.output.find("answered out of a cache (Age:") != std::string::npos);
 }
