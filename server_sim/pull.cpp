@@ -225,10 +225,6 @@ asio::awaitable<void> run_pull(Server& server, Pull pull) {
     }
 }
 
-bool is_pulled(const Server& server, const std::string& content) {
-    return std::ranges::any_of(pulling_flows(server), [&](const auto& flow) { return flow.flow->content == content; });
-}
-
 void add_relays(Server& server) {
     const auto add = [&](const std::string& name) {
         if (server.points.find(name)) return;

@@ -3,7 +3,6 @@
 // handing over to the publishing point. A protocol is one function, FetchStream, and one line in pull.cpp.
 #pragma once
 #include <boost/asio/awaitable.hpp>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -85,8 +84,6 @@ asio::awaitable<PullEnd> fetch_http(Server& server, const Pull& pull, Intake& in
 // From the first connection to flow-ended, and on as long as the pull says.
 asio::awaitable<void> run_pull(Server& server, Pull pull);
 
-// Contents that this host pulls in a flow of its own: they are relayed, not opened.
-bool is_pulled(const Server& server, const std::string& content);
 // Before the services are made: publishing points for --pull and for pulled contents.
 void add_relays(Server& server);
 
