@@ -160,9 +160,9 @@ private:
         if (action.delay > milliseconds{0}) fields["delay"] = action.delay.count();
         intake_.write(What::media_stale, std::move(fields));
     }
-    void act(const wmsp::StreamEnded&) {}
+    void act(const wmsp::StreamEnded&) { told_end_ = true; }
     void act(const wmsp::Finished& action) {
-        end_.over = action.worked;
+        end_.over = action.worked && told_end_;  // a connection that just ends is a loss: the source may come back
         end_.hr = action.hr;
         if (action.cause == wmsp::Finished::Cause::silent && intake_.packets() > 0) intake_.silent(patience_);
         finish(closed_by_.empty() ? "self" : closed_by_, action.reason);
@@ -226,7 +226,7 @@ private:
     const Pull& pull_;
     Intake& intake_;
     asio::steady_timer timer_;
-    bool armed_ = false, reading_ = false, finished_ = false;
+    bool armed_ = false, reading_ = false, finished_ = false, told_end_ = false;
     milliseconds patience_;
     wmsp::PlayerSession protocol_;
     std::optional<wmsp::Endpoint> wanted_;  // the next connection

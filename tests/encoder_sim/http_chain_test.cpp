@@ -51,18 +51,21 @@ TEST_CASE("encoder, origin, edge over HTTP, players over every transport: what a
     CHECK(says(*edge, What::received, "Server", "Cougar 4.1.0.3923"));
 }
 
-TEST_CASE("a server that pulls over HTTP comes again when its source does; players stay", "[encoder_sim]") {
+TEST_CASE("a server that pulls over HTTP comes again when its source is lost", "[encoder_sim]") {
     HttpSite site;
     auto encoder = site.encoder({"--content", "event=synthetic:256k", "--msbd-port", "0"});
     const auto port = std::to_string(encoder->port("http"));
     const auto server = site.server({"--pull", "event=" + site.http_url(*encoder) + "event"});
     const auto player = site.player(site.http_url(*server) + "event", {"--deadline", "10"});
     REQUIRE(run_until(site.io, [&] { return player->has(What::media_started); }));
-    // Gone without a word, as a machine is that loses its power.
     site.stop(*encoder);
     REQUIRE(run_until(site.io, [&] { return server->has(What::retry); }));
+    encoder = site.encoder({"--content", "event=synthetic:256k", "--msbd-port", "0", "--http-port", port});
+    REQUIRE(run_until(site.io, [&] { return server->has(What::media_resumed); }));
+    CHECK_FALSE(player->ended());
     site.stop(*server);
     REQUIRE(run_until(site.io, [&] { return player->ended(); }));
+    site.stop(*encoder);
 }
 
 TEST_CASE("a source that does not have the stream: its refusal is the reason", "[encoder_sim]") {

@@ -65,10 +65,10 @@ struct Site {
 
 private:
     void add_http(std::vector<std::string>& options) const {
-        if (http)
-            options.insert(options.end(), {"--http-port", "0"});
-        else
+        if (!http)
             options.emplace_back("--no-http");
+        else if (std::ranges::find(options, "--http-port") == options.end())
+            options.insert(options.end(), {"--http-port", "0"});
     }
     std::unique_ptr<Sim> started(std::string host, std::string process,
                                  const boost::program_options::options_description& options,
