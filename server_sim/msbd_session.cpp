@@ -79,6 +79,8 @@ asio::awaitable<void> MsbdSession::run() {
 
 void MsbdSession::end() {
     subscription_.reset();
+    if (protocol_.state() == msbd::ServingSession::State::wait_connect)
+        return abandon("self", "the process is stopping");
     perform(protocol_.end(Clock::now()));
 }
 

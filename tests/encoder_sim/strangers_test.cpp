@@ -251,3 +251,34 @@ TEST_CASE("a puller that is none: its session ends, the others go on", "[encoder
         site.stop(*encoder);
     }
 }
+
+TEST_CASE("more pullers than allowed: the next one is told so, and comes again", "[encoder_sim]") {
+    Site site;
+    const auto encoder = site.encoder({"--max-sessions", "1"});
+    const auto first = site.server({"--pull", "live=" + site.url(*encoder)});
+    REQUIRE(run_until(site.io, [&] { return first->has(What::media_started); }));
+    const auto second = site.server({"--pull", "live=" + site.url(*encoder)});
+    REQUIRE(run_until(site.io, [&] { return second->has(What::retry); }));
+    CHECK(says(second->events(What::retry), "reason", "NS_E_TOO_MANY_SESS"));
+    site.stop(*first);
+    REQUIRE(run_until(site.io, [&] { return second->has(What::media_started); }));
+    site.stop(*second);
+    site.stop(*encoder);
+}
+
+TEST_CASE("an encoder with two contents: the URL's name chooses, without one it is the first", "[encoder_sim]") {
+    Site site;
+    const auto encoder = site.encoder({"--content", "low=synthetic:64k", "--content", "high=synthetic:512k"});
+    const auto url = "msbd://" + site.address;
+    const auto server = site.server({"--pull", "one=" + url, "--pull", "two=" + url + "/high"});
+    REQUIRE(run_until(site.io, [&] { return server->events(What::media_started).size() == 2; }));
+    std::vector<double> rates;
+    for (const auto& event : server->events(What::received))
+        if (text(event, "message") == "MSB_MSG_IND_STREAMINFO") rates.push_back(number(event, "dwBitRate"));
+    std::ranges::sort(rates);
+    REQUIRE(rates.size() == 2);
+    CHECK(rates[0] < 100'000);
+    CHECK(rates[1] > 500'000);
+    site.stop(*server);
+    site.stop(*encoder);
+}
