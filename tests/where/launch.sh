@@ -50,7 +50,16 @@ contains "clocks are measured" "$(cat "$work/journals-right/wmlab.jsonl")" '"eve
 
 hosts_and_firewall
 load_ruleset "$work/no-media.nft"
+# A machine whose monotonic clock is a day ahead: the verdict is the same, the day is measured.
+ahead="$ssh nsenter --target ${pid[media]} --net unshare --time --monotonic 86400 --fork env PATH=$bin:$PATH"
 others=(--launch "player=$(over player)" --launch "studio=$(over studio)" --launch "edge=$(over edge)")
+got=0
+run "${others[@]}" --launch "media=$ahead" --only unicast-tcp --journal "$work/ahead" > "$work/output" || got=$?
+check "a clock that is a day ahead: exit code" 0 $got
+[ $got = 0 ] || cat "$work/output"
+check "a clock that is a day ahead is measured" 86400 "$(grep '"event":"clock"' "$work/ahead/wmlab.jsonl" | grep '"host":"media"' |
+    python3 -c 'import json, sys; print(round(json.loads(sys.stdin.readline())["monotonic_ahead"] / 1e9))')"
+
 refused() { # refused WHAT PART PREFIX: for media
     local output got=0
     output=$(run "${others[@]}" --launch "media=$3") || got=$?
