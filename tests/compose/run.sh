@@ -1,8 +1,8 @@
 #!/bin/bash
 # lab/compose.yaml with a real engine: a correct ruleset gives exit code 0, a wrong one 1, one that cannot be loaded 2.
 #   run.sh BIN SOURCE
-# Uses the running engine, or starts one of its own as root. The image takes the programs of BIN; with WMLAB_BUILD_IMAGE=1
-# the whole lab/Dockerfile is built.
+# Uses the running engine, or starts one of its own as root (docker.io, docker-compose, debootstrap). The image takes
+# the programs of BIN; with WMLAB_BUILD_IMAGE=1 the whole lab/Dockerfile is built.
 set -eu
 bin=$1 source=$2
 work=$(mktemp -d /tmp/wmlab-compose-XXXXXX)
@@ -13,23 +13,39 @@ cleanup() {
     compose down -v --timeout 1 > /dev/null 2>&1 || true
     docker rm -f "$project"-{firewall,media,player,studio,edge} > /dev/null 2>&1 || true
     docker network rm "$project"-{inside,outside} > /dev/null 2>&1 || true
-    if [ -n "$engine" ]; then kill "$engine"; wait "$engine" 2>/dev/null || true; fi
+    [ -z "$engine" ] || stop_engine
     rm -rf "$work"
 }
 trap cleanup EXIT
 
-if ! docker version > /dev/null 2>&1; then
-    export DOCKER_HOST=unix://$work/docker.sock
-    dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" -H "$DOCKER_HOST" > "$work/dockerd.log" 2>&1 &
+start_engine() { # start_engine [WORD...] : a dockerd of our own, started by these words and with these options
+    "$@" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" -H "$DOCKER_HOST" > "$work/dockerd.log" 2>&1 &
     engine=$!
     for _ in $(seq 300); do
-        docker version > /dev/null 2>&1 && break
-        kill -0 $engine || { cat "$work/dockerd.log"; exit 1; }
+        docker version > /dev/null 2>&1 && return
+        kill -0 $engine || break
         sleep 0.2
     done
+    cat "$work/dockerd.log"
+    exit 1
+}
+stop_engine() {
+    kill "$engine"
+    wait "$engine" 2>/dev/null || true
+    engine=
+}
+
+# An engine of our own leaves this machine's network alone: it builds without bridge and filter rules, then runs the
+# containers in a network namespace of its own.
+own_engine=
+if ! docker version > /dev/null 2>&1; then
+    own_engine=yes
+    export DOCKER_HOST=unix://$work/docker.sock
+    start_engine dockerd --iptables=false --bridge=none --ip-forward=false
 fi
 if ! docker image inspect debian:bookworm-slim > /dev/null 2>&1 && ! docker pull -q debian:bookworm-slim; then
     debootstrap --variant=minbase bookworm "$work/root" > /dev/null
+    [ ! -d /etc/apt ] || cp -r /etc/apt/. "$work/root/etc/apt/"
     tar -C "$work/root" -c . | docker import - debian:bookworm-slim
 fi
 
@@ -40,8 +56,16 @@ else
     docker build -q --network host -f "$source/lab/Dockerfile" --target runtime -t wmlab:runtime "$source"
     mkdir "$work/image"
     for program in wmlab server_sim client_sim encoder_sim; do strip -o "$work/image/$program" "$bin/$program"; done
-    printf 'FROM wmlab:runtime\nCOPY . /usr/local/bin/\nENTRYPOINT ["wmlab"]\n' > "$work/Dockerfile"
-    docker build -q -f "$work/Dockerfile" -t $WMLAB_IMAGE "$work/image"
+    cat > "$work/image/Dockerfile" <<'IMAGE'
+FROM wmlab:runtime
+COPY wmlab server_sim client_sim encoder_sim /usr/local/bin/
+ENTRYPOINT ["wmlab"]
+IMAGE
+    docker build -q -t $WMLAB_IMAGE "$work/image"
+fi
+if [ -n "$own_engine" ]; then
+    stop_engine
+    start_engine unshare --net sh -c 'ip link set lo up; exec dockerd "$@"' dockerd
 fi
 
 failed=0
