@@ -49,6 +49,9 @@ for phase in control run; do
         until [ $(($(lines_with ready) + $(gone))) -ge 3 ]; do sleep 0.1; done
         say "ready-$phase-$wave.$host"
         all_said "ready-$phase-$wave" || true
+        # Where a port is random the listener's journal says it: the other end is told.
+        endpoints=$(set +f; cat $journals/*.$wave.jsonl | sed -n 's/.*"host":"\([^"]*\)".*"flow":"\([^"]*\)","leg":"msbd","event":"listening","local":"[^"]*:\([0-9]*\)".*/endpoint \2 \1:\3/p' | grep -v " $host:" || true)
+        [ -z "$endpoints" ] || tell "$endpoints"
         tell start
         waited=0
         until [ "$(lines_with flow-ended)" -ge "$ours" ] || [ "$(gone)" = 3 ] || [ $waited -ge $((WAIT_SECONDS * 10)) ]; do
