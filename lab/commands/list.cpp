@@ -90,6 +90,8 @@ int list_command(Arguments arguments) {
         "the simulators: for starting them by hand")(
         "opened-by", po::value<std::string>()->value_name("HOST"),
         "with --waves: of each wave only the flows that this host opens, and whose end its journal tells")(
+        "without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
+        "with --waves: leave out flows of this type; repeatable")(
         "json", "as JSON (schema wmlab.list/1), one document for each scenario");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
@@ -97,13 +99,15 @@ int list_command(Arguments arguments) {
     if (files.empty()) throw UsageError{"list: which scenario?"};
     const auto opener = values->contains("opened-by") ? (*values)["opened-by"].as<std::string>() : std::string{};
     if (!opener.empty() && !values->contains("waves")) throw UsageError{"list: --opened-by goes with --waves"};
+    const auto wanted = only_option(*values);
     bool good = true;
     for (const auto& file : files) {
         const auto scenario = read_scenario(file, false);
         good = good && scenario;
         if (!scenario) continue;
         if (values->contains("waves")) {
-            const auto flows = scenario::instances(*scenario);
+            auto flows = scenario::instances(*scenario);
+            if (wanted) std::erase_if(flows, [&](const auto& flow) { return !wanted(flow); });
             for (const auto& wave : scenario::waves(*scenario, flows)) {
                 std::string line;
                 for (const auto& flow : wave)

@@ -25,8 +25,8 @@ tell() { for out in 4 5 6; do eval "printf '%s\n' \"\$1\" >&$out" || true; done;
 gone() { left=0; for pid in $pids; do kill -0 "$pid" 2>/dev/null || left=$((left + 1)); done; echo $left; }
 lines_with() { set +f; cat $journals/$host.*.$wave.jsonl 2>/dev/null | grep -c "\"event\":\"$1\"" || true; } # called in $( ): the pattern is its own
 
-wmlab list "$scenario" --waves > /tmp/waves
-wmlab list "$scenario" --waves --opened-by "$host" > /tmp/opened
+wmlab list "$scenario" --waves $without > /tmp/waves
+wmlab list "$scenario" --waves $without --opened-by "$host" > /tmp/opened
 for phase in control run; do
     journals=/reports/journals
     if [ $phase = control ]; then journals=$journals/control; else wait_for ruleset-loaded; fi
