@@ -19,7 +19,8 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 add_library(wmlab_warnings INTERFACE)
-target_compile_options(wmlab_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+option(WMLAB_WERROR "warnings are errors" ON)  # off for packages: other compilers and -O3 warn of other things
+target_compile_options(wmlab_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${WMLAB_WERROR}>:-Werror>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 sees uninitialised members in every std::variant and std::optional it inlines at -O2; the sanitizers look for real ones.
   target_compile_options(wmlab_warnings INTERFACE -Wno-maybe-uninitialized)

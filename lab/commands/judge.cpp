@@ -70,6 +70,8 @@ int judge_command(Arguments arguments) {
         "journals of the same flows with the firewall open (the positive control); repeatable");
     add("ruleset", po::value<std::string>()->value_name("FILE"), "what the firewall had loaded, for the report");
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
+    add("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
+        "leave out flows of this type, such as multicast where nothing routes it; repeatable");
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;

@@ -14,6 +14,7 @@ namespace wmlab::lab::commands {
 namespace {
 
 namespace json = boost::json;
+namespace po = boost::program_options;
 
 std::string place(const scenario::Scenario& scenario, const std::string& name, scenario::Ipv4 address,
                   const scenario::PortList& ports) {
@@ -86,22 +87,32 @@ int list_command(Arguments arguments) {
     usage.options.add_options()(
         "waves",
         "one line for each wave of flows that can run at the same time, as the --flow options of "
-        "the simulators: for starting them by hand")("json",
-                                                     "as JSON (schema wmlab.list/1), one document for each scenario");
+        "the simulators: for starting them by hand")(
+        "opened-by", po::value<std::string>()->value_name("HOST"),
+        "with --waves: of each wave only the flows that this host opens, and whose end its journal tells")(
+        "without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
+        "with --waves: leave out flows of this type; repeatable")(
+        "json", "as JSON (schema wmlab.list/1), one document for each scenario");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);
     if (files.empty()) throw UsageError{"list: which scenario?"};
+    const auto opener = values->contains("opened-by") ? (*values)["opened-by"].as<std::string>() : std::string{};
+    if (!opener.empty() && !values->contains("waves")) throw UsageError{"list: --opened-by goes with --waves"};
+    const auto wanted = only_option(*values);
     bool good = true;
     for (const auto& file : files) {
         const auto scenario = read_scenario(file, false);
         good = good && scenario;
         if (!scenario) continue;
         if (values->contains("waves")) {
-            const auto flows = scenario::instances(*scenario);
+            auto flows = scenario::instances(*scenario);
+            if (wanted) std::erase_if(flows, [&](const auto& flow) { return !wanted(flow); });
             for (const auto& wave : scenario::waves(*scenario, flows)) {
                 std::string line;
-                for (const auto& flow : wave) line += fmt::format("{}--flow {}", line.empty() ? "" : " ", flow.id);
+                for (const auto& flow : wave)
+                    if (opener.empty() || flow.from == opener)
+                        line += fmt::format("{}--flow {}", line.empty() ? "" : " ", flow.id);
                 std::cout << line << '\n';
             }
         } else if (values->contains("json")) {

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <iterator>
 #include <numeric>
+#include <set>
 
 namespace wmlab::lab::commands {
 namespace {
@@ -109,10 +110,18 @@ ReportWish report_wish(const po::variables_map& values) {
 }
 
 std::function<bool(const scenario::FlowInstance&)> only_option(const po::variables_map& values) {
-    if (!values.contains("only")) return {};
-    return [glob = values["only"].as<std::string>()](const scenario::FlowInstance& instance) {
-        return ::fnmatch(glob.c_str(), instance.id.c_str(), 0) == 0 ||
-               ::fnmatch(glob.c_str(), instance.flow->id.c_str(), 0) == 0;
+    std::set<scenario::FlowType> without;
+    for (const auto& name : list_of(values, "without")) {
+        const auto* const spec = scenario::spec(name);
+        if (spec == nullptr) throw UsageError{fmt::format("--without: there is no flow type `{}`", name)};
+        without.insert(spec->type);
+    }
+    const auto glob = values.contains("only") ? values["only"].as<std::string>() : std::string{};
+    if (without.empty() && glob.empty()) return {};
+    return [without, glob](const scenario::FlowInstance& instance) {
+        return !without.contains(instance.flow->type) &&
+               (glob.empty() || ::fnmatch(glob.c_str(), instance.id.c_str(), 0) == 0 ||
+                ::fnmatch(glob.c_str(), instance.flow->id.c_str(), 0) == 0);
     };
 }
 

@@ -39,6 +39,7 @@ struct ReportWish {
 };
 ReportWish report_wish(const boost::program_options::variables_map& values);  // UsageError: format or file is no good
 
+// --only and, where the command has it, --without; empty: all flows.
 std::function<bool(const scenario::FlowInstance&)> only_option(const boost::program_options::variables_map& values);
 
 // The name nearest to a mistyped one; empty: none is near.

@@ -18,7 +18,7 @@ for pair; do
     ip link set "$name" up
 done
 ip route del default 2>/dev/null || true
-waves=$(wmlab list "$scenario" --waves | wc -l)
+waves=$(wmlab list "$scenario" --waves $without | wc -l)
 echo "firewall: open, for the positive control"
 say firewall-up
 

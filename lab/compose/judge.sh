@@ -16,5 +16,5 @@ for host in $HOSTS; do
         sleep 0.1
     done
 done
-exec wmlab judge "/scenarios/$1" /reports/journals --control /reports/journals/control --ruleset "$RULESET" --report text \
+exec wmlab judge "/scenarios/$1" $without /reports/journals --control /reports/journals/control --ruleset "$RULESET" --report text \
     --report json:/reports/report.json --report junit:/reports/junit.xml --report markdown:/reports/report.md

@@ -96,7 +96,8 @@ LegResult& icmp_ended(const LegContext& context, const Path& path, const Icmp& i
 std::string after(std::optional<double> waited) { return waited ? fmt::format(" after {:.0f} ms", *waited) : ""; }
 
 // A RST ended the attempt: whose was it?
-LegResult& reset_ended(const LegContext& context, const Path& path, const Failure& failure, LegResult& leg) {
+LegResult& reset_ended(const LegContext& context, const Conversation& conversation, const Path& path,
+                       const Failure& failure, LegResult& leg) {
     const auto to = destination_at(context, path);
     const auto& host = context.leg.destination;
     if (path.destination_complete && path.rst_from_destination == 0) {
@@ -136,6 +137,16 @@ LegResult& reset_ended(const LegContext& context, const Path& path, const Failur
         return doubt(leg, Reason::not_listening,
                      fmt::format("TCP from {} to {} was reset{}, and nothing shows whether {} or something on the way "
                                  "did it.",
+                                 source_name(context), to, after(failure.waited), host));
+    }
+    // Started by hand, a server that pulls may be faster than the one it pulls from.
+    const auto port = path.near.destination.port;
+    const auto* const listening =
+        context.evidence.bound(host, scenario::Protocol::tcp, {{port, port}}, context.instance.id).listening;
+    if (conversation.failed != nullptr && listening != nullptr && listening->utc > conversation.failed->utc) {
+        return doubt(leg, Reason::not_listening,
+                     fmt::format("TCP from {} to {} was reset{}, and by the times in the journals {} began to listen "
+                                 "there only after that.",
                                  source_name(context), to, after(failure.waited), host));
     }
     // The program on the far host was listening to its end, so the RST cannot be the host's own.
@@ -399,7 +410,7 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
         case Ending::silence:
             return silence(context, conversation, path, attempt.failure, leg);
         case Ending::reset:
-            return reset_ended(context, path, attempt.failure, leg);
+            return reset_ended(context, conversation, path, attempt.failure, leg);
         case Ending::unreachable:
             if (attempt.failure.icmp) {
                 return icmp_ended(context, path, *attempt.failure.icmp, context.forward, what,

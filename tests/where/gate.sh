@@ -39,6 +39,18 @@ contains "the media packets say what became of them" \
     "$(tshark -r "$work/pcap/media.pcapng" -Y 'udp.srcport == 1755' -T fields -e frame.comment 2>&1 | sort -u)" \
     "unicast-udp, media: blocked: dropped (to->from)"
 
+got=0
+output=$("$bin/wmlab" run "$scenario" --ruleset <(cat "$work/right.nft") 2>&1) || got=$?
+check "a ruleset that can be read only once: exit code" 2 $got
+contains "a ruleset that can be read only once" "$output" "is a pipe"
+
+# What cannot be written is said before the run.
+for option in "--report json:$work/none/x.json" "--journal /proc/none" "--pcap /proc/none"; do
+    output=$("$bin/wmlab" run "$scenario" $option 2>&1) || true
+    case $output in *"player -> media"*) failed=1; echo "WRONG $option: after the run" ;; esac
+    contains "$option" "$output" "No such file or directory"
+done
+
 mkdir "$work/full"
 if mount -t tmpfs -o size=16k none "$work/full" 2>/dev/null; then
     output=$("$bin/wmlab" run "$scenario" --only unicast-tcp --no-color --pcap "$work/full/pcap" 2>&1) || true

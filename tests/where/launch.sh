@@ -50,7 +50,25 @@ contains "clocks are measured" "$(cat "$work/journals-right/wmlab.jsonl")" '"eve
 
 hosts_and_firewall
 load_ruleset "$work/no-media.nft"
+# A machine whose monotonic clock is a day ahead: the verdict is the same, the day is measured.
+ahead="$ssh nsenter --target ${pid[media]} --net unshare --time --monotonic 86400 --fork env PATH=$bin:$PATH"
+# The prefixes in the scenario itself, one as a list, the others as text.
+sed "s|^  media:.*|  media: { zone: inside, address: 10.10.0.10, launch: [$(over media | sed 's/ /, /g')] }|
+    $(for host in player studio edge; do echo "s|^  $host:\\(.*\\) }|  $host:\\1, launch: $(over $host) }|"; done)
+    s|\.\./\.\./scenarios|$source/scenarios|" "$scenario" > "$work/launched.yaml"
+got=0
+timeout 120 "$bin/wmlab" run "$work/launched.yaml" --only unicast-tcp --no-color > "$work/output" 2>&1 || got=$?
+check "prefixes in the scenario: exit code" 0 $got
+[ $got = 0 ] || cat "$work/output" "$work/launched.yaml"
+
 others=(--launch "player=$(over player)" --launch "studio=$(over studio)" --launch "edge=$(over edge)")
+got=0
+run "${others[@]}" --launch "media=$ahead" --only unicast-tcp --journal "$work/ahead" > "$work/output" || got=$?
+check "a clock that is a day ahead: exit code" 0 $got
+[ $got = 0 ] || cat "$work/output"
+check "a clock that is a day ahead is measured" 86400 "$(grep '"event":"clock"' "$work/ahead/wmlab.jsonl" | grep '"host":"media"' |
+    python3 -c 'import json, sys; print(round(json.loads(sys.stdin.readline())["monotonic_ahead"] / 1e9))')"
+
 refused() { # refused WHAT PART PREFIX: for media
     local output got=0
     output=$(run "${others[@]}" --launch "media=$3") || got=$?

@@ -235,6 +235,19 @@ TEST_CASE("without any wire a RST for a port that is listened on came from somet
     CHECK(flow.cause == Cause::reset);
 }
 
+TEST_CASE("a RST before the port was listened on, by hand in the wrong order, is never a block", "[judge]") {
+    auto story = mms_tcp();
+    story.blind("media");
+    story.blind("player");
+    story.fail("f", "control", "player", "media", 1755, Story::refused());
+    story.listening("media", "tcp", 1755, "control");
+    gives_up(story);
+    const auto flow = judged(story);
+    CHECK(flow.verdict == Verdict::inconclusive);
+    CHECK(flow.reason == Reason::not_listening);
+    CHECK(flow.explanation.find("began to listen there only after that") != std::string::npos);
+}
+
 TEST_CASE("a port that was not bound is never a block", "[judge]") {
     struct Row {
         std::string name;
