@@ -18,9 +18,9 @@ Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset)
     load_rules(firewall, rules::trace_table());
 }
 
-std::vector<evidence::Event> Tracer::finish() {
+std::vector<evidence::Event> Tracer::finish(bool every_rule) {
     const bool lost = listener_->stop_and_lost();
-    auto events = log_.take(ruleset_);
+    auto events = log_.take(ruleset_, every_rule);
     if (lost) {
         evidence::Event event;
         event.event = evidence::What::trace;

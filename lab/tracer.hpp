@@ -18,7 +18,8 @@ public:
     // same.
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset);
     // The `trace` events of all that happened before this call; the last one says so where messages were lost. Once.
-    std::vector<evidence::Event> finish();
+    // `every_rule`: DecisionLog::take().
+    std::vector<evidence::Event> finish(bool every_rule);
 
 private:
     rules::Ruleset ruleset_;

@@ -69,6 +69,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.jobs = values["jobs"].as<unsigned>();
     options.journals = job.journals;
     options.trace = !values.contains("no-trace");
+    options.coverage = values.contains("coverage");
     options.setting = job.setting;
     options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
@@ -87,6 +88,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 auto old = options;
                 old.ruleset = job.baseline;
                 old.keep = nullptr;
+                old.coverage = false;
                 if (!old.journals.empty()) old.journals /= "baseline";
                 if (!old.captures.empty()) old.captures /= "baseline";
                 auto done = try_scenario(job.text, inside, old);
@@ -129,6 +131,7 @@ int run_command(Arguments arguments) {
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
     add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
+    add("coverage", "list every rule of the ruleset: which flows need it, or that no packet came to it");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
     add_setting_options(usage.options);
@@ -143,6 +146,8 @@ int run_command(Arguments arguments) {
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
     if (values->contains("no-trace") && values->contains("apply-suggestions"))
         throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
+    if (values->contains("no-trace") && values->contains("coverage"))
+        throw UsageError{"run: --coverage needs the trace, which --no-trace switches off"};
     const auto glob = values->contains("only") ? (*values)["only"].as<std::string>() : std::string{};
 
     std::vector<Job> jobs;
@@ -166,6 +171,8 @@ int run_command(Arguments arguments) {
         }
         if (values->contains("apply-suggestions") && !job.setting.built_in())
             throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
+        if (values->contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
+            throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
         job.targets = wish.targets;
         if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
         if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();

@@ -16,6 +16,7 @@
 #include "lab/error.hpp"
 #include "lab/pcapng.hpp"
 #include "lab/rules/attribution.hpp"
+#include "lab/rules/coverage.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -38,6 +39,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     wish.flows = options.flows;
     wish.jobs = options.jobs;
     wish.trace = options.trace;
+    wish.coverage = options.coverage;
     wish.journals = options.journals;
     wish.seen = options.seen;
     wish.crew.say = options.say;
@@ -60,6 +62,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             auto open = wish;
             open.ruleset.clear();
             open.control = true;
+            open.coverage = false;
             open.flows = doubtful;
             open.before_end = nullptr;
             if (!open.journals.empty()) open.journals /= "control";
@@ -72,6 +75,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
         rules::attribute(trial.report, text.scenario, run.events);
+        if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
         if (options.after) options.after(trial.report);
     };

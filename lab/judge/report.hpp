@@ -132,12 +132,25 @@ struct Comparison {
     std::vector<FlowChange> flows;
 };
 
+// What a rule of the user's ruleset did (--coverage; lab/rules/coverage).
+enum class Use { needed, hit, never };
+constexpr std::string_view text(Use use) {
+    return use == Use::needed ? "needed" : use == Use::hit ? "hit" : "never hit";
+}
+struct RuleUse {
+    RuleRef rule;
+    std::uint64_t packets = 0;       // traced
+    std::vector<std::string> flows;  // that need it
+    Use use() const { return !flows.empty() ? Use::needed : packets > 0 ? Use::hit : Use::never; }
+};
+
 struct Report {
     std::string scenario, file, ruleset;  // the scenario's name, its file; ruleset empty: forwards everything
     Summary summary;
     std::vector<FlowResult> flows;
     std::vector<std::string> notes;  // about the whole run
     std::optional<Comparison> baseline;
+    std::optional<std::vector<RuleUse>> coverage;
 };
 
 }  // namespace wmlab::lab

@@ -183,6 +183,18 @@ json::object baseline(const Comparison& comparison) {
     return object;
 }
 
+json::array coverage(const std::vector<RuleUse>& uses) {
+    json::array list;
+    for (const auto& use : uses) {
+        auto entry = rule(use.rule);
+        entry["use"] = string(text(use.use()));
+        entry["packets"] = use.packets;
+        entry["flows"] = strings(use.flows);
+        list.push_back(std::move(entry));
+    }
+    return list;
+}
+
 }  // namespace
 
 std::string render_json(const Report& report, const Style&) {
@@ -200,6 +212,7 @@ std::string render_json(const Report& report, const Style&) {
     root["flows"] = std::move(flows);
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
     if (report.baseline) root["baseline"] = baseline(*report.baseline);
+    if (report.coverage) root["coverage"] = coverage(*report.coverage);
     std::string out;
     pretty(out, root, 0);
     return out + "\n";

@@ -145,6 +145,17 @@ std::string render_text(const Report& report, const Style& style) {
             }
         }
     }
+    if (report.coverage) {
+        out += "\nrules\n";
+        for (const auto& use : *report.coverage) {
+            const auto* const code = use.use() == Use::needed ? "32" : use.use() == Use::hit ? "33" : "31";
+            const auto why = use.flows.empty()       ? fmt::format("{} packets, no flow needs it", use.packets)
+                             : use.flows.size() == 1 ? use.flows.front()
+                                                     : fmt::format("{} flows", use.flows.size());
+            out += fmt::format("  {}  {}{}\n", paint(code, fmt::format("{:<9}", text(use.use()))), rule_words(use.rule),
+                               use.use() == Use::never ? "" : ": " + why);
+        }
+    }
     const auto& sum = report.summary;
     const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
     out += "\n" + paint(last, summary_words(report)) + "\n";

@@ -1,10 +1,12 @@
 #include "lab/rules/attribution.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 
 #include "common/evidence/journal.hpp"
 #include "common/scenario/catalogue.hpp"
+#include "lab/rules/endpoints.hpp"
 #include "lab/rules/json_fields.hpp"
 #include "lab/rules/suggestion.hpp"
 
@@ -76,6 +78,19 @@ const Decision::Step* forwarding_step(const Ruleset& ruleset, const Decision& de
     return found;
 }
 
+// Whether the packet's way would be another without this rule: not, if it only counts or logs.
+bool has_effect(const Ruleset& ruleset, const Rule& rule) {
+    const auto* chain = ruleset.chain(rule.chain);
+    if (chain && chain->type == "nat") return true;
+    return std::ranges::any_of(rule.expr, [](const json::value& part) {
+        const auto* object = part.if_object();
+        if (!object || object->empty()) return false;
+        const std::string_view word = object->begin()->key();
+        constexpr std::array<std::string_view, 4> without{"match", "counter", "log", "limit"};
+        return std::ranges::find(without, word) == without.end();
+    });
+}
+
 }  // namespace
 
 void DecisionLog::add(const Decision& decision) {
@@ -89,15 +104,34 @@ void DecisionLog::add(const Decision& decision) {
     auto& row = rows_[key];
     if (row.packets++ == 0) row.decision = decision, row.first = now;
     row.last = now;
+    for (const auto& step : decision.steps)
+        if (step.handle != 0) ++hits_[{step.chain, step.handle}];
 }
 
-std::vector<Event> DecisionLog::take(const Ruleset& ruleset) {
+std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
     std::map<std::string, Row> rows;
+    Hits hits;
     {
         const std::scoped_lock lock{mutex_};
         rows.swap(rows_);
+        hits.swap(hits_);
     }
     std::vector<Event> events;
+    std::map<std::pair<ChainName, std::uint64_t>, std::size_t> index;
+    if (every_rule) {
+        json::array list;
+        for (const auto& rule : ruleset.rules()) {
+            index[{rule.chain, rule.handle}] = list.size();
+            auto entry = rule_json(rule);
+            const auto hit = hits.find({rule.chain, rule.handle});
+            entry["packets"] = hit == hits.end() ? 0 : hit->second;
+            list.push_back(std::move(entry));
+        }
+        Event event;
+        event.event = What::trace;
+        event.fields["rules"] = std::move(list);
+        events.push_back(std::move(event));
+    }
     for (const auto& [key, row] : rows) {
         const auto& decision = row.decision;
         Event event;
@@ -125,6 +159,14 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset) {
             f["rule"] = rule_json(*rule);
         else if (!decider.chain.chain.empty() && decider.handle == 0)
             f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
+        if (every_rule) {
+            json::array steps;
+            for (const auto& step : decision.steps) {
+                const auto* of = step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr;
+                if (of && has_effect(ruleset, *of)) steps.push_back(index.at({step.chain, step.handle}));
+            }
+            f["steps"] = std::move(steps);
+        }
         f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
         for (const auto& step : decision.steps) {
             const auto* of = ruleset.chain(step.chain);
@@ -157,14 +199,6 @@ std::optional<RuleRef> ref_from(const json::object* rule) {
     if (!rule) return std::nullopt;
     return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
                    text_at(*rule, "chain")};
-}
-
-std::string_view address_of(std::string_view endpoint) { return endpoint.substr(0, endpoint.find(':')); }
-
-// "10.20.0.10" fits every port of that address.
-bool fits(std::string_view wanted, std::string_view seen) {
-    if (wanted.find(':') == std::string_view::npos) return wanted == address_of(seen);
-    return wanted == seen || (seen.find(':') == std::string_view::npos && address_of(wanted) == seen);
 }
 
 struct Tuple {

@@ -22,7 +22,9 @@ public:
     void add(const Decision& decision);
     // One `trace` event a row (docs/journal.md), each rule with its place in the user's file and, where a policy or a
     // catch-all dropped, the rule that almost matched.
-    std::vector<evidence::Event> take(const Ruleset& ruleset);
+    // `every_rule`: for coverage(), also one event with all `rules` and their packets, and in each row the `steps`, the
+    // indices of those by whose effect it came to this.
+    std::vector<evidence::Event> take(const Ruleset& ruleset, bool every_rule = false);
 
 private:
     struct Row {
@@ -30,8 +32,10 @@ private:
         std::uint64_t packets = 0;
         std::chrono::nanoseconds first{}, last{};
     };
+    using Hits = std::map<std::pair<ChainName, std::uint64_t>, std::uint64_t>;
     std::mutex mutex_;
     std::map<std::string, Row> rows_;
+    Hits hits_;
 };
 
 // Fills rule, near_miss and suggestions of every flow of the report from `trace` events. `lost`: trace messages were

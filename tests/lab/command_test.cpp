@@ -160,6 +160,30 @@ TEST_CASE("the rollover ends with what is open, in time, and every attempt is li
     }
 }
 
+TEST_CASE("--coverage says of every rule which flows need it", "[lab][command]") {
+    const Directory directory;
+    const auto rules =
+        directory.write("site.nft",
+                        "table inet filter {\n  set players { type ipv4_addr; elements = { 10.20.0.10 } }\n"
+                        "  chain mms {\n    tcp dport 1755 accept\n    tcp dport 80 accept\n  }\n"
+                        "  chain forward {\n    type filter hook forward priority filter; policy drop;\n"
+                        "    counter\n    ct state established accept\n    ip saddr @players jump mms\n  }\n}\n");
+    const auto result = wmlab_says(GENERATE(As::root, As::user), {"run", scenario_file("kb189416.yaml"), "--only",
+                                                                  "unicast-tcp", "--ruleset", rules, "--coverage"});
+    INFO(result.output);
+    CHECK(result.ending.code == 0);
+    const auto has = [&](std::string use, int line) {
+        use.resize(11, ' ');
+        return result.output.find(use + rules.string() + ":" + std::to_string(line) + ": ") != std::string::npos;
+    };
+
+    CHECK(has("needed", 4));
+    CHECK(has("never hit", 5));
+    CHECK(has("hit", 9));
+    CHECK(has("needed", 10));
+    CHECK(has("needed", 11));
+}
+
 TEST_CASE("a ruleset that nft refuses ends the run with nft's words, the file and the line", "[lab][command]") {
     const Directory directory;
     const auto rules =

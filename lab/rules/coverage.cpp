@@ -1,0 +1,82 @@
+#include "lab/rules/coverage.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <set>
+
+#include "lab/rules/endpoints.hpp"
+#include "lab/rules/json_fields.hpp"
+
+namespace wmlab::lab::rules {
+namespace json = boost::json;
+using evidence::Event;
+using evidence::What;
+namespace {
+
+bool of_leg(const Event& event, const LegResult& leg) {
+    const auto& f = event.fields;
+    if (text_at(f, "protocol") != leg.protocol) return false;
+    const auto source = text_at(f, "source"), destination = text_at(f, "destination");
+    const auto either_way = [&](std::string_view one, std::string_view other) {
+        return (fits(one, source) && fits(other, destination)) || (fits(other, source) && fits(one, destination));
+    };
+    if (either_way(leg.source, leg.destination)) return true;
+    // answers arrive with the addresses that the far end saw
+    return either_way(leg.source_seen.empty() ? leg.source : leg.source_seen,
+                      leg.destination_seen.empty() ? leg.destination : leg.destination_seen);
+}
+
+std::vector<const LegResult*> legs_of(const FlowResult& flow) {
+    std::vector<const LegResult*> legs;
+    for (const auto& leg : flow.legs) legs.push_back(&leg);
+    for (const auto& attempt : flow.attempts)
+        for (const auto& leg : attempt.legs) legs.push_back(&leg);
+    return legs;
+}
+
+// What has to become of this leg's packets for the flow to be as the scenario wants it.
+std::string_view wanted_fate(const FlowResult& flow, const LegResult& leg) {
+    if (leg.verdict == Verdict::pass || leg.verdict == Verdict::degraded) return "forwarded";
+    return leg.verdict == Verdict::blocked && flow.as_expected ? "dropped" : "";
+}
+
+}  // namespace
+
+std::vector<RuleUse> coverage(const Report& report, std::span<const Event> events) {
+    std::vector<RuleUse> uses;
+    for (const auto& event : events) {
+        const auto* rules = event.event == What::trace ? event.fields.if_contains("rules") : nullptr;
+        if (!rules || !rules->is_array()) continue;
+        for (const auto& entry : rules->get_array()) {
+            const auto* rule = entry.if_object();
+            if (!rule) continue;
+            RuleUse use;
+            use.rule = {text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
+                        text_at(*rule, "chain")};
+            use.packets = static_cast<std::uint64_t>(number_at(*rule, "packets"));
+            uses.push_back(std::move(use));
+        }
+    }
+    for (const auto& flow : report.flows) {
+        std::set<std::size_t> needed;
+        for (const auto* leg : legs_of(flow)) {
+            const auto fate = wanted_fate(flow, *leg);
+            if (fate.empty()) continue;
+            for (const auto& event : events) {
+                const auto* steps = event.event == What::trace ? event.fields.if_contains("steps") : nullptr;
+                if (!steps || !steps->is_array() || text_at(event.fields, "fate") != fate || !of_leg(event, *leg))
+                    continue;
+                for (const auto& step : steps->get_array())
+                    if (step.is_int64())
+                        needed.insert(static_cast<std::size_t>(step.get_int64()));
+                    else if (step.is_uint64())
+                        needed.insert(static_cast<std::size_t>(step.get_uint64()));
+            }
+        }
+        for (const auto index : needed)
+            if (index < uses.size()) uses[index].flows.push_back(flow.id);
+    }
+    return uses;
+}
+
+}  // namespace wmlab::lab::rules
