@@ -18,7 +18,8 @@ options_of() { # options_of COMMAND < help
             option = substr(line, RSTART, RLENGTH)
             rest = substr(line, RSTART + RLENGTH)
             sub(/^ \]/, "", rest)
-            value = rest ~ /^ [A-Za-z(]/
+            sub(/^ \[=[^ ]*\]/, "", rest) # a value that may be left out
+            value = rest ~ /^ [A-Za-z(\[]/
             if (value) sub(/^ [^ ]+/, "", rest)
             sub(/^ *\(=[^)]*\)/, "", rest)
             sub(/^ +/, "", rest)

@@ -14,7 +14,8 @@ cleanup() {
     docker rm -f "$project"-{firewall,media,player,studio,edge} > /dev/null 2>&1 || true
     docker network rm "$project"-{inside,outside} > /dev/null 2>&1 || true
     [ -z "$engine" ] || stop_engine
-    rm -rf "$work"
+    umount "$work"/exec/netns/* 2> /dev/null || true
+    rm -rf --one-file-system "$work" || true
 }
 trap cleanup EXIT
 
