@@ -162,7 +162,7 @@ TEST_CASE("the rollover ends with what is open, in time, and every attempt is li
     }
 }
 
-TEST_CASE("--coverage says of every rule which flows need it", "[lab][command]") {
+TEST_CASE("run --coverage says of every rule which flows need it", "[lab][command]") {
     const Directory directory;
     const auto rules =
         directory.write("site.nft",
@@ -296,7 +296,7 @@ TEST_CASE("an interrupted run still reports, and exits with 130", "[lab][command
     CHECK(running.output.find("11 flows:") != std::string::npos);
 }
 
-TEST_CASE("flows of a simulator that is killed are inconclusive, never blocked; the others get their verdict",
+TEST_CASE("flows of a simulator that is killed are inconclusive, never blocked, the others get their verdict",
           "[lab][command]") {
     const Directory directory;
     const auto file = directory.write("two.yaml", R"(version: 1
