@@ -52,7 +52,8 @@ HttpSession::HttpSession(Server& server, HttpHall& hall, net::tcp::socket socket
       seat_{server.peers, remote_.address()},
       full_{seat_.in_all() > server.limits.sessions || seat_.of_peer() > server.limits.sessions_per_peer},
       protocol_{protocol_options(server, hall.new_client_id(), local_), Clock::now()},
-      timer_{server.context.io} {}
+      timer_{server.context.io},
+      digest_{server.context.journal.kept()} {}
 
 HttpSession::~HttpSession() = default;
 

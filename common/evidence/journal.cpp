@@ -70,6 +70,7 @@ Journal::Journal(std::string host, std::string process, Sink sink, Clock clock)
     : host_{std::move(host)}, process_{std::move(process)}, sink_{std::move(sink)}, clock_{std::move(clock)} {}
 
 void Journal::write(Event event) {
+    if (!sink_) return;
     if (event.utc.time_since_epoch().count() == 0) event.utc = clock_.utc();
     if (event.monotonic.count() == 0) event.monotonic = clock_.monotonic();
     if (event.host.empty()) event.host = host_;

@@ -34,11 +34,13 @@ public:
     // A line that the sink refuses (disk full) is counted, the first is said on `complaints`; the process goes on. The
     // `stopped` event then tells how many were lost, if it can be written at all. It always tells how many lines were
     // written, itself included: so a reader knows when one is missing.
+    // Without a sink nothing is written anywhere.
     Journal(std::string host, std::string process, Sink sink, Clock clock = Clock::system());
     void complain_to(std::function<void(const std::string&)> complaints) { complaints_ = std::move(complaints); }
     void write(Event event);  // fills in the time, host and process where they are empty
     const std::string& host() const { return host_; }
     const std::string& process() const { return process_; }
+    bool kept() const { return static_cast<bool>(sink_); }
     std::size_t lost() const { return lost_; }  // lines the sink refused
 
 private:

@@ -26,7 +26,7 @@ void MediaDigest::packet(std::uint64_t number, std::size_t size, std::uint32_t c
     ++packets_;
     bytes_ += size;
     sum_ += crc;
-    if (list_.size() < list_max) list_.emplace_back(number, crc);
+    if (listed_ && list_.size() < list_max) list_.emplace_back(number, crc);
 }
 
 boost::json::object MediaDigest::fields() const {

@@ -14,6 +14,9 @@ class MediaDigest {
 public:
     static constexpr std::size_t list_max = 4096;
 
+    // Without the list of packets where no journal is kept: it grows with each session.
+    explicit MediaDigest(bool listed = true) : listed_{listed} {}
+
     // Without the size of the Data Object, of which each kind of player of a live stream wants another.
     void header(std::span<const std::byte> asf_header);
     void packet(std::uint64_t number, std::span<const std::byte> asf_packet);
@@ -27,7 +30,7 @@ public:
 private:
     std::uint64_t packets_ = 0, bytes_ = 0, sum_ = 0;
     std::uint32_t header_crc_ = 0;
-    bool has_header_ = false;
+    bool has_header_ = false, listed_;
     std::vector<std::pair<std::uint64_t, std::uint32_t>> list_;
 };
 

@@ -162,7 +162,7 @@ void choose_flows(Context& context, const po::variables_map& values) {
 }
 
 evidence::Sink journal_sink(const po::variables_map& values) {
-    if (!values.contains("journal") && !values.contains("scenario")) return [](std::string_view) {};
+    if (!values.contains("journal") && !values.contains("scenario")) return {};  // nobody reads it
     const std::string where = values.contains("journal") ? values["journal"].as<std::string>() : "-";
     try {
         return evidence::sink_for(where);
