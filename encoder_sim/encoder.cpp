@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "common/wmsp/response.hpp"
+#include "encoder_sim/alias.hpp"
 #include "server_sim/content.hpp"
 #include "server_sim/http.hpp"
 #include "server_sim/msbd.hpp"
@@ -29,7 +30,7 @@ public:
         stopped_.expires_at(asio::steady_timer::time_point::max());
         server_.http_name = wmsp::rex;
         open_contents();
-        for (const auto make_service : {server_sim::make_msbd, server_sim::make_http})
+        for (const auto make_service : {make_alias, server_sim::make_msbd, server_sim::make_http})
             if (auto service = make_service(server_)) services_.push_back(std::move(service));
     }
 
@@ -71,6 +72,11 @@ private:
                 if (std::ranges::any_of(context().flows,
                                         [&](const auto& flow) { return flow.flow->content == content.name; }))
                     specs.push_back(server_sim::content_spec(content));
+            for (auto& spec : specs)  // also called as servers know it
+                for (const auto& flow : context().flows)
+                    if (flow.flow->type == scenario::FlowType::encoder_alias && flow.from == context().host &&
+                        flow.flow->content == spec.name)
+                        spec.more_names.push_back(flow.flow->alias);
         } else {
             auto texts = context().options["content"].as<std::vector<std::string>>();
             if (context().options.contains("file")) {
@@ -130,6 +136,10 @@ boost::program_options::options_description options() {
     add("file", po::value<std::string>()->value_name("FILE"), "the same as --content FILE");
     add("msbd-port", po::value<std::uint16_t>()->default_value(7007)->value_name("N"),
         "TCP port of MSBD; 7007: a random port in 1024-5000 where it is taken");
+    add("alias", po::value<std::string>()->value_name("NAME"),
+        "register this stream alias with --server, over DCOM; the server then pulls the stream by MSBD");
+    add("server", po::value<std::string>()->value_name("HOST[:PORT]"),
+        "where --alias is registered; its endpoint mapper is at 135");
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
     add("no-http", "MSBD only");
     add("quiet", "no line a second on standard error");

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -13,6 +14,8 @@
 #include "common/process/dcom_visit.hpp"
 #include "common/rpc/datagram_server.hpp"
 #include "common/rpc/server_connection.hpp"
+#include "common/url/url.hpp"
+#include "server_sim/pull.hpp"
 
 namespace wmlab::server_sim {
 namespace {
@@ -87,7 +90,10 @@ public:
         for (auto& [port, doors] : doors_)
             for (auto& door : doors) door->close();
         tasks_.cancel();
+        for (const auto& [alias, pulling] : pulls_) pulling->cancel();
         co_await tasks_.ended();
+        for (const auto& [alias, pulling] : pulls_) co_await pulling->ended();
+        for (const auto& pulling : past_pulls_) co_await pulling->ended();
     }
 
     std::vector<std::string> urls() const override {
@@ -175,7 +181,57 @@ private:
         return true;
     }
 
-    void take_events() {
+    // The stream of an encoder that has registered its alias: we open the connection, to where it says it listens.
+    void pull(const rpc::MachineEvent& event, const std::string& peer) {
+        Pull pull;
+        pull.type = scenario::spec(scenario::FlowType::encoder_alias).name;
+        pull.url.scheme = url::Scheme::msbd;
+        pull.url.host = event.encoder.host;
+        if (event.encoder.port != url::default_port(pull.url.scheme)) pull.url.port = event.encoder.port;
+        pull.url.path = url::encoded_path(event.alias);
+        pull.source = {event.encoder.host, event.encoder.port};
+        pull.channel = event.alias;
+        pull.point = server_.points.find(event.alias);
+        if (pull.point && !pull.point->relayed()) pull.point = nullptr;  // a content of that name
+        spdlog::info("DCOM: alias {} is the stream at {}", event.alias, pull.url.text());
+        if (server_.scenario_mode()) {
+            pull.flow = flow_of(event.causality);
+            const auto flows = flows_of(server_.context);
+            const auto flow = std::ranges::find(flows, pull.flow, &scenario::FlowInstance::id);
+            if (flow == flows.end()) return;
+            pull.opens = false;
+            pull.deadline = pull.first_header = flow->flow->deadline;
+            pull.play = flow->flow->play;
+            tasks_.spawn(run_pull(server_, std::move(pull)));
+            return;
+        }
+        // Nobody makes this server connect to a third party.
+        if (peer.substr(0, peer.rfind(':')) != event.encoder.host) {
+            spdlog::warn("DCOM: alias {} of {} names another machine, {}: not pulled", event.alias, peer,
+                         event.encoder.text());
+            return;
+        }
+        if (server_.points.find(event.alias) && !pull.point) {
+            spdlog::warn("DCOM: alias {} is not pulled: a content has that name", event.alias);
+            return;
+        }
+        if (!pull.point) {
+            pull.point = std::make_shared<PublishingPoint>(server_.context.io.get_executor(), event.alias);
+            server_.points.add(pull.point);
+        }
+        pull.deadline = std::chrono::seconds{server_.context.options["pull-timeout"].as<unsigned>()};
+        pull.first_header = std::max(pull.first_header, pull.deadline);
+        pull.again = true;
+        auto& pulling = pulls_[event.alias];
+        if (pulling) {
+            pulling->cancel();
+            past_pulls_.push_back(std::move(pulling));
+        }
+        pulling = std::make_unique<net::Tasks>(server_.context.io.get_executor());
+        pulling->spawn(run_pull(server_, std::move(pull)));
+    }
+
+    void take_events(const std::string& peer = "") {
         for (const auto& event : machine_.take_events()) {
             switch (event.what) {
                 case rpc::MachineEvent::What::process_started:
@@ -187,7 +243,13 @@ private:
                     doors_.erase(event.port);
                     break;
                 case rpc::MachineEvent::What::alias_registered:
+                    pull(event, peer);
+                    break;
                 case rpc::MachineEvent::What::alias_removed:
+                    spdlog::info("DCOM: alias {} is gone", event.alias);
+                    if (const auto pulling = pulls_.find(event.alias);
+                        pulling != pulls_.end() && !server_.scenario_mode())
+                        pulling->second->cancel();
                     break;
             }
         }
@@ -284,7 +346,7 @@ private:
                     auto sending = asio::async_write(socket, asio::buffer(output.send), asio::use_awaitable);
                     co_await net::within(write_patience, std::move(sending));
                 }
-                take_events();  // only now: the answer must not be overtaken by the end of its process
+                take_events(talk.remote);  // only now: the answer must not be overtaken by the end of its process
                 if (output.close) co_return output.why;
                 if (!output.more) break;
                 output = protocol.receive({}, Clock::now());
@@ -306,7 +368,7 @@ private:
             const auto output = door->protocol.receive(net::text(from), datagram.bytes, Clock::now());
             write_notes(talk_with(*door, from), output.notes);
             for (const auto& answer : output.send) door->datagrams.send_to(from, answer);
-            take_events();
+            take_events(net::text(from));
         }
     }
 
@@ -346,6 +408,8 @@ private:
     std::map<std::string, rpc::DynamicPorts> pools_;  // by flow
     std::map<std::uint16_t, std::vector<DoorPtr>> doors_;
     std::map<std::pair<std::uint16_t, net::udp::endpoint>, Conversation> talks_;
+    std::map<std::string, std::unique_ptr<net::Tasks>> pulls_;  // of a plain tool, by alias
+    std::vector<std::unique_ptr<net::Tasks>> past_pulls_;
     net::Tasks tasks_;
 };
 

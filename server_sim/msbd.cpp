@@ -143,6 +143,7 @@ private:
         if (fields.contains("instead_of") && !server_.scenario_mode())
             spdlog::warn("TCP {} is taken{}: MSBD is served on {}", scenario::msbd_port,
                          taken_->holder.empty() ? "" : " by " + taken_->holder, local);
+        server_.msbd_ports[wish.flow] = acceptor.local_endpoint().port();
         server_.context.write(What::listening, wish.fallback ? wish.flow : "", "msbd", std::move(fields), local);
         doors_.push_back(std::make_unique<Door>(std::move(acceptor), wish.flow, wish.usual));
     }

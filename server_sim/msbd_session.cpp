@@ -75,6 +75,7 @@ asio::awaitable<void> MsbdSession::run() {
     write(What::closed, std::move(fields));
     spdlog::info("{}: closed: {}", peer_, reason_);
     outbox_.close(outbox_.slow());
+    if (server_.msbd_over) server_.msbd_over(flow_, digest_.packets());
 }
 
 void MsbdSession::end() {
@@ -144,6 +145,8 @@ void MsbdSession::act(const msbd::SendPacket& action) {
 }
 
 void MsbdSession::act(const msbd::Connected& action) {
+    const auto known = server_.aliases.find(bytes::to_utf8(action.szChannel));
+    if (flow_.empty() && known != server_.aliases.end()) flow_ = known->second;
     if (auto named = server_.points.find(bytes::to_utf8(action.szChannel))) point_ = std::move(named);
     if (point_->ready()) return begin();
     subscription_ = point_->wait(*this, server_.limits.source);

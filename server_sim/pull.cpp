@@ -154,6 +154,7 @@ void Intake::write(What what, boost::json::object fields) {
 }
 
 void Intake::flow_started() {
+    if (!pull_.opens) return;
     boost::json::object fields;
     fields["type"] = pull_.type;
     fields["url"] = pull_.url.text();
@@ -176,7 +177,7 @@ void Intake::retry(const std::string& reason) {
 }
 
 void Intake::flow_ended(bool worked, const std::string& reason, std::uint32_t hr) {
-    if (ended_) return;
+    if (ended_ || !pull_.opens) return;
     ended_ = true;
     boost::json::object fields;
     fields["outcome"] = worked ? "worked" : "failed";
@@ -232,6 +233,10 @@ void add_relays(Server& server) {
     };
     for (const auto& option : pull_options(server)) add(option.name);
     for (const auto& flow : pulling_flows(server)) add(flow.flow->content);
+    // A stream that an encoder will announce by an alias, unless that is what a content is called.
+    for (const auto& flow : server.context.flows_at(server.program, scenario::End::to))
+        if (flow.flow->type == FlowType::encoder_alias && !server.context.scenario->content(flow.flow->alias))
+            add(flow.flow->alias);
 }
 
 std::unique_ptr<Service> make_pulls(Server& server) {

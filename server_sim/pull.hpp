@@ -25,6 +25,7 @@ struct Pull {
     std::optional<milliseconds> play;        // from the first packet on; none: until stopped
     bool keep = false;                       // goes on after `play` until stopped: others need what it brings
     bool again = false;                      // connects again after a loss, with back-off
+    bool opens = true;                       // the flow: says when it starts and ends
 };
 
 // How one connection of a pull ended.

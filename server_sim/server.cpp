@@ -165,7 +165,7 @@ Peers::Seat::~Seat() {
 }
 
 Server server_for(process::Context& context, scenario::Program program) {
-    Server server{context, program, {}, limits_from(context), {}, addresses_to_bind(context), {}};
+    Server server{context, program, {}, limits_from(context), {}, addresses_to_bind(context), {}, 0, {}, {}, {}};
     for (const auto& flow : context.flows)
         if (flow.to == context.host)
             server.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);

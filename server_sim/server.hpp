@@ -3,6 +3,7 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -59,9 +60,13 @@ struct Server {
     PublishingPoints points;
     Limits limits;
     Peers peers;
-    std::vector<asio::ip::address_v4> addresses;  // to listen on
-    std::map<bytes::Guid, std::string> players;   // flow instance by the GUID its player shows
-    std::uint64_t connections = 0;                // numbers them for the journal
+    std::vector<asio::ip::address_v4> addresses;      // to listen on
+    std::map<bytes::Guid, std::string> players;       // flow instance by the GUID its player shows
+    std::uint64_t connections = 0;                    // numbers them for the journal
+    std::map<std::string, std::string> aliases;       // flow instance by the channel that MSBD pullers ask for
+    std::map<std::string, std::uint16_t> msbd_ports;  // where MSBD is served, by flow; "": to all
+    // An MSBD connection to us is over: its flow, where that is known, and how many packets were sent.
+    std::function<void(const std::string& flow, std::uint64_t packets)> msbd_over;
     std::string http_name = "Cougar 4.1.0.3923";  // what answers over HTTP call themselves
 
     std::uint64_t next_connection() { return ++connections; }

@@ -51,7 +51,7 @@ constexpr std::array<FlowTypeSpec, 11> types{{
     {FlowType::dcom, "dcom", "administration: endpoint mapper, then an object on a reserved port", Program::client_sim,
      Program::server_sim, true, dcom_legs},
     {FlowType::encoder_alias, "encoder-alias", "an encoder registers a stream alias, the server pulls the stream",
-     Program::encoder_sim, Program::server_sim, false, encoder_alias_legs},
+     Program::encoder_sim, Program::server_sim, true, encoder_alias_legs},
     {FlowType::probe, "probe", "bare reachability of ports", Program::client_sim, Program::server_sim, true,
      probe_legs},
     {FlowType::command,

@@ -162,7 +162,8 @@ std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& inst
             serve_dcom(flow.processes);
             break;
         case FlowType::encoder_alias:
-            serve_dcom(1), serve_msbd(instance.from, End::from);
+            // the media service's port, and the alias object's
+            serve_dcom(2), serve_msbd(instance.from, End::from);
             break;
         case FlowType::probe:
             listen(instance.to, flow.protocol, flow.ports, "probe " + instance.id);

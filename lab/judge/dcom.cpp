@@ -24,6 +24,26 @@ void judge_references(const FlowContext& context, std::vector<LegResult>& legs) 
                     context.instance.to, named.text(), context.instance.from, reached.text(), named.text()));
 }
 
+bool judge_exhaustion(const FlowContext& context, FlowResult& flow) {
+    const auto* end = flow_end(context);
+    if (end != nullptr && text_field(*end, "outcome") == "worked") return false;
+    const Event* exhausted = nullptr;
+    for (const auto* event : context.view.at(context.instance.to)) {
+        if (event->event == What::sent && event->fields.contains("exhausted")) exhausted = event;
+    }
+    const auto object = std::ranges::find(flow.legs, "object", &LegResult::name);
+    if (exhausted == nullptr || object == flow.legs.end()) return false;
+    const auto range = scenario::text(context.instance.flow->reserved_ports);
+    const auto code = status_words(*exhausted);
+    conclude(
+        *object, Verdict::failed, Cause::exhausted, "",
+        fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): activation "
+                    "was answered with {}.",
+                    range, context.instance.to, context.instance.flow->processes, code.empty() ? "an error" : code));
+    settle(flow, *object);
+    return true;
+}
+
 FlowResult judge_dcom(const FlowContext& context) {
     auto flow = blank_flow(context);
     std::set<std::uint16_t> ports;
@@ -39,21 +59,7 @@ FlowResult judge_dcom(const FlowContext& context) {
     const auto* end = flow_end(context);
     const bool worked = end != nullptr && text_field(*end, "outcome") == "worked";
 
-    const Event* exhausted = nullptr;
-    for (const auto* event : context.view.at(context.instance.to)) {
-        if (event->event == What::sent && event->fields.contains("exhausted")) exhausted = event;
-    }
-    if (exhausted != nullptr && !worked) {
-        const auto range = scenario::text(context.instance.flow->reserved_ports);
-        const auto code = status_words(*exhausted);
-        conclude(object, Verdict::failed, Cause::exhausted, "",
-                 fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): "
-                             "activation was answered with {}.",
-                             range, context.instance.to, context.instance.flow->processes,
-                             code.empty() ? "an error" : code));
-        settle(flow, object);
-        return flow;
-    }
+    if (judge_exhaustion(context, flow)) return flow;
     const auto stopped =
         std::ranges::find_if(flow.legs, [](const LegResult& leg) { return leg.verdict != Verdict::pass; });
     if (stopped == flow.legs.end() && (worked || end == nullptr)) {

@@ -81,7 +81,10 @@ FlowResult judge_media(const FlowContext& context) {
                                              seen.destination_seen.empty() ? seen.destination : seen.destination_seen));
         }
     }
-    if (context.instance.flow->type == scenario::FlowType::encoder_alias) judge_references(context, flow.legs);
+    if (context.instance.flow->type == scenario::FlowType::encoder_alias) {
+        judge_references(context, flow.legs);
+        if (judge_exhaustion(context, flow)) return flow;
+    }
 
     const auto* end = flow_end(context);
     const bool said_failed = end != nullptr && text_field(*end, "outcome") == "failed";
