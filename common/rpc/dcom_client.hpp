@@ -77,7 +77,7 @@ public:
     std::optional<TimePoint> deadline() const;
     DcomActions expire(TimePoint now);  // at the deadline: datagrams again, or a ping
     bool done() const { return done_; }
-    bool waiting() const { return !done_ && !holding_; }  // for the peer
+    bool waiting() const { return !done_ && (!holding_ || call_); }  // for the peer; while holding, for a ping's answer
     unsigned processes_activated() const { return static_cast<unsigned>(objects_.size()); }
 
 private:
