@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "common/net/tasks.hpp"
 #include "common/process/dcom_visit.hpp"

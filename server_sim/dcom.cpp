@@ -61,6 +61,13 @@ std::vector<scenario::FlowInstance> flows_of(const process::Context& context) {
     return flows;
 }
 
+bool same_machine(const std::string& left, const std::string& right) {
+    if (left == right) return true;
+    boost::system::error_code bad;
+    const auto one = asio::ip::make_address_v4(left, bad), other = asio::ip::make_address_v4(right, bad);
+    return !bad && one.is_loopback() && other.is_loopback();
+}
+
 class DcomService : public Service {
 public:
     explicit DcomService(Server& server)
@@ -206,7 +213,7 @@ private:
             return;
         }
         // Nobody makes this server connect to a third party.
-        if (peer.substr(0, peer.rfind(':')) != event.encoder.host) {
+        if (!same_machine(peer.substr(0, peer.rfind(':')), event.encoder.host)) {
             spdlog::warn("DCOM: alias {} of {} names another machine, {}: not pulled", event.alias, peer,
                          event.encoder.text());
             return;
@@ -247,9 +254,9 @@ private:
                     break;
                 case rpc::MachineEvent::What::alias_removed:
                     spdlog::info("DCOM: alias {} is gone", event.alias);
-                    if (const auto pulling = pulls_.find(event.alias);
-                        pulling != pulls_.end() && !server_.scenario_mode())
+                    if (const auto pulling = pulls_.find(event.alias); pulling != pulls_.end())
                         pulling->second->cancel();
+                    if (const auto point = server_.points.find(event.alias); point && point->relayed()) point->end();
                     break;
             }
         }
