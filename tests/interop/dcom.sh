@@ -87,6 +87,11 @@ case $program in
         run /usr/bin/python3 "$here/dcom_impacket.py" $host || fail "impacket does not agree"
         has 'RemoteActivation 10.66.1.10\[3002\]'
         has 'RemoteCreateInstance 10.66.1.10\[3002\]' ;;
+    damage)
+        run /usr/bin/python3 "$here/dcom_damage.py" $host || fail "damage"
+        has 'datagrams ok'
+        grep -q '"event":"malformed"' "$work/media.jsonl" || fail "nothing malformed in the journal"
+        run rpcclient -U% -c epmlookup ncacn_ip_tcp:$host || fail "nobody is served after the damage" ;;
     nmap)
         run nmap -Pn -n -sV -p135 $host
         has '135/tcp open +msrpc +Microsoft Windows RPC' ;;
@@ -107,8 +112,8 @@ esac
 kill "$capture"
 wait "$capture" || true
 capture=
-# nmap means to send what is no RPC.
-if [ "$program" != nmap ]; then
+# nmap and damage mean to send what is no RPC.
+if [ "$program" != nmap ] && [ "$program" != damage ]; then
     bad=$(tshark -n -r "$work/session.pcapng" -Y '_ws.malformed || _ws.unreassembled' 2>/dev/null)
     [ -z "$bad" ] || fail "Wireshark complains: $bad"
 fi
