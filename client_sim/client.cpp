@@ -12,6 +12,7 @@
 #include <iostream>
 
 #include "client_sim/dcom.hpp"
+#include "client_sim/multicast.hpp"
 #include "common/bytes/hresult.hpp"
 #include "common/net/tasks.hpp"
 #include "common/process/probe.hpp"
@@ -22,6 +23,8 @@ namespace {
 
 namespace po = boost::program_options;
 using evidence::What;
+
+constexpr std::chrono::seconds station_patience{10};  // MS-MSB 3.2.2: the Open timer's least
 
 template <class Value>
 std::optional<Value> given(const process::Context& context, const char* name) {
@@ -64,16 +67,28 @@ std::vector<url::Url> urls_of(const std::string& text) {
 Play play_from_options(const process::Context& context) {
     const auto text = given<std::string>(context, "url");
     if (!text) throw process::UsageError{"nothing to play: give a URL, mms://HOST/NAME (see --help)"};
-    auto urls = urls_of(*text);
     Play play;
-    play.url = std::move(urls.front());
-    play.alternatives.assign(urls.begin() + 1, urls.end());
-    play.server = {play.url.host, play.url.port_or_default()};
+    if (names_station(*text)) {
+        play.station = *text;
+        if (const auto web = url::parse(*text)) play.url = *web;
+    } else {
+        auto urls = urls_of(*text);
+        play.url = std::move(urls.front());
+        play.alternatives.assign(urls.begin() + 1, urls.end());
+        play.server = {play.url.host, play.url.port_or_default()};
+    }
+    if (const auto address = given<std::string>(context, "interface")) {
+        boost::system::error_code error;
+        play.interface = asio::ip::make_address_v4(*address, error);
+        if (error) throw process::UsageError{"--interface wants an IPv4 address, not `" + *address + "`"};
+    }
     play.player = bytes::Guid::named(process::new_nonce());
     play.duration = seconds_option(context, "duration");
     play.start = seconds_option(context, "start");
     if (const auto deadline = seconds_option(context, "deadline"))
         play.deadline = std::max(*deadline, milliseconds{50});
+    else if (!play.station.empty())
+        play.deadline = station_patience;
     if (const auto ports = given<std::string>(context, "udp-ports")) {
         const auto range = scenario::PortRange::from(*ports);
         if (!range) throw process::UsageError{"--udp-ports wants A-B, not `" + *ports + "`"};
@@ -118,6 +133,13 @@ public:
         }
         for (const auto& flow : context.flows_at(scenario::Program::client_sim, scenario::End::from))
             if (flow_for(flow.flow->type)) flows_.push_back(flow);
+        for (const auto& flow : context.flows_at(scenario::Program::client_sim, scenario::End::to))
+            if (flow.flow->type == scenario::FlowType::multicast) stations_.push_back({flow, nullptr});
+    }
+
+    // Whoever joined before the stream starts misses nothing of it.
+    void prepare() override {
+        for (auto& [flow, membership] : stations_) membership = join_flow(client_, flow);
     }
 
     asio::awaitable<int> run() override {
@@ -125,6 +147,8 @@ public:
         if (play_) tasks_.spawn(play());
         if (admin_) tasks_.spawn(administrate());
         for (const auto& flow : flows_) tasks_.spawn(play(flow));
+        for (const auto& [flow, membership] : stations_)
+            tasks_.spawn(end_with(flow.id, multicast_flow(client_, flow, membership)));
         if (play_) show_status();
         co_await tasks_.ended();
         status_.cancel();
@@ -142,13 +166,17 @@ public:
 
 private:
     asio::awaitable<void> play(scenario::FlowInstance flow) {
+        return end_with(flow.id, flow_for(flow.flow->type)(client_, flow));
+    }
+
+    asio::awaitable<void> end_with(std::string flow, asio::awaitable<Outcome> playing) {
         Outcome outcome;
         try {
-            outcome = co_await flow_for(flow.flow->type)(client_, flow);
+            outcome = co_await std::move(playing);
         } catch (const std::exception& error) {
             outcome.reason = stopped_ ? "stopped before it had ended" : error.what();
         }
-        end_flow(flow.id, outcome);
+        end_flow(flow, outcome);
     }
 
     asio::awaitable<void> play() {
@@ -159,7 +187,8 @@ private:
             outcome.reason = stopped_ ? "stopped" : error.what();
         }
         end_flow("", outcome);
-        std::cout << play_->url.text() << ": " << (outcome.worked ? "played" : "failed");
+        std::cout << (play_->station.empty() ? play_->url.text() : play_->station) << ": "
+                  << (outcome.worked ? "played" : "failed");
         if (!outcome.transport.empty()) std::cout << " over " << outcome.transport;
         std::cout << ": " << outcome.reason << '\n';
         if (!outcome.summary.empty()) std::cout << outcome.summary << '\n';
@@ -206,6 +235,7 @@ private:
     std::optional<Play> play_;
     std::optional<Administration> admin_;
     std::vector<scenario::FlowInstance> flows_;
+    std::vector<std::pair<scenario::FlowInstance, std::shared_ptr<Membership>>> stations_;
     net::Tasks tasks_;
     asio::steady_timer status_;
     bool stopped_ = false, all_worked_ = true;
@@ -257,7 +287,9 @@ boost::program_options::options_description options() {
     auto add = options.add_options();
     add("url", po::value<std::string>()->value_name("URL"),
         "mms://HOST/NAME (UDP, then TCP, then HTTP), mmsu:// (UDP), mmst:// (TCP), http:// or mmsh:// (HTTP), "
-        "or an .asx file; also without --url");
+        "an .asx file, or a multicast station: an .nsc file or its URL, or GROUP:PORT; also without --url");
+    add("interface", po::value<std::string>()->value_name("ADDR"),
+        "join multicast groups on the interface with this address");
     add("proxy", po::value<std::string>()->value_name("HOST:PORT"), "web proxy for HTTP");
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"),
         "the server's HTTP port, when an mms:// URL comes to HTTP");
@@ -266,7 +298,8 @@ boost::program_options::options_description options() {
     add("start", po::value<double>()->value_name("SECONDS"), "of stored content: where to start");
     add("udp-ports", po::value<std::string>()->value_name("A-B"),
         "ports for media over UDP (default 1024-5000, as the article has it)");
-    add("deadline", po::value<double>()->value_name("SECONDS"), "patience with each step (default 3)");
+    add("deadline", po::value<double>()->value_name("SECONDS"),
+        "patience with each step (default 3; 10 with a station, whose group may be silent for a while)");
     add("ask-again", "ask for one packet again after media has arrived, to try the way of resend requests");
     add("admin", po::value<std::string>()->value_name("HOST[:PORT]"),
         "instead of playing: administrate the server by DCOM (endpoint mapper, activation, object calls, release)");

@@ -21,7 +21,7 @@ namespace asio = boost::asio;
 using process::ReceivedMedia;
 using std::chrono::milliseconds;
 
-constexpr std::size_t read_size = 16 * 1024;  // at a time, of a connection
+constexpr std::size_t read_size = 16 * 1024;   // at a time, of a connection
 constexpr std::size_t queue_max = 256 * 1024;  // bytes the server may leave unread before we give up on it
 constexpr milliseconds loaded_machine{20};     // what has arrived but was not read yet is not silence
 
@@ -40,6 +40,8 @@ struct Play {
     std::string flow;                    // instance, for the journal; empty for a plain tool
     bytes::Guid player;                  // by which the server's journal knows the flow
     url::Url url;                        // for messages and the file's name
+    std::string station;                 // GROUP:PORT, or where its .nsc file is; empty: `url` is played
+    asio::ip::address_v4 interface;      // of multicast; unspecified: as the routes have it
     net::HostPort server;                // where to connect
     std::uint16_t http_port = 80;        // of the server, when an mms:// URL is played over HTTP
     std::optional<net::HostPort> proxy;  // for HTTP

@@ -3,6 +3,7 @@
 #include "client_sim/dcom.hpp"
 #include "client_sim/http.hpp"
 #include "client_sim/mms.hpp"
+#include "client_sim/multicast.hpp"
 #include "client_sim/probe.hpp"
 
 namespace wmlab::client_sim {
@@ -65,7 +66,10 @@ asio::awaitable<Outcome> play_as_it_says(Client& client, Play play) {
 
 // An answer may lead to a URL of another protocol, or to a choice of several: the first one that works counts.
 asio::awaitable<Outcome> play_or_follow(Client& client, Play play, unsigned depth) {
-    auto outcome = co_await play_as_it_says(client, play);
+    const bool station = !play.station.empty();
+    auto playing = station ? play_station(client, play) : play_as_it_says(client, play);
+    auto outcome = co_await std::move(playing);
+    play.station.clear();
     if (outcome.elsewhere.empty() || depth >= elsewhere_max) co_return outcome;
     const auto places = std::move(outcome.elsewhere);
     outcome.elsewhere.clear();

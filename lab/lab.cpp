@@ -35,6 +35,8 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
          Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
     : setting{where},
       network{scenario, setting},
+      routes{setting.built_in() ? multicast_routes(scenario) : std::vector<MulticastRoute>{}},
+      multicast{io, setting.built_in() ? &network.firewall() : nullptr, scenario, routes},
       captures{captures_in(captures_directory, taps(scenario, setting, network))},
       wire{taps(scenario, setting, network), each_frame_to(captures)},
       launcher{io},

@@ -11,6 +11,7 @@
 
 #include "common/scenario/model.hpp"
 #include "lab/launcher.hpp"
+#include "lab/multicast_routing.hpp"
 #include "lab/network.hpp"
 #include "lab/pcapng.hpp"
 #include "lab/recorder.hpp"
@@ -36,6 +37,8 @@ public:
     boost::asio::io_context io;
     const Setting setting;
     Network network;
+    std::vector<MulticastRoute> routes;
+    MulticastRouting multicast;
     std::optional<Captures> captures;
     Wire wire;
     Launcher launcher;

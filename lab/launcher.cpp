@@ -31,9 +31,9 @@ using boost::system::error_code;
 constexpr std::size_t line_max = 16U << 20;
 constexpr std::chrono::milliseconds output_after_end{500};  // how long children of a program may hold its output open
 
-struct Pipe {
+struct ProgramPipe {
     Descriptor read, write;
-    Pipe() {
+    ProgramPipe() {
         std::array<int, 2> ends{};
         if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw setup_failed("make a pipe", errno);
         read = above_standard(ends[0]);
@@ -99,7 +99,7 @@ void Spawn::child(int report) const {
 }
 
 pid_t Spawn::run() const {
-    Pipe report;
+    ProgramPipe report;
     sigset_t all, before;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);  // no handler of ours may run in the child
@@ -163,7 +163,7 @@ public:
             own_group_ = false;
             return;
         }
-        Pipe in, out, err;
+        ProgramPipe in, out, err;
         spawn.in = in.read.get();
         spawn.out = out.write.get();
         spawn.err = err.write.get();
@@ -371,7 +371,7 @@ ToolResult run_tool(const Namespace& place, const std::vector<std::string>& argv
         rest.remove_prefix(static_cast<std::size_t>(written));
     }
     ::lseek(in.get(), 0, SEEK_SET);
-    Pipe out;
+    ProgramPipe out;
     spawn.in = in.get();
     spawn.out = spawn.err = out.write.get();
     const auto pid = spawn.run();

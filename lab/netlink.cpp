@@ -265,6 +265,18 @@ void Links::no_ipv6(int index) {
     netlink_.request(std::move(message), "switch off IPv6 addresses");
 }
 
+void Links::no_multicast(int port) {
+    NetlinkMessage message{RTM_NEWLINK, 0};
+    message.fixed(link_info(port));
+    const auto info = message.open(IFLA_LINKINFO);
+    message.attribute(IFLA_INFO_SLAVE_KIND, "bridge");
+    const auto data = message.open(IFLA_INFO_SLAVE_DATA);
+    message.attribute(IFLA_BRPORT_MCAST_FLOOD, std::uint8_t{0});
+    message.close(data);
+    message.close(info);
+    netlink_.request(std::move(message), "keep multicast from a port of the switch");
+}
+
 bool Links::ready() {
     NetlinkMessage message{RTM_GETLINK, 0};
     message.fixed(link_info(0));

@@ -78,8 +78,9 @@ public:
     void default_route(scenario::Ipv4 gateway);
     // Forwarding without /proc/sys, which is read-only in many containers; also switches reverse-path filtering off.
     void forward(int index, const std::string& name);
-    void no_ipv6(int index);  // no link-local address; where /proc/sys cannot switch IPv6 off
-    bool ready();             // every link but lo has its carrier announced, every port of a bridge forwards
+    void no_ipv6(int index);      // no link-local address; where /proc/sys cannot switch IPv6 off
+    void no_multicast(int port);  // a bridge's port gets none
+    bool ready();                 // every link but lo has its carrier announced, every port of a bridge forwards
 
 private:
     Netlink netlink_;

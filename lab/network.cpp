@@ -98,8 +98,10 @@ struct Network::Parts {
     void connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
                  const scenario::Zone& zone) {
         const auto index = next_index++;
-        Links{switches.at(zone.name)}.add_veth("port" + std::to_string(ports++), next_index++, bridges.at(zone.name),
-                                               {&place, interface, index});
+        const auto port = next_index++;
+        Links of_switch{switches.at(zone.name)};
+        of_switch.add_veth("port" + std::to_string(ports++), port, bridges.at(zone.name), {&place, interface, index});
+        if (zone.igmp_lost && &place == &*firewall) of_switch.no_multicast(port);
         {
             const Entered entered{place};
             plain_packets(interface.c_str());

@@ -25,6 +25,7 @@ public:
     std::uint32_t u32(std::size_t at) const { return std::uint32_t{u16(at)} << 16 | u16(at + 2); }
     Fields from(std::size_t at) const { return Fields{bytes_.subspan(std::min(at, bytes_.size()))}; }
     bool cut() const { return cut_; }
+    std::span<const std::byte> bytes() const { return bytes_; }
 
 private:
     std::span<const std::byte> bytes_;
@@ -96,6 +97,7 @@ std::optional<PacketSeen> read_packet(std::span<const std::byte> frame) {
         case IPPROTO_IGMP:
             payload_after(0);
             sort.kind = PacketKind::igmp;
+            sort.igmp = read_igmp(behind.bytes().first(std::min<std::size_t>(behind.bytes().size(), total - header)));
             break;
         case IPPROTO_ICMP: {
             payload_after(8);

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "lab/igmp.hpp"
+
 namespace wmlab::lab {
 
 enum class PacketKind : std::uint8_t { syn, syn_ack, rst, fin, data, ack, udp, icmp, igmp, fragment, other };
@@ -22,6 +24,7 @@ struct PacketSort {
     std::uint32_t source = 0, destination = 0;
     std::uint16_t source_port = 0, destination_port = 0;
     bool ports = false;  // the two are known
+    IgmpSeen igmp;       // of kind igmp
     auto operator<=>(const PacketSort&) const = default;
 };
 

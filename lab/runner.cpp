@@ -25,6 +25,8 @@ using namespace std::chrono_literals;
 using evidence::What;
 using Flows = std::vector<scenario::FlowInstance>;
 
+constexpr milliseconds reports_limit{300};  // hosts report a membership within milliseconds, and again within a second
+
 std::vector<Flows> plan(const scenario::Scenario& scenario, const RunOptions& options) {
     auto flows = scenario::instances(scenario);
     if (!options.flows.empty()) {
@@ -60,6 +62,7 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
     fields["kind"] = lab.setting.kind();
     fields["control"] = options.control;
     fields["wave"] = wave;
+    if (lab.multicast.active()) fields["routes"] = to_json(lab.routes);
     if (!lab.notes.empty()) {
         boost::json::array notes;
         for (const auto& note : lab.notes) notes.emplace_back(note);
@@ -74,6 +77,8 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     Crew crew{lab, recorder, text, flows, how};
     Commands commands{lab, recorder, text};
     if (crew.wait_until_ready()) {
+        // The players have joined; their first reports are under way. One that is stopped is waited for in vain.
+        lab.wait([&] { return lab.multicast.ready_for(flows); }, steady_clock::now() + reports_limit);
         crew.start();
         const auto started = steady_clock::now();
         for (const auto& flow : flows)
@@ -90,6 +95,7 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     commands.stop();
     crew.stop();
     for (auto& event : lab.wire.take()) recorder.add(std::move(event));
+    for (auto& event : lab.multicast.take()) recorder.add(std::move(event));
     lab.network.forget_connections();
 }
 

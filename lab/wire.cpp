@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/json/array.hpp>
 #include <cerrno>
 #include <condition_variable>
 #include <map>
@@ -151,6 +152,12 @@ std::string address(std::uint32_t host, std::uint16_t port, bool with_port) {
     return text;
 }
 
+boost::json::array addresses(const std::vector<std::uint32_t>& hosts) {
+    boost::json::array all;
+    for (const auto host : hosts) all.emplace_back(scenario::Ipv4{host}.text());
+    return all;
+}
+
 std::string protocol_name(std::uint8_t protocol) {
     switch (protocol) {
         case IPPROTO_TCP:
@@ -261,6 +268,8 @@ struct Wire::Parts {
                 fields["sender"] = address(sort.sender, 0, false);
                 if (sort.quoted_protocol != 0) fields["quotes"] = protocol_name(sort.quoted_protocol);
             }
+            if (!sort.igmp.joined.empty()) fields["joins"] = addresses(sort.igmp.joined);
+            if (!sort.igmp.left.empty()) fields["leaves"] = addresses(sort.igmp.left);
             fields["packets"] = count.packets;
             fields["bytes"] = count.bytes;
             fields["ttl"] = count.ttl;

@@ -186,6 +186,8 @@ void HttpSession::act(const wmsp::OpenRequest& action) {
         if (other && other->streaming())
             return perform(protocol_.open_failed(403, "that client-id is another client's session", Clock::now()));
     }
+    if (const auto station = server_.stations.find("/" + action.name); station != server_.stations.end())
+        return perform(protocol_.document("application/x-ms-nsc", station->second, Clock::now()));
     point_ = server_.points.find(action.name);
     if (!point_) {
         spdlog::warn("{}: no content `{}`", net::text(remote_), action.name);

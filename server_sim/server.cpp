@@ -165,7 +165,7 @@ Peers::Seat::~Seat() {
 }
 
 Server server_for(process::Context& context, scenario::Program program) {
-    Server server{context, program, {}, limits_from(context), {}, addresses_to_bind(context), {}, 0, {}, {}, {}};
+    Server server{context, program, {}, limits_from(context), {}, addresses_to_bind(context), {}, {}, 0, {}, {}, {}};
     for (const auto& flow : context.flows)
         if (flow.to == context.host)
             server.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
@@ -240,6 +240,9 @@ boost::program_options::options_description options() {
     add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
     add("no-http", "serve MMS only");
+    add("station", po::value<std::vector<std::string>>()->composing()->value_name("STATION"),
+        "NAME=GROUP:PORT[,ttl=N][,interface=ADDR][,unicast=URL]: multicast a content; repeatable");
+    add("nsc-out", po::value<std::string>()->value_name("FILE"), "write the (first) station's .nsc file there");
     add("msbd-port", po::value<std::uint16_t>()->value_name("N"),
         "serve the first content to other servers by MSBD, too; 7007: a random port in 1024-5000 where it is taken");
     add("close-after-end", po::value<double>()->value_name("SECONDS"),

@@ -62,6 +62,7 @@ struct Server {
     Peers peers;
     std::vector<asio::ip::address_v4> addresses;      // to listen on
     std::map<bytes::Guid, std::string> players;       // flow instance by the GUID its player shows
+    std::map<std::string, std::string> stations;      // .nsc files by the path over HTTP, "/lecture.nsc"
     std::uint64_t connections = 0;                    // numbers them for the journal
     std::map<std::string, std::string> aliases;       // flow instance by the channel that MSBD pullers ask for
     std::map<std::string, std::uint16_t> msbd_ports;  // where MSBD is served, by flow; "": to all
@@ -82,8 +83,8 @@ struct Server {
 class Service {
 public:
     virtual ~Service() = default;
-    virtual void prepare() = 0;                // binds and begins to accept
-    virtual void start() {}                    // the flows begin: what others listen on is known
+    virtual void prepare() = 0;  // binds and begins to accept
+    virtual void start() {}      // the flows begin: what others listen on is known, and whoever sends unasked sends
     virtual asio::awaitable<void> stop() = 0;  // ends every session, returns when all have written their end
     virtual std::vector<std::string> urls() const { return {}; }  // for a person, of the plain tool
     virtual std::string status() const { return {}; }             // likewise: what is served now

@@ -26,6 +26,7 @@ enum class What {
     trace,
     clock,
     pong,
+    group_joined,
     // a flow, as the end that opens it sees it
     flow_started,
     flow_ended,
@@ -54,16 +55,14 @@ enum class What {
     probe_received,
     probe_answered,
 };
-inline constexpr std::array<std::string_view, 36> what_names = {
-    "started",         "listening",      "listen-failed",  "ready",
-    "stopped",         "fatal",          "lab-up",         "ruleset-loaded",
-    "process-died",    "program-exited", "wire",           "trace",
-    "clock",           "pong",           "flow-started",   "flow-ended",
-    "retry",           "connecting",     "connected",      "connect-failed",
-    "accepted",        "closed",         "sent",           "received",
-    "malformed",       "announced",      "media-started",  "media-ended",
-    "media-silent",    "media-stale",    "media-resumed",  "resend-requested",
-    "resend-answered", "probe-sent",     "probe-received", "probe-answered"};
+inline constexpr std::array<std::string_view, 37> what_names = {
+    "started",       "listening",      "listen-failed",    "ready",           "stopped",     "fatal",
+    "lab-up",        "ruleset-loaded", "process-died",     "program-exited",  "wire",        "trace",
+    "clock",         "pong",           "group-joined",     "flow-started",    "flow-ended",  "retry",
+    "connecting",    "connected",      "connect-failed",   "accepted",        "closed",      "sent",
+    "received",      "malformed",      "announced",        "media-started",   "media-ended", "media-silent",
+    "media-stale",   "media-resumed",  "resend-requested", "resend-answered", "probe-sent",  "probe-received",
+    "probe-answered"};
 constexpr std::string_view text(What what) { return what_names[static_cast<std::size_t>(what)]; }
 std::optional<What> what_from(std::string_view text);
 

@@ -21,7 +21,7 @@ struct FirstSign {
 // Packets of another stream follow: another format or the next entry. Also before the very first media.
 struct StreamStarted {
     std::uint16_t wStreamID = 0;
-    const Format* format = nullptr;  // of the session's station
+    const Format* format = nullptr;  // of the session's station; null: it has none
 };
 struct Play {
     Media media;

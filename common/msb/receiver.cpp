@@ -45,21 +45,22 @@ Receipt Receiver::receive(Bytes datagram, std::string_view source) {
     const auto& packet = *parsed;
     receipt.wStreamID = packet.wStreamID;
     const auto* format = station_.format(packet.format_id());
-    if (!source_.empty() && source != source_ && (source != station_.multicast_adapter || !format)) {
+    const bool ours = format || station_.formats.empty();
+    if (!source_.empty() && source != source_ && (source != station_.multicast_adapter || !ours)) {
         ++counts_.other_source;
         receipt.kind = Kind::other_source;
         return receipt;
     }
-    if (!format) {
+    if (!ours) {
         ++counts_.unknown_format;
         receipt.kind = Kind::unknown_format;
         return receipt;
     }
-    if (packet.asf_packet.empty() || packet.asf_packet.size() > format->header.packet_size) {
+    if (packet.asf_packet.empty() || (format && packet.asf_packet.size() > format->header.packet_size)) {
         ++counts_.damaged;
         receipt.kind = Kind::damaged;
-        receipt.problem = "an ASF packet of " + std::to_string(packet.asf_packet.size()) + " bytes, the format has " +
-                          std::to_string(format->header.packet_size);
+        receipt.problem = "an ASF packet of " + std::to_string(packet.asf_packet.size()) + " bytes";
+        if (format) receipt.problem += ", the format has " + std::to_string(format->header.packet_size);
         return receipt;
     }
     const bool moved = source != source_;

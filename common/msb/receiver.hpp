@@ -51,6 +51,7 @@ struct ReceiverCounts {
 
 class Receiver {
 public:
+    // A station without formats (nobody has its file, only group and port are known): every format is taken.
     explicit Receiver(Station station);
 
     // source: the sender's IP address as text. The first one that sends media of the station is listened to; the file's

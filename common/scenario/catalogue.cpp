@@ -47,7 +47,7 @@ constexpr std::array<FlowTypeSpec, 11> types{{
     {FlowType::http_distribution, "http-distribution", "distribution over HTTP", Program::server_sim,
      Program::server_sim, true, http_legs},
     {FlowType::multicast, "multicast", "one stream to a group, received by players that joined it", Program::server_sim,
-     Program::client_sim, false, multicast_legs},
+     Program::client_sim, true, multicast_legs},
     {FlowType::dcom, "dcom", "administration: endpoint mapper, then an object on a reserved port", Program::client_sim,
      Program::server_sim, true, dcom_legs},
     {FlowType::encoder_alias, "encoder-alias", "an encoder registers a stream alias, the server pulls the stream",

@@ -50,8 +50,9 @@ std::string_view text(Protocol protocol);
 struct Zone {
     std::string name;
     Subnet subnet;
-    std::string interface;  // the name the ruleset under test uses for the firewall's interface in this zone
-    Ipv4 gateway;           // the firewall's address; .1 of the subnet unless gateway: says else
+    std::string interface;   // the name the ruleset under test uses for the firewall's interface in this zone
+    Ipv4 gateway;            // the firewall's address; .1 of the subnet unless gateway: says else
+    bool igmp_lost = false;  // `igmp: lost`: the zone's switch keeps multicast, IGMP included, from the firewall
 };
 
 struct Host {
@@ -132,8 +133,15 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     unsigned line = 0;  // of the scenario file, from 1
 };
 
+struct MulticastRouteRule {  // which streams the firewall's multicast router takes from one zone to others
+    std::string from;
+    std::vector<std::string> to;
+    std::vector<Subnet> groups;  // one group is a /32
+};
+
 struct Firewall {
-    std::filesystem::path ruleset;  // absolute; empty: forwards everything
+    std::filesystem::path ruleset;                                    // absolute; empty: forwards everything
+    std::optional<std::vector<MulticastRouteRule>> multicast_routes;  // absent: whatever the flows need
 };
 
 struct Scenario {

@@ -155,6 +155,8 @@ std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& inst
             break;
         case FlowType::multicast:
             listen(instance.to, Protocol::udp, one(flow.port), "multicast");
+            // The version of IGMP is the whole host's.
+            listen(instance.to, Protocol::igmp, one(1), "IGMPv" + std::to_string(flow.igmp_version));
             // Two senders on one group and port would mix: the group itself can be held once.
             listen(flow.group.text(), Protocol::udp, one(flow.port), flow.id + ' ' + instance.from);
             break;

@@ -69,6 +69,7 @@ void settle(FlowResult& flow, const LegResult& leg) {
     flow.leg = leg.name;
     flow.cause = leg.cause;
     flow.reason = leg.reason;
+    flow.certain = leg.certain;
     flow.direction = leg.direction;
     flow.icmp = leg.icmp;
     flow.explanation = leg.explanation;
@@ -77,6 +78,7 @@ void settle(FlowResult& flow, const LegResult& leg) {
 void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string explanation) {
     flow.verdict = Verdict::inconclusive;
     flow.cause.reset();
+    flow.certain = false;
     flow.icmp.reset();
     flow.direction.clear();
     flow.reason = reason;

@@ -27,7 +27,7 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
         return;
     }
     if (flow.verdict != Verdict::blocked && flow.verdict != Verdict::degraded) return;
-    if (flow.by_proxy) return;
+    if (flow.by_proxy || flow.certain) return;
     if (!was_run) {
         doubt_flow(flow, Reason::control_missing, flow.leg,
                    fmt::format("The same flow was not run with the firewall open, so this proves nothing: {}",
@@ -100,7 +100,7 @@ std::vector<std::string> needs_control(const Report& report) {
     for (const auto& flow : report.flows) {
         const bool command = flow.type == "command" && flow.verdict == Verdict::failed;
         const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
-        if ((stopped && !flow.by_proxy) || command) ids.push_back(flow.id);
+        if ((stopped && !flow.by_proxy && !flow.certain) || command) ids.push_back(flow.id);
     }
     return ids;
 }

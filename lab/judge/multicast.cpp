@@ -13,6 +13,8 @@ using enum Way;
 
 constexpr std::string_view firewall = "firewall";
 
+bool link_local(scenario::Ipv4 group) { return group.value >> 8 == 0xE00000; }  // 224.0.0.0/24
+
 std::uint64_t in_zone(const WireRecord& wire, Way way, std::string_view kind, const Between& between,
                       std::string_view zone, std::optional<unsigned>* ttl = nullptr) {
     std::uint64_t packets = 0;
@@ -24,53 +26,90 @@ std::uint64_t in_zone(const WireRecord& wire, Way way, std::string_view kind, co
     return packets;
 }
 
+// IGMP messages in which the player says that it has joined the group; in journals that do not tell, all of its IGMP.
+std::uint64_t reports(const WireRecord& wire, Way way, const LegContext& context, std::string_view zone) {
+    const auto group = context.destination_address();
+    std::uint64_t packets = 0;
+    for (const auto* line : wire.find(way, {"igmp"}, {Endpoint{context.source_address(), 0}, {}})) {
+        if (!line->zone.empty() && line->zone != zone) continue;
+        const bool tells = std::ranges::any_of(wire.lines(), [](const WireLine& one) { return !one.joins.empty(); });
+        if (!tells || std::ranges::find(line->joins, group) != line->joins.end()) packets += line->packets;
+    }
+    return packets;
+}
+
+// `routes` of the lab: what its firewall routes. Null: this lab's firewall is none of ours.
+const boost::json::array* lab_routes(const LegContext& context) {
+    const auto* up = context.evidence.lab_up();
+    const auto* routes = up == nullptr ? nullptr : up->fields.if_contains("routes");
+    return routes == nullptr || !routes->is_array() ? nullptr : &routes->get_array();
+}
+
+// Whether the firewall's multicast routing heard that somebody in the zone joined; nothing: it is none of ours.
+std::optional<bool> heard(const LegContext& context, const std::string& group, std::string_view zone) {
+    if (lab_routes(context) == nullptr) return std::nullopt;
+    return std::ranges::any_of(context.evidence.runner(What::group_joined), [&](const Event* event) {
+        return text_field(*event, "group") == group && text_field(*event, "zone") == zone;
+    });
+}
+
 LegResult judge_join(const LegContext& context, bool media_arrived) {
     auto leg = blank(context);
     const auto& player = context.leg.source;
     const auto& wire = context.evidence.wire(player);
-    const Between report{Endpoint{context.source_address(), 0}, {}};
-    const auto sent = wire.count(out, {"igmp"}, report);
-    const auto& host = *context.scenario.host(player);
     const auto& at_firewall = context.evidence.wire(firewall);
-    const auto arrived = in_zone(at_firewall, in, "igmp", report, host.zone);
+    const auto& zone = context.scenario.host(player)->zone;
+    const auto& group = context.leg.destination;
+    const auto sent = reports(wire, out, context, zone), arrived = reports(at_firewall, in, context, zone);
     if (sent > 0) leg.evidence.push_back(fmt::format("{}'s interface: IGMP report sent {}.", player, times(sent)));
     if (arrived > 0)
         leg.evidence.push_back(fmt::format("The firewall's interface: IGMP report received {}.", times(arrived)));
     const auto joined = context.view.at(player, "join", What::announced);
     const auto failed = context.view.at(player, "join", What::listen_failed);
+    const auto is_heard = heard(context, group, zone);
+    if (is_heard == true)
+        leg.evidence.push_back(fmt::format("The firewall's multicast routing: {} is wanted in zone {}.", group, zone));
     if (media_arrived) {
         leg.verdict = Verdict::pass;
         return leg;
     }
     if (!failed.empty()) {
         return doubt(leg, Reason::not_listening,
-                     fmt::format("{} could not join {}: {}.", player, context.leg.destination,
-                                 text_field(*failed.back(), "error")));
+                     fmt::format("{} could not join {}: {}.", player, group, text_field(*failed.back(), "error")));
     }
     if (joined.empty() && sent == 0) {
-        return doubt(leg, Reason::not_tried, fmt::format("{} did not join {}.", player, context.leg.destination));
-    }
-    if (wire.complete() && sent == 0) {
-        return doubt(
-            leg, Reason::not_sent,
-            fmt::format("No IGMP report for {} left {}: the host itself stopped it.", context.leg.destination, player));
-    }
-    if (at_firewall.complete() && arrived == 0 && host.zone != context.scenario.host(context.instance.from)->zone) {
-        return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                        fmt::format("The IGMP report of {} for {} was sent {} and never reached the firewall.", player,
-                                    context.leg.destination, times(std::max<std::uint64_t>(sent, 1))));
+        return doubt(leg, Reason::not_tried, fmt::format("{} did not join {}.", player, group));
     }
     leg.verdict = Verdict::pass;
+    // Inside a zone the switch forwards, and a group that no router forwards need not be reported to one.
+    if (zone == context.scenario.host(context.instance.from)->zone || link_local(context.leg.destination_address))
+        return leg;
+    if (wire.complete() && sent == 0) {
+        return doubt(leg, Reason::not_sent,
+                     fmt::format("No IGMP report for {} left {}: the host itself stopped it.", group, player));
+    }
+    if (at_firewall.complete() && arrived == 0) {
+        leg.certain = true;  // whatever the firewall's rules are
+        return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
+                        fmt::format("The IGMP report of {} for {} was sent {} and never reached the firewall: look at "
+                                    "the switches of zone {}.",
+                                    player, group, times(std::max<std::uint64_t>(sent, 1)), zone));
+    }
+    if (arrived > 0 && is_heard == false) {
+        return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
+                        fmt::format("The IGMP report of {} for {} reached the firewall's interface {} and was dropped "
+                                    "by its ruleset: its multicast routing never heard that {} is wanted in zone {}.",
+                                    player, group, times(arrived), group, zone));
+    }
     return leg;
 }
 
-// Whether the lab says that it has a route for the group; nothing: it does not say.
+// Whether the lab says that it may route the group there; nothing: it does not say.
 std::optional<bool> routed(const LegContext& context, std::string_view to_zone) {
-    const auto* up = context.evidence.lab_up();
-    const auto* routes = up == nullptr ? nullptr : up->fields.if_contains("routes");
-    if (routes == nullptr || !routes->is_array()) return std::nullopt;
+    const auto* routes = lab_routes(context);
+    if (routes == nullptr) return std::nullopt;
     const auto group = context.destination_address(), source = context.source_address();
-    for (const auto& entry : routes->get_array()) {
+    for (const auto& entry : *routes) {
         if (!entry.is_object()) continue;
         const auto text_at = [&](std::string_view name) -> std::string_view {
             const auto* value = entry.get_object().if_contains(name);
@@ -110,21 +149,41 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
     if (!ttl) ttl = context.instance.flow->ttl;
     const auto stream = fmt::format("UDP from {} to {}", context.instance.from, group.text());
     const auto say = [&](std::string text) { leg.explanation = std::move(text); };
-    if (*ttl <= 1) {
-        say(fmt::format("{} has a time to live of {}: it cannot cross the firewall, whatever the rules say.", stream,
-                        *ttl));
-    } else if (wire.complete() && arrived == 0) {
+    // What holds for every ruleset: with the firewall open it would be the same.
+    const auto for_certain = [&](std::string text) {
+        leg.explanation = std::move(text);
+        leg.certain = true;
+    };
+    const auto& zone = player_host.zone;
+    const auto has_route = routed(context, zone);
+    const auto is_heard = heard(context, context.leg.destination, zone);
+    const auto reached =
+        arrived > 0 ? " reached the firewall " + times(arrived) : std::string{" never crossed the firewall"};
+    if (wire.complete() && arrived == 0) {
         say(fmt::format("{} never reached the firewall.", stream));
+    } else if (link_local(context.leg.destination_address)) {
+        for_certain(
+            fmt::format("{}{}: the group is link-local (224.0.0.0/24), no router forwards "
+                        "it, whatever the rules say.",
+                        stream, reached));
+    } else if (*ttl <= 1) {
+        for_certain(
+            fmt::format("{}{} with a time to live (TTL) of {}, which is too small: it "
+                        "cannot cross a router, whatever the rules say.",
+                        stream, reached, *ttl));
     } else if (left > 0) {
-        say(fmt::format("{} left the firewall {} into zone {} and never reached {}.", stream, times(left),
-                        player_host.zone, player));
-    } else if (const auto has_route = routed(context, player_host.zone); has_route == false) {
-        say(fmt::format("{} reached the firewall{}, which has no multicast route for it into zone {}.", stream,
-                        arrived > 0 ? " " + times(arrived) : "", player_host.zone));
+        say(fmt::format("{} left the firewall {} into zone {} and never reached {}.", stream, times(left), zone,
+                        player));
+    } else if (has_route == false) {
+        for_certain(fmt::format("{}{}, which has no multicast route for it into zone {}.", stream, reached, zone));
+    } else if (is_heard == false) {
+        say(
+            fmt::format("{}{} and was not forwarded into zone {}: the firewall had not heard that "
+                        "anybody there joined.",
+                        stream, reached, zone));
     } else if (arrived > 0 && wire.complete()) {
         say(fmt::format("{} reached the firewall {} and was not forwarded into zone {}: {}.", stream, times(arrived),
-                        player_host.zone,
-                        has_route == true ? "a rule dropped it" : "a rule dropped it or there is no route"));
+                        zone, has_route == true ? "its ruleset dropped it" : "a rule dropped it or there is no route"));
     }
     return leg;
 }

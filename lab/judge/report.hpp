@@ -58,6 +58,7 @@ struct LegResult {
     std::optional<Cause> cause;
     std::optional<Reason> reason;  // inconclusive only
     std::string direction;         // "from->to": the packets that were stopped; empty where unknown
+    bool certain = false;          // stopped by what no ruleset changes: needs no positive control
     std::optional<double> milliseconds;
     std::optional<Icmp> icmp;
     std::string explanation;            // sentences; empty for a leg that simply worked
@@ -96,6 +97,7 @@ struct FlowResult {
     std::string leg;  // where it stopped, or which leg is degraded; empty for a plain pass
     std::optional<Cause> cause;
     std::optional<Reason> reason;
+    bool certain = false;  // as of the leg that decided
     std::string direction, transport;
     std::optional<Icmp> icmp;
     std::optional<RuleRef> rule;

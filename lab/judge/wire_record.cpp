@@ -59,6 +59,9 @@ void WireRecord::add(const evidence::Event& event) {
         icmp.from = text_field(event, "sender");
         line.icmp = icmp;
     }
+    if (const auto* joins = event.fields.if_contains("joins"); joins != nullptr && joins->is_array())
+        for (const auto& group : joins->get_array())
+            if (group.is_string()) line.joins.emplace_back(group.get_string());
     packets_ += line.packets;
     lines_.push_back(std::move(line));
 }

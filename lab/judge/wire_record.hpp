@@ -29,8 +29,9 @@ struct WireLine {
     Endpoint source, destination;
     std::uint64_t packets = 0, bytes = 0;
     std::optional<unsigned> ttl;
-    std::optional<Icmp> icmp;  // kind "icmp"; `source` and `destination` are those of the packet it quotes
-    std::string zone;          // firewall only
+    std::optional<Icmp> icmp;        // kind "icmp"; `source` and `destination` are those of the packet it quotes
+    std::string zone;                // firewall only
+    std::vector<std::string> joins;  // IGMP: groups that the sender says it has joined
 };
 
 // A packet's addresses: every part that is set must be equal.

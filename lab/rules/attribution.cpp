@@ -98,7 +98,7 @@ void DecisionLog::add(const Decision& decision) {
                       endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
                       endpoint(decision.arrived.destination, decision.arrived.destination_port) + " " +
                       std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
-                      std::to_string(decision.handle) + (decision.own ? " own" : "");
+                      std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
     const auto now = evidence::Clock::system().monotonic();
     const std::scoped_lock lock{mutex_};
     auto& row = rows_[key];
@@ -203,6 +203,7 @@ std::optional<RuleRef> ref_from(const json::object* rule) {
 
 struct Tuple {
     std::string_view protocol, source, destination;
+    std::string_view out = {};  // interface; empty: any
 };
 
 // The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
@@ -212,7 +213,10 @@ const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std
         if (event.event != What::trace || event.fields.if_contains("own")) continue;
         const auto& f = event.fields;
         if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
-        if (!fits(tuple.source, text_at(f, "source")) || !fits(tuple.destination, text_at(f, "destination"))) continue;
+        if (!fits(tuple.source, text_at(f, "source")) ||
+            !(tuple.destination.empty() || fits(tuple.destination, text_at(f, "destination"))))
+            continue;
+        if (!tuple.out.empty() && !text_at(f, "out").empty() && text_at(f, "out") != tuple.out) continue;
         const auto better = [&] {
             if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");
             return number_at(f, "first") < number_at(best->fields, "first");
@@ -244,7 +248,8 @@ private:
     void leg(LegResult& leg, FlowResult& flow, const scenario::Host& from) const {
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
-            if (const auto* event = decision_for(events_, {leg.protocol, leg.source, leg.destination}, "forwarded"))
+            const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
+            if (const auto* event = decision_for(events_, tuple, "forwarded"))
                 leg.rule = ref_from(object_at(event->fields, "rule"));
             return;
         }
@@ -263,6 +268,7 @@ private:
             const bool source_is_from = address_of(leg.source) == from.address.text();
             tuples = {forth == source_is_from ? tuples[0] : tuples[1]};
         }
+        if (const auto tuple = to_group(leg, flow)) tuples = {*tuple};
         for (const auto& tuple : tuples) {
             const auto* event = decision_for(events_, tuple, "dropped");
             if (!event) continue;
@@ -280,6 +286,17 @@ private:
             if (const auto* event = decision_for(events_, tuple, "forwarded"); event && object_at(event->fields, "nat"))
                 return ref_from(object_at(event->fields, "nat"));
         return std::nullopt;
+    }
+
+    // Multicast goes one way, and is decided for each zone it is to go to; IGMP is the firewall's own business, sent to
+    // the group or to all routers.
+    std::optional<Tuple> to_group(const LegResult& leg, const FlowResult& flow) const {
+        if (leg.protocol == "igmp") return Tuple{leg.protocol, leg.source, {}};
+        const auto group = scenario::Ipv4::from(address_of(leg.destination));
+        if (!group || group->value >> 28 != 0xE) return std::nullopt;
+        const auto* player = scenario_.host(flow.to);
+        const auto* zone = player ? scenario_.zone(player->zone) : nullptr;
+        return Tuple{leg.protocol, leg.source, leg.destination, zone ? std::string_view{zone->interface} : ""};
     }
 
     static std::vector<Tuple> both_ways(const LegResult& leg) {

@@ -27,7 +27,12 @@ std::string iptables_ports(const scenario::PortList& ports) {
 std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_view chain) {
     const auto source = leg.source_address.text(), destination = leg.destination_address.text();
     const auto protocol = std::string{scenario::text(leg.protocol)};
-    const bool ports = leg.protocol != scenario::Protocol::igmp && !leg.destination_ports.empty();
+    // IGMP goes to the group or, from version 3 on, to all routers.
+    if (leg.protocol == scenario::Protocol::igmp) {
+        return dialect == Dialect::nft ? "ip saddr " + source + " ip protocol igmp accept"
+                                       : "-A " + std::string{chain} + " -s " + source + "/32 -p igmp -j ACCEPT";
+    }
+    const bool ports = !leg.destination_ports.empty();
     if (dialect == Dialect::nft) {
         std::string rule = "ip saddr " + source + " ip daddr " + destination + " ";
         if (ports)

@@ -224,11 +224,15 @@ std::optional<TraceMessage> parse_trace(std::span<const std::byte> bytes) {
 
 void TraceAssembler::feed(const TraceMessage& message) {
     const bool own_table = message.chain.table == trace_table_name;
-    const bool begins = own_table && message.packet && (message.chain.chain == "pre" || message.chain.chain == "out");
+    // A multicast that goes to several interfaces goes on in copies, which first show where they are forwarded.
+    const bool copy = !open_.contains(message.id) && message.packet && message.packet->destination.value >> 28 == 0xE &&
+                      message.in != 0 && message.out != 0;
+    const bool begins =
+        copy || (own_table && message.packet && (message.chain.chain == "pre" || message.chain.chain == "out"));
     if (begins && (!open_.contains(message.id) || message.type == TraceMessage::Type::rule)) {
         finish(message.id, Decision::Fate::unfinished);  // identifiers come again
         Decision decision;
-        decision.own = message.chain.chain == "out";
+        decision.own = own_table && message.chain.chain == "out";
         decision.arrived = *message.packet;
         decision.arrived.in = interface_name_(message.in);
         decision.packet = decision.arrived;

@@ -1,4 +1,6 @@
 // From an encoder over servers to players: what arrives is what was sent.
+#include <filesystem>
+
 #include "tests/encoder_sim/tools.hpp"
 
 using namespace wmlab;
@@ -71,4 +73,35 @@ TEST_CASE("an encoder that stops says so, and its server's players hear the end"
     const auto said = server->events(What::received);
     CHECK(std::ranges::any_of(said, [](const auto& event) { return text(event, "message") == "MSB_MSG_IND_EOS"; }));
     site.stop(*server);
+}
+
+TEST_CASE("what an encoder sends goes on by multicast, with a station file once it is there", "[encoder_sim]") {
+    Site site;
+    const std::filesystem::path file = "/tmp/wmlab-chain-" + std::to_string(::getpid()) + ".nsc";
+    const auto pid = static_cast<unsigned>(::getpid());
+    const auto group = "239.200." + std::to_string(pid >> 8 & 255) + "." + std::to_string(pid & 255) + ":20081";
+    const auto encoder = site.encoder({"--content", "event=synthetic:256k:64k"});
+    const auto server = site.server({"--pull", "event=" + site.url(*encoder), "--station", "event=" + group + ",ttl=0",
+                                     "--nsc-out", file.string()});
+    REQUIRE(run_until(site.io, [&] { return std::filesystem::exists(file); }));
+    Sim player{site.io,
+               "player",
+               "client_sim",
+               client_sim::options(),
+               {"--url", file.string(), "--interface", site.address, "--duration", "0.3"},
+               client_sim::make};
+    player.prepare(), player.start();
+    REQUIRE(run_until(site.io, [&] { return player.ended(); }));
+    std::filesystem::remove(file);
+    CHECK(player.code() == 0);
+    site.stop(*server);
+    site.stop(*encoder);
+    const auto sent = encoder->events(What::media_ended), received = player.events(What::media_ended);
+    REQUIRE(sent.size() == 1);
+    REQUIRE(received.size() == 1);
+    CHECK(number(received[0], "packets") >= 3);
+    CHECK(number(received[0], "damaged") == 0);
+    CHECK(received[0].fields.at("lost").as_array().empty());
+    CHECK(received[0].fields.at("header_digest") == sent[0].fields.at("header_digest"));
+    CHECK(all_among(checksums(received), checksums(sent)));
 }

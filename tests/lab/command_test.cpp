@@ -111,6 +111,8 @@ TEST_CASE("the shipped scenarios are as they expect, as root and as an ordinary 
                                            {"msbd.yaml", As::user},
                                            {"dcom.yaml", As::root},
                                            {"dcom.yaml", As::user},
+                                           {"multicast.yaml", As::root},
+                                           {"multicast.yaml", As::user},
                                            {"http-distribution.yaml", As::user},
                                            {"web-proxies.yaml", As::user}}));
     DYNAMIC_SECTION(row.file << " " << name(row.who)) {
@@ -182,6 +184,35 @@ TEST_CASE("--coverage says of every rule which flows need it", "[lab][command]")
     CHECK(has("hit", 9));
     CHECK(has("needed", 10));
     CHECK(has("needed", 11));
+}
+
+TEST_CASE("one multicast into two zones: the rule that shuts one is named, the other misses nothing",
+          "[lab][command]") {
+    const Directory directory;
+    const auto rules = directory.write("one-zone.nft",
+                                       "table inet filter {\n  chain forward {\n"
+                                       "    type filter hook forward priority filter; policy accept;\n"
+                                       "    oifname \"branch\" drop\n  }\n}\n");
+    const auto file = directory.write("two-zones.yaml", R"(version: 1
+zones:
+  inside:  { subnet: 10.10.0.0/24 }
+  branch:  { subnet: 10.30.0.0/24 }
+  outside: { subnet: 10.20.0.0/24 }
+hosts:
+  media:  { zone: inside,  address: 10.10.0.10 }
+  office: { zone: branch,  address: 10.30.0.10 }
+  player: { zone: outside, address: 10.20.0.10 }
+content: { lecture: { synthetic: audio } }
+defaults: { deadline: 1s, play: 500ms }
+flows:
+  - { id: station, type: multicast, from: media, to: [office, player], group: 239.1.2.3, port: 8080 }
+)");
+    const auto result = wmlab_says(GENERATE(As::root, As::user), {"run", file, "--ruleset", rules});
+    INFO(result.output);
+    CHECK(result.ending.code == 1);
+    CHECK(result.output.find("station[media->office]: blocked at media: dropped") != std::string::npos);
+    CHECK(result.output.find("one-zone.nft:4: oifname \"branch\" drop") != std::string::npos);
+    CHECK(result.output.find("2 flows: 1 as expected, 1 not, 0 inconclusive") != std::string::npos);
 }
 
 TEST_CASE("a ruleset that nft refuses ends the run with nft's words, the file and the line", "[lab][command]") {

@@ -130,6 +130,39 @@ TEST_CASE("IGMP is IGMP, what is not IPv4 is nothing", "[lab]") {
     CHECK_FALSE(read_packet(arp));
 }
 
+TEST_CASE("IGMP: which groups are joined and left, in all versions", "[lab]") {
+    struct Row {
+        std::string name, message;
+        IgmpSeen seen;
+    };
+    const std::uint32_t one = 0xEF010203, two = 0xEF010204;
+    const auto row = GENERATE_COPY(values<Row>({
+        {"v1 report", "12 00 0000 EF010203", {{one}, {}}},
+        {"v2 report", "16 00 0000 EF010203", {{one}, {}}},
+        {"v2 leave", "17 00 0000 EF010203", {{}, {one}}},
+        {"general query", "11 64 0000 00000000", {}},
+        {"v3 join, as Linux sends it", "22 00 0000 0000 0001 04 00 0000 EF010203", {{one}, {}}},
+        {"v3 leave", "22 00 0000 0000 0001 03 00 0000 EF010203", {{}, {one}}},
+        {"v3 join of one source", "22 00 0000 0000 0001 03 00 0001 EF010203 0A0A000A", {{one}, {}}},
+        {"v3: two joined behind sources, one left",
+         "22 00 0000 0000 0003 01 00 0001 EF010204 0A0A000A"
+         "04 00 0000 EF010203 03 00 0000 EF010205",
+         {{one, two}, {0xEF010205}}},
+        {"v3: sources blocked say nothing new", "22 00 0000 0000 0001 06 00 0001 EF010203 0A0A000A", {}},
+        {"v3: more records announced than there are", "22 00 0000 0000 FFFF 04 00 0000 EF010203", {{one}, {}}},
+        {"v3: a record of more sources than there are", "22 00 0000 0000 0002 04 00 FFFF EF010203", {{one}, {}}},
+        {"cut short", "22 00 0000", {}},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        const auto message = wmlab::bytes::from_hex(row.message);
+        REQUIRE(message);
+        const auto packet = read_packet(ethernet(ip(IPPROTO_IGMP, player, 0xe0000016, *message)));
+        REQUIRE(packet);
+        CHECK(packet->sort.igmp.joined == row.seen.joined);
+        CHECK(packet->sort.igmp.left == row.seen.left);
+    }
+}
+
 TEST_CASE("a frame cut short or with any byte changed is read or refused, never more", "[lab]") {
     const auto quoted = ip(IPPROTO_TCP, media, player, tcp(0x02, 0));
     for (const auto& whole :

@@ -90,6 +90,10 @@ TEST_CASE("check: good scenarios, and every problem of bad ones", "[commands]") 
     CHECK(mixed.code == 2);
     CHECK(has(mixed.err, bad + ":"));
     CHECK(has(mixed.out, "kb189416.yaml: good"));
+    const auto here = std::filesystem::current_path();
+    std::filesystem::current_path(root + "/scenarios");
+    CHECK(said(check_command, {"kb189416.yaml"}).code == 0);
+    std::filesystem::current_path(here);
     CHECK(said(check_command, {}).code == 2);
     CHECK(said(check_command, {"/nowhere.yaml"}).code == 2);
 }

@@ -155,6 +155,6 @@ TEST_CASE("suggested rules in both languages", "[rules]") {
           "-A FORWARD -s 10.20.0.10/32 -d 10.10.0.10/32 -p tcp -m tcp --dport 80 -j ACCEPT");
     leg.protocol = scenario::Protocol::igmp;
     leg.destination_ports = {};
-    CHECK(accept_rule(leg, Dialect::nft, "forward") ==
-          "ip saddr 10.20.0.10 ip daddr 10.10.0.10 meta l4proto igmp accept");
+    CHECK(accept_rule(leg, Dialect::nft, "forward") == "ip saddr 10.20.0.10 ip protocol igmp accept");
+    CHECK(accept_rule(leg, Dialect::iptables, "INPUT") == "-A INPUT -s 10.20.0.10/32 -p igmp -j ACCEPT");
 }
