@@ -213,7 +213,9 @@ const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std
         if (event.event != What::trace || event.fields.if_contains("own")) continue;
         const auto& f = event.fields;
         if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
-        if (!fits(tuple.source, text_at(f, "source")) || !fits(tuple.destination, text_at(f, "destination"))) continue;
+        if (!fits(tuple.source, text_at(f, "source")) ||
+            !(tuple.destination.empty() || fits(tuple.destination, text_at(f, "destination"))))
+            continue;
         if (!tuple.out.empty() && !text_at(f, "out").empty() && text_at(f, "out") != tuple.out) continue;
         const auto better = [&] {
             if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");

@@ -170,7 +170,7 @@ TEST_CASE("playing begins and no media comes", "[client_sim]") {
     CHECK_THAT(text(lab.end_of("f"), "reason"), Catch::Matchers::Contains("no media"));
 }
 
-TEST_CASE("resend requests that nobody answers: tried again, then let be; the flow works", "[client_sim]") {
+TEST_CASE("resend requests that nobody answers: tried again, then let be, the flow works", "[client_sim]") {
     Lab lab{{short_flow(FlowType::mms_udp)}, false};
     SpoiltServer server{lab.io, lab.media()};  // reads no datagrams
     REQUIRE(lab.play());

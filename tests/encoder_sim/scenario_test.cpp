@@ -113,7 +113,7 @@ TEST_CASE("a scenario: fallback flows get a port each, and the pulling end is to
     cast.site.stop(encoder);
 }
 
-TEST_CASE("a scenario: the source refuses the connection; the flow ends, the waiting player is told", "[encoder_sim]") {
+TEST_CASE("a scenario: the source refuses the connection, the flow ends, the waiting player is told", "[encoder_sim]") {
     scenario::Flow watch;
     watch.id = "watch";
     watch.type = scenario::FlowType::mms_tcp;

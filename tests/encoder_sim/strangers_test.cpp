@@ -144,7 +144,7 @@ TEST_CASE("a stream header after data is another stream: what follows belongs to
     site.stop(*server);
 }
 
-TEST_CASE("7007 held by a foreign program: the encoder falls back and names it; a chosen port is a clear error",
+TEST_CASE("7007 held by a foreign program: the encoder falls back and names it, a chosen port is a clear error",
           "[encoder_sim]") {
     Site site;
     const auto foreign = net::listen_tcp(site.io.get_executor(), at(site, 7007)).value();
@@ -204,7 +204,7 @@ TEST_CASE("7007 and the whole fallback range are in use: the error names the ran
     ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
-TEST_CASE("a puller that never reads is dropped; the others get every packet", "[encoder_sim]") {
+TEST_CASE("a puller that never reads is dropped, the others get every packet", "[encoder_sim]") {
     Site site;
     const auto encoder = site.encoder({"--content", "live=synthetic:20M", "--queue", "64"});
     const auto server = site.server({"--pull", "live=" + site.url(*encoder)});

@@ -141,7 +141,7 @@ TEST_CASE("stored content over TCP and UDP: every packet once, in order, then th
     CHECK(ended[0].leg == (transport == mms::Transport::tcp ? "control" : "media"));
 }
 
-TEST_CASE("a file's extension, path and letter case do not matter; an unknown name is not found", "[server_sim]") {
+TEST_CASE("a file's extension, path and letter case do not matter, an unknown name is not found", "[server_sim]") {
     asio::io_context io{1};
     auto sim = server(io, {});
     sim.prepare(), sim.start();
@@ -254,7 +254,7 @@ TEST_CASE("limits: a player too many is told NS_E_TOO_MANY_SESS", "[server_sim]"
     REQUIRE(run_until(io, [&] { return !three.numbers.empty(); }));
 }
 
-TEST_CASE("a slow reader loses its session, with a reason; the others go on", "[server_sim]") {
+TEST_CASE("a slow reader loses its session, with a reason, the others go on", "[server_sim]") {
     asio::io_context io{1};
     auto sim = server(io, {"--content", "live=synthetic:8M"});
     sim.prepare(), sim.start();

@@ -52,7 +52,7 @@ TEST_CASE("relayed: empty until its source's header is there, then live", "[serv
     CHECK(relay.point->header().raw == pulled_content()->header().raw);
 }
 
-TEST_CASE("relayed: packets go on over a lost connection; their numbers are the point's", "[server_sim]") {
+TEST_CASE("relayed: packets go on over a lost connection, their numbers are the point's", "[server_sim]") {
     Relay relay;
     const auto content = pulled_content();
     relay.point->begin(content->header());
@@ -71,7 +71,7 @@ TEST_CASE("relayed: packets go on over a lost connection; their numbers are the 
     CHECK(witness.packets.size() == 2);
 }
 
-TEST_CASE("relayed: another header is told before its packets; the end is one until the source begins anew",
+TEST_CASE("relayed: another header is told before its packets, the end is one until the source begins anew",
           "[server_sim]") {
     Relay relay;
     relay.point->begin(pulled_content(1)->header());

@@ -163,7 +163,7 @@ TEST_CASE("a journal that broke off is read as far as it goes", "[evidence]") {
     }
 }
 
-TEST_CASE("a broken line inside is a problem with its number; the others are read", "[evidence]") {
+TEST_CASE("a broken line inside is a problem with its number, the others are read", "[evidence]") {
     struct Row {
         std::string name, line, problem;
     };
@@ -284,7 +284,7 @@ TEST_CASE("a line that broke off in the middle spoils no other", "[evidence]") {
     CHECK(journal.problems == std::vector<std::string>{"player.jsonl:2: not a JSON object"});
 }
 
-TEST_CASE("a full non-blocking pipe is waited for; a closed one is a failure", "[evidence]") {
+TEST_CASE("a full non-blocking pipe is waited for, a closed one is a failure", "[evidence]") {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     REQUIRE(::fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);

@@ -117,7 +117,7 @@ TEST_CASE("requests that are refused, each with its reason and status", "[http]"
     }
 }
 
-TEST_CASE("a push announces a body without end; its head alone is a request", "[http]") {
+TEST_CASE("a push announces a body without end, its head alone is a request", "[http]") {
     RequestReader reader;
     reader.put(as_bytes(
         "POST /x HTTP/1.1\r\nContent-Type: application/x-wms-pushstart\r\nContent-Length: 2147483647\r\n\r\n"));

@@ -390,7 +390,7 @@ TEST_CASE("stale and delayed media is told", "[wmsp]") {
     }
 }
 
-TEST_CASE("media that comes in lumps or ever later is delayed; a fast start is not", "[wmsp]") {
+TEST_CASE("media that comes in lumps or ever later is delayed, a fast start is not", "[wmsp]") {
     const auto media = tone(true);
     struct Row {
         std::string name;

@@ -109,7 +109,7 @@ TEST_CASE("a TCP probe needs the echo: connected is not enough", "[judge]") {
     }
 }
 
-TEST_CASE("a command passes on exit 0; what failed is blocked only with the control", "[judge]") {
+TEST_CASE("a command passes on exit 0, what failed is blocked only with the control", "[judge]") {
     const auto told = [](int code) {
         Story story{"  - { id: f, type: command, from: player, to: media, run: [curl, \"http://media/\"] }\n"};
         story.process("media", "server_sim", {"f"});
