@@ -40,6 +40,12 @@ std::string_view wanted_fate(const FlowResult& flow, const LegResult& leg) {
     return leg.verdict == Verdict::blocked && flow.as_expected ? "dropped" : "";
 }
 
+// A report of IGMP is for the firewall itself: no rule but routing ends its way.
+bool is(const Event& event, std::string_view fate, const LegResult& leg) {
+    const auto seen = text_at(event.fields, "fate");
+    return seen == fate || (leg.protocol == "igmp" && fate == "forwarded" && seen == "unfinished");
+}
+
 }  // namespace
 
 std::vector<RuleUse> coverage(const Report& report, std::span<const Event> events) {
@@ -64,8 +70,7 @@ std::vector<RuleUse> coverage(const Report& report, std::span<const Event> event
             if (fate.empty()) continue;
             for (const auto& event : events) {
                 const auto* steps = event.event == What::trace ? event.fields.if_contains("steps") : nullptr;
-                if (!steps || !steps->is_array() || text_at(event.fields, "fate") != fate || !of_leg(event, *leg))
-                    continue;
+                if (!steps || !steps->is_array() || !is(event, fate, *leg) || !of_leg(event, *leg)) continue;
                 for (const auto& step : steps->get_array())
                     if (step.is_int64())
                         needed.insert(static_cast<std::size_t>(step.get_int64()));
