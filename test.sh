@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . scripts/common.sh
 
+PATH=$PATH:/usr/sbin:/sbin  # an ordinary user's lacks them; tests run nft, squid and others
 preset=${1:-release}
 case $preset in
     release|asan|dev|tsan)

@@ -82,7 +82,7 @@ void Spawn::child(int report) const {
     } else if (own_group) {
         ::setpgid(0, 0);
     }
-    if (place >= 0 && ::setns(place, CLONE_NEWNET) != 0) fail(0);
+    if (place >= 0 && !is_here(place) && ::setns(place, CLONE_NEWNET) != 0) fail(0);
     if (host_name != nullptr && ::unshare(CLONE_NEWUTS) == 0 && ::sethostname(host_name, std::strlen(host_name)) != 0) {
         // a nicety
     }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <exception>
@@ -30,15 +31,21 @@ Namespace Namespace::create(const std::string& what_for) {
     return created;
 }
 
+bool is_here(int network_namespace) {
+    struct stat there {}, here {};
+    return ::fstat(network_namespace, &there) == 0 && ::stat("/proc/thread-self/ns/net", &here) == 0 &&
+           there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
 Entered::Entered(const Namespace& place) : home_{Namespace::current()} {
-    if (::setns(place.fd(), CLONE_NEWNET) != 0) {
+    if (!is_here(place.fd()) && ::setns(place.fd(), CLONE_NEWNET) != 0) {
         const auto error = errno;
         throw setup_failed("enter a network namespace", error, remedy(Privilege::other_namespace, error));
     }
 }
 
 Entered::~Entered() {
-    if (::setns(home_.fd(), CLONE_NEWNET) != 0) std::terminate();
+    if (!is_here(home_.fd()) && ::setns(home_.fd(), CLONE_NEWNET) != 0) std::terminate();
 }
 
 }  // namespace wmlab::lab

@@ -17,6 +17,9 @@ private:
     Descriptor fd_;
 };
 
+// Whether the calling thread is in that network namespace, which an ordinary user may not enter then. Async-signal-safe.
+bool is_here(int network_namespace);
+
 // The calling thread is in `place` for as long as this lives. Sockets made meanwhile stay there for good.
 class Entered {
 public:

@@ -85,6 +85,13 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
         }
         return;
     }
+    // The proxy took the request, and still waited for the server when the player gave up.
+    if (!server_asked && http->verdict == Verdict::blocked && proxy->reason == Reason::host_silent) {
+        proxy->verdict = Verdict::pass;
+        proxy->reason.reset();
+        proxy->explanation.clear();
+        return;
+    }
     if (!server_asked && flow.media && flow.media->packets_received > 0) {
         doubt(
             *http, Reason::contradiction,

@@ -314,7 +314,10 @@ private:
         suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
         suggestion.file = text_at(*before, "file");
         suggestion.line = static_cast<unsigned>(number_at(*before, "line"));
-        if (text_at(event.fields, "state") == "established") {
+        // Without a rule that asks for the state, the kernel does not track connections: then the addresses tell.
+        const bool answer = fits(leg.destination, text_at(event.fields, "source")) &&
+                            fits(leg.source, text_at(event.fields, "destination"));
+        if (answer || text_at(event.fields, "state") == "established") {
             suggestion.rule = accept_answers(dialect, chain);
         } else {
             const auto needed = spec_leg(leg, flow);

@@ -4,6 +4,7 @@
 
 #include "tests/catch.hpp"
 #include "tests/client_sim/lab.hpp"
+#include "tests/own_network.hpp"
 
 using namespace wmlab;
 using namespace wmlab::tests;
@@ -34,6 +35,7 @@ std::uint16_t port_of(const std::string& endpoint) {
 }  // namespace
 
 TEST_CASE("dcom flow: mapper, activation, a call to each process, release", "[client_sim][dcom]") {
+    own_network();
     const auto transport = GENERATE(Protocol::tcp, Protocol::udp);
     Lab lab{{dcom("admin", 3, transport)}};
     REQUIRE(lab.play());
@@ -66,6 +68,7 @@ TEST_CASE("dcom flow: mapper, activation, a call to each process, release", "[cl
 }
 
 TEST_CASE("dcom flow: ten processes on ten ports, and an eleventh that finds none", "[client_sim][dcom]") {
+    own_network();
     const auto transport = GENERATE(Protocol::tcp, Protocol::udp);
     SECTION("ten") {
         Lab lab{{dcom("ten", 10, transport)}};
@@ -93,6 +96,7 @@ TEST_CASE("dcom flow: ten processes on ten ports, and an eleventh that finds non
 }
 
 TEST_CASE("dcom flow: flows side by side share the range, each judged by its own calls", "[client_sim][dcom]") {
+    own_network();
     Lab lab{{dcom("a", 3), dcom("b", 3), dcom("c", 2, Protocol::udp)}};
     REQUIRE(lab.play());
     for (const auto* id : {"a", "b", "c"}) {
@@ -102,6 +106,7 @@ TEST_CASE("dcom flow: flows side by side share the range, each judged by its own
 }
 
 TEST_CASE("dcom flow: a server that is not there refuses at the mapper", "[client_sim][dcom]") {
+    own_network();
     const auto transport = GENERATE(Protocol::tcp, Protocol::udp);
     Lab lab{{dcom("admin", 1, transport)}, false};
     REQUIRE(lab.play());
@@ -114,6 +119,7 @@ TEST_CASE("dcom flow: a server that is not there refuses at the mapper", "[clien
 }
 
 TEST_CASE("dcom flow: a port of the range that somebody else holds is skipped", "[client_sim][dcom]") {
+    own_network();
     Lab lab{{dcom("admin", 2)}};
     auto holder = net::listen_tcp(lab.io.get_executor(), {lab.media(), 3001});
     REQUIRE(holder.has_value());
@@ -123,6 +129,7 @@ TEST_CASE("dcom flow: a port of the range that somebody else holds is skipped", 
 }
 
 TEST_CASE("dcom flow: a registry export gives the range", "[client_sim][dcom]") {
+    own_network();
     auto admin = dcom("admin", 1);
     admin.reserved_ports.clear();
     SECTION("one that regedit wrote") {
@@ -138,6 +145,7 @@ TEST_CASE("dcom flow: a registry export gives the range", "[client_sim][dcom]") 
 }
 
 TEST_CASE("dcom: a plain server, and an administrator at the command line", "[client_sim][dcom]") {
+    own_network();
     asio::io_context io{1};
     const auto address = asio::ip::address_v4{own_net() + 1}.to_string();
     Sim server{io,
@@ -165,6 +173,7 @@ TEST_CASE("dcom: a plain server, and an administrator at the command line", "[cl
 }
 
 TEST_CASE("dcom: options that contradict each other are refused", "[client_sim][dcom]") {
+    own_network();
     asio::io_context io{1};
     const auto server = [&](std::vector<std::string> line) {
         return Sim{io, "vm", "server_sim", server_sim::options(), line, server_sim::make};

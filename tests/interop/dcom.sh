@@ -39,9 +39,9 @@ await() { # until a condition holds; a broken build must not hang
 }
 has() { grep -qE -- "$1" "$work/out" || fail "no /$1/ in the output of $program"; }
 
-if [ "$program" = samba ]; then
-    mkdir "$work"/{private,lock,state,cache,pid,ncalrpc}
-    cat >"$work/smb.conf" <<EOF
+# Samba's programs with everything of theirs in $work.
+mkdir "$work"/{private,lock,state,cache,pid,ncalrpc}
+cat >"$work/smb.conf" <<EOF
 [global]
 server role = standalone server
 rpc start on demand helpers = false
@@ -55,6 +55,13 @@ interfaces = lo
 bind interfaces only = yes
 rpc server dynamic port range = 3001-3010
 EOF
+rpc() { run rpcclient -s "$work/smb.conf" -U% -c "$@"; }
+run() { timeout 100 "$@" >"$work/out" 2>&1; }
+if [ "$program" = samba ]; then
+    if ! unshare -n true 2>/dev/null || [ "$(cat /proc/self/setgroups)" = deny ]; then
+        echo "Samba changes groups, which the root of an ordinary user's namespace may not: run this test as root"
+        exit 77
+    fi
     /usr/libexec/samba/samba-dcerpcd -s "$work/smb.conf" --libexec-rpcds -F --no-process-group --debug-stdout \
         >"$work/server.log" 2>&1 &
     server=$!
@@ -75,7 +82,6 @@ await test -s "$work/session.pcapng"
 server=$!
 await grep -qs '"event":"ready"' "$work/media.jsonl"
 
-run() { timeout 100 "$@" >"$work/out" 2>&1; }
 case $program in
     rpcdump)
         run /usr/bin/python3 /usr/share/doc/python3-impacket/examples/rpcdump.py $host
@@ -91,14 +97,14 @@ case $program in
         run /usr/bin/python3 "$here/dcom_damage.py" $host || fail "damage"
         has 'datagrams ok'
         grep -q '"event":"malformed"' "$work/media.jsonl" || fail "nothing malformed in the journal"
-        run rpcclient -U% -c epmlookup ncacn_ip_tcp:$host || fail "nobody is served after the damage" ;;
+        rpc epmlookup ncacn_ip_tcp:$host || fail "nobody is served after the damage" ;;
     nmap)
         run nmap -Pn -n -sV -p135 $host
         has '135/tcp open +msrpc +Microsoft Windows RPC' ;;
     rpcclient)
-        run rpcclient -U% -c epmlookup ncacn_ip_tcp:$host || fail "epmlookup"
+        rpc epmlookup ncacn_ip_tcp:$host || fail "epmlookup"
         has 'epm_Lookup no more entries'
-        run rpcclient -U% -c 'epmmap IOXIDResolver ncacn_ip_tcp' ncacn_ip_tcp:$host || fail "epmmap"
+        rpc 'epmmap IOXIDResolver ncacn_ip_tcp' ncacn_ip_tcp:$host || fail "epmmap"
         has 'tower\[0\] ncacn_ip_tcp:10.66.1.10\[135,' ;;
     client_sim)
         for way in "" --udp; do

@@ -150,6 +150,20 @@ TEST_CASE("http through a proxy: it plays, it is denied, the proxy cannot reach 
         CHECK(flow.cause == Cause::dropped);
         CHECK(flow.direction == "proxy->to");
     }
+    SECTION("the proxy still waits for the server when the player gives up") {
+        const auto c = story.connect("f", "proxy", "player", "proxy", 3128);
+        auto& sent = story.on("player", "f", "proxy", What::sent, {{"message", "Describe"}});
+        sent.local = c.local;
+        sent.remote = c.remote;
+        story.crosses("proxy", "media", "tcp", "syn", story.address("proxy", 51000), story.address("media", 80), 2,
+                      Fate::lost);
+        story.ended("player", "f", "failed", "http-proxy", "no answer within 3000 ms");
+        const auto flow = judged(story);
+        INFO(flow.explanation);
+        CHECK(flow.verdict == Verdict::blocked);
+        CHECK(flow.leg == "http");
+        CHECK(flow.cause == Cause::dropped);
+    }
 }
 
 TEST_CASE("media that is not fresh is never a plain pass", "[judge]") {

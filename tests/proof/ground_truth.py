@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The ground-truth matrix: for every flow type, leg, direction and firewall action a host of its own meets exactly that action.
 
-    ground_truth.py WMLAB [--batch N] [--only TEXT] [--keep DIR] [--jobs N]
+    ground_truth.py WMLAB [--batch N] [--only TEXT] [--keep DIR]
 
 What must be found follows from the action alone (expectation(), below), not from the program under test. Prints one line per case that
 is wrong, then `N passed, M failed`; exit 0 when none is wrong.
@@ -24,6 +24,9 @@ FLOWS = {
     "probe udp": ("protocol: udp, ports: 4242", [("probe", "udp", "from", "4242")]),
     "http": ("", [("http", "tcp", "from", "80")]),
     "msbd": ("source: server", [("msbd", "tcp", "from", "7007")]),
+    "http-distribution": ("source: server", [("http", "tcp", "from", "80")]),
+    "dcom tcp": ("reserved_ports: 3001-3200", [("mapper", "tcp", "from", "135"), ("object", "tcp", "from", "3001-3200")]),
+    "dcom udp": ("transport: udp, reserved_ports: 3001-3200", [("mapper", "udp", "from", "135"), ("object", "udp", "from", "3001-3200")]),
 }
 OPTIONAL = {"resend"}
 
@@ -70,8 +73,8 @@ def cases():
         for kind, (_, legs) in FLOWS.items():
             for leg in legs:
                 for direction in ("first packets", "answers"):
-                    # Media and resend requests are one-way: an answer to them is a leg of its own.
-                    if direction == "answers" and (leg[0] in ("media", "resend")):
+                    # Media, resend requests and UDP probes are one-way: an answer to them is a leg of its own.
+                    if direction == "answers" and (leg[0] in ("media", "resend") or leg[:2] == ("probe", "udp")):
                         continue
                     for action in ["accept"] + ACTIONS:
                         if action.endswith("tcp reset") and leg[1] == "udp":

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Deliberately wrong rulesets (wrong/), each through the lab: verdict, leg, cause and the file and line of the rule that decided have to be
+right, and the suggestion, applied, has to make the flow pass.
+
+    wrong_rulesets.py WMLAB [NAME...]
+
+A ruleset says in its first lines what is run and what must be found (`# flow:`, `# expect: VERDICT LEG CAUSE`, `# mends: yes|no`); the
+deciding line ends in `# <- this`, or begins as `# rule:` says. One line per wrong answer, then `N passed, M failed`.
+"""
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent / "wrong"
+SITE = """version: 1
+name: wrong
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: inside }
+  outside: { subnet: 10.20.0.0/24, interface: outside }
+hosts:
+  media:  { zone: inside,  address: 10.10.0.10 }
+  far:    { zone: inside,  address: 10.10.0.10, published: 198.51.100.5 }
+  player: { zone: outside, address: 10.20.0.10 }
+  studio: { zone: outside, address: 10.20.0.11 }
+  edge:   { zone: outside, address: 10.20.0.12 }
+content: { lecture: { synthetic: audio, bitrate: 64k } }
+defaults: { deadline: 1s, play: 1s, content: lecture }
+flows:
+"""
+
+
+def header(text, key):
+    for line in text.splitlines():
+        if line.startswith(f"# {key}: "):
+            return line.split(": ", 1)[1]
+    return None
+
+
+def marked(files):
+    """(file, line) of the deciding rule."""
+    for file in files:
+        text = file.read_text()
+        prefix = header(text, "rule")
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.endswith("# <- this") or (prefix and line.startswith(prefix)):
+                return file.name, number
+    raise ValueError(f"no line of {files} is marked")
+
+
+def problem(wmlab, ruleset):
+    text = ruleset.read_text()
+    flow, expect, mends = header(text, "flow"), header(text, "expect").split(), header(text, "mends") == "yes"
+    # A host has one address: the published one stands in for the other.
+    site = "".join(line + "\n" for line in SITE.splitlines() if not line.startswith("  media:" if "to: far" in flow else "  far:"))
+    with tempfile.TemporaryDirectory() as temporary:
+        scenario = pathlib.Path(temporary) / "scenario.yaml"
+        scenario.write_text(site + f"  - {{ id: flow, {flow} }}\n")
+        command = [wmlab, "run", scenario, "--ruleset", ruleset, "--report", "json:-", "--quiet"] + (["--apply-suggestions"] if mends else [])
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    try:
+        found = json.loads(done.stdout)["flows"][0]
+    except (json.JSONDecodeError, IndexError, KeyError):
+        return f"no report, exit {done.returncode}: {done.stderr.strip()[-500:]}"
+    got = [found["verdict"], found["leg"], found["cause"]]
+    if got != expect:
+        return f"expected {expect}, got {got}: {found['explanation']}"
+    rule = found["rule"] or {"file": "", "line": 0}
+    want = marked([ruleset] + sorted((HERE / "included").glob("*")))
+    if (pathlib.Path(rule["file"]).name, rule["line"]) != want:
+        return f"expected the rule {want}, got {found['rule']}"
+    if mends and (found["suggestion"] or {}).get("proven") is not True:
+        return f"the suggestion does not mend it: {found['suggestion']}"
+    return None
+
+
+def main():
+    wmlab, names = sys.argv[1], sys.argv[2:]
+    rulesets = [file for file in sorted(HERE.iterdir()) if file.suffix in (".nft", ".rules") and (not names or file.stem in names)]
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        for ruleset, why in zip(rulesets, pool.map(lambda ruleset: problem(wmlab, ruleset), rulesets)):
+            if why:
+                failed += 1
+                print(f"WRONG {ruleset.name}: {why}")
+    print(f"{len(rulesets) - failed} passed, {failed} failed")
+    return 1 if failed or not rulesets else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
