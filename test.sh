@@ -13,7 +13,7 @@ case $preset in
         configure "$preset" ON
         build "$preset"
         # one more than there are cores: tests wait more than they compute
-        exec ctest --preset "$preset" -j$(($(nproc) + 1)) --timeout 300 ;;
+        open_to_all ctest --preset "$preset" -j$(($(nproc) + 1)) --timeout 300 ;;
     fuzz)
         need "${build_packages[@]}" "${fuzz_packages[@]}"
         configure fuzz OFF
