@@ -11,6 +11,8 @@
 #include <numeric>
 #include <set>
 
+#include "common/scenario/catalogue.hpp"
+
 namespace wmlab::lab::commands {
 namespace {
 
