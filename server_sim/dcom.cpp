@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
 #include "common/process/dcom_visit.hpp"
@@ -277,18 +278,8 @@ private:
     // --- TCP
 
     asio::awaitable<void> accept(DoorPtr door) {
-        for (;;) {
-            auto [error, socket] = co_await door->acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
-            if (door->closed || error == asio::error::operation_aborted || error == asio::error::bad_descriptor)
-                co_return;
-            if (error) {
-                spdlog::warn("accept: {}", error.message());
-                asio::steady_timer pause{server_.context.io, milliseconds{100}};
-                co_await pause.async_wait(asio::use_awaitable);
-                continue;
-            }
-            tasks_.spawn(serve(door, std::move(socket)));
-        }
+        co_await net::accept_each(
+            door->acceptor, [this, door](net::tcp::socket socket) { tasks_.spawn(serve(door, std::move(socket))); });
     }
 
     struct Conversation {

@@ -9,6 +9,7 @@
 #include <random>
 #include <set>
 
+#include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/url/url.hpp"
 #include "server_sim/http_session.hpp"
@@ -60,20 +61,11 @@ public:
 
 private:
     asio::awaitable<void> accept(net::tcp::acceptor& door) {
-        HttpHall& hall = *this;
-        for (;;) {
-            auto [error, socket] = co_await door.async_accept(asio::as_tuple(asio::use_awaitable));
-            if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-            if (error) {  // out of descriptors, or the peer is gone already: others may still be served
-                spdlog::warn("accept: {}", error.message());
-                asio::steady_timer pause{server_.context.io, milliseconds{100}};
-                co_await pause.async_wait(asio::use_awaitable);
-                continue;
-            }
-            // Clients beyond the limit are told so, as long as there are not too many even for that.
-            if (sessions_.size() >= 2 * server_.limits.sessions + 16) continue;
+        return net::accept_each(door, [this](net::tcp::socket socket) {
+            if (server_.limits.too_many_to_refuse(sessions_.size())) return;
+            HttpHall& hall = *this;
             tasks_.spawn(serve(std::make_shared<HttpSession>(server_, hall, std::move(socket))));
-        }
+        });
     }
 
     asio::awaitable<void> serve(std::shared_ptr<HttpSession> session) {

@@ -4,13 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "common/asf/packet.hpp"
 #include "common/bytes/crc32.hpp"
-#include "common/net/within.hpp"
 #include "common/process/http_words.hpp"
 #include "common/url/url.hpp"
 
@@ -43,72 +40,21 @@ std::string escaped(std::string_view text) {
 }  // namespace
 
 HttpSession::HttpSession(Server& server, HttpHall& hall, net::tcp::socket socket)
-    : server_{server},
+    : Session{server, std::move(socket), "http"},
       hall_{hall},
-      outbox_{std::move(socket), server.limits.queue},
-      local_{outbox_.local()},
-      remote_{outbox_.remote()},
-      connection_{server.next_connection()},
-      seat_{server.peers, remote_.address()},
-      full_{seat_.in_all() > server.limits.sessions || seat_.of_peer() > server.limits.sessions_per_peer},
-      protocol_{protocol_options(server, hall.new_client_id(), local_), Clock::now()},
-      timer_{server.context.io},
-      digest_{server.context.journal.kept()} {}
+      protocol_{protocol_options(server, hall.new_client_id(), local_), Clock::now()} {}
 
-HttpSession::~HttpSession() = default;
-
-asio::awaitable<void> HttpSession::run() {
-    const auto self = shared_from_this();
-    write(What::accepted);
-    spdlog::debug("{}: connected", net::text(remote_));
-    arm();
-    while (!protocol_.finished() && closed_by_.empty()) {
-        reading_ = true;
-        auto [error] =
-            co_await outbox_.socket().async_wait(net::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
-        reading_ = false;
-        if (!closed_by_.empty() || protocol_.finished()) break;
-        // Players hardly say anything: one buffer for all of them.
-        static thread_local std::array<std::byte, read_size> buffer;
-        const auto size = error ? 0 : outbox_.socket().read_some(asio::buffer(buffer), error);
-        if (error == asio::error::would_block) continue;
-        if (error == asio::error::operation_aborted) {
-            abandon("self", "the server is stopping");
-        } else if (error == asio::error::eof) {
-            perform(protocol_.disconnected(Clock::now()));
-        } else if (error) {
-            abandon("error", net::Failure::of(error, milliseconds{0}).text());
-        } else {
-            perform(protocol_.receive({buffer.data(), size}, Clock::now()));
-        }
-    }
-    subscription_.reset();
-    timer_.cancel();
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) {
-        co_await asio::this_coro::reset_cancellation_state();
-    } else if (!outbox_.slow() && closed_by_ != "error" && closed_by_ != "peer") {
-        co_await outbox_.flushed(flush_limit);
-        co_await linger();
-    }
-    write_media_end();
-    boost::json::object fields;
-    fields["by"] = closed_by_.empty() ? "self" : closed_by_;
-    fields["reason"] = reason_;
-    write(What::closed, std::move(fields));
-    spdlog::info("{}: closed: {}", net::text(remote_), reason_);
-    outbox_.close(outbox_.slow());
-}
+void HttpSession::receive(std::span<const std::byte> bytes) { perform(protocol_.receive(bytes, Clock::now())); }
 
 // Closing with bytes unread would reset the connection, and the answer might be lost with it.
-asio::awaitable<void> HttpSession::linger() {
+asio::awaitable<void> HttpSession::farewell() {
+    co_await outbox_.flushed(flush_limit);
     boost::system::error_code gone;
     outbox_.socket().shutdown(net::tcp::socket::shutdown_send, gone);
     if (gone) co_return;
     asio::steady_timer limit{server_.context.io, linger_limit};
-    limit.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-        const auto self = weak.lock();
-        if (self && !error) self->outbox_.socket().cancel();
+    limit.async_wait([this](boost::system::error_code error) {  // the session outlives its farewell
+        if (!error) outbox_.socket().cancel();
     });
     std::vector<std::byte> rest(read_size);
     for (std::size_t all = 0; all < linger_size_max;) {
@@ -120,7 +66,7 @@ asio::awaitable<void> HttpSession::linger() {
 }
 
 void HttpSession::on_packet(const Packet& packet) {
-    if (switched_off(packet)) return;
+    if (streams_off_.all_of(packet)) return;
     crc_ = packet.crc;
     perform(protocol_.media(static_cast<std::uint32_t>(packet.number), hall_.frame_of(packet), Clock::now()));
     crc_.reset();
@@ -138,7 +84,7 @@ void HttpSession::select(std::vector<wmsp::StreamSwitchEntry> entries) {
 void HttpSession::perform(const wmsp::ServerActions& actions) {
     for (const auto& action : actions) {
         std::visit([this](const auto& one) { act(one); }, action);
-        if (!closed_by_.empty() && !protocol_.finished()) return;
+        if (abandoned() && !finished()) return;
     }
     arm();
 }
@@ -152,7 +98,7 @@ void HttpSession::act(const wmsp::Received& action) {
 
 void HttpSession::act(const wmsp::Malformed& action) {
     write(What::malformed, process::malformed_fields(action));
-    spdlog::warn("{}: malformed {}: {}", net::text(remote_), action.what, action.error.text());
+    spdlog::warn("{}: malformed {}: {}", peer_text(), action.what, action.error.text());
 }
 
 void HttpSession::act(const wmsp::Send& action) {
@@ -162,12 +108,7 @@ void HttpSession::act(const wmsp::Send& action) {
 }
 
 void HttpSession::act(const wmsp::SendData& action) {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    if (!first_send_) {
-        first_send_ = now;
-        write(What::media_started);
-    }
-    last_send_ = now;
+    media_sent();
     // Of a download `skip` leaves out the frame's head, or there was never one; a player gets the whole frame.
     constexpr std::size_t frame_head = wmsp::framing_header_size + wmsp::mms_packet_header_size;
     const auto packet = std::span{*action.frame}.subspan(download_ ? action.skip : frame_head);
@@ -180,7 +121,7 @@ void HttpSession::act(const wmsp::SendData& action) {
 }
 
 void HttpSession::act(const wmsp::OpenRequest& action) {
-    if (full_) return perform(protocol_.open_failed(503, "too many sessions", Clock::now()));
+    if (too_many()) return perform(protocol_.open_failed(503, "too many sessions", Clock::now()));
     if (action.purpose == wmsp::Purpose::index) return perform(protocol_.document("text/html", index(), Clock::now()));
     if (action.purpose == wmsp::Purpose::play && action.request.client_id && *action.request.client_id != client_id()) {
         const auto* other = hall_.session(*action.request.client_id);
@@ -191,7 +132,7 @@ void HttpSession::act(const wmsp::OpenRequest& action) {
         return perform(protocol_.document("application/x-ms-nsc", station->second, Clock::now()));
     point_ = server_.points.find(action.name);
     if (!point_) {
-        spdlog::warn("{}: no content `{}`", net::text(remote_), action.name);
+        spdlog::warn("{}: no content `{}`", peer_text(), action.name);
         return perform(protocol_.open_failed(404, "there is no publishing point `" + action.name + "`", Clock::now()));
     }
     purpose_ = action.purpose;
@@ -202,7 +143,7 @@ void HttpSession::act(const wmsp::OpenRequest& action) {
 void HttpSession::on_ready() {
     const auto waited = std::move(subscription_);  // we are called by it
     if (point_->ready()) return open(purpose_);
-    spdlog::warn("{}: `{}` has no stream: nothing comes from its source", net::text(remote_), point_->name());
+    spdlog::warn("{}: `{}` has no stream: nothing comes from its source", peer_text(), point_->name());
     perform(protocol_.open_failed(503, "nothing comes from the source of `" + point_->name() + "`", Clock::now()));
 }
 
@@ -245,13 +186,13 @@ void HttpSession::act(const wmsp::StartMedia& action) {
 asio::awaitable<void> HttpSession::download() {
     const auto self = shared_from_this();
     const auto count = point_->content().packet_count().value_or(0);
-    for (std::uint64_t number = 0; number < count && protocol_.streaming() && closed_by_.empty(); ++number) {
+    for (std::uint64_t number = 0; number < count && protocol_.streaming() && !abandoned(); ++number) {
         if (outbox_.queued() > download_ahead && !co_await outbox_.flushed(server_.limits.idle)) co_return;
         const auto packet = point_->content().packet(number);
         if (packet.empty()) break;  // the file shrank or broke
         perform(protocol_.media(static_cast<std::uint32_t>(number), packet, Clock::now()));
     }
-    if (protocol_.streaming() && closed_by_.empty()) perform(protocol_.end_of_media(Clock::now()));
+    if (protocol_.streaming() && !abandoned()) perform(protocol_.end_of_media(Clock::now()));
 }
 
 void HttpSession::act(const wmsp::StopMedia&) { subscription_.reset(); }
@@ -266,22 +207,7 @@ void HttpSession::act(const wmsp::StreamsSelected& action) { set_streams(action.
 
 void HttpSession::act(const wmsp::LogUploaded& action) {
     constexpr std::size_t told_max = 1000;
-    spdlog::info("{}: log: {}", net::text(remote_), action.text.substr(0, told_max));
-}
-
-void HttpSession::act(const wmsp::Close& action) {
-    if (closed_by_.empty()) {
-        reason_ = action.reason;
-        if (action.peer_closed) closed_by_ = "peer";
-    }
-    subscription_.reset();
-    timer_.cancel();
-    stop_reading();
-}
-
-void HttpSession::stop_reading() {
-    boost::system::error_code ignored;
-    if (reading_) outbox_.socket().cancel(ignored);
+    spdlog::info("{}: log: {}", peer_text(), action.text.substr(0, told_max));
 }
 
 std::string HttpSession::index() const {
@@ -298,63 +224,7 @@ std::string HttpSession::index() const {
 
 void HttpSession::set_streams(const std::vector<wmsp::StreamChoice>& streams) {
     constexpr std::uint16_t off = 2;
-    for (const auto& choice : streams) {
-        const auto stream = static_cast<std::uint8_t>(choice.stream);
-        if (choice.thinning == off)
-            streams_off_.insert(stream);
-        else
-            streams_off_.erase(stream);
-    }
-}
-
-// A packet with nothing but payloads of streams that the player does not want.
-bool HttpSession::switched_off(const Packet& packet) const {
-    if (streams_off_.empty()) return false;
-    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
-    if (!parsed || parsed->payloads.empty()) return false;
-    return std::ranges::all_of(parsed->payloads,
-                               [this](const auto& payload) { return streams_off_.contains(payload.stream); });
-}
-
-void HttpSession::arm() {
-    if (protocol_.finished() || !closed_by_.empty()) return;
-    const auto deadline = protocol_.next_deadline();
-    if (!deadline) {
-        timer_.cancel();
-        armed_ = false;
-        return;
-    }
-    if (armed_ && timer_.expiry() == *deadline) return;
-    armed_ = true;
-    timer_.expires_at(*deadline);
-    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-        const auto self = weak.lock();
-        if (!self || error) return;
-        self->armed_ = false;
-        self->perform(self->protocol_.tick(Clock::now()));
-    });
-}
-
-void HttpSession::abandon(std::string by, std::string reason) {
-    if (!closed_by_.empty() || protocol_.finished()) return;
-    closed_by_ = std::move(by);
-    reason_ = std::move(reason);
-    subscription_.reset();
-    timer_.cancel();
-    stop_reading();
-}
-
-void HttpSession::write(What what, boost::json::object fields) {
-    fields["connection"] = connection_;
-    server_.context.write(what, flow_, "http", std::move(fields), net::text(local_), net::text(remote_));
-}
-
-void HttpSession::write_media_end() {
-    if (digest_.packets() == 0) return;
-    auto fields = digest_.fields();
-    if (first_send_) fields["first_send"] = first_send_->count();
-    if (last_send_) fields["last_send"] = last_send_->count();
-    write(What::media_ended, std::move(fields));
+    for (const auto& choice : streams) streams_off_.set(choice.stream, choice.thinning == off);
 }
 
 }  // namespace wmlab::server_sim

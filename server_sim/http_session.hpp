@@ -1,15 +1,8 @@
 // One HTTP connection: moves the bytes of wmsp::ServerSession between it and a publishing point, and writes the
 // journal.
 #pragma once
-#include <functional>
-#include <memory>
-#include <set>
-
-#include "common/net/outbox.hpp"
-#include "common/net/tasks.hpp"
-#include "common/process/media_digest.hpp"
 #include "common/wmsp/server_session.hpp"
-#include "server_sim/server.hpp"
+#include "server_sim/session.hpp"
 
 namespace wmlab::server_sim {
 
@@ -26,20 +19,21 @@ public:
     virtual void spawn(asio::awaitable<void> task) = 0;
 };
 
-class HttpSession : public Subscriber, public std::enable_shared_from_this<HttpSession> {
+class HttpSession : public Session {
 public:
     HttpSession(Server& server, HttpHall& hall, net::tcp::socket socket);
-    ~HttpSession() override;
-
-    asio::awaitable<void> run();  // from accept to close
 
     std::uint32_t client_id() const { return protocol_.client_id(); }
     bool streaming() const { return protocol_.streaming(); }
-    asio::ip::address peer() const { return remote_.address(); }
     void select(std::vector<wmsp::StreamSwitchEntry> entries);
 
 private:
-    using Clock = std::chrono::steady_clock;
+    void receive(std::span<const std::byte> bytes) override;
+    void disconnected() override { perform(protocol_.disconnected(Clock::now())); }
+    void tick() override { perform(protocol_.tick(Clock::now())); }
+    std::optional<SteadyTime> next_deadline() const override { return protocol_.next_deadline(); }
+    bool finished() const override { return protocol_.finished(); }
+    asio::awaitable<void> farewell() override;
 
     void on_packet(const Packet& packet) override;
     void on_end() override;
@@ -56,42 +50,20 @@ private:
     void act(const wmsp::SelectStreams& action);
     void act(const wmsp::StreamsSelected& action);
     void act(const wmsp::LogUploaded& action);
-    void act(const wmsp::Close& action);
+    void act(const wmsp::Close& action) { close(action.reason); }
 
     void open(wmsp::Purpose purpose);
     asio::awaitable<void> download();  // stored content, as fast as the connection takes it
-    asio::awaitable<void> linger();
     std::string index() const;
     void set_streams(const std::vector<wmsp::StreamChoice>& streams);
-    bool switched_off(const Packet& packet) const;
-    void arm();
-    void abandon(std::string by, std::string reason);
-    void stop_reading();
-    void write(evidence::What what, boost::json::object fields = {});
-    void write_media_end();
 
-    Server& server_;
     HttpHall& hall_;
-    net::Outbox outbox_;
-    net::tcp::endpoint local_, remote_;
-    std::uint64_t connection_;
-    Peers::Seat seat_;
-    bool full_;
     wmsp::ServerSession protocol_;
-    asio::steady_timer timer_;
-    bool armed_ = false;
-
-    std::string flow_;
     std::shared_ptr<PublishingPoint> point_;
     wmsp::Purpose purpose_{};  // of the request that waits for the point's stream
-    std::unique_ptr<Subscription> subscription_;
-    std::set<std::uint8_t> streams_off_;
-
-    process::MediaDigest digest_;
+    StreamsOff streams_off_;
     std::optional<std::uint32_t> crc_;  // of the packet now given to the protocol
-    std::optional<std::chrono::nanoseconds> first_send_, last_send_;
-    bool reading_ = false, download_ = false;
-    std::string closed_by_, reason_;
+    bool download_ = false;
 };
 
 }  // namespace wmlab::server_sim

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "common/bytes/hex.hpp"
+#include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/url/url.hpp"
 #include "server_sim/mms_session.hpp"
@@ -64,20 +65,11 @@ private:
     };
 
     asio::awaitable<void> accept(Door& door) {
-        for (;;) {
-            auto [error, socket] = co_await door.acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
-            if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-            if (error) {  // out of descriptors, or the peer is gone already: others may still be served
-                spdlog::warn("accept: {}", error.message());
-                asio::steady_timer pause{server_.context.io, milliseconds{100}};
-                co_await pause.async_wait(asio::use_awaitable);
-                continue;
-            }
-            // Players beyond the limit are told so, as long as there are not too many even for that.
-            if (sessions_.size() >= 2 * server_.limits.sessions + 16) continue;
-            auto session = std::make_shared<MmsSession>(server_, door.datagrams, std::move(socket), new_client_id());
-            tasks_.spawn(serve(std::move(session)));
-        }
+        return net::accept_each(door.acceptor, [this, &door](net::tcp::socket socket) {
+            if (server_.limits.too_many_to_refuse(sessions_.size())) return;
+            tasks_.spawn(
+                serve(std::make_shared<MmsSession>(server_, door.datagrams, std::move(socket), new_client_id())));
+        });
     }
 
     asio::awaitable<void> serve(std::shared_ptr<MmsSession> session) {

@@ -2,12 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
-#include <random>
 
-#include "common/asf/packet.hpp"
 #include "common/bytes/hex.hpp"
 #include "common/process/mms_words.hpp"
 
@@ -16,70 +12,27 @@ namespace {
 
 using evidence::What;
 
-mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, const Peers::Seat& seat) {
+mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, bool too_many) {
     mms::ServerOptions options;
     options.client_id = client_id;
     options.idle_timeout = server.limits.idle;
     options.connect_timeout = server.limits.first_message;
     options.close_after_end = server.limits.close_after_end;
     options.seed = client_id;
-    if (seat.in_all() > server.limits.sessions || seat.of_peer() > server.limits.sessions_per_peer)
-        options.connect_refused_hr = bytes::NS_E_TOO_MANY_SESS;
+    if (too_many) options.connect_refused_hr = bytes::NS_E_TOO_MANY_SESS;
     return options;
 }
-
-std::chrono::nanoseconds monotonic_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 }  // namespace
 
 MmsSession::MmsSession(Server& server, net::DatagramSocket& datagrams, net::tcp::socket socket, std::uint32_t client_id)
-    : server_{server},
+    : Session{server, std::move(socket), "control"},
       datagrams_{datagrams},
-      outbox_{std::move(socket), server.limits.queue},
-      local_{outbox_.local()},
-      remote_{outbox_.remote()},
-      connection_{server.next_connection()},
-      seat_{server.peers, remote_.address()},
-      protocol_{protocol_options(server, client_id, seat_), Clock::now()},
-      timer_{server.context.io} {}
+      protocol_{protocol_options(server, client_id, too_many()), Clock::now()} {}
 
-MmsSession::~MmsSession() = default;
+void MmsSession::receive(std::span<const std::byte> bytes) { perform(protocol_.receive(bytes, Clock::now())); }
 
-asio::awaitable<void> MmsSession::run() {
-    const auto self = shared_from_this();
-    write(What::accepted, "control");
-    spdlog::info("{}: connected", net::text(remote_));
-    arm();
-    std::vector<std::byte> buffer(read_size);
-    while (!protocol_.finished() && closed_by_.empty()) {
-        const auto [error, size] =
-            co_await outbox_.socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-        if (!closed_by_.empty() || protocol_.finished()) break;
-        if (error == asio::error::operation_aborted) {
-            abandon("self", "the server is stopping");
-        } else if (error == asio::error::eof) {
-            abandon("peer", "the player closed the connection");
-        } else if (error) {
-            abandon("error", net::Failure::of(error, milliseconds{0}).text());
-        } else {
-            perform(protocol_.receive({buffer.data(), size}, Clock::now()));
-        }
-    }
-    subscription_.reset();
-    timer_.cancel();
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none)
-        co_await asio::this_coro::reset_cancellation_state();
-    else if (!outbox_.slow())
-        co_await outbox_.flushed(flush_limit);
-    write_media_end();
-    boost::json::object fields;
-    fields["by"] = closed_by_.empty() ? "self" : closed_by_;
-    fields["reason"] = reason_;
-    write(What::closed, "control", std::move(fields));
-    spdlog::info("{}: closed: {}", net::text(remote_), reason_);
-    outbox_.close(outbox_.slow());
-}
+void MmsSession::disconnected() { abandon("peer", "the player closed the connection"); }
 
 void MmsSession::datagram(std::span<const std::byte> bytes, const net::udp::endpoint& from) {
     boost::json::object fields;
@@ -120,7 +73,7 @@ net::udp::endpoint MmsSession::media_target() const {
 }
 
 void MmsSession::on_packet(const Packet& packet) {
-    if (switched_off(packet)) return;
+    if (streams_off_.all_of(packet)) return;
     // A second burst of a slow reader is not waited for: its queue is bounded, and the others are not held up.
     perform(protocol_.media(static_cast<std::uint32_t>(packet.number), *packet.bytes, Clock::now()));
 }
@@ -133,7 +86,7 @@ void MmsSession::on_end() {
 void MmsSession::perform(const mms::ServerActions& actions) {
     for (const auto& action : actions) {
         std::visit([this](const auto& one) { act(one); }, action);
-        if (!closed_by_.empty()) return;
+        if (abandoned()) return;
     }
     arm();
 }
@@ -141,7 +94,7 @@ void MmsSession::perform(const mms::ServerActions& actions) {
 void MmsSession::act(const mms::Received& action) {
     if (const auto* connect = std::get_if<mms::LinkViewerToMacConnect>(&action.message))
         flow_ = server_.flow_of(mms::SubscriberName::parse(connect->subscriberName).guid);
-    write(What::received, "control", process::message_fields(action.message, action.size));
+    write(What::received, process::message_fields(action.message, action.size));
 }
 
 void MmsSession::act(const mms::Malformed& action) {
@@ -151,26 +104,19 @@ void MmsSession::act(const mms::Malformed& action) {
     fields["problem"] = action.error.problem;
     fields["head"] = bytes::hex(action.head);
     fields["message"] = action.what;
-    write(What::malformed, "control", std::move(fields));
-    spdlog::warn("{}: malformed {}: {}", net::text(remote_), action.what, action.error.text());
+    write(What::malformed, std::move(fields));
+    spdlog::warn("{}: malformed {}: {}", peer_text(), action.what, action.error.text());
 }
 
 void MmsSession::act(const mms::Send& action) {
-    write(What::sent, "control",
-          process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size));
+    write(What::sent, process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size));
     if (!outbox_.send(action.packet))
         abandon("self", "the player does not read: more than the queue's size is waiting");
 }
 
 void MmsSession::act(const mms::SendData& action) {
-    const auto now = monotonic_now();
     if (action.kind == mms::DataKind::media) {
-        if (!first_send_) {
-            first_send_ = now;
-            write(What::media_started, media_leg(), {}, net::text(local_),
-                  action.transport == mms::Transport::udp ? net::text(media_target()) : net::text(remote_));
-        }
-        last_send_ = now;
+        media_sent();
         digest_.packet(action.LocationId, std::span{*action.packet}.subspan(mms::Data::header_size));
     }
     if (action.transport == mms::Transport::udp) {
@@ -188,7 +134,7 @@ void MmsSession::act(const mms::SendData& action) {
 void MmsSession::act(const mms::OpenRequest& action) {
     point_ = server_.points.find(action.fileName);
     if (!point_) {
-        spdlog::warn("{}: no content `{}`", net::text(remote_), action.fileName);
+        spdlog::warn("{}: no content `{}`", peer_text(), action.fileName);
         return perform(protocol_.open_failed(bytes::NS_E_FILE_NOT_FOUND, Clock::now()));
     }
     if (point_->ready()) return open();
@@ -198,7 +144,7 @@ void MmsSession::act(const mms::OpenRequest& action) {
 void MmsSession::on_ready() {
     const auto waited = std::move(subscription_);  // we are called by it
     if (point_->ready()) return open();
-    spdlog::warn("{}: `{}` has no stream: nothing comes from its source", net::text(remote_), point_->name());
+    spdlog::warn("{}: `{}` has no stream: nothing comes from its source", peer_text(), point_->name());
     perform(protocol_.open_failed(bytes::NS_E_NO_STREAM, Clock::now()));
 }
 
@@ -249,80 +195,25 @@ void MmsSession::act(const mms::StartMedia& action) {
 void MmsSession::act(const mms::StopMedia&) { subscription_.reset(); }
 
 void MmsSession::act(const mms::StreamsSelected& action) {
-    for (const auto& entry : action.entries) {
-        const auto stream = static_cast<std::uint8_t>(entry.wDstStreamNumber);
-        if (entry.wThinningLevel == mms::STREAM_SWITCH_ENTRY::off)
-            streams_off_.insert(stream);
-        else
-            streams_off_.erase(stream);
-    }
+    for (const auto& entry : action.entries)
+        streams_off_.set(entry.wDstStreamNumber, entry.wThinningLevel == mms::STREAM_SWITCH_ENTRY::off);
 }
 
-void MmsSession::act(const mms::Close& action) {
-    if (closed_by_.empty()) reason_ = action.reason;
-    subscription_.reset();
-    timer_.cancel();
-    outbox_.end_reading();
+std::string MmsSession::media_remote() const {
+    return protocol_.udp_port() ? net::text(media_target()) : net::text(remote_);
 }
 
-// A packet with nothing but payloads of streams that the player does not want.
-bool MmsSession::switched_off(const Packet& packet) const {
-    if (streams_off_.empty()) return false;
-    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
-    if (!parsed || parsed->payloads.empty()) return false;
-    return std::ranges::all_of(parsed->payloads,
-                               [this](const auto& payload) { return streams_off_.contains(payload.stream); });
-}
-
-void MmsSession::arm() {
-    if (protocol_.finished() || !closed_by_.empty()) return;
-    const auto deadline = protocol_.next_deadline();
-    if (!deadline) {
-        timer_.cancel();
-        return;
-    }
-    if (timer_.expiry() == *deadline && armed_) return;
-    armed_ = true;
-    timer_.expires_at(*deadline);
-    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-        const auto self = weak.lock();
-        if (!self || error) return;
-        self->armed_ = false;
-        self->perform(self->protocol_.tick(Clock::now()));
-    });
-}
-
-void MmsSession::abandon(std::string by, std::string reason) {
-    if (!closed_by_.empty() || protocol_.finished()) return;
-    closed_by_ = std::move(by);
-    reason_ = std::move(reason);
-    subscription_.reset();
-    timer_.cancel();
-    outbox_.end_reading();
-}
-
-void MmsSession::write(What what, std::string leg, boost::json::object fields) {
-    write(what, std::move(leg), std::move(fields), net::text(local_), net::text(remote_));
-}
-
-void MmsSession::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
-    fields["connection"] = connection_;
-    server_.context.write(what, flow_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
-}
+void MmsSession::media_begins() { write(What::media_started, media_leg(), {}, net::text(local_), media_remote()); }
 
 void MmsSession::write_media_end() {
     if (digest_.packets() == 0 && datagrams_sent_ + datagrams_unsent_ == 0) return;
-    auto fields = digest_.fields();
-    const bool udp = protocol_.udp_port().has_value();
-    if (udp) {
+    auto fields = media_fields();
+    if (protocol_.udp_port()) {
         fields["datagrams"] = datagrams_sent_;  // header parts and resends included
         if (datagrams_unsent_ > 0) fields["unsent"] = datagrams_unsent_;
         if (icmp_errors_ > 0) fields["icmp_errors"] = icmp_errors_;
     }
-    if (first_send_) fields["first_send"] = first_send_->count();
-    if (last_send_) fields["last_send"] = last_send_->count();
-    write(What::media_ended, media_leg(), std::move(fields), net::text(local_),
-          udp ? net::text(media_target()) : net::text(remote_));
+    write(What::media_ended, media_leg(), std::move(fields), net::text(local_), media_remote());
 }
 
 }  // namespace wmlab::server_sim

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <list>
 
+#include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
 #include "common/url/url.hpp"
@@ -78,9 +79,9 @@ public:
         std::string text;
         for (const auto& one : sessions_)
             if (const auto session = one.lock())
-                text +=
-                    fmt::format("; {}: {} packets, {} bytes{}", session->peer(), session->packets(), session->bytes(),
-                                session->behind() > 0 ? fmt::format(", {} behind", session->behind()) : "");
+                text += fmt::format("; {}: {} packets, {} bytes{}", session->peer_text(), session->packets(),
+                                    session->bytes(),
+                                    session->behind() > 0 ? fmt::format(", {} behind", session->behind()) : "");
         return fmt::format("sending to {} by MSBD{}", sessions_.size(), text);
     }
 
@@ -149,19 +150,10 @@ private:
     }
 
     asio::awaitable<void> accept(Door& door) {
-        for (;;) {
-            auto [error, socket] = co_await door.acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
-            if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-            if (error) {  // out of descriptors, or the peer is gone already: others may still be served
-                spdlog::warn("accept: {}", error.message());
-                asio::steady_timer pause{server_.context.io, milliseconds{100}};
-                co_await pause.async_wait(asio::use_awaitable);
-                continue;
-            }
-            // Pullers beyond the limit are told so, as long as there are not too many even for that.
-            if (sessions_.size() >= 2 * server_.limits.sessions + 16) continue;
+        return net::accept_each(door.acceptor, [this, &door](net::tcp::socket socket) {
+            if (server_.limits.too_many_to_refuse(sessions_.size())) return;
             tasks_.spawn(serve(std::make_shared<MsbdSession>(server_, door.usual, std::move(socket), door.flow)));
-        }
+        });
     }
 
     asio::awaitable<void> serve(std::shared_ptr<MsbdSession> session) {

@@ -2,9 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "common/bytes/utf16.hpp"
 #include "common/process/msbd_words.hpp"
 
@@ -13,11 +10,10 @@ namespace {
 
 using evidence::What;
 
-msbd::ServingOptions serving_options(const Server& server, const Peers::Seat& seat) {
+msbd::ServingOptions serving_options(const Server& server, bool too_many) {
     msbd::ServingOptions options;
     options.connect_timeout = std::min(options.connect_timeout, server.limits.first_message);
-    if (seat.in_all() > server.limits.sessions || seat.of_peer() > server.limits.sessions_per_peer)
-        options.refuse_all_hr = bytes::NS_E_TOO_MANY_SESS;
+    if (too_many) options.refuse_all_hr = bytes::NS_E_TOO_MANY_SESS;
     return options;
 }
 
@@ -25,56 +21,15 @@ msbd::ServingOptions serving_options(const Server& server, const Peers::Seat& se
 
 MsbdSession::MsbdSession(Server& server, std::shared_ptr<PublishingPoint> usual, net::tcp::socket socket,
                          std::string flow)
-    : server_{server},
+    : Session{server, std::move(socket), "msbd"},
       point_{std::move(usual)},
-      outbox_{std::move(socket), server.limits.queue},
-      local_{net::text(outbox_.local())},
-      peer_{net::text(outbox_.remote())},
-      flow_{std::move(flow)},
-      connection_{server.next_connection()},
-      seat_{server.peers, outbox_.remote().address()},
-      protocol_{serving_options(server, seat_), Clock::now()},
-      timer_{server.context.io} {}
+      protocol_{serving_options(server, too_many()), Clock::now()} {
+    flow_ = std::move(flow);
+}
 
-MsbdSession::~MsbdSession() = default;
+void MsbdSession::receive(std::span<const std::byte> bytes) { perform(protocol_.receive(bytes, Clock::now())); }
 
-asio::awaitable<void> MsbdSession::run() {
-    const auto self = shared_from_this();
-    write(What::accepted);
-    spdlog::info("{}: connected", peer_);
-    arm();
-    std::vector<std::byte> buffer(read_size);
-    while (!protocol_.finished() && closed_by_.empty()) {
-        reading_ = true;
-        const auto [error, size] =
-            co_await outbox_.socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-        reading_ = false;
-        if (!closed_by_.empty() || protocol_.finished()) break;
-        if (error == asio::error::operation_aborted) {
-            abandon("self", "the process is stopping");
-        } else if (error == asio::error::eof) {
-            closed_by_ = "peer";
-            perform(protocol_.disconnected(Clock::now()));
-        } else if (error) {
-            abandon("error", net::Failure::of(error, milliseconds{0}).text());
-        } else {
-            perform(protocol_.receive({buffer.data(), size}, Clock::now()));
-        }
-    }
-    subscription_.reset();
-    timer_.cancel();
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none)
-        co_await asio::this_coro::reset_cancellation_state();
-    else if (!outbox_.slow() && closed_by_ != "error" && closed_by_ != "peer")
-        co_await outbox_.flushed(flush_limit);
-    write_media_end();
-    boost::json::object fields;
-    fields["by"] = closed_by_.empty() ? "self" : closed_by_;
-    fields["reason"] = reason_;
-    write(What::closed, std::move(fields));
-    spdlog::info("{}: closed: {}", peer_, reason_);
-    outbox_.close(outbox_.slow());
+void MsbdSession::closed() {
     if (server_.msbd_over) server_.msbd_over(flow_, digest_.packets());
 }
 
@@ -110,7 +65,7 @@ void MsbdSession::on_ready() {
 void MsbdSession::perform(const msbd::ServingActions& actions) {
     for (const auto& action : actions) {
         std::visit([this](const auto& one) { act(one); }, action);
-        if (!closed_by_.empty() && !protocol_.finished()) return;
+        if (abandoned() && !finished()) return;
     }
     arm();
 }
@@ -123,7 +78,7 @@ void MsbdSession::act(const msbd::Received& action) {
 
 void MsbdSession::act(const msbd::Malformed& action) {
     write(What::malformed, process::malformed_fields(action));
-    spdlog::warn("{}: malformed message: {}", peer_, action.error.text());
+    spdlog::warn("{}: malformed message: {}", peer_text(), action.error.text());
 }
 
 void MsbdSession::act(const msbd::Send& action) {
@@ -133,12 +88,7 @@ void MsbdSession::act(const msbd::Send& action) {
 }
 
 void MsbdSession::act(const msbd::SendPacket& action) {
-    const auto now = Clock::now().time_since_epoch();
-    if (!first_send_) {
-        first_send_ = now;
-        write(What::media_started);
-    }
-    last_send_ = now;
+    media_sent();
     digest_.packet(action.dwPacketId, sending_);
     if (outbox_.send(action.bytes) || outbox_.broken()) return;  // of a broken connection the read says why
     abandon("self", "the puller does not read: " + std::to_string(outbox_.queued()) + " bytes are waiting");
@@ -177,55 +127,6 @@ msbd::StreamInfo MsbdSession::stream_info() {
     info.title = bytes::to_utf8(header.title);
     info.header = header.raw;
     return info;
-}
-
-void MsbdSession::act(const msbd::Close& action) {
-    if (reason_.empty()) reason_ = action.reason;
-    subscription_.reset();
-    timer_.cancel();
-    stop_reading();
-}
-
-void MsbdSession::arm() {
-    if (protocol_.finished() || !closed_by_.empty()) return;
-    const auto deadline = protocol_.next_deadline();
-    if (!deadline) return;
-    if (armed_ && timer_.expiry() == *deadline) return;
-    armed_ = true;
-    timer_.expires_at(*deadline);
-    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-        const auto self = weak.lock();
-        if (!self || error) return;
-        self->armed_ = false;
-        self->perform(self->protocol_.tick(Clock::now()));
-    });
-}
-
-void MsbdSession::abandon(std::string by, std::string reason) {
-    if (!closed_by_.empty() || protocol_.finished()) return;
-    closed_by_ = std::move(by);
-    reason_ = std::move(reason);
-    subscription_.reset();
-    timer_.cancel();
-    stop_reading();
-}
-
-void MsbdSession::stop_reading() {
-    boost::system::error_code ignored;
-    if (reading_) outbox_.socket().cancel(ignored);
-}
-
-void MsbdSession::write(What what, boost::json::object fields) {
-    fields["connection"] = connection_;
-    server_.context.write(what, flow_, "msbd", std::move(fields), local_, peer_);
-}
-
-void MsbdSession::write_media_end() {
-    if (digest_.packets() == 0) return;
-    auto fields = digest_.fields();
-    if (first_send_) fields["first_send"] = first_send_->count();
-    if (last_send_) fields["last_send"] = last_send_->count();
-    write(What::media_ended, std::move(fields));
 }
 
 }  // namespace wmlab::server_sim

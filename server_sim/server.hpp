@@ -27,6 +27,9 @@ struct Limits {
     milliseconds first_message = std::chrono::seconds{60};  // of a connection that has said nothing yet
     std::optional<milliseconds> close_after_end;            // the server closes so long after the end of a stream
     milliseconds source = std::chrono::seconds{10};  // a player is kept waiting for a stream that is to be pulled
+
+    // Who comes beyond the limit is told so, as long as there are not too many even for that.
+    bool too_many_to_refuse(std::size_t running) const { return running >= 2 * sessions + 16; }
 };
 
 // How many connections each peer holds, for the limits.

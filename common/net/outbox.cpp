@@ -64,7 +64,7 @@ struct Outbox::State : std::enable_shared_from_this<Outbox::State> {
     asio::steady_timer empty;  // cancelled when there is nothing more to write
     std::size_t queue_max;
     std::vector<Buffer> queue;  // mostly of one or none: thousands of idle connections cost little
-    std::size_t offset = 0;  // into the first buffer
+    std::size_t offset = 0;     // into the first buffer
     std::size_t bytes = 0;
     bool waiting = false, broken = false, slow = false;
 };
@@ -105,11 +105,6 @@ asio::awaitable<bool> Outbox::flushed(milliseconds limit) {
     state->empty.expires_after(limit);
     [[maybe_unused]] const auto result = co_await state->empty.async_wait(asio::as_tuple(asio::use_awaitable));
     co_return state->bytes == 0 && !state->broken;
-}
-
-void Outbox::end_reading() {
-    boost::system::error_code ignored;
-    state_->socket.shutdown(tcp::socket::shutdown_receive, ignored);
 }
 
 void Outbox::close(bool hard) {

@@ -29,7 +29,6 @@ public:
     bool slow() const;           // a send was refused because of queue_max
     // Until everything was taken by the kernel, the connection broke or the limit has passed. True: all was taken.
     asio::awaitable<bool> flushed(milliseconds limit);
-    void end_reading();     // a pending read ends with EOF; writing goes on
     void close(bool hard);  // hard: with a RST
     tcp::socket& socket();
     tcp::endpoint local() const;   // 0.0.0.0:0 when the connection is already gone

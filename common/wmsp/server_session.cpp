@@ -342,12 +342,12 @@ ServerActions ServerSession::disconnected(TimePoint) {
     if (finished()) return out;
     if (streaming()) {
         out.push_back(StopMedia{});
-        finish("the client closed the connection", true, out, true);
+        finish("the client closed the connection", true, out);
     } else if (state_ == State::reading && reader_.started()) {
-        finish("the client closed inside a request", false, out, true);
+        finish("the client closed inside a request", false, out);
     } else {
         finish(requests_ == 0 ? "the client closed without a request" : "the client closed the connection",
-               state_ == State::reading && requests_ != 0, out, true);
+               state_ == State::reading && requests_ != 0, out);
     }
     return out;
 }
@@ -377,10 +377,10 @@ void ServerSession::done(TimePoint now, ServerActions& out) {
     reader_.next();
 }
 
-void ServerSession::finish(std::string reason, bool by_agreement, ServerActions& out, bool peer_closed) {
+void ServerSession::finish(std::string reason, bool by_agreement, ServerActions& out) {
     state_ = State::finished;
     deadline_.reset();
-    out.push_back(Close{std::move(reason), by_agreement, peer_closed});
+    out.push_back(Close{std::move(reason), by_agreement});
 }
 
 }  // namespace wmlab::wmsp

@@ -92,7 +92,6 @@ struct SendData {
 struct Close {  // close the connection, after what was sent before
     std::string reason;
     bool by_agreement = true;  // the exchange was complete
-    bool peer_closed = false;
 };
 
 using ServerAction = std::variant<Received, Malformed, Send, SendData, OpenRequest, StartMedia, StopMedia,
@@ -140,7 +139,7 @@ private:
     void send_redirector(ServerActions& out, TimePoint now);
     void send_headers(const Content& content, ServerActions& out);
     void done(TimePoint now, ServerActions& out);  // with one request
-    void finish(std::string reason, bool by_agreement, ServerActions& out, bool peer_closed = false);
+    void finish(std::string reason, bool by_agreement, ServerActions& out);
     bool head_only() const;
     std::string own_address() const;
 

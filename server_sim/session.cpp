@@ -1,0 +1,145 @@
+#include "server_sim/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/asf/packet.hpp"
+
+namespace wmlab::server_sim {
+
+using evidence::What;
+
+Session::Session(Server& server, net::tcp::socket socket, std::string leg)
+    : server_{server},
+      outbox_{std::move(socket), server.limits.queue},
+      local_{outbox_.local()},
+      remote_{outbox_.remote()},
+      digest_{server.context.journal.kept()},
+      leg_{std::move(leg)},
+      connection_{server.next_connection()},
+      seat_{server.peers, remote_.address()},
+      deadline_{server.context.io.get_executor()} {}
+
+asio::awaitable<void> Session::run() {
+    const auto self = shared_from_this();
+    write(What::accepted);
+    spdlog::debug("{}: connected", peer_text());
+    arm();
+    const auto over = [this] { return abandoned() || finished(); };
+    while (!over()) {
+        reading_ = true;
+        auto [error] =
+            co_await outbox_.socket().async_wait(net::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
+        reading_ = false;
+        if (over()) break;
+        // Players hardly say anything: one buffer for all of them.
+        static thread_local std::array<std::byte, read_size> buffer;
+        const auto size = error ? 0 : outbox_.socket().read_some(asio::buffer(buffer), error);
+        if (error == asio::error::would_block) continue;
+        if (error == asio::error::operation_aborted)
+            abandon("self", "the process is stopping");
+        else if (error && error != asio::error::eof)
+            abandon("error", net::Failure::of(error, milliseconds{0}).text());
+        else if (error) {
+            peer_closed_ = true;
+            disconnected();
+        } else
+            receive({buffer.data(), size});
+    }
+    subscription_.reset();
+    deadline_.cancel();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none)
+        co_await asio::this_coro::reset_cancellation_state();
+    else if (!outbox_.slow() && closed_by_ != "error" && closed_by_ != "peer")
+        co_await farewell();
+    write_media_end();
+    boost::json::object fields;
+    fields["by"] = abandoned() ? closed_by_ : "self";
+    fields["reason"] = reason_;
+    write(What::closed, std::move(fields));
+    spdlog::info("{}: closed: {}", peer_text(), reason_);
+    outbox_.close(outbox_.slow());
+    closed();
+}
+
+asio::awaitable<void> Session::farewell() { co_await outbox_.flushed(flush_limit); }
+
+void Session::arm() {
+    if (finished() || abandoned()) return;
+    deadline_.set(next_deadline(), weak_from_this(), &Session::tick);
+}
+
+void Session::abandon(std::string by, std::string reason) {
+    if (abandoned() || finished()) return;
+    closed_by_ = std::move(by);
+    close(std::move(reason));
+}
+
+void Session::close(std::string reason) {
+    if (reason_.empty()) reason_ = std::move(reason);
+    if (peer_closed_ && !abandoned()) closed_by_ = "peer";
+    subscription_.reset();
+    deadline_.cancel();
+    stop_reading();
+}
+
+void Session::stop_reading() {
+    boost::system::error_code ignored;
+    if (reading_) outbox_.socket().cancel(ignored);
+}
+
+bool Session::too_many() const {
+    return seat_.in_all() > server_.limits.sessions || seat_.of_peer() > server_.limits.sessions_per_peer;
+}
+
+void Session::media_sent() {
+    const bool first = !first_send_;
+    last_send_ = Clock::now();
+    if (!first) return;
+    first_send_ = last_send_;
+    media_begins();
+}
+
+void Session::media_begins() { write(What::media_started); }
+
+void Session::write(What what, boost::json::object fields) {
+    write(what, leg_, std::move(fields), net::text(local_), net::text(remote_));
+}
+
+void Session::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
+    fields["connection"] = connection_;
+    server_.context.write(what, flow_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+}
+
+boost::json::object Session::media_fields() const {
+    auto fields = digest_.fields();
+    if (first_send_) fields["first_send"] = first_send_->time_since_epoch().count();
+    if (last_send_) fields["last_send"] = last_send_->time_since_epoch().count();
+    return fields;
+}
+
+void Session::write_media_end() {
+    if (digest_.packets() > 0) write(What::media_ended, media_fields());
+}
+
+void StreamsOff::set(std::uint16_t stream, bool off) {
+    if (off)
+        streams_.insert(static_cast<std::uint8_t>(stream));
+    else
+        streams_.erase(static_cast<std::uint8_t>(stream));
+}
+
+bool StreamsOff::all_of(const Packet& packet) const {
+    if (streams_.empty()) return false;
+    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
+    if (!parsed || parsed->payloads.empty()) return false;
+    return std::ranges::all_of(parsed->payloads,
+                               [this](const auto& payload) { return streams_.contains(payload.stream); });
+}
+
+}  // namespace wmlab::server_sim
