@@ -21,9 +21,7 @@ namespace asio = boost::asio;
 using process::ReceivedMedia;
 using std::chrono::milliseconds;
 
-constexpr std::size_t read_size = 16 * 1024;   // at a time, of a connection
 constexpr std::size_t queue_max = 256 * 1024;  // bytes the server may leave unread before we give up on it
-constexpr milliseconds loaded_machine{20};     // what has arrived but was not read yet is not silence
 
 // How a flow, or one attempt of it, ended.
 struct Outcome {

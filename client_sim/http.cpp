@@ -1,18 +1,12 @@
 #include "client_sim/http.hpp"
 
 #include <spdlog/spdlog.h>
-#include <sys/ioctl.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
+#include "client_sim/play_clock.hpp"
 #include "common/net/connect.hpp"
-#include "common/net/outbox.hpp"
 #include "common/net/tasks.hpp"
 #include "common/process/http_words.hpp"
+#include "common/process/outgoing.hpp"
 #include "common/wmsp/player_session.hpp"
 
 namespace wmlab::client_sim {
@@ -21,11 +15,9 @@ namespace {
 using evidence::What;
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned postponed_max = 50;
-
 // One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal,
 // keeps the time.
-class HttpPlay : public std::enable_shared_from_this<HttpPlay> {
+class HttpPlay : private PlayClock::Player, public std::enable_shared_from_this<HttpPlay> {
 public:
     HttpPlay(Client& client, Play play, bool proxied)
         : client_{client},
@@ -34,7 +26,7 @@ public:
           leg_{proxied ? "proxy" : "http"},
           media_{play_.save},
           patience_{play_.deadline},
-          wake_{client.context.io},
+          clock_{client.context.io, *this},
           readers_{client.context.io.get_executor()} {}
 
     asio::awaitable<Outcome> run() {
@@ -51,9 +43,9 @@ public:
             failure = std::current_exception();
         }
         over_ = true;
-        wake_.cancel();
+        clock_.stop();
         write_media_end();
-        close(outcome.reason);
+        if (connection_) connection_->close(outcome.reason);
         readers_.cancel();
         client_.receiving.erase(place);
         if (failure) std::rethrow_exception(failure);
@@ -78,7 +70,7 @@ private:
                 const auto to = *std::exchange(wanted_, std::nullopt);
                 if (!co_await open(to, outcome)) co_return;
             } else {
-                co_await watch();
+                co_await clock_.run();
             }
         }
         outcome.worked = finished_.worked;
@@ -94,7 +86,7 @@ private:
             outcome.worked = false;
             outcome.reason = *unsaved;
         }
-        if (outbox_) co_await outbox_->flushed(patience_);
+        if (connection_) co_await connection_->outbox().flushed(patience_);
     }
 
     wmsp::PlayerOptions protocol_options() const {
@@ -120,122 +112,53 @@ private:
     // --- connections
 
     asio::awaitable<bool> open(wmsp::Endpoint to, Outcome& outcome) {
-        close("the answer was complete");
+        if (connection_) connection_->close("the answer was complete");
         // Names of URLs lead to the scenario's hosts; the first server is where --endpoint says.
         const bool first_server = !proxied_ && to.host == play_.url.host;
-        const auto host = first_server ? play_.server.host : to.host;
-        const auto address = co_await client_.context.resolve(host);
-        if (!address) {
-            outcome.reason = address.error();
+        const net::HostPort at{first_server ? play_.server.host : to.host, to.port};
+        connection_ = std::make_shared<process::Outgoing>(client_.context, queue_max, journal());
+        const auto connection = connection_;
+        if (const auto problem = co_await connection->open(at, play_.deadline, proxied_ ? "the proxy " : "")) {
+            outcome.reason = *problem;
             co_return false;
         }
-        const net::tcp::endpoint endpoint{*address, to.port};
-        remote_ = net::text(endpoint);
-        boost::json::object connecting;
-        connecting["protocol"] = "tcp";
-        write(What::connecting, leg_, std::move(connecting), "", remote_);
-        std::optional<net::tcp::endpoint> from;
-        if (client_.context.scenario && !client_.context.own_address().is_unspecified())
-            from = net::tcp::endpoint{client_.context.own_address(), 0};
-        auto connected = co_await net::connect(endpoint, play_.deadline, from);
-        if (!connected) {
-            boost::json::object fields;
-            fields["protocol"] = "tcp";
-            fields["failure"] = net::to_json(connected.error());
-            write(What::connect_failed, leg_, std::move(fields), "", remote_);
-            outcome.reason = std::string{"cannot connect to "} + (proxied_ ? "the proxy " : "") + remote_ + ": " +
-                             connected.error().text();
-            co_return false;
-        }
-        patience_ = net::patient(play_.deadline, connected->round_trip);
-        boost::system::error_code gone;
-        local_ = net::text(connected->socket.local_endpoint(gone));
-        outbox_ = std::make_shared<net::Outbox>(std::move(connected->socket), queue_max);
-        closed_by_ = "self";
-        connection_failure_.reset();
-        boost::json::object fields;
-        fields["milliseconds"] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
-        write(What::connected, leg_, std::move(fields), local_, remote_);
+        patience_ = net::patient(play_.deadline, connection->round_trip());
         protocol_->be_patient(patience_, patience_, Clock::now());
-        readers_.spawn(read(outbox_));
+        readers_.spawn(read(connection));
         perform(protocol_->connected(Clock::now()));
         co_return true;
     }
 
-    void close(const std::string& reason) {
-        if (!outbox_) return;
-        boost::json::object fields;
-        fields["by"] = closed_by_;
-        fields["reason"] = reason;
-        if (connection_failure_) fields["failure"] = net::to_json(*connection_failure_);
-        write(What::closed, leg_, std::move(fields), local_, remote_);
-        outbox_->close(false);
-        outbox_.reset();
-    }
-
-    asio::awaitable<void> read(std::shared_ptr<net::Outbox> outbox) {
+    asio::awaitable<void> read(std::shared_ptr<process::Outgoing> connection) {
         const auto self = shared_from_this();
-        std::vector<std::byte> buffer(read_size);
-        const auto current = [&] { return !over_ && outbox == outbox_ && !wanted_; };
+        const auto current = [&] { return !over() && connection == connection_; };
         while (current()) {
-            const auto [error, size] =
-                co_await outbox->socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-            if (!current() || error == asio::error::operation_aborted) co_return;
-            if (error) {
-                closed_by_ = error == asio::error::eof ? "peer" : "error";
-                if (error != asio::error::eof) {
-                    connection_failure_ = net::Failure::of(error, milliseconds{0});
-                    for (const auto& queued : net::drain_error_queue(outbox->socket().native_handle()))
-                        if (queued.icmp) connection_failure_->icmp = queued.icmp;
-                }
+            const auto bytes = co_await connection->receive();
+            if (!current() || connection->end() == process::Outgoing::End::stopped) co_return;
+            if (bytes.empty()) {
                 perform(protocol_->disconnected(Clock::now()));
                 co_return;
             }
-            perform(protocol_->receive({buffer.data(), size}, Clock::now()));
+            perform(protocol_->receive(bytes, Clock::now()));
         }
     }
 
     // --- time
 
-    // Sleeps from deadline to deadline until the session is finished or wants another connection.
-    asio::awaitable<void> watch() {
-        while (!over_ && !wanted_) {
-            wake_at_ = next_deadline();
-            wake_.expires_at(wake_at_);
-            boost::system::error_code woken;
-            co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-            const auto state = co_await asio::this_coro::cancellation_state;
-            if (state.cancelled() != asio::cancellation_type::none)
-                throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
-            if (over_ || wanted_ || Clock::now() < wake_at_) continue;
-            if (unread() && late_ < postponed_max) {  // on a loaded machine: read first, then judge
-                ++late_;
-                postponed_ = Clock::now() + loaded_machine;
-                continue;
-            }
-            late_ = 0;
-            postponed_.reset();
-            due(Clock::now());
-        }
+    Clock::time_point next_deadline() const override {
+        const auto at = protocol_->next_deadline().value_or(Clock::time_point::max());
+        return std::min(at, play_end().value_or(Clock::time_point::max()));
     }
 
-    Clock::time_point next_deadline() const {
-        auto at = protocol_->next_deadline().value_or(Clock::time_point::max());
-        if (const auto end = play_end()) at = std::min(at, *end);
-        return postponed_ && at < *postponed_ ? *postponed_ : at;
-    }
-
-    bool unread() const {
-        int size = 0;
-        return outbox_ && ::ioctl(outbox_->socket().native_handle(), FIONREAD, &size) == 0 && size > 0;
-    }
+    bool over() const override { return over_ || wanted_; }  // or another connection is wanted
+    bool unread() override { return connection_ && connection_->unread(); }
 
     std::optional<Clock::time_point> play_end() const {
         if (!play_.duration || !media_started_ || overtime_) return std::nullopt;
         return *media_started_ + *play_.duration;
     }
 
-    void due(Clock::time_point now) {
+    void due(Clock::time_point now) override {
         if (const auto end = play_end(); end && *end <= now) {
             media_.waited_until(now);
             // What stopped coming is not called enough: another packet, or our patience, decides.
@@ -258,22 +181,22 @@ private:
             if (over_) return;
             std::visit([this](const auto& one) { act(one); }, action);
         }
-        if (over_ || wanted_ || next_deadline() < wake_at_) wake_.cancel();
+        clock_.changed();
     }
 
     void act(const wmsp::Connect& action) { wanted_ = action.to; }
 
     void act(const wmsp::Received& action) {
-        write(What::received, leg_, process::message_fields(action), local_, remote_);
+        write(What::received, leg_, process::message_fields(action), local(), remote());
     }
 
     void act(const wmsp::Malformed& action) {
-        write(What::malformed, leg_, process::malformed_fields(action), local_, remote_);
+        write(What::malformed, leg_, process::malformed_fields(action), local(), remote());
     }
 
     void act(const wmsp::Send& action) {
-        write(What::sent, leg_, process::message_fields(action), local_, remote_);
-        outbox_->send(action.bytes);  // a broken connection is told by the read
+        write(What::sent, leg_, process::message_fields(action), local(), remote());
+        connection_->outbox().send(action.bytes);  // a broken connection is told by the read
     }
 
     void act(const wmsp::Answered&) {}
@@ -288,7 +211,7 @@ private:
         const auto now = Clock::now();
         if (!media_started_) {
             media_started_ = now;
-            write(What::media_started, leg_, {}, local_, remote_);
+            write(What::media_started, leg_, {}, local(), remote());
         }
         media_.packet(action.LocationId, action.packet, now);
         if (overtime_) stop_playing(now);
@@ -299,7 +222,7 @@ private:
         fields["kind"] = action.kind == wmsp::MediaStale::Kind::cached ? "cached" : "delayed";
         fields["why"] = action.why;
         if (action.delay > milliseconds{0}) fields["delay"] = action.delay.count();
-        write(What::media_stale, leg_, std::move(fields), local_, remote_);
+        write(What::media_stale, leg_, std::move(fields), local(), remote());
         stale_ = (action.kind == wmsp::MediaStale::Kind::cached ? "not fresh, a cache answered: " : "not in time: ") +
                  action.why;
     }
@@ -314,10 +237,19 @@ private:
         boost::json::object fields;
         fields["waited"] = std::chrono::duration_cast<milliseconds>(Clock::now() - media_.last()).count();
         fields["attempt"] = 0;
-        write(What::media_silent, leg_, std::move(fields), local_, remote_);
+        write(What::media_silent, leg_, std::move(fields), local(), remote());
     }
 
     // --- the journal
+
+    process::Outgoing::Write journal() {
+        return [this](What what, boost::json::object fields, std::string local, std::string remote) {
+            write(what, leg_, std::move(fields), std::move(local), std::move(remote));
+        };
+    }
+
+    std::string local() const { return connection_ ? net::text(connection_->local()) : ""; }
+    std::string remote() const { return connection_ ? net::text(connection_->remote()) : ""; }
 
     void write(What what, std::string leg, boost::json::object fields = {}, std::string local = "",
                std::string remote = "") {
@@ -328,7 +260,7 @@ private:
         if (!media_.has_header() && media_.packets() == 0) return;
         auto fields = media_.fields();
         if (protocol_) fields["largest_delay"] = protocol_->statistics().largest_delay.count();
-        write(What::media_ended, leg_, std::move(fields), local_, remote_);
+        write(What::media_ended, leg_, std::move(fields), local(), remote());
     }
 
     std::string type_name() const {
@@ -344,21 +276,16 @@ private:
     ReceivedMedia media_;
     milliseconds patience_;
 
-    std::string local_, remote_;
-    std::shared_ptr<net::Outbox> outbox_;  // of the connection now open
+    std::shared_ptr<process::Outgoing> connection_;  // now open
     std::optional<wmsp::Endpoint> wanted_;
     std::optional<wmsp::PlayerSession> protocol_;
 
-    asio::steady_timer wake_;
-    Clock::time_point wake_at_ = Clock::time_point::max();
-    std::optional<Clock::time_point> media_started_, postponed_;
-    unsigned late_ = 0;
+    PlayClock clock_;
+    std::optional<Clock::time_point> media_started_;
     bool over_ = false, enough_ = false, overtime_ = false;
 
     wmsp::Finished finished_;
     std::optional<std::string> stale_;
-    std::string closed_by_ = "self";
-    std::optional<net::Failure> connection_failure_;
     net::Tasks readers_;
 };
 

@@ -3,21 +3,18 @@
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 
+#include "client_sim/play_clock.hpp"
 #include "common/bytes/hex.hpp"
 #include "common/mms/player_session.hpp"
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
-#include "common/net/outbox.hpp"
 #include "common/net/tasks.hpp"
 #include "common/process/mms_words.hpp"
+#include "common/process/outgoing.hpp"
 
 namespace wmlab::client_sim {
 namespace {
@@ -32,14 +29,15 @@ constexpr std::uint64_t packets_before_asking = 2;  // media has come before a d
 constexpr unsigned asks_again_max = 3;
 
 // One attempt to play: moves the bytes of mms::PlayerSession between the sockets, writes the journal, keeps the time.
-class MmsPlay : public std::enable_shared_from_this<MmsPlay> {
+class MmsPlay : private PlayClock::Player, public std::enable_shared_from_this<MmsPlay> {
 public:
     MmsPlay(Client& client, Play play, Transport transport)
         : client_{client},
           play_{std::move(play)},
           transport_{transport},
           media_{play_.save},
-          wake_{client.context.io},
+          connection_{client.context, queue_max, journal()},
+          clock_{client.context.io, *this},
           readers_{client.context.io.get_executor()} {}
 
     asio::awaitable<Outcome> run() {
@@ -55,16 +53,9 @@ public:
             failure_ = std::current_exception();
         }
         readers_.cancel();
-        wake_.cancel();
+        clock_.stop();
         write_media_end();
-        if (outbox_) {
-            boost::json::object fields;
-            fields["by"] = closed_by_;
-            fields["reason"] = outcome.reason;
-            if (connection_failure_) fields["failure"] = net::to_json(*connection_failure_);
-            write(What::closed, "control", std::move(fields), local_, remote_);
-            outbox_->close(false);
-        }
+        connection_.close(outcome.reason);
         if (datagrams_) datagrams_->close();
         if (asker_) asker_->close();
         client_.receiving.erase(place);
@@ -83,18 +74,17 @@ private:
         started["attempt"] = play_.attempt;
         write(What::flow_started, "", std::move(started));
 
-        const auto address = co_await client_.context.resolve(play_.server.host);
-        if (!address) {
-            outcome.reason = address.error();
+        if (const auto problem = co_await connection_.open(play_.server, play_.deadline)) {
+            outcome.reason = *problem;
             co_return;
         }
-        if (!co_await connect({*address, play_.server.port}, outcome)) co_return;
+        patience_ = net::patient(play_.deadline, connection_.round_trip());
         if (transport_ == Transport::udp && !bind(outcome)) co_return;
         protocol_.emplace(protocol_options());
         readers_.spawn(read_control());
         if (datagrams_) readers_.spawn(read_datagrams());
         perform(protocol_->start(Clock::now()));
-        co_await watch();
+        co_await clock_.run();
         outcome.worked = finished_.worked && problem_.empty();
         outcome.reason = problem_.empty() ? finished_.reason : problem_;
         if (outcome.worked && enough_) outcome.reason = "played as long as was asked";
@@ -107,42 +97,13 @@ private:
             outcome.worked = false;
             outcome.reason = *unsaved;
         }
-        co_await outbox_->flushed(patience_);
-    }
-
-    asio::awaitable<bool> connect(net::tcp::endpoint to, Outcome& outcome) {
-        remote_ = net::text(to);
-        boost::json::object connecting;
-        connecting["protocol"] = "tcp";
-        write(What::connecting, "control", std::move(connecting), "", remote_);
-        std::optional<net::tcp::endpoint> from;
-        if (client_.context.scenario && !client_.context.own_address().is_unspecified())
-            from = net::tcp::endpoint{client_.context.own_address(), 0};
-        auto connected = co_await net::connect(to, play_.deadline, from);
-        if (!connected) {
-            boost::json::object fields;
-            fields["protocol"] = "tcp";
-            fields["failure"] = net::to_json(connected.error());
-            write(What::connect_failed, "control", std::move(fields), "", remote_);
-            outcome.reason = "cannot connect to " + remote_ + ": " + connected.error().text();
-            co_return false;
-        }
-        patience_ = net::patient(play_.deadline, connected->round_trip);
-        boost::system::error_code gone;
-        own_ = connected->socket.local_endpoint(gone);
-        local_ = net::text(own_);
-        server_ = to;
-        outbox_.emplace(std::move(connected->socket), queue_max);
-        boost::json::object fields;
-        fields["milliseconds"] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
-        write(What::connected, "control", std::move(fields), local_, remote_);
-        co_return true;
+        co_await connection_.outbox().flushed(patience_);
     }
 
     // Only now is the address known on which the server can reach us.
     bool bind(Outcome& outcome) {
-        auto bound = net::bind_udp_in(client_.context.io.get_executor(), own_.address(), play_.client_ports.first,
-                                      play_.client_ports.last, datagram_buffer);
+        auto bound = net::bind_udp_in(client_.context.io.get_executor(), connection_.local().address(),
+                                      play_.client_ports.first, play_.client_ports.last, datagram_buffer);
         if (!bound) {
             boost::json::object fields;
             fields["protocol"] = "udp";
@@ -150,7 +111,6 @@ private:
             if (!bound.error().holder.empty()) fields["holder"] = bound.error().holder;
             write(What::listen_failed, "media", std::move(fields), bound.error().local);
             outcome.reason = bound.error().text();
-            closed_by_ = "self";
             return false;
         }
         datagrams_.emplace(std::move(*bound));
@@ -164,8 +124,8 @@ private:
         options.fileName = play_.url.name();
         options.guid = play_.player;
         options.transport = transport_;
-        options.local_address = own_.address().to_string();
-        options.local_port = datagrams_ ? datagrams_->local().port() : own_.port();
+        options.local_address = connection_.local().address().to_string();
+        options.local_port = datagrams_ ? datagrams_->local().port() : connection_.local().port();
         options.url = play_.url.text();
         options.reply_timeout = patience_;
         // All five waits for the header fit the flow's deadline; the specification's own timer is 1 s at least.
@@ -179,22 +139,14 @@ private:
 
     asio::awaitable<void> read_control() {
         const auto self = shared_from_this();
-        std::vector<std::byte> buffer(read_size);
         while (!over_) {
-            const auto [error, size] =
-                co_await outbox_->socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-            if (over_ || error == asio::error::operation_aborted) co_return;
-            if (error) {
-                closed_by_ = error == asio::error::eof ? "peer" : "error";
-                if (error != asio::error::eof) {
-                    connection_failure_ = net::Failure::of(error, milliseconds{0});
-                    for (const auto& queued : net::drain_error_queue(outbox_->socket().native_handle()))
-                        if (queued.icmp) connection_failure_->icmp = queued.icmp;
-                }
+            const auto bytes = co_await connection_.receive();
+            if (over_ || connection_.end() == process::Outgoing::End::stopped) co_return;
+            if (bytes.empty()) {
                 perform(protocol_->disconnected(Clock::now()));
                 co_return;
             }
-            perform(protocol_->receive({buffer.data(), size}, Clock::now()));
+            perform(protocol_->receive(bytes, Clock::now()));
         }
     }
 
@@ -204,7 +156,7 @@ private:
             const auto datagram = co_await datagrams_->receive();
             if (over_) co_return;
             media_from_ = datagram.from;
-            if (datagram.from.address() != server_.address()) {
+            if (datagram.from.address() != server().address()) {
                 foreign(datagram);
                 continue;
             }
@@ -227,7 +179,7 @@ private:
         fields["message"] = "Data";
         fields["field"] = "source address";
         fields["offset"] = 0;
-        fields["problem"] = "is not the server's, " + server_.address().to_string();
+        fields["problem"] = "is not the server's, " + server().address().to_string();
         fields["head"] = bytes::hex(datagram.bytes.first(std::min(head, datagram.bytes.size())));
         write(What::malformed, "media", std::move(fields), net::text(datagrams_->local()), net::text(datagram.from));
     }
@@ -243,49 +195,24 @@ private:
         write(What::connect_failed, "resend", std::move(fields), net::text((asker_ ? *asker_ : *datagrams_).local()),
               net::text(error.about));
         asking_ = false;
-        rearm();
+        clock_.changed();
     }
 
     // --- time
 
-    // Sleeps from deadline to deadline until the session is finished.
-    asio::awaitable<void> watch() {
-        while (!over_) {
-            wake_at_ = next_deadline();
-            wake_.expires_at(wake_at_);
-            boost::system::error_code woken;
-            co_await wake_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-            const auto state = co_await asio::this_coro::cancellation_state;
-            if (state.cancelled() != asio::cancellation_type::none)
-                throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
-            if (over_) break;
-            if (Clock::now() < wake_at_) continue;
-            if (unread() && late_ < 50) {  // on a loaded machine: read first, then judge
-                ++late_;
-                postponed_ = Clock::now() + loaded_machine;
-                continue;
-            }
-            late_ = 0;
-            postponed_.reset();
-            due(Clock::now());
-        }
-    }
-
-    Clock::time_point next_deadline() const {
+    Clock::time_point next_deadline() const override {
         auto at = protocol_->next_deadline().value_or(Clock::time_point::max());
         if (const auto end = play_end()) at = std::min(at, *end);
         if (const auto silence = silence_at()) at = std::min(at, *silence);
-        if (asking_) at = std::min(at, ask_next_);
-        return postponed_ && at < *postponed_ ? *postponed_ : at;
+        return asking_ ? std::min(at, ask_next_) : at;
     }
 
-    bool unread() {
-        const auto waiting = [](int socket) {
-            int size = 0;
-            return ::ioctl(socket, FIONREAD, &size) == 0 && size > 0;
-        };
-        return waiting(outbox_->socket().native_handle()) ||
-               (datagrams_ && waiting(datagrams_->socket().native_handle()));
+    bool over() const override { return over_; }
+
+    bool unread() override {
+        int size = 0;
+        return connection_.unread() ||
+               (datagrams_ && ::ioctl(datagrams_->socket().native_handle(), FIONREAD, &size) == 0 && size > 0);
     }
 
     // When there is enough; later while the answer to the resend request is still awaited.
@@ -304,7 +231,7 @@ private:
         return std::max({*playing_, media_.last(), media_.lasts_until()}) + limit;
     }
 
-    void due(Clock::time_point now) {
+    void due(Clock::time_point now) override {
         if (const auto silence = silence_at(); silence && *silence <= now) return silent(now);
         if (asking_ && ask_next_ <= now) ask_again(now);
         if (const auto end = play_end(); end && *end <= now) {
@@ -315,7 +242,7 @@ private:
                 overtime_ = true;
             else
                 return stop_playing(now);
-            return rearm();
+            return clock_.changed();
         }
         perform(protocol_->tick(now));
     }
@@ -332,7 +259,7 @@ private:
         boost::json::object fields;
         fields["waited"] = waited.count();
         fields["attempt"] = 0;
-        write(What::media_silent, media_leg(), std::move(fields), media_local(), remote_);
+        write(What::media_silent, media_leg(), std::move(fields), media_local(), remote());
         problem_ = media_.packets() > 0
                        ? "media came and then no more: nothing for " + std::to_string(waited.count()) + " ms"
                        : "playing began, but no media came within " + std::to_string(waited.count()) + " ms";
@@ -347,15 +274,11 @@ private:
             if (over_) return;
             std::visit([this](const auto& one) { act(one); }, action);
         }
-        rearm();
-    }
-
-    void rearm() {
-        if (over_ || (protocol_ && next_deadline() < wake_at_)) wake_.cancel();
+        clock_.changed();
     }
 
     void act(const mms::Received& action) {
-        write(What::received, "control", process::message_fields(action.message, action.size), local_, remote_);
+        write(What::received, "control", process::message_fields(action.message, action.size), local(), remote());
     }
 
     void act(const mms::Malformed& action) {
@@ -365,23 +288,23 @@ private:
         fields["offset"] = action.error.offset;
         fields["problem"] = action.error.problem;
         fields["head"] = bytes::hex(action.head);
-        write(What::malformed, action.what == "Data" ? media_leg() : "control", std::move(fields), local_, remote_);
+        write(What::malformed, action.what == "Data" ? media_leg() : "control", std::move(fields), local(), remote());
     }
 
     void act(const mms::Send& action) {
         write(What::sent, "control",
-              process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size), local_,
-              remote_);
+              process::message_fields(action.message, action.packet.size() - mms::TcpMessageHeader::size), local(),
+              remote());
         if (std::holds_alternative<mms::LinkViewerToMacConnectFunnel>(action.message) && datagrams_) {
             boost::json::object fields;
             fields["protocol"] = "udp";
             write(What::announced, "media", std::move(fields), media_local());
         }
-        outbox_->send(action.packet);  // a broken connection is told by the read
+        connection_.outbox().send(action.packet);  // a broken connection is told by the read
     }
 
     void act(const mms::SendDatagram& action) {
-        const net::udp::endpoint to{server_.address(), server_.port()};
+        const net::udp::endpoint to{server().address(), server().port()};
         boost::json::object fields;
         boost::json::array sequences;
         for (const auto sequence : action.sequences) sequences.emplace_back(sequence);
@@ -396,7 +319,8 @@ private:
     // the answer to the media, and a missing rule for the leg would stay hidden.
     net::DatagramSocket& asker() {
         if (asker_) return *asker_;
-        auto bound = net::bind_udp_in(client_.context.io.get_executor(), own_.address(), 0, 0, datagram_buffer);
+        auto bound =
+            net::bind_udp_in(client_.context.io.get_executor(), connection_.local().address(), 0, 0, datagram_buffer);
         if (!bound) return *datagrams_;
         asker_.emplace(std::move(*bound));
         asker_->on_icmp = [this](const net::QueuedError& error) { icmp(error); };
@@ -472,7 +396,7 @@ private:
         boost::json::object fields;
         fields["waited"] = action.waited.count();
         fields["attempt"] = action.attempt;
-        write(What::media_silent, "media", std::move(fields), media_local(), remote_);
+        write(What::media_silent, "media", std::move(fields), media_local(), remote());
         if (!action.retrying) return;
         boost::json::object retry;
         retry["reason"] = "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms";
@@ -488,6 +412,12 @@ private:
     }
 
     // --- the journal
+
+    process::Outgoing::Write journal() {
+        return [this](What what, boost::json::object fields, std::string local, std::string remote) {
+            write(what, "control", std::move(fields), std::move(local), std::move(remote));
+        };
+    }
 
     void write(What what, std::string leg, boost::json::object fields = {}, std::string local = "",
                std::string remote = "") {
@@ -512,9 +442,12 @@ private:
             if (flow.id == play_.flow) return std::string{scenario::spec(flow.flow->type).name};
         return transport_ == Transport::udp ? "mms-udp" : "mms-tcp";
     }
+    const net::tcp::endpoint& server() const { return connection_.remote(); }
+    std::string local() const { return net::text(connection_.local()); }
+    std::string remote() const { return net::text(connection_.remote()); }
     std::string media_leg() const { return datagrams_ ? "media" : "control"; }
-    std::string media_local() const { return datagrams_ ? net::text(datagrams_->local()) : local_; }
-    std::string media_remote() const { return media_from_ ? net::text(*media_from_) : remote_; }
+    std::string media_local() const { return datagrams_ ? net::text(datagrams_->local()) : local(); }
+    std::string media_remote() const { return media_from_ ? net::text(*media_from_) : remote(); }
 
     Client& client_;
     Play play_;
@@ -522,24 +455,20 @@ private:
     ReceivedMedia media_;
     milliseconds patience_{0};
 
-    net::tcp::endpoint own_, server_;
-    std::string local_, remote_;
-    std::optional<net::Outbox> outbox_;
+    process::Outgoing connection_;
     std::optional<net::DatagramSocket> datagrams_, asker_;
     std::optional<net::udp::endpoint> media_from_;
     std::optional<mms::PlayerSession> protocol_;
 
-    asio::steady_timer wake_;
-    Clock::time_point wake_at_ = Clock::time_point::max();
-    std::optional<Clock::time_point> playing_, media_started_, asked_at_, postponed_;
+    PlayClock clock_;
+    std::optional<Clock::time_point> playing_, media_started_, asked_at_;
     Clock::time_point ask_next_{};
     std::uint32_t asked_for_ = 0;
-    unsigned asks_ = 0, foreign_ = 0, late_ = 0;
+    unsigned asks_ = 0, foreign_ = 0;
     bool asking_ = false, stopping_ = false, enough_ = false, overtime_ = false, over_ = false;
 
     mms::Finished finished_;
-    std::string problem_, closed_by_ = "self";
-    std::optional<net::Failure> connection_failure_;
+    std::string problem_;
     std::exception_ptr failure_;
     net::Tasks readers_;
 };

@@ -278,8 +278,10 @@ private:
     // --- TCP
 
     asio::awaitable<void> accept(DoorPtr door) {
-        co_await net::accept_each(
-            door->acceptor, [this, door](net::tcp::socket socket) { tasks_.spawn(serve(door, std::move(socket))); });
+        const std::function take = [this, door](net::tcp::socket socket) {
+            tasks_.spawn(serve(door, std::move(socket)));
+        };
+        co_await net::accept_each(door->acceptor, take);
     }
 
     struct Conversation {

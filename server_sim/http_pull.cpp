@@ -2,12 +2,10 @@
 // its connections, one for Describe and one for Play, and the pull's intake.
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "common/net/connect.hpp"
-#include "common/net/outbox.hpp"
+#include "common/net/deadline.hpp"
 #include "common/process/http_words.hpp"
+#include "common/process/outgoing.hpp"
 #include "common/process/probe.hpp"
 #include "common/wmsp/player_session.hpp"
 #include "server_sim/pull.hpp"
@@ -25,7 +23,7 @@ public:
         : server_{server},
           pull_{pull},
           intake_{intake},
-          timer_{server.context.io},
+          deadline_{server.context.io.get_executor()},
           patience_{pull.deadline},
           protocol_{options(server, pull)} {}
 
@@ -38,10 +36,8 @@ public:
             if (!open) break;
             perform(protocol_.connected(Clock::now()));
             co_await read();
-            timer_.cancel();
-            armed_ = false;
-            write_closed();
-            outbox_->close(false);
+            deadline_.cancel();
+            connection_->close(finished_ ? end_.reason : "the answer was complete");
         }
         co_return end_;
     }
@@ -64,61 +60,29 @@ private:
 
     asio::awaitable<bool> connect(wmsp::Endpoint to) {
         const bool source = to.host == pull_.url.host;  // not where a redirection leads
-        const auto host = source ? pull_.source.host : to.host;
-        const auto address = co_await server_.context.resolve(host);
-        if (!address) {
-            end_.reason = address.error();
+        const net::HostPort at = source ? pull_.source : net::HostPort{to.host, to.port};
+        connection_.emplace(server_.context, requests_max, journal_of(intake_));
+        if (const auto problem = co_await connection_->open(at, pull_.deadline)) {
+            end_.reason = *problem;
             co_return false;
         }
-        const net::tcp::endpoint endpoint{*address, source ? pull_.source.port : to.port};
-        intake_.local.clear();
-        intake_.remote = net::text(endpoint);
-        boost::json::object connecting;
-        connecting["protocol"] = "tcp";
-        intake_.write(What::connecting, std::move(connecting));
-        std::optional<net::tcp::endpoint> from;
-        if (server_.scenario_mode() && !server_.context.own_address().is_unspecified())
-            from = net::tcp::endpoint{server_.context.own_address(), 0};
-        auto connected = co_await net::connect(endpoint, pull_.deadline, from);
-        if (!connected) {
-            boost::json::object fields;
-            fields["protocol"] = "tcp";
-            fields["failure"] = net::to_json(connected.error());
-            intake_.write(What::connect_failed, std::move(fields));
-            end_.reason = "cannot connect to " + intake_.remote + ": " + connected.error().text();
-            co_return false;
-        }
-        patience_ = net::patient(pull_.deadline, connected->round_trip);
+        patience_ = net::patient(pull_.deadline, connection_->round_trip());
         // The first header of a source that itself waits for its own may take longer than anything after it.
         protocol_.be_patient(std::max(patience_, pull_.first_header), patience_, Clock::now());
-        outbox_.emplace(std::move(connected->socket), requests_max);
-        closed_by_.clear();
-        failure_.reset();
-        intake_.local = net::text(outbox_->local());
-        boost::json::object fields;
-        fields["milliseconds"] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
-        intake_.write(What::connected, std::move(fields));
         co_return true;
     }
 
     // Until the session is finished or wants another connection.
     asio::awaitable<void> read() {
-        std::vector<std::byte> buffer(read_size);
         while (!over()) {
-            reading_ = true;
-            const auto [error, size] =
-                co_await outbox_->socket().async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-            reading_ = false;
+            const auto bytes = co_await connection_->receive();
             if (over()) co_return;
-            if (error == asio::error::operation_aborted) {
-                finish("self", "stopped before it had ended");
-            } else if (error) {
-                closed_by_ = error == asio::error::eof ? "peer" : "error";
-                if (error != asio::error::eof) failure_ = net::Failure::of(error, milliseconds{0});
+            if (!bytes.empty())
+                perform(protocol_.receive(bytes, Clock::now()));
+            else if (connection_->end() == process::Outgoing::End::stopped)
+                finish("stopped before it had ended");
+            else
                 perform(protocol_.disconnected(Clock::now()));
-            } else {
-                perform(protocol_.receive({buffer.data(), size}, Clock::now()));
-            }
         }
     }
 
@@ -140,18 +104,19 @@ private:
     }
     void act(const wmsp::Send& action) {
         intake_.write(What::sent, process::message_fields(action));
-        if (!outbox_->send(action.bytes) && !outbox_->broken()) finish("self", "the source does not read");
+        auto& outbox = connection_->outbox();
+        if (!outbox.send(action.bytes) && !outbox.broken()) finish("the source does not read");
     }
     void act(const wmsp::Answered&) {}
     void act(const wmsp::HeaderComplete& action) {
         if (!protocol_.playing()) return;  // Play brings it again
-        if (const auto problem = intake_.header(action.header.raw)) finish("self", *problem);
+        if (const auto problem = intake_.header(action.header.raw)) finish(*problem);
     }
     void act(const wmsp::MediaReceived& action) {
         intake_.packet(action.LocationId, action.packet);
         if (!intake_.enough()) return;
         end_.over = true;
-        finish("self", "pulled as long as was asked");
+        finish("pulled as long as was asked");
     }
     void act(const wmsp::MediaStale& action) {
         boost::json::object fields;
@@ -165,59 +130,31 @@ private:
         end_.over = action.worked && told_end_;  // a connection that just ends is a loss: the source may come back
         end_.hr = action.hr;
         if (action.cause == wmsp::Finished::Cause::silent && intake_.packets() > 0) intake_.silent(patience_);
-        finish(closed_by_.empty() ? "self" : closed_by_, action.reason);
+        finish(action.reason);
     }
 
-    void finish(std::string by, std::string reason) {
+    void finish(std::string reason) {
         if (finished_) return;
         finished_ = true;
-        closed_by_ = std::move(by);
         end_.reason = std::move(reason);
-        timer_.cancel();
-        boost::system::error_code ignored;
-        if (reading_) outbox_->socket().cancel(ignored);
+        deadline_.cancel();
+        if (connection_) connection_->stop_receiving();
     }
 
     void arm() {
-        if (over() || !outbox_) return;
-        const auto deadline = protocol_.next_deadline();
-        if (!deadline || (armed_ && timer_.expiry() == *deadline)) return;
-        armed_ = true;
-        timer_.expires_at(*deadline);
-        timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-            const auto self = weak.lock();
-            if (!self || error || self->over()) return;
-            self->armed_ = false;
-            self->tick();
-        });
+        if (!over() && connection_) wake_at(protocol_.next_deadline());
     }
+
+    void wake_at(std::optional<SteadyTime> time) { deadline_.set(time, weak_from_this(), &HttpPull::tick); }
 
     void tick() {
+        if (over()) return;
         const auto now = Clock::now();
         const auto deadline = protocol_.next_deadline();
-        boost::system::error_code gone;
-        if (deadline && *deadline <= now && now < *deadline + loaded_machine_max &&
-            outbox_->socket().available(gone) > 0 && !gone) {
-            // What has arrived but was not read yet, because this machine is loaded, is not silence.
-            armed_ = true;
-            timer_.expires_after(loaded_machine);
-            timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-                const auto self = weak.lock();
-                if (!self || error || self->over()) return;
-                self->armed_ = false;
-                self->tick();
-            });
-            return;
-        }
+        // What has arrived but was not read yet, because this machine is loaded, is not silence.
+        if (deadline && *deadline <= now && now < *deadline + loaded_machine_max && connection_->unread())
+            return wake_at(now + loaded_machine);
         perform(protocol_.tick(now));
-    }
-
-    void write_closed() {
-        boost::json::object fields;
-        fields["by"] = closed_by_.empty() ? "self" : closed_by_;
-        fields["reason"] = finished_ ? end_.reason : "the answer was complete";
-        if (failure_) fields["failure"] = net::to_json(*failure_);
-        intake_.write(What::closed, std::move(fields));
     }
 
     static constexpr milliseconds loaded_machine{20}, loaded_machine_max{1000};
@@ -225,14 +162,12 @@ private:
     Server& server_;
     const Pull& pull_;
     Intake& intake_;
-    asio::steady_timer timer_;
-    bool armed_ = false, reading_ = false, finished_ = false, told_end_ = false;
+    net::Deadline deadline_;
+    bool finished_ = false, told_end_ = false;
     milliseconds patience_;
     wmsp::PlayerSession protocol_;
-    std::optional<wmsp::Endpoint> wanted_;  // the next connection
-    std::optional<net::Outbox> outbox_;     // of the connection now open
-    std::optional<net::Failure> failure_;
-    std::string closed_by_;
+    std::optional<wmsp::Endpoint> wanted_;         // the next connection
+    std::optional<process::Outgoing> connection_;  // now open
     PullEnd end_;
 };
 

@@ -187,6 +187,14 @@ void Intake::flow_ended(bool worked, const std::string& reason, std::uint32_t hr
     server_.context.write(What::flow_ended, pull_.flow, "", std::move(fields));
 }
 
+process::Outgoing::Write journal_of(Intake& intake) {
+    return [&intake](What what, boost::json::object fields, std::string local, std::string remote) {
+        intake.local = std::move(local);
+        intake.remote = std::move(remote);
+        intake.write(what, std::move(fields));
+    };
+}
+
 asio::awaitable<void> run_pull(Server& server, Pull pull) {
     Intake intake{server, pull};
     const auto fetch = fetch_for(pull.url.scheme);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/net/address.hpp"
+#include "common/process/outgoing.hpp"
 #include "common/process/received_media.hpp"
 #include "common/url/url.hpp"
 #include "server_sim/server.hpp"
@@ -78,6 +79,9 @@ private:
 // Connects once and hands over until the stream ends, the connection is lost, or there is enough; cancelled when the
 // process stops. Writes connecting, connected or connect-failed, sent, received, malformed and closed.
 using FetchStream = asio::awaitable<PullEnd> (*)(Server&, const Pull&, Intake&);
+
+// The journal of the pull, for a connection of it.
+process::Outgoing::Write journal_of(Intake& intake);
 
 asio::awaitable<PullEnd> fetch_msbd(Server& server, const Pull& pull, Intake& intake);
 asio::awaitable<PullEnd> fetch_http(Server& server, const Pull& pull, Intake& intake);

@@ -383,7 +383,7 @@ TEST_CASE("stop: every session ends and the journal is complete", "[server_sim]"
     CHECK(sim.events(What::media_ended).size() == 2);
     const auto closed = sim.events(What::closed);
     REQUIRE(closed.size() == 2);
-    CHECK(text(closed[0], "reason") == "the server is stopping");
+    CHECK(text(closed[0], "reason") == "the process is stopping");
 }
 
 TEST_CASE("a taken port: exit 3 names port and holder", "[server_sim]") {

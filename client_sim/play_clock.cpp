@@ -1,0 +1,51 @@
+#include "client_sim/play_clock.hpp"
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace wmlab::client_sim {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds postponement{20};
+constexpr unsigned postponed_max = 50;
+
+PlayClock::PlayClock(asio::io_context& io, Player& player) : player_{player}, timer_{io} {}
+
+asio::awaitable<void> PlayClock::run() {
+    while (!player_.over()) {
+        at_ = next();
+        timer_.expires_at(at_);
+        boost::system::error_code woken;
+        co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none)
+            throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
+        const auto now = std::chrono::steady_clock::now();
+        if (player_.over() || now < at_) continue;
+        if (player_.unread() && postponed_times_ < postponed_max) {  // on a loaded machine: read first, then judge
+            ++postponed_times_;
+            postponed_ = now + postponement;
+            continue;
+        }
+        postponed_times_ = 0;
+        postponed_.reset();
+        player_.due(now);
+    }
+}
+
+PlayClock::Time PlayClock::next() const {
+    const auto at = player_.next_deadline();
+    return postponed_ ? std::max(at, *postponed_) : at;
+}
+
+void PlayClock::changed() {
+    if (player_.over() || next() < at_) timer_.cancel();
+}
+
+void PlayClock::stop() { timer_.cancel(); }
+
+}  // namespace wmlab::client_sim
