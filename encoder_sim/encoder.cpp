@@ -3,17 +3,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <iostream>
 
 #include "common/wmsp/response.hpp"
 #include "encoder_sim/alias.hpp"
-#include "server_sim/content.hpp"
 #include "server_sim/http.hpp"
 #include "server_sim/msbd.hpp"
-#include "server_sim/server.hpp"
+#include "server_sim/serving.hpp"
 
 namespace wmlab::encoder_sim {
 namespace {
@@ -21,50 +18,23 @@ namespace {
 namespace po = boost::program_options;
 namespace asio = boost::asio;
 
-class EncoderSim : public process::Simulator {
+class EncoderSim : public server_sim::Serving {
 public:
     explicit EncoderSim(process::Context& context)
-        : server_{server_sim::server_for(context, scenario::Program::encoder_sim)},
-          stopped_{context.io},
-          status_{context.io} {
-        stopped_.expires_at(asio::steady_timer::time_point::max());
+        : Serving{context, scenario::Program::encoder_sim}, status_{context.io} {
         server_.http_name = wmsp::rex;
         open_contents();
-        for (const auto make_service : {make_alias, server_sim::make_msbd, server_sim::make_http})
-            if (auto service = make_service(server_)) services_.push_back(std::move(service));
-    }
-
-    void prepare() override {
-        for (const auto& service : services_) service->prepare();
-        if (context().scenario) return;
-        for (const auto& service : services_)
-            for (const auto& url : service->urls()) std::cout << url << '\n';
-        std::cout << std::flush;
+        serve({make_alias, server_sim::make_msbd, server_sim::make_http});
     }
 
     asio::awaitable<int> run() override {
         if (!context().scenario && !context().options.contains("quiet")) show_status();
-        if (!stopping_)
-            for (const auto& service : services_) service->start();
-        while (!stopping_) {
-            boost::system::error_code cancelled;
-            co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-        }
+        const int worked = co_await Serving::run();
         status_.cancel();
-        for (const auto& service : services_) co_await service->stop();
-        co_return process::worked;
+        co_return worked;
     }
-
-    void stop() override {
-        stopping_ = true;
-        stopped_.cancel();
-    }
-
-    std::vector<std::filesystem::path> reads() const override { return files_; }
 
 private:
-    process::Context& context() const { return server_.context; }
-
     void open_contents() {
         std::vector<server_sim::ContentSpec> specs;
         if (context().scenario) {
@@ -89,17 +59,11 @@ private:
                 specs.push_back(std::move(*spec));
             }
         }
-        const std::string world = context().scenario ? context().scenario->name : "";
         for (auto& spec : specs) {
             // An encoder sends what happens now: a file over and over, a tone without an end.
             spec.loop = true;
             spec.duration = server_sim::milliseconds{0};
-            auto content = server_sim::open(spec, world);
-            if (!content) throw process::EnvironmentError{content.error().text()};
-            if (!spec.synthetic) files_.push_back(spec.file);
-            server_.points.add(
-                std::make_shared<server_sim::PublishingPoint>(context().io.get_executor(), spec.name, *content),
-                std::move(spec.more_names));
+            offer(spec);
         }
     }
 
@@ -108,17 +72,13 @@ private:
         status_.expires_after(std::chrono::seconds{1});
         status_.async_wait([this](boost::system::error_code error) {
             if (error) return;
-            for (const auto& service : services_)
+            for (const auto& service : running())
                 if (const auto text = service->status(); !text.empty()) std::cerr << text << std::endl;
             show_status();
         });
     }
 
-    server_sim::Server server_;
-    std::vector<std::filesystem::path> files_;
-    std::vector<std::unique_ptr<server_sim::Service>> services_;
-    asio::steady_timer stopped_, status_;
-    bool stopping_ = false;
+    asio::steady_timer status_;
 };
 
 }  // namespace

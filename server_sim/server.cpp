@@ -5,14 +5,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <iostream>
 #include <numeric>
 
-#include "server_sim/content.hpp"
 #include "server_sim/dcom.hpp"
 #include "server_sim/pull.hpp"
+#include "server_sim/serving.hpp"
 
 namespace wmlab::server_sim {
 namespace {
@@ -72,46 +70,15 @@ Limits limits_from(const process::Context& context) {
     return limits;
 }
 
-class ServerSim : public process::Simulator {
+class ServerSim : public Serving {
 public:
-    explicit ServerSim(process::Context& context)
-        : server_{server_for(context, scenario::Program::server_sim)}, stopped_{context.io} {
-        stopped_.expires_at(asio::steady_timer::time_point::max());
+    explicit ServerSim(process::Context& context) : Serving{context, scenario::Program::server_sim} {
         add_relays(server_);
         open_contents();
-        for (const auto make_service : server_sim::services())
-            if (auto service = make_service(server_)) services_.push_back(std::move(service));
+        serve(services());
     }
-
-    void prepare() override {
-        for (const auto& service : services_) service->prepare();
-        if (context().scenario) return;
-        for (const auto& service : services_)
-            for (const auto& url : service->urls()) std::cout << url << '\n';
-        std::cout << std::flush;
-    }
-
-    asio::awaitable<int> run() override {
-        if (!stopping_)
-            for (const auto& service : services_) service->start();
-        while (!stopping_) {
-            boost::system::error_code cancelled;
-            co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-        }
-        for (const auto& service : services_) co_await service->stop();
-        co_return process::worked;
-    }
-
-    void stop() override {
-        stopping_ = true;
-        stopped_.cancel();
-    }
-
-    std::vector<std::filesystem::path> reads() const override { return files_; }
 
 private:
-    process::Context& context() const { return server_.context; }
-
     void open_contents() {
         std::vector<ContentSpec> specs;
         if (context().scenario) {
@@ -129,14 +96,7 @@ private:
                 specs.push_back(std::move(*spec));
             }
         }
-        const std::string world = context().scenario ? context().scenario->name : "";
-        for (auto& spec : specs) {
-            auto content = server_sim::open(spec, world);
-            if (!content) throw process::EnvironmentError{content.error().text()};
-            if (!spec.synthetic) files_.push_back(spec.file);
-            auto point = std::make_shared<PublishingPoint>(context().io.get_executor(), spec.name, *content);
-            server_.points.add(std::move(point), std::move(spec.more_names));
-        }
+        for (const auto& spec : specs) offer(spec);
     }
 
     // Contents that a flow of this host plays; a file that no flow here needs is not opened.
@@ -144,12 +104,6 @@ private:
         if (server_.points.find(content)) return false;  // it is pulled
         return std::ranges::any_of(context().flows, [&](const auto& flow) { return flow.flow->content == content; });
     }
-
-    Server server_;
-    std::vector<std::filesystem::path> files_;
-    std::vector<std::unique_ptr<Service>> services_;
-    asio::steady_timer stopped_;
-    bool stopping_ = false;
 };
 
 }  // namespace

@@ -1,0 +1,51 @@
+#include "server_sim/serving.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <iostream>
+
+namespace wmlab::server_sim {
+
+Serving::Serving(process::Context& context, scenario::Program program)
+    : server_{server_for(context, program)}, stopped_{context.io} {
+    stopped_.expires_at(asio::steady_timer::time_point::max());
+}
+
+void Serving::offer(const ContentSpec& spec) {
+    auto content = server_sim::open(spec, context().scenario ? context().scenario->name : "");
+    if (!content) throw process::EnvironmentError{content.error().text()};
+    if (!spec.synthetic) files_.push_back(spec.file);
+    server_.points.add(std::make_shared<PublishingPoint>(context().io.get_executor(), spec.name, *content),
+                       spec.more_names);
+}
+
+void Serving::serve(const std::vector<MakeService>& services) {
+    for (const auto make : services)
+        if (auto service = make(server_)) services_.push_back(std::move(service));
+}
+
+void Serving::prepare() {
+    for (const auto& service : services_) service->prepare();
+    if (context().scenario) return;
+    for (const auto& service : services_)
+        for (const auto& url : service->urls()) std::cout << url << '\n';
+    std::cout << std::flush;
+}
+
+asio::awaitable<int> Serving::run() {
+    if (!stopping_)
+        for (const auto& service : services_) service->start();
+    while (!stopping_) {
+        boost::system::error_code cancelled;
+        co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    }
+    for (const auto& service : services_) co_await service->stop();
+    co_return process::worked;
+}
+
+void Serving::stop() {
+    stopping_ = true;
+    stopped_.cancel();
+}
+
+}  // namespace wmlab::server_sim
