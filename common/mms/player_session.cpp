@@ -12,9 +12,6 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-constexpr std::size_t missing_max = 1024;     // asked for at a time; a gap beyond that is simply lost
-constexpr std::size_t asked_again_max = 256;  // remembered
-constexpr std::uint32_t header_parts_max = 4096;
 constexpr unsigned packet_pair_reports = 3;
 
 // "4.1.0.3928" as four parts of 16 bits, the way CLIENT_LOG wants it.
@@ -50,7 +47,9 @@ PlayerSession::PlayerSession(PlayerOptions options)
     : options_{std::move(options)},
       splitter_{StreamDirection::to_player, options_.message_size_max},
       transport_{options_.transport},
-      start_at_{options_.start} {}
+      header_parts_{options_.header_size_max},
+      start_at_{options_.start},
+      resends_{{options_.resend_delay, options_.resend_wait, options_.resend_attempts}} {}
 
 std::uint32_t PlayerSession::incarnation(Purpose purpose) {
     switch (options_.incarnations) {
@@ -318,9 +317,9 @@ void PlayerSession::on(const LinkMacToViewerReportEndOfStream& message, TimePoin
         // Lost packets at the very end leave no gap; that they are missing follows from the file's packet count.
         const bool whole = !start_at_.length && !options_.streams && !entry_follows_ && last_location_;
         if (transport_ == Transport::udp && whole && file_->filePacketCount > std::uint64_t{*last_location_} + 1) {
-            const auto tail = std::min<std::uint64_t>(file_->filePacketCount - 1 - *last_location_, missing_max);
-            for (std::uint32_t i = 0; i < tail && resends_.size() < missing_max; ++i)
-                resends_[tracker_.next() + i] = {now, 0};
+            const auto tail = file_->filePacketCount - 1 - *last_location_;
+            for (std::uint32_t i = 0; i < tail && resends_.miss_tail(tracker_.next() + i, now); ++i) {
+            }
         }
     }
     begin_draining(now, out);
@@ -343,9 +342,7 @@ void PlayerSession::on(const LinkMacToViewerReportStreamChange& message, TimePoi
     header_attempt_ = 0;
     if (transport_ == Transport::udp) return read_block(now, out);
     entry_follows_ = true;
-    header_parts_.clear();
-    header_bytes_ = 0;
-    header_last_.reset();
+    header_parts_.begin();
     header_incarnation_ = play_incarnation_ = message.dwTcpHdrIncarnation;
     last_location_.reset();
     state_ = State::header;
@@ -377,9 +374,7 @@ void PlayerSession::read_block(TimePoint now, PlayerActions& out) {
     }
     ++header_attempt_;
     entry_follows_ = false;
-    header_parts_.clear();
-    header_bytes_ = 0;
-    header_last_.reset();
+    header_parts_.begin();
     header_asked_ = now;
     LinkViewerToMacReadBlock read;
     read.openFileId = file_->openFileId;
@@ -406,31 +401,25 @@ void PlayerSession::data(const Data& data, TimePoint now, PlayerActions& out) {
 }
 
 void PlayerSession::header_part(const Data& data, TimePoint now, PlayerActions& out) {
-    constexpr std::uint8_t last = Data::AFFlags_header_last & ~Data::AFFlags_header_part;
-    if (data.LocationId >= header_parts_max || header_bytes_ + data.Payload.size() > options_.header_size_max) {
-        return finish({false, bytes::NS_E_BAD_CONTROL_DATA, "the header is larger than the limit", {}}, out);
+    switch (header_parts_.add(data)) {
+        case HeaderParts::Added::part:
+            break;
+        case HeaderParts::Added::duplicate:
+            return;
+        case HeaderParts::Added::stray:
+            ++statistics_.stray;
+            return;
+        case HeaderParts::Added::too_large:
+            return finish({false, bytes::NS_E_BAD_CONTROL_DATA, "the header is larger than the limit", {}}, out);
     }
-    if (header_last_ && data.LocationId > *header_last_) return void(++statistics_.stray);
-    if (!header_parts_.emplace(data.LocationId, data.Payload).second) return;  // a duplicate
-    header_bytes_ += data.Payload.size();
-    if ((data.AFFlags & last) != 0) header_last_ = data.LocationId;
-    if (!header_complete()) return;
-    header_.clear();
-    for (const auto& [location, part] : header_parts_) header_.insert(header_.end(), part.begin(), part.end());
-    header_parts_.clear();
+    if (!header_parts_.complete(header_size_)) return;
+    header_ = header_parts_.header();
+    header_parts_.begin();
     header_deadline_.reset();
     reply_deadline_.reset();
     awaited_.clear();
     out.push_back(HeaderComplete{header_});
     select_streams(now, out);
-}
-
-bool PlayerSession::header_complete() const {
-    const auto parts = header_parts_.size();
-    const bool contiguous = header_parts_.rbegin()->first + 1 == parts;
-    // Servers that do not mark the last part are known by the size they announced.
-    return contiguous &&
-           (header_last_ ? *header_last_ + 1 == parts : header_size_ != 0 && header_bytes_ == header_size_);
 }
 
 void PlayerSession::select_streams(TimePoint now, PlayerActions& out) {
@@ -487,21 +476,14 @@ void PlayerSession::media(const Data& data, bool current, TimePoint now, PlayerA
         std::uint64_t given_up = arrival.skipped - arrival.missing.size();
         MediaLost lost;
         for (const auto missing : arrival.missing) {
-            if (resends_.size() < missing_max) {
-                resends_[missing] = {now + options_.resend_delay, 0};
-            } else {
-                lost.sequences.push_back(missing);
-                ++given_up;
-            }
+            if (resends_.miss(missing, now)) continue;
+            lost.sequences.push_back(missing);
+            ++given_up;
         }
         statistics_.lost += given_up;
         if (!lost.sequences.empty()) out.push_back(std::move(lost));
-        if (const auto asked = resends_.find(arrival.sequence); asked != resends_.end()) {
-            received.resent = asked->second.attempts > 0;
-            if (received.resent && !received.duplicate) ++statistics_.recovered;
-            resends_.erase(asked);
-        }
-        if (received.duplicate && asked_again_.erase(arrival.sequence) != 0) received.resent = true;
+        received.resent = resends_.arrived(arrival.sequence, arrival.duplicate);
+        if (received.resent && !received.duplicate) ++statistics_.recovered;
     }
     if (received.duplicate) {
         ++statistics_.duplicates;
@@ -517,49 +499,31 @@ void PlayerSession::media(const Data& data, bool current, TimePoint now, PlayerA
 }
 
 void PlayerSession::ask_resends(TimePoint now, PlayerActions& out) {
-    std::vector<std::uint32_t> ask;
-    MediaLost lost;
-    const unsigned attempts = client_id_ ? options_.resend_attempts : 0;
-    for (auto at = resends_.begin(); at != resends_.end();) {
-        auto& [sequence, resend] = *at;
-        if (resend.due > now) {
-            ++at;
-        } else if (resend.attempts < attempts) {
-            ++resend.attempts;
-            resend.due = now + options_.resend_wait;
-            ask.push_back(sequence);
-            ++at;
-        } else {
-            lost.sequences.push_back(sequence);
-            ++statistics_.lost;
-            at = resends_.erase(at);
-        }
+    auto due = resends_.due(now, client_id_.has_value());
+    statistics_.lost += due.lost.size();
+    if (!due.lost.empty()) out.push_back(MediaLost{std::move(due.lost)});
+    for (auto rest = std::span{due.ask}; !rest.empty();) {
+        const auto some = rest.first(std::min(RequestPacketListResend::count_max, rest.size()));
+        send_resend_request({some.begin(), some.end()}, false, out);
+        rest = rest.subspan(some.size());
     }
-    if (!lost.sequences.empty()) out.push_back(std::move(lost));
-    for (std::size_t at = 0; at < ask.size(); at += RequestPacketListResend::count_max) {
-        RequestPacketListResend request;
-        request.dwClientId = *client_id_;
-        request.wSourceId = static_cast<std::uint16_t>(file_->openFileId);
-        const auto count = std::min(RequestPacketListResend::count_max, ask.size() - at);
-        request.dwBeginPacketList.assign(ask.begin() + static_cast<std::ptrdiff_t>(at),
-                                         ask.begin() + static_cast<std::ptrdiff_t>(at + count));
-        statistics_.resend_requests += count;
-        auto packet = request.serialise();
-        out.push_back(SendDatagram{std::move(request.dwBeginPacketList), std::move(packet), false});
-    }
+}
+
+void PlayerSession::send_resend_request(std::vector<std::uint32_t> sequences, bool on_purpose, PlayerActions& out) {
+    RequestPacketListResend request;
+    request.dwClientId = *client_id_;
+    request.wSourceId = static_cast<std::uint16_t>(file_->openFileId);
+    request.dwBeginPacketList = std::move(sequences);
+    statistics_.resend_requests += request.dwBeginPacketList.size();
+    auto packet = request.serialise();
+    out.push_back(SendDatagram{std::move(request.dwBeginPacketList), std::move(packet), on_purpose});
 }
 
 PlayerActions PlayerSession::request_again(std::uint32_t sequence, TimePoint) {
     PlayerActions out;
     if (finished() || transport_ != Transport::udp || !client_id_ || !file_) return out;
-    RequestPacketListResend request;
-    request.dwClientId = *client_id_;
-    request.wSourceId = static_cast<std::uint16_t>(file_->openFileId);
-    request.dwBeginPacketList = {sequence};
-    if (asked_again_.size() < asked_again_max) asked_again_.insert(sequence);
-    ++statistics_.resend_requests;
-    auto packet = request.serialise();
-    out.push_back(SendDatagram{{sequence}, std::move(packet), true});
+    resends_.ask_on_purpose(sequence);
+    send_resend_request({sequence}, true, out);
     return out;
 }
 
@@ -637,7 +601,7 @@ std::optional<TimePoint> PlayerSession::next_deadline() const {
     consider(reply_deadline_);
     consider(header_deadline_);
     consider(drain_deadline_);
-    for (const auto& [sequence, resend] : resends_) consider(resend.due);
+    consider(resends_.next());
     return next;
 }
 
@@ -648,12 +612,9 @@ PlayerActions PlayerSession::tick(TimePoint now) {
     if (!finished() && reply_deadline_ && *reply_deadline_ <= now) time_out(now, out);
     if (finished()) return out;
     ask_resends(now, out);
-    if (state_ == State::draining && resends_.empty() && drain_deadline_ && *drain_deadline_ <= now) finish_stream(out);
-    if (drain_deadline_ && *drain_deadline_ <= now && !resends_.empty()) {
-        // The last resends decide; their own deadlines lead back here.
-        drain_deadline_ = resends_.begin()->second.due;
-        for (const auto& [sequence, resend] : resends_) drain_deadline_ = std::max(*drain_deadline_, resend.due);
-    }
+    if (state_ == State::draining && resends_.none() && drain_deadline_ && *drain_deadline_ <= now) finish_stream(out);
+    // The last resends decide; their own deadlines lead back here.
+    if (drain_deadline_ && *drain_deadline_ <= now && !resends_.none()) drain_deadline_ = resends_.last();
     return out;
 }
 

@@ -2,13 +2,13 @@
 // clock. Perform the actions in order; after Finished nothing more comes. Which transport to try next (rollover) is not
 // decided here.
 #pragma once
-#include <map>
-#include <set>
 #include <variant>
 
 #include "common/bytes/guid.hpp"
 #include "common/bytes/hresult.hpp"
 #include "common/mms/framing.hpp"
+#include "common/mms/header_parts.hpp"
+#include "common/mms/resends.hpp"
 #include "common/mms/sequence.hpp"
 #include "common/mms/session.hpp"
 
@@ -191,13 +191,13 @@ private:
     void start_playing(TimePoint now, PlayerActions& out);
     void stop_playing(TimePoint now, PlayerActions& out);
     void ask_resends(TimePoint now, PlayerActions& out);
+    void send_resend_request(std::vector<std::uint32_t> sequences, bool on_purpose, PlayerActions& out);
     void begin_draining(TimePoint now, PlayerActions& out);
     void finish_stream(PlayerActions& out);  // Logging, CloseFile, Finished
     void finish(Finished finished, PlayerActions& out);
     void out_of_order(const Message& message, PlayerActions& out);
     void time_out(TimePoint now, PlayerActions& out);
     void header_silent(TimePoint now, PlayerActions& out);
-    bool header_complete() const;
     enum class Purpose { open, header, play };
     std::uint32_t incarnation(Purpose purpose);
     Duration header_timer() const;
@@ -217,9 +217,7 @@ private:
     std::uint32_t packet_size_ = 0, bit_rate_ = 0, header_size_ = 0;  // of the file, or of the playlist's entry
 
     std::uint32_t header_incarnation_ = 0;
-    std::map<std::uint32_t, std::vector<std::byte>> header_parts_;
-    std::size_t header_bytes_ = 0;
-    std::optional<std::uint32_t> header_last_;
+    HeaderParts header_parts_;
     unsigned header_attempt_ = 0;
     unsigned reads_unanswered_ = 0;  // the header may overtake ReportReadBlock
     bool entry_follows_ = false;     // StreamChange over TCP: the media comes without StartPlaying
@@ -233,12 +231,7 @@ private:
     std::optional<std::uint32_t> last_location_;
     SequenceTracker tracker_;
     std::uint32_t tcp_sequence_ = 0;
-    struct Resend {
-        TimePoint due;
-        unsigned attempts = 0;
-    };
-    std::map<std::uint32_t, Resend> resends_;  // sequence numbers missing, and when to ask
-    std::set<std::uint32_t> asked_again_;      // on purpose
+    Resends resends_;
     PlayerStatistics statistics_;
     std::optional<TimePoint> first_media_, last_media_;
     std::uint32_t end_hr_ = 0;
