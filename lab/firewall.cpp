@@ -62,6 +62,16 @@ void load_nft(const std::filesystem::path& file) {
     if (message.find("Operation not permitted") != std::string::npos)
         throw SetupFailed{"load " + file.string(), message, remedy(Privilege::ruleset, EPERM)};
     if (message.empty()) message = file.string() + ": nftables gives no reason";
+    // The kernel says so of what it was built without, and of names that do not exist.
+    for (const auto* hint :
+         {"Could not process rule: No such file or directory", "Could not process rule: Operation not supported"})
+        if (message.find(hint) != std::string::npos) {
+            message +=
+                "wmlab: this kernel may lack what that line needs (a module nft_* or nf_*: flowtable, queue, a "
+                "conntrack "
+                "helper ...), or the line names what does not exist\n";
+            break;
+        }
     throw RulesetRefused{message};
 }
 

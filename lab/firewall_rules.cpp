@@ -2,8 +2,11 @@
 
 #include <nftables/libnftables.h>
 
+#include <boost/json.hpp>
 #include <cerrno>
 #include <memory>
+#include <sstream>
+#include <vector>
 
 #include "lab/error.hpp"
 #include "lab/remedy.hpp"
@@ -33,12 +36,36 @@ std::string plain_json_of(const std::string& listing) {
     return nft(scratch, "list ruleset", NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE, "list the rules");
 }
 
+// libnftables 1.0.6 corrupts its memory when it writes a table with flags (`flags dormant`) as JSON: the others one by
+// one. A dormant table decides nothing.
+std::string json_of(const Namespace& firewall, const std::string& listing) {
+    constexpr unsigned how = NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE;
+    std::istringstream lines{listing};
+    std::vector<std::string> plain;  // "inet filter"
+    bool flags = false;
+    for (std::string line, before; std::getline(lines, line); before = line) {
+        if (line.starts_with("table ")) plain.push_back(line.substr(6, line.find(" {") - 6));
+        if (!line.starts_with("\tflags ") || !before.starts_with("table ")) continue;
+        flags = true;
+        plain.pop_back();
+    }
+    if (!flags) return nft(firewall, "list ruleset", how, "list the rules");
+    boost::json::array all;
+    for (const auto& table : plain) {
+        const auto parsed = boost::json::parse(nft(firewall, "list table " + table, how, "list the rules"));
+        if (const auto* items = parsed.is_object() ? parsed.get_object().if_contains("nftables") : nullptr;
+            items != nullptr && items->is_array())
+            all.insert(all.end(), items->get_array().begin(), items->get_array().end());
+    }
+    return boost::json::serialize(boost::json::object{{"nftables", std::move(all)}});
+}
+
 }  // namespace
 
 rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
     const auto source = rules::read_source(file);
-    const auto json = nft(firewall, "list ruleset", NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE, "list the rules");
     const auto listing = nft(firewall, "list ruleset", NFT_CTX_OUTPUT_HANDLE, "list the rules");
+    const auto json = json_of(firewall, listing);
     std::string plain;
     if (source.dialect == rules::Dialect::iptables) {
         try {  // extensions in nft's own words, where it has them

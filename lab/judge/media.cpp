@@ -113,11 +113,16 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
     const auto unique_received = received.packets > received.duplicates ? received.packets - received.duplicates : 0;
     if (sent.listed_all && received.listed_all && !received.digests.empty()) {
         const auto last = received.digests.rbegin()->first;
+        std::uint64_t hole = 0;
         for (const auto& [location, sums] : sent.digests) {
             if (location > last) {
                 account.tail += sums.size();
             } else if (!received.digests.contains(location)) {
                 account.lost += sums.size();
+                hole += sums.size();
+                account.longest_hole = std::max(account.longest_hole, hole);
+            } else {
+                hole = 0;
             }
         }
     } else if (sent.packets > unique_received) {
@@ -127,6 +132,7 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         if (list != nullptr && list->is_array())
             account.lost = std::min<std::uint64_t>(list->get_array().size(), account.tail);
         account.tail -= account.lost;
+        account.longest_hole = account.lost;  // how they lie is not told
     }
     if (account.tail > 0) {
         // Packets that were under way when the receiver had enough are not lost. It was still waiting when it had been

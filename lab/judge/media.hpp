@@ -20,6 +20,9 @@ struct MediaAccount {
     bool header_differs = false;
     Media media;  // loss counts packets lost between the first sent and the last received, and a tail that was lost
     std::uint64_t lost = 0;
+    std::uint64_t longest_hole = 0;  // packets lost in a row that later ones followed
+    // It ended, rather than that the last hole of many lies at the end.
+    bool stopped() const { return tail_lost && (silent || tail > 2 * longest_hole); }
 };
 
 // `udp`: packets may be lost on the way; on TCP a tail is what the receiver did not wait for.

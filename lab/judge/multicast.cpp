@@ -225,7 +225,7 @@ FlowResult judge_multicast(const FlowContext& context) {
         flow.explanation = fmt::format("{}; every packet that arrived is as it was sent.", amount);
         if (account.media.loss > context.instance.flow->max_loss) {
             media.verdict = Verdict::degraded;
-            media.cause = account.tail_lost ? Cause::starved : Cause::dropped;
+            media.cause = account.stopped() ? Cause::starved : Cause::dropped;
             media.direction = "from->to";
             media.explanation = fmt::format("{}: {:.1f} % were lost, {:.1f} % are allowed.", amount,
                                             account.media.loss * 100, context.instance.flow->max_loss * 100);

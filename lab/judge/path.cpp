@@ -1,5 +1,7 @@
 #include "lab/judge/path.hpp"
 
+#include <algorithm>
+
 namespace wmlab::lab {
 namespace {
 
@@ -89,6 +91,28 @@ Path follow(const LegContext& context, const Endpoint& local, const Endpoint& re
         if (line->ttl) path.other_ttl = line->ttl;
     }
     return path;
+}
+
+std::optional<Endpoint> sent_elsewhere(const LegContext& context, std::string_view protocol, const Between& near) {
+    for (const auto* event : context.evidence.runner(What::trace)) {
+        const auto* as = event->fields.if_contains("as");
+        if (as == nullptr || !as->is_object() || text_field(*event, "fate") == "dropped") continue;
+        if (text_field(*event, "protocol") != protocol) continue;
+        const auto source = Endpoint::from(text_field(*event, "source"));
+        if (source.address != near.source.address || (near.source.port != 0 && source.port != near.source.port) ||
+            Endpoint::from(text_field(*event, "destination")) != near.destination)
+            continue;
+        const auto* seen = as->get_object().if_contains("destination");
+        if (seen == nullptr || !seen->is_string()) continue;
+        const auto there = Endpoint::from(std::string_view{seen->get_string()});
+        const auto& ports = context.leg.destination_ports;
+        const bool right_port =
+            there.port == near.destination.port || std::ranges::any_of(ports, [&](const auto& range) {
+                return range.first <= there.port && there.port <= range.last;
+            });
+        if (there.address != context.destination_address() || !right_port) return there;
+    }
+    return std::nullopt;
 }
 
 }  // namespace wmlab::lab

@@ -23,4 +23,8 @@ struct Path {
 
 Path follow(const LegContext& context, const Endpoint& local, const Endpoint& remote, const Event* accepted = nullptr);
 
+// Where the firewall's translation sent these packets, if that is neither the leg's destination nor a port of it: told
+// by the kernel's trace.
+std::optional<Endpoint> sent_elsewhere(const LegContext& context, std::string_view protocol, const Between& near);
+
 }  // namespace wmlab::lab

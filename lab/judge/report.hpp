@@ -103,6 +103,7 @@ struct FlowResult {
     std::optional<RuleRef> rule;
     std::optional<NearMiss> near_miss;
     std::vector<Suggestion> suggestions;
+    std::string change;                     // what must be changed, where no further rule would help
     std::optional<bool> suggestion_proven;  // run again with the suggested rules: it passes
     bool by_proxy = false;                  // a proxy's or cache's own doing, which an open firewall does not change
     std::string explanation;

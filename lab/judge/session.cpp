@@ -120,7 +120,7 @@ FlowResult judge_media(const FlowContext& context) {
             flow.verdict = Verdict::degraded;
             flow.leg = ends.carrier;
             flow.direction = ends.sender == context.instance.to ? "to->from" : "from->to";
-            flow.cause = account.tail_lost ? Cause::starved : Cause::dropped;
+            flow.cause = account.stopped() ? Cause::starved : Cause::dropped;
             flow.explanation = fmt::format("{}: {:.1f} % were lost, {:.1f} % are allowed.", packets_words(account),
                                            account.media.loss * 100, context.instance.flow->max_loss * 100);
             carrier->verdict = Verdict::degraded;

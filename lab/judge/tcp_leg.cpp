@@ -188,6 +188,13 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
                             to, host, from, waited));
         }
         if (path.syn_ack_out == 0 && conversation.accepted == nullptr) {
+            if (path.destination_complete && path.near.source.address != path.far.source.address) {
+                return conclude(
+                    leg, Verdict::blocked, Cause::translated, context.back,
+                    fmt::format("The SYN of {} reached {} as {}, and no answer left {}: from there nothing leads back "
+                                "to that address.",
+                                from, host, path.far.source.text(), host));
+            }
             if (path.destination_complete) {
                 return doubt(
                     leg, Reason::host_silent,
@@ -406,6 +413,13 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
     }
     if (!listener_known(context, path, leg)) return leg;
     const auto what = fmt::format("TCP from {} to {}", context.leg.source, context.names.at(remote));
+    if (path.destination_complete && path.syn_in == 0) {
+        if (const auto elsewhere = sent_elsewhere(context, "tcp", path.near)) {
+            return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                            fmt::format("{} was translated on the way and sent to {}: it never reached {}.", what,
+                                        context.names.at(*elsewhere), context.leg.destination));
+        }
+    }
     switch (attempt.ending) {
         case Ending::silence:
             return silence(context, conversation, path, attempt.failure, leg);

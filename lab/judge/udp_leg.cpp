@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "lab/judge/path.hpp"
+
 namespace wmlab::lab {
 namespace {
 
@@ -89,6 +91,13 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
             fmt::format("{} and never arrived: {} is the address that {} sees for {}, whose own address is {}. "
                         "The connection was translated, and nothing leads datagrams back.",
                         amount, destination.text(), datagrams.sender, datagrams.receiver, own.text()));
+    }
+    if (receiver_wire.complete() && known && receiver_wire.count(in, {"udp"}, between) == 0) {
+        if (const auto elsewhere = sent_elsewhere(context, "udp", between)) {
+            return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                            fmt::format("{} and never arrived: it was translated on the way and sent to {}.", amount,
+                                        context.names.at(*elsewhere)));
+        }
     }
     auto icmp = datagrams.failure ? datagrams.failure->icmp : std::nullopt;
     if (!icmp) icmp = icmp_about(context, datagrams.sender, between);

@@ -57,6 +57,7 @@ std::string render_html(const Report& report, const Style&) {
         std::string points;
         if (flow.rule) points += item("rule", rule_words(*flow.rule));
         if (flow.near_miss) points += item("almost", rule_words(flow.near_miss->rule) + "; " + flow.near_miss->differs);
+        if (!flow.change.empty()) points += item("must change", flow.change);
         for (const auto& suggestion : flow.suggestions) points += item("would help", suggestion.rule);
         if (flow.icmp) points += item("ICMP", icmp_line(*flow.icmp));
         for (const auto& retry : flow.retries) points += fmt::format("<li>retried: {}</li>\n", xml_escaped(retry));

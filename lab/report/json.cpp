@@ -143,6 +143,7 @@ json::object flow_object(const FlowResult& result) {
         if (!entry.file.empty()) suggestion["file"] = string(entry.file);
         if (entry.line != 0) suggestion["before_line"] = entry.line;
     }
+    if (!result.change.empty()) suggestion["change"] = string(result.change);
     if (result.suggestion_proven) suggestion["proven"] = *result.suggestion_proven;
     flow["suggestion"] = suggestion.empty() ? json::value(nullptr) : json::value(std::move(suggestion));
     flow["explanation"] = string(result.explanation);

@@ -35,6 +35,7 @@ std::string render_junit(const Report& report, const Style&) {
         if (flow.near_miss) {
             details += fmt::format("almost: {}; {}\n", rule_words(flow.near_miss->rule), flow.near_miss->differs);
         }
+        if (!flow.change.empty()) details += fmt::format("must change: {}\n", flow.change);
         for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
         if (flow.as_expected) {
             out += flow.verdict == Verdict::pass

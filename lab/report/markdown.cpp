@@ -56,6 +56,7 @@ std::string render_markdown(const Report& report, const Style&) {
             points +=
                 fmt::format("- almost: `{}`; {}\n", rule_words(flow.near_miss->rule), cell(flow.near_miss->differs));
         }
+        if (!flow.change.empty()) points += fmt::format("- must change: {}\n", flow.change);
         for (const auto& suggestion : flow.suggestions) points += fmt::format("- would help: `{}`\n", suggestion.rule);
         if (flow.suggestion_proven)
             points += *flow.suggestion_proven ? "- proven: with it the flow passes\n"

@@ -71,6 +71,7 @@ void paragraph(std::string& out, const FlowResult& flow, const Paint& paint) {
             suggestion.line == 0 ? std::string{} : fmt::format(", before {}:{}", suggestion.file, suggestion.line);
         out += fmt::format("  would help ({}{}): {}\n", suggestion.dialect, place, suggestion.rule);
     }
+    if (!flow.change.empty()) out += filled("must change: " + flow.change, 2);
     if (flow.suggestion_proven)
         out += *flow.suggestion_proven ? "  proven: with what would help the flow passes\n"
                                        : "  tried: with what would help the flow still does not pass\n";

@@ -56,6 +56,65 @@ bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
            std::ranges::none_of(comparison.conditions, [](const Condition& c) { return c.selective; });
 }
 
+// The rule of a step. A chain without a name, written inside the rule that leads there, is part of that rule.
+const Rule* rule_of(const Ruleset& ruleset, const Decision& decision, const Decision::Step& step) {
+    if (step.handle != 0)
+        if (const auto* rule = ruleset.rule(step.chain, step.handle)) return rule;
+    if (!step.chain.chain.starts_with("__chain")) return nullptr;
+    for (const auto& before : decision.steps)
+        if (before.target == step.chain.chain && before.chain.table == step.chain.table)
+            return rule_of(ruleset, decision, before);
+    return nullptr;
+}
+
+// How a packet's addresses stand where a rule would have to let it through, and what can be asked of it there.
+bool asks_state(const Ruleset& ruleset) {
+    return std::ranges::any_of(ruleset.chains(), [](const auto& entry) { return entry.second.type == "nat"; }) ||
+           std::ranges::any_of(ruleset.rules(), [](const Rule& rule) {
+               const auto text = json::serialize(rule.expr);
+               for (const auto* word :
+                    {"{\"ct\":", "\"notrack\"", "\"conntrack\"", "\"state\"", "\"CT\"", "\"connlimit\""})
+                   if (text.find(word) != std::string::npos) return true;
+               return false;
+           });
+}
+
+// Connection tracking comes at the priority -200 of the hooks prerouting and output.
+bool before_tracking(const Chain& chain) {
+    constexpr int tracking = -200;
+    return chain.hook == "ingress" || chain.hook == "egress" ||
+           ((chain.hook == "prerouting" || chain.hook == "output") && chain.priority <= tracking);
+}
+
+// Where a rule would have to be written to decide before this one: on a line of its own before it, or as a command
+// behind everything else that puts it first in its chain.
+json::object place_json(const Ruleset& ruleset, const ChainName& chain, const std::optional<Place>& place) {
+    json::object before{{"chain", chain.text()}};
+    const auto& source = ruleset.source();
+    using enum Place::Written;
+    if (source.dialect == Dialect::iptables) {
+        const auto* of = ruleset.chain(chain);
+        const auto at = place && place->written != inserted ? place : of ? of->end : std::nullopt;
+        if (!at) return {};
+        if (!place || place->written == inserted) before["command"] = "insert";
+        before["file"] = at->file, before["line"] = at->line;
+        return before;
+    }
+    if (place && place->alone && place->written != inserted) {
+        if (place->written == appended) before["command"] = "add";
+        before["file"] = place->file, before["line"] = place->line;
+        return before;
+    }
+    if (source.files.empty()) return {};
+    before["command"] = "insert";
+    before["file"] = source.files.front().string(), before["line"] = source.lines + 1;
+    return before;
+}
+
+json::object place_before(const Ruleset& ruleset, const Rule& rule) {
+    return place_json(ruleset, rule.chain, rule.place);
+}
+
 // The base chain through which the packet came to the chain that dropped it: where near misses are looked for.
 ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
     for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
@@ -76,6 +135,31 @@ const Decision::Step* forwarding_step(const Ruleset& ruleset, const Decision& de
         if (forwarding && step.accepts && (step.handle != 0 || !found || found->handle == 0)) found = &step;
     }
     return found;
+}
+
+// Where a rule decides before what stopped the packet.
+json::object stopping_place(const Ruleset& ruleset, const Decision& decision, const Rule* rule) {
+    const auto base = base_of(ruleset, decision);
+    if (decision.by_policy) {
+        // The end of the chain, unless the packet left it before that.
+        for (const auto& step : decision.steps) {
+            const bool leaves = step.verdict == TraceMessage::Verdict::go_to ||
+                                (step.verdict == TraceMessage::Verdict::returned && step.handle != 0);
+            const auto* leaving = leaves && step.chain == base ? rule_of(ruleset, decision, step) : nullptr;
+            if (leaving) return place_before(ruleset, *leaving);
+        }
+        const auto* chain = ruleset.chain(decision.chain);
+        return place_json(ruleset, decision.chain, chain ? chain->end : std::nullopt);
+    }
+    if (!rule) return {};
+    const auto* chain = ruleset.chain(rule->chain);
+    if (chain && chain->hook.empty() &&
+        catch_all(ruleset, *rule, decision.packet)) {  // a chain that drops what it gets
+        for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it)
+            if (it->target == rule->chain.chain)
+                if (const auto* jump = rule_of(ruleset, decision, *it)) return place_before(ruleset, *jump);
+    }
+    return place_before(ruleset, *rule);
 }
 
 // Whether the packet's way would be another without this rule: not, if it only counts or logs.
@@ -132,6 +216,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
         event.fields["rules"] = std::move(list);
         events.push_back(std::move(event));
     }
+    const bool asks = asks_state(ruleset);
     for (const auto& [key, row] : rows) {
         const auto& decision = row.decision;
         Event event;
@@ -149,12 +234,12 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
-        Decision::Step decider{decision.chain, decision.handle, false};
+        Decision::Step decider{decision.chain, decision.handle, false, {}, {}};
         if (decision.fate == Decision::Fate::forwarded) {
             const auto* step = forwarding_step(ruleset, decision);
             decider = step ? *step : Decision::Step{};
         }
-        const auto* rule = decider.handle != 0 ? ruleset.rule(decider.chain, decider.handle) : nullptr;
+        const auto* rule = decider.handle != 0 ? rule_of(ruleset, decision, decider) : nullptr;
         if (rule)
             f["rule"] = rule_json(*rule);
         else if (!decider.chain.chain.empty() && decider.handle == 0)
@@ -172,14 +257,21 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
             const auto* of = ruleset.chain(step.chain);
             const auto* translating =
                 of && of->type == "nat" && step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr;
-            if (translating) f["nat"] = rule_json(*translating);
+            if (!translating) continue;
+            const bool forth = of->hook == "prerouting" || of->hook == "output";
+            f[forth ? "nat_destination" : "nat_source"] = rule_json(*translating);
         }
+        const auto seen_source = endpoint(decision.packet.source, decision.packet.source_port);
+        const auto seen_destination = endpoint(decision.packet.destination, decision.packet.destination_port);
+        if (seen_source != endpoint(decision.arrived.source, decision.arrived.source_port) ||
+            seen_destination != endpoint(decision.arrived.destination, decision.arrived.destination_port))
+            f["as"] = json::object{{"source", seen_source}, {"destination", seen_destination}};
         if (decision.fate == Decision::Fate::dropped) {
-            const auto* chain = ruleset.chain(decision.chain);
-            if (decision.by_policy && chain && chain->end)
-                f["before"] = json::object{{"file", chain->end->file}, {"line", chain->end->line}};
-            else if (rule && rule->place)
-                f["before"] = json::object{{"file", rule->place->file}, {"line", rule->place->line}};
+            auto before = stopping_place(ruleset, decision, rule);
+            const auto* base = ruleset.chain(base_of(ruleset, decision));
+            if (!before.empty()) f["before"] = std::move(before);
+            const auto& state = decision.packet.ct_state;
+            f["tracks"] = base && !before_tracking(*base) && (state == "established" || state == "related" || !asks);
             if (decision.by_policy || (rule && catch_all(ruleset, *rule, decision.packet))) {
                 if (const auto miss = near_miss(ruleset, base_of(ruleset, decision), decision.packet)) {
                     auto near = rule_json(*miss->rule);
@@ -207,12 +299,15 @@ struct Tuple {
 };
 
 // The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
-const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std::string_view fate) {
+// `with`: only decisions that tell this.
+const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std::string_view fate,
+                          std::string_view with = {}) {
     const Event* best = nullptr;
     for (const auto& event : events) {
         if (event.event != What::trace || event.fields.if_contains("own")) continue;
         const auto& f = event.fields;
         if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
+        if (!with.empty() && !f.contains(with)) continue;
         if (!fits(tuple.source, text_at(f, "source")) ||
             !(tuple.destination.empty() || fits(tuple.destination, text_at(f, "destination"))))
             continue;
@@ -255,10 +350,14 @@ private:
         }
         if (!stopped) return;
         if (leg.cause == Cause::translated) {
-            leg.rule = translator(leg);
+            // Where the way back is broken, it was the source that was translated.
+            const bool source = leg.direction == "to->from";
+            const auto* which = source ? "nat_source" : "nat_destination";
+            leg.rule = translator(leg, which);
             // A DCOM call that follows an untranslated reference dies for what happened to the leg before it.
             for (const auto& other : flow.legs)
-                if (!leg.rule) leg.rule = translator(other);
+                if (!leg.rule) leg.rule = translator(other, which);
+            if (leg.name == flow.leg || flow.leg.empty()) flow.change = change_of(leg, flow);
             return;
         }
         if (leg.cause == Cause::refused || leg.cause == Cause::proxy_denied || leg.cause == Cause::exhausted) return;
@@ -280,12 +379,28 @@ private:
         }
     }
 
-    // The rule that translated the leg's packets.
-    std::optional<RuleRef> translator(const LegResult& leg) const {
-        for (const auto& tuple : both_ways(leg))
-            if (const auto* event = decision_for(events_, tuple, "forwarded"); event && object_at(event->fields, "nat"))
-                return ref_from(object_at(event->fields, "nat"));
+    // The rule that translated the leg's packets: `which` of "nat_destination" and "nat_source" by preference.
+    std::optional<RuleRef> translator(const LegResult& leg, std::string_view which) const {
+        const auto other = which == "nat_source" ? "nat_destination" : "nat_source";
+        for (const auto key : {which, std::string_view{other}})
+            for (const auto& tuple : both_ways(leg))
+                for (const auto* fate : {"forwarded", "unfinished"})
+                    if (const auto* event = decision_for(events_, tuple, fate, key))
+                        return ref_from(object_at(event->fields, key));
         return std::nullopt;
+    }
+
+    // What has to be done about a translation: no further rule mends it.
+    static std::string change_of(const LegResult& leg, const FlowResult& flow) {
+        const auto rule = leg.rule && leg.rule->line != 0
+                              ? leg.rule->file + ":" + std::to_string(leg.rule->line) + " (" + leg.rule->text + ")"
+                              : std::string{"the rule that translates"};
+        if (flow.type == "dcom" || flow.type == "encoder-alias")
+            return rule + " must leave out what goes from " + flow.from + " to " + flow.to +
+                   ", which has to be reached by its own address: DCOM carries addresses in its messages";
+        return rule + " must leave out what goes from " + flow.from + " to " + flow.to +
+               (flow.type == "mms-udp" ? ", or the player has to use TCP: media over UDP does not survive translation"
+                                       : ", or lead to where " + flow.to + " listens");
     }
 
     // Multicast goes one way, and is decided for each zone it is to go to; IGMP is the firewall's own business, sent to
@@ -305,27 +420,52 @@ private:
 
     void suggest(const LegResult& leg, FlowResult& flow, const Event& event) const {
         const auto* before = object_at(event.fields, "before");
-        const auto* rule = object_at(event.fields, "rule");
-        if (!before || !rule) return;
+        if (!before) return;
         const auto dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
-        auto chain = text_at(*rule, "chain");
-        chain = chain.substr(chain.rfind(' ') + 1);
+        const auto chain = text_at(*before, "chain");
+        const auto name = chain.substr(chain.rfind(' ') + 1);
         Suggestion suggestion;
         suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
         suggestion.file = text_at(*before, "file");
         suggestion.line = static_cast<unsigned>(number_at(*before, "line"));
-        // Without a rule that asks for the state, the kernel does not track connections: then the addresses tell.
         const bool answer = fits(leg.destination, text_at(event.fields, "source")) &&
                             fits(leg.source, text_at(event.fields, "destination"));
-        if (answer || text_at(event.fields, "state") == "established") {
-            suggestion.rule = accept_answers(dialect, chain);
+        const auto state = text_at(event.fields, "state");
+        const auto* tracks = event.fields.if_contains("tracks");
+        const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();
+        std::string rule_text;
+        // Without a rule that asks for the state, the kernel does not track connections: then the addresses tell.
+        if (can_ask && (answer || state == "established" || state == "related")) {
+            rule_text = accept_answers(dialect, name);
         } else {
             const auto needed = spec_leg(leg, flow);
             if (!needed) return;
-            suggestion.rule = accept_rule(*needed, dialect, chain);
+            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer);
         }
+        suggestion.rule = as_command(rule_text, dialect, chain, text_at(*before, "command"));
         const auto same = [&](const Suggestion& s) { return s.rule == suggestion.rule && s.line == suggestion.line; };
         if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
+    }
+
+    // The leg with its addresses as translated where the packet was stopped. `answer`: the packet came back.
+    static scenario::Leg as_seen(scenario::Leg leg, const boost::json::object& trace, bool answer) {
+        const auto* as = object_at(trace, "as");
+        if (!as) return leg;
+        const auto put = [](const std::string& was, const std::string& is, scenario::Ipv4& address,
+                            scenario::PortList* ports) {
+            if (const auto seen = scenario::Ipv4::from(address_of(is)); seen && address_of(was) != address_of(is))
+                address = *seen;
+            const auto colon = is.find(':');
+            if (ports == nullptr || colon == std::string::npos || was.substr(was.find(':')) == is.substr(colon)) return;
+            if (const auto range = scenario::PortRange::from(is.substr(colon + 1))) *ports = {*range};
+        };
+        const auto was_source = text_at(trace, "source"), was_destination = text_at(trace, "destination");
+        const auto source = text_at(*as, "source"), destination = text_at(*as, "destination");
+        put(was_source, source, answer ? leg.destination_address : leg.source_address,
+            answer ? &leg.destination_ports : nullptr);
+        put(was_destination, destination, answer ? leg.source_address : leg.destination_address,
+            answer ? nullptr : &leg.destination_ports);
+        return leg;
     }
 
     // The leg as the catalogue has it, with its whole port ranges. A rollover that may use a proxy has a leg `http` to

@@ -56,8 +56,8 @@ bool same_verdict(const Rule& rule, const Place& place, Dialect dialect) {
         if (!object || object->empty()) continue;
         const std::string_view word = object->begin()->key();
         if (dialect == Dialect::iptables) {
-            if (word == "accept" && place.text.find("-j ACCEPT") == std::string::npos) return false;
-            if (word == "drop" && place.text.find("-j DROP") == std::string::npos) return false;
+            if (word == "accept" && place.text.find("ACCEPT") == std::string::npos) return false;
+            if (word == "drop" && place.text.find("DROP") == std::string::npos) return false;
         } else if (word == "accept" || word == "drop" || word == "reject" || word == "jump" || word == "goto" ||
                    word == "return") {
             if (place.text.find(word) == std::string::npos && place.text.find('$') == std::string::npos) return false;

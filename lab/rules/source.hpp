@@ -16,6 +16,12 @@ struct Place {
     std::string file;   // as the user named it; an included file's own path
     unsigned line = 0;  // from 1; of the statement's first word
     std::string text;   // the statement, blanks folded, comments and continuations gone
+    bool alone = true;  // nothing stands before it on its line: a rule may be put on a line of its own before it
+    enum class Written {
+        in_block,  // inside `chain { ... }`
+        appended,  // a command: `add rule ...`, `-A`
+        inserted   // a command that puts the rule first, or among those before: `insert rule ...`, `-I`
+    } written = Written::in_block;
     bool operator==(const Place&) const = default;
 };
 
@@ -39,6 +45,7 @@ struct Source {
     Dialect dialect = Dialect::nft;
     std::map<ChainName, ChainSource> chains;
     std::vector<std::filesystem::path> files;  // the file itself and what it includes
+    unsigned lines = 0;                        // of the file itself
 };
 
 // Reads a file's text; replaced in tests. Nothing: it cannot be read.

@@ -24,9 +24,11 @@ std::string iptables_ports(const scenario::PortList& ports) {
 
 }  // namespace
 
-std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_view chain) {
-    const auto source = leg.source_address.text(), destination = leg.destination_address.text();
+std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_view chain, bool answers) {
+    auto source = leg.source_address.text(), destination = leg.destination_address.text();
+    if (answers) std::swap(source, destination);
     const auto protocol = std::string{scenario::text(leg.protocol)};
+    const std::string port = answers ? "sport" : "dport";
     // IGMP goes to the group or, from version 3 on, to all routers.
     if (leg.protocol == scenario::Protocol::igmp) {
         return dialect == Dialect::nft ? "ip saddr " + source + " ip protocol igmp accept"
@@ -36,18 +38,24 @@ std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_v
     if (dialect == Dialect::nft) {
         std::string rule = "ip saddr " + source + " ip daddr " + destination + " ";
         if (ports)
-            rule += protocol + " dport " + nft_ports(leg.destination_ports) + " ";
+            rule += protocol + " " + port + " " + nft_ports(leg.destination_ports) + " ";
         else
             rule += "meta l4proto " + protocol + " ";
         return rule + "accept";
     }
     std::string rule = "-A " + std::string{chain} + " -s " + source + "/32 -d " + destination + "/32 -p " + protocol;
     if (ports) {
-        rule += leg.destination_ports.size() == 1 ? " -m " + protocol + " --dport "
-                                                  : std::string{" -m multiport --dports "};
+        rule += leg.destination_ports.size() == 1 ? " -m " + protocol + " --" + port + " "
+                                                  : std::string{" -m multiport --"} + port + "s ";
         rule += iptables_ports(leg.destination_ports);
     }
     return rule + " -j ACCEPT";
+}
+
+std::string as_command(const std::string& rule, Dialect dialect, const std::string& chain, std::string_view command) {
+    if (command.empty()) return rule;
+    if (dialect == Dialect::nft) return std::string{command} + " rule " + chain + " " + rule;
+    return command == "insert" && rule.starts_with("-A ") ? "-I " + rule.substr(3) : rule;
 }
 
 std::string accept_answers(Dialect dialect, std::string_view chain) {

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -96,6 +97,7 @@ const char* protocol_name(unsigned number) {
 
 TraceMessage::Verdict verdict_of(std::int32_t code) {
     using Verdict = TraceMessage::Verdict;
+    if (code > 0 && (code & NF_VERDICT_MASK) == NF_QUEUE) return Verdict::queue;  // its number stands above the mask
     switch (code) {
         case NF_DROP:
             return Verdict::drop;
@@ -134,8 +136,34 @@ std::string trace_table(unsigned packets_per_second) {
            "  chain out {\n    type filter hook output priority -2147483648; policy accept;\n    " +
            mark +
            "  }\n"
+           "  chain in {\n    type filter hook input priority 2147483647; policy accept;\n  }\n"
            "  chain post {\n    type filter hook postrouting priority 2147483647; policy accept;\n  }\n"
            "}\n";
+}
+
+namespace {
+
+bool has_hook(const Ruleset& ruleset, std::string_view hook) {
+    return std::ranges::any_of(ruleset.chains(), [&](const auto& entry) { return entry.second.hook == hook; });
+}
+
+}  // namespace
+
+bool has_egress(const Ruleset& ruleset) { return has_hook(ruleset, "egress"); }
+
+std::string trace_edges(const Ruleset& ruleset, const std::vector<std::string>& interfaces) {
+    const bool in = has_hook(ruleset, "ingress"), out = has_egress(ruleset);
+    if (!in && !out) return {};
+    std::string text = "table netdev " + std::string{trace_table_name} + " {\n";
+    for (std::size_t i = 0; i < interfaces.size(); ++i) {
+        const auto chain = [&](const std::string& hook, const std::string& priority, const std::string& rule) {
+            text += "  chain " + hook + std::to_string(i) + " {\n    type filter hook " + hook + " device \"" +
+                    interfaces[i] + "\" priority " + priority + "; policy accept;\n" + rule + "  }\n";
+        };
+        if (in) chain("ingress", "-2147483648", "    meta protocol ip meta nftrace set 1\n");
+        if (out) chain("egress", "2147483647", "");
+    }
+    return text + "}\n";
 }
 
 std::optional<TraceMessage> parse_trace(std::span<const std::byte> bytes) {
@@ -227,12 +255,17 @@ void TraceAssembler::feed(const TraceMessage& message) {
     // A multicast that goes to several interfaces goes on in copies, which first show where they are forwarded.
     const bool copy = !open_.contains(message.id) && message.packet && message.packet->destination.value >> 28 == 0xE &&
                       message.in != 0 && message.out != 0;
+    const auto& own_chain = message.chain.chain;
+    const bool at_edge = own_table && own_chain.starts_with("ingress");
+    const bool goes_on = own_table && own_chain == "pre" && open_.contains(message.id) && open_.at(message.id).at_edge;
     const bool begins =
-        copy || (own_table && message.packet && (message.chain.chain == "pre" || message.chain.chain == "out"));
+        copy || (own_table && message.packet && (own_chain == "pre" || own_chain == "out" || at_edge) && !goes_on);
+    if (goes_on) open_.at(message.id).at_edge = false;
     if (begins && (!open_.contains(message.id) || message.type == TraceMessage::Type::rule)) {
         finish(message.id, Decision::Fate::unfinished);  // identifiers come again
         Decision decision;
         decision.own = own_table && message.chain.chain == "out";
+        decision.at_edge = at_edge;
         decision.arrived = *message.packet;
         decision.arrived.in = interface_name_(message.in);
         decision.packet = decision.arrived;
@@ -252,18 +285,21 @@ void TraceAssembler::feed(const TraceMessage& message) {
             decision.packet.ct_state = "invalid";
     }
     if (own_table) {
-        if (message.chain.chain == "post") finish(message.id, Decision::Fate::forwarded);
+        const bool through = egress_ ? own_chain.starts_with("egress") : own_chain == "post";
+        if (through) finish(message.id, Decision::Fate::forwarded);
         return;
     }
     if (message.type == TraceMessage::Type::rule && message.handle != 0) {
-        decision.steps.push_back({message.chain, message.handle, message.verdict == TraceMessage::Verdict::accept});
+        decision.steps.push_back({message.chain, message.handle, message.verdict == TraceMessage::Verdict::accept,
+                                  message.verdict, message.target});
         if (message.verdict == TraceMessage::Verdict::accept || message.verdict == TraceMessage::Verdict::drop) {
             decision.chain = message.chain;
             decision.handle = message.handle;
             decision.by_policy = false;
         }
     } else if (message.type == TraceMessage::Type::policy) {
-        decision.steps.push_back({message.chain, 0, message.verdict == TraceMessage::Verdict::accept});
+        decision.steps.push_back(
+            {message.chain, 0, message.verdict == TraceMessage::Verdict::accept, message.verdict, {}});
         if (message.verdict == TraceMessage::Verdict::drop || decision.handle == 0) {
             decision.chain = message.chain;
             decision.handle = 0;
@@ -279,6 +315,14 @@ void TraceAssembler::finish(std::uint32_t id, Decision::Fate fate) {
     auto decision = std::move(found->second);
     open_.erase(found);
     decision.fate = fate;
+    // Handed to a queue and never seen again: no program reads it, or that one dropped the packet.
+    if (fate == Decision::Fate::unfinished && !decision.steps.empty() &&
+        decision.steps.back().verdict == TraceMessage::Verdict::queue) {
+        decision.fate = Decision::Fate::dropped;
+        decision.chain = decision.steps.back().chain;
+        decision.handle = decision.steps.back().handle;
+        decision.by_policy = false;
+    }
     done_(decision);
 }
 
@@ -290,6 +334,7 @@ struct TraceListener::State {
     int socket = -1, wake = -1;
     std::map<std::uint32_t, std::string> names;  // read in the firewall's namespace, before the thread starts
     std::function<void(const Decision&)> done;
+    bool egress = false;
     std::atomic<bool> lost = false;
     std::thread thread;
 
@@ -302,7 +347,7 @@ struct TraceListener::State {
                                      const auto found = names.find(index);
                                      return found == names.end() ? std::string{} : found->second;
                                  },
-                                 done};
+                                 done, egress};
         std::vector<std::byte> buffer(256 * 1024);
         bool stopping = false;
         for (;;) {
@@ -334,9 +379,11 @@ struct TraceListener::State {
     }
 };
 
-TraceListener::TraceListener(std::function<void(const Decision&)> done) : state_{std::make_unique<State>()} {
+TraceListener::TraceListener(std::function<void(const Decision&)> done, bool egress)
+    : state_{std::make_unique<State>()} {
     const auto fail = [](const char* step) { throw std::system_error{errno, std::generic_category(), step}; };
     state_->done = std::move(done);
+    state_->egress = egress;
     state_->socket = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
     if (state_->socket < 0) fail("open a netfilter netlink socket for the trace");
     sockaddr_nl address{};

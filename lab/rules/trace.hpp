@@ -20,6 +20,10 @@ namespace wmlab::lab::rules {
 // The table that switches tracing on. It is loaded after the user's ruleset, into a table of its own, and changes no
 // verdict. Above `packets_per_second` packets go untraced (and undisturbed): the listener must be able to follow.
 std::string trace_table(unsigned packets_per_second = 4000);
+// The same for rulesets with chains in the hooks ingress and egress, which lie outside of the ones above: a second
+// table. Empty: `ruleset` has none.
+std::string trace_edges(const Ruleset& ruleset, const std::vector<std::string>& interfaces);
+bool has_egress(const Ruleset& ruleset);
 inline constexpr std::string_view trace_table_name = "wmlab_trace";
 
 struct TraceMessage {  // one netlink message, decoded
@@ -27,7 +31,7 @@ struct TraceMessage {  // one netlink message, decoded
     ChainName chain;
     std::uint64_t handle = 0;  // 0: none
     enum class Type { other, policy, returned, rule } type = Type::other;
-    enum class Verdict { none, drop, accept, proceed, jump, go_to, returned } verdict = Verdict::none;
+    enum class Verdict { none, drop, accept, proceed, jump, go_to, returned, queue } verdict = Verdict::none;
     std::string target;             // of a jump
     std::optional<Packet> packet;   // with headers only; interfaces by index
     std::uint32_t in = 0, out = 0;  // interface indices
@@ -53,16 +57,20 @@ struct Decision {
         ChainName chain;
         std::uint64_t handle = 0;  // 0: the chain's policy
         bool accepts = false;
+        TraceMessage::Verdict verdict = TraceMessage::Verdict::none;
+        std::string target = {};  // of a jump or goto
     };
     std::vector<Step> steps;  // all rules that matched and policies that held, in order
+    bool at_edge = false;     // has come no further than the hook ingress
     bool own = false;         // sent by the firewall itself (its ICMP errors, its RSTs)
 };
 
 class TraceAssembler {
 public:
     using Names = std::function<std::string(std::uint32_t index)>;
-    TraceAssembler(Names interface_name, std::function<void(const Decision&)> done)
-        : interface_name_{std::move(interface_name)}, done_{std::move(done)} {}
+    // `egress`: a packet is through only when it has passed the hook egress.
+    TraceAssembler(Names interface_name, std::function<void(const Decision&)> done, bool egress = false)
+        : interface_name_{std::move(interface_name)}, done_{std::move(done)}, egress_{egress} {}
     void feed(const TraceMessage& message);
     void flush();  // what is still open is unfinished
 
@@ -71,13 +79,14 @@ private:
 
     Names interface_name_;
     std::function<void(const Decision&)> done_;
+    bool egress_;
     std::map<std::uint32_t, Decision> open_;
 };
 
 // Reads the trace of the network namespace the calling thread is in when the object is made, in a thread of its own.
 class TraceListener {
 public:
-    explicit TraceListener(std::function<void(const Decision&)> done);  // throws std::system_error
+    explicit TraceListener(std::function<void(const Decision&)> done, bool egress = false);  // throws std::system_error
     ~TraceListener();
     TraceListener(const TraceListener&) = delete;
     TraceListener& operator=(const TraceListener&) = delete;

@@ -5,11 +5,13 @@ right, and the suggestion, applied, has to make the flow pass.
     wrong_rulesets.py WMLAB [NAME...]
 
 A ruleset says in its first lines what is run and what must be found (`# flow:`, `# expect: VERDICT LEG CAUSE`, `# mends: yes|no`); the
-deciding line ends in `# <- this`, or begins as `# rule:` says. One line per wrong answer, then `N passed, M failed`.
+deciding line ends in `# <- this`, or begins as `# rule:` says. `mends: no` is for translation, which no further rule mends: then the report has to
+say what must change. One line per wrong answer, then `N passed, M failed`.
 """
 import concurrent.futures
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,7 +29,7 @@ hosts:
   studio: { zone: outside, address: 10.20.0.11 }
   edge:   { zone: outside, address: 10.20.0.12 }
 content: { lecture: { synthetic: audio, bitrate: 64k } }
-defaults: { deadline: 1s, play: 1s, content: lecture }
+defaults: { deadline: 1s, play: 500ms, content: lecture }
 flows:
 """
 
@@ -68,11 +70,13 @@ def problem(wmlab, ruleset):
     if got != expect:
         return f"expected {expect}, got {got}: {found['explanation']}"
     rule = found["rule"] or {"file": "", "line": 0}
-    want = marked([ruleset] + sorted((HERE / "included").glob("*")))
+    want = marked([ruleset] + [file for path in re.findall(r'include "(.*)"', text) for file in sorted(HERE.glob(path))])
     if (pathlib.Path(rule["file"]).name, rule["line"]) != want:
         return f"expected the rule {want}, got {found['rule']}"
     if mends and (found["suggestion"] or {}).get("proven") is not True:
         return f"the suggestion does not mend it: {found['suggestion']}"
+    if not mends and not (found["suggestion"] or {}).get("change"):
+        return f"the report does not say what must change: {found['suggestion']}"
     return None
 
 
@@ -80,7 +84,7 @@ def main():
     wmlab, names = sys.argv[1], sys.argv[2:]
     rulesets = [file for file in sorted(HERE.iterdir()) if file.suffix in (".nft", ".rules") and (not names or file.stem in names)]
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         for ruleset, why in zip(rulesets, pool.map(lambda ruleset: problem(wmlab, ruleset), rulesets)):
             if why:
                 failed += 1

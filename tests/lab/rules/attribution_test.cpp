@@ -141,6 +141,47 @@ TEST_CASE("a lost trace message is said", "[rules]") {
     CHECK(r.notes.size() == 1);
 }
 
+TEST_CASE("an answer that is not tracked needs a rule by its addresses", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 0, "invalid"));
+    auto r = report(Verdict::blocked, "");
+    auto& leg = r.flows[0].legs[0];
+    leg.name = r.flows[0].leg = "control";
+    leg.protocol = "udp", leg.source = "10.20.0.10:5000", leg.destination = "10.10.0.10:1755";
+    attribute(r, site(), log.take(ruleset()));
+    REQUIRE(r.flows[0].suggestions.size() == 1);
+    CHECK(r.flows[0].suggestions[0].rule == "ip saddr 10.10.0.10 ip daddr 10.20.0.10 tcp sport 1755 accept");
+}
+
+TEST_CASE("a packet handed to a queue and never seen again was dropped by that rule", "[rules]") {
+    std::vector<Decision> seen;
+    TraceAssembler assembler{[](std::uint32_t) { return std::string{"outside"}; },
+                             [&](const Decision& d) { seen.push_back(d); }};
+    TraceMessage begin;
+    begin.id = 7, begin.chain = {"inet", std::string{trace_table_name}, "pre"};
+    begin.type = TraceMessage::Type::rule;
+    begin.packet = Packet{};
+    begin.packet->protocol = "tcp";
+    assembler.feed(begin);
+    TraceMessage queued;
+    queued.id = 7, queued.chain = forward, queued.handle = 6;
+    queued.type = TraceMessage::Type::rule;
+    queued.verdict = TraceMessage::Verdict::queue;
+    assembler.feed(queued);
+    assembler.flush();
+    REQUIRE(seen.size() == 1);
+    CHECK(seen[0].fate == Decision::Fate::dropped);
+    CHECK(seen[0].handle == 6);
+}
+
+TEST_CASE("rules as commands of their own", "[rules]") {
+    CHECK(as_command("accept", Dialect::nft, "inet filter forward", "insert") ==
+          "insert rule inet filter forward accept");
+    CHECK(as_command("-A FORWARD -j ACCEPT", Dialect::iptables, "ip filter FORWARD", "insert") ==
+          "-I FORWARD -j ACCEPT");
+    CHECK(as_command("accept", Dialect::nft, "inet filter forward", "") == "accept");
+}
+
 TEST_CASE("suggested rules in both languages", "[rules]") {
     scenario::Leg leg;
     leg.protocol = scenario::Protocol::tcp;

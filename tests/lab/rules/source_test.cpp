@@ -117,6 +117,56 @@ TEST_CASE("the dialect is recognised by content", "[rules]") {
     CHECK(dialect_of("") == Dialect::nft);
 }
 
+TEST_CASE("what is flushed or deleted is gone, what is included within a block belongs to it", "[rules]") {
+    const auto source = read({{"/etc/a.nft", R"(table inet filter {
+  chain forward { type filter hook forward priority 0; policy drop;
+    define PORT = 1755
+    tcp dport 1 accept
+  }
+}
+flush chain inet filter forward
+table inet filter {
+  chain forward {
+    include "body"
+    tcp dport 2 accept; tcp dport 3 accept
+  }
+  include "chain"
+}
+table ip gone { chain x { accept; }
+}
+delete table ip gone
+add rule inet filter other drop
+)"},
+                              {"/etc/body", "tcp dport 9 drop\ndefine X = { 1,\n 2 }\nudp dport $X drop\n"},
+                              {"/etc/chain", "chain more { accept\n}\n"}});
+    const auto& chain = source.chains.at(forward);
+    REQUIRE(lines(chain) == std::vector<unsigned>{1, 4, 11, 11});
+    CHECK(chain.rules[1] == Place{"/etc/body", 4, "udp dport $X drop"});
+    CHECK(chain.certain);
+    CHECK(chain.rules[2].alone);
+    CHECK_FALSE(chain.rules[3].alone);
+    CHECK(chain.end->line == 12);
+    CHECK(source.chains.contains({"inet", "filter", "more"}));
+    CHECK_FALSE(source.chains.contains({"ip", "gone", "x"}));
+    CHECK(source.chains.at({"inet", "filter", "other"}).rules[0].written == Place::Written::appended);
+    CHECK(source.lines == 18);
+}
+
+TEST_CASE("iptables files: one line may be several rules, options may be long", "[rules]") {
+    const auto source = read({{"/etc/a.nft", R"(*filter
+:FORWARD DROP [0:0]
+-A FORWARD -s 10.0.0.1,10.0.0.2 -d 10.0.0.3,10.0.0.4 -j ACCEPT
+--append FORWARD --jump DROP
+-P FORWARD ACCEPT
+-I FORWARD 2 -j DROP
+COMMIT
+)"}});
+    const auto& chain = source.chains.at({"ip", "filter", "FORWARD"});
+    CHECK(lines(chain) == std::vector<unsigned>{3, 6, 3, 3, 3, 4});
+    CHECK(chain.policy->line == 5);
+    CHECK(chain.rules[1].written == Place::Written::inserted);
+}
+
 TEST_CASE("broken text ends", "[rules]") {
     const std::string text = "table inet filter { chain forward { tcp dport { 1, 2 } accept; \"x }\n}\n}\n}}}{{{";
     for (std::size_t size = 0; size <= text.size(); ++size) {
