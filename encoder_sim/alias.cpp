@@ -56,6 +56,7 @@ public:
     ~AliasService() override { server_.msbd_over = nullptr; }
 
     void prepare() override {}
+    bool worked() const override { return !failed_; }
     void start() override {
         for (auto& one : registrations_) {
             const auto given = server_.context.endpoints.find(one.flow);
@@ -144,7 +145,10 @@ private:
         fields["reason"] = reason;
         fields["transport"] = "tcp";
         if (hr != 0) fields["hr"] = hr;
-        if (one.flow.empty() && !worked) spdlog::error("alias {}: {}", one.alias, reason);
+        if (one.flow.empty() && !worked) {
+            spdlog::error("alias {}: {}", one.alias, reason);
+            failed_ = true;
+        }
         server_.context.write(What::flow_ended, one.flow, "", std::move(fields));
     }
 
@@ -152,7 +156,7 @@ private:
     std::vector<Registration> registrations_;
     std::map<std::string, Pulled> pulled_;
     net::Tasks tasks_;
-    bool stopping_ = false;
+    bool stopping_ = false, failed_ = false;  // failed_: the plain tool's
 };
 
 }  // namespace

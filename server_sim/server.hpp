@@ -91,6 +91,7 @@ public:
     virtual asio::awaitable<void> stop() = 0;  // ends every session, returns when all have written their end
     virtual std::vector<std::string> urls() const { return {}; }  // for a person, of the plain tool
     virtual std::string status() const { return {}; }             // likewise: what is served now
+    virtual bool worked() const { return true; }  // false: what the plain tool was asked for has failed (exit 1)
 };
 
 // Null: this process has no need of the service.

@@ -1,5 +1,6 @@
 #include "server_sim/serving.hpp"
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <iostream>
@@ -40,7 +41,7 @@ asio::awaitable<int> Serving::run() {
         co_await stopped_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     }
     for (const auto& service : services_) co_await service->stop();
-    co_return process::worked;
+    co_return std::ranges::all_of(services_, &Service::worked) ? process::worked : process::did_not_work;
 }
 
 void Serving::stop() {

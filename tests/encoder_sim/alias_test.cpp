@@ -27,6 +27,7 @@ TEST_CASE("an encoder's alias is a publishing point of the server, as long as th
     REQUIRE(run_until(site.io, [&] { return player->ended(); }));
     CHECK(player->code() == 0);
     site.stop(*encoder);
+    CHECK(encoder->code() == 0);
     const auto ends = encoder->events(What::flow_ended);
     REQUIRE(ends.size() == 1);
     CHECK(text(ends[0], "outcome") == "worked");
@@ -47,6 +48,7 @@ TEST_CASE("an alias on a range with a single port finds none: the media service 
     CHECK(text(end, "outcome") == "failed");
     CHECK(number(end, "hr") == 0x800706B9);
     site.stop(*encoder);
+    CHECK(encoder->code() == 1);
     site.stop(*server);
 }
 
