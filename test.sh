@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing (apt), builds, and runs all tests. `./test.sh asan`: the same under the address and undefined-behaviour
 # sanitizers. `./test.sh fuzz`: each fuzz target for a few seconds over its corpus (FUZZ_SECONDS, default 5).
+# WMLAB_WITHOUT_DOCKER=1 leaves out what needs a Docker engine or a bare Debian.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . scripts/common.sh
@@ -10,6 +11,7 @@ preset=${1:-release}
 case $preset in
     release|asan|dev|tsan)
         need "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"
+        if [ "$preset" = release ] && [ -z "${WMLAB_WITHOUT_DOCKER:-}" ]; then need "${compose_packages[@]}"; fi
         configure "$preset" ON
         build "$preset"
         # one more than there are cores: tests wait more than they compute

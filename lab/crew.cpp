@@ -312,11 +312,9 @@ void Crew::start() {
 }
 
 Crew::Member* Crew::opener(const scenario::FlowInstance& flow) const {
-    // Of a multicast it is the player that says when it is over; its sender serves others too.
-    const bool at_player = flow.flow->type == scenario::FlowType::multicast;
-    const auto program =
-        scenario::text(scenario::program_at(scenario_, flow, at_player ? scenario::End::to : scenario::End::from));
-    const auto& host = at_player ? flow.to : flow.from;
+    const auto end = scenario::telling_end(*flow.flow);
+    const auto program = scenario::text(scenario::program_at(scenario_, flow, end));
+    const auto& host = end == scenario::End::to ? flow.to : flow.from;
     for (const auto& member : members_)
         if (member->host == host && member->program == program) return member.get();
     return nullptr;

@@ -57,8 +57,7 @@ std::string remedy(Privilege what, int error) {
         case Privilege::link:
             if (error == EOPNOTSUPP)
                 return "the kernel lacks veth or bridge, or may not load the module for an ordinary user: run "
-                       "`modprobe "
-                       "veth bridge` as root";
+                       "`modprobe -a veth bridge` as root";
             return forbidden ? container : "";
         case Privilege::ruleset:
             if (error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == ENOENT)

@@ -1,6 +1,5 @@
 #include "lab/runner.hpp"
 
-#include <fnmatch.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -107,16 +106,6 @@ milliseconds longest(const scenario::Flow& flow) {
     unsigned ports = 0;
     for (const auto& range : flow.ports) ports += range.size();
     return attempts * (steps * flow.deadline + flow.play) + milliseconds{ports} + milliseconds{flow.count * 20};
-}
-
-Flows chosen_flows(const scenario::Scenario& scenario, const std::string& glob) {
-    auto flows = scenario::instances(scenario);
-    if (glob.empty()) return flows;
-    std::erase_if(flows, [&](const scenario::FlowInstance& flow) {
-        return ::fnmatch(glob.c_str(), flow.id.c_str(), 0) != 0 &&
-               ::fnmatch(glob.c_str(), flow.flow->id.c_str(), 0) != 0;
-    });
-    return flows;
 }
 
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {

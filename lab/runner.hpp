@@ -42,9 +42,6 @@ struct RunOptions {
 // not end by itself is ended, and the evidence says so.
 Run run(const ScenarioText& scenario, const Inside& inside, const RunOptions& options);
 
-// The instances whose id, or whose flow's id, fits the glob; all for an empty one.
-std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario, const std::string& glob);
-
 // What the flow's own deadlines allow at most, in a machine that is not busy.
 std::chrono::milliseconds longest(const scenario::Flow& flow);
 

@@ -7,7 +7,7 @@ run_packages=(nftables iptables iproute2 conntrack tinyproxy-bin)  # tinyproxy: 
 test_packages=(catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl
     libcap2-bin squid openssh-server openssh-client dpkg-dev file
     python3-impacket nmap smbclient samba)
-# for tests/compose/run.sh and tests/package/deb.sh, which are run by themselves
+# for tests/compose/run.sh and tests/package/deb.sh, which WMLAB_WITHOUT_DOCKER=1 leaves out
 compose_packages=(docker.io docker-compose debootstrap)
 fuzz_packages=(clang libclang-rt-14-dev)
 

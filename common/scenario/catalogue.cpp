@@ -182,6 +182,8 @@ Program program_at(const Flow& flow, End end) {
     return pulls && flow.source == Source::encoder ? Program::encoder_sim : spec(flow.type).to;
 }
 
+End telling_end(const Flow& flow) { return flow.type == FlowType::multicast ? End::to : End::from; }
+
 Program program_at(const Scenario& scenario, const FlowInstance& instance, End end) {
     if (end != End::from && end != End::to) return Program::none;
     const auto* host = scenario.host(end == End::from ? instance.from : instance.to);

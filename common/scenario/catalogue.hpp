@@ -61,6 +61,8 @@ std::vector<Leg> legs(const Scenario& scenario, const FlowInstance& instance);
 // command itself is the program) and for hosts that run a program of their own (`run:`).
 Program program_at(const Flow& flow, End end);
 Program program_at(const Scenario& scenario, const FlowInstance& instance, End end);
+// The end whose journal tells when the flow is over. Of a multicast it is the player; its sender serves others too.
+End telling_end(const Flow& flow);
 
 inline constexpr std::uint16_t mms_port = 1755, http_port = 80, mapper_port = 135, msbd_port = 7007;
 inline constexpr PortRange player_ports{1024, 5000};         // a player's UDP port, and the fallback of MSBD

@@ -20,8 +20,8 @@ namespace {
 namespace po = boost::program_options;
 
 // What can be up at the same time: the flows of the first wave whose simulators there are.
-std::vector<scenario::FlowInstance> served_flows(const scenario::Scenario& scenario, const std::string& glob) {
-    auto flows = chosen_flows(scenario, glob);
+std::vector<scenario::FlowInstance> served_flows(const scenario::Scenario& scenario, const po::variables_map& values) {
+    auto flows = chosen_flows(scenario, values);
     std::erase_if(flows, [](const auto& flow) { return !scenario::spec(flow.flow->type).simulated; });
     const auto waves = scenario::waves(scenario, flows);
     if (waves.empty()) return {};
@@ -96,8 +96,7 @@ int exec_command(Arguments arguments) {
     if (values->contains("ruleset")) option = (*values)["ruleset"].as<std::string>();
     const auto setting = setting_option(*values, text->scenario);
     const auto ruleset = ruleset_in(setting, option, text->scenario);
-    const auto flows =
-        served_flows(text->scenario, values->contains("only") ? (*values)["only"].as<std::string>() : std::string{});
+    const auto flows = served_flows(text->scenario, *values);
 
     const auto body = [&](const Inside& inside) {
         Recorder recorder{values->contains("journal") ? (*values)["journal"].as<std::string>() : std::string{}, {}};

@@ -89,9 +89,9 @@ int list_command(Arguments arguments) {
         "one line for each wave of flows that can run at the same time, as the --flow options of "
         "the simulators: for starting them by hand")(
         "opened-by", po::value<std::string>()->value_name("HOST"),
-        "with --waves: of each wave only the flows that this host opens, and whose end its journal tells")(
-        "without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
-        "with --waves: leave out flows of this type; repeatable")(
+        "with --waves: of each wave only the flows whose end this host's journal tells: those that it opens, and "
+        "multicasts that it plays")("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
+                                    "with --waves: leave out flows of this type; repeatable")(
         "json", "as JSON (schema wmlab.list/1), one document for each scenario");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
@@ -111,7 +111,8 @@ int list_command(Arguments arguments) {
             for (const auto& wave : scenario::waves(*scenario, flows)) {
                 std::string line;
                 for (const auto& flow : wave)
-                    if (opener.empty() || flow.from == opener)
+                    if (opener.empty() ||
+                        opener == (scenario::telling_end(*flow.flow) == scenario::End::to ? flow.to : flow.from))
                         line += fmt::format("{}--flow {}", line.empty() ? "" : " ", flow.id);
                 std::cout << line << '\n';
             }

@@ -127,4 +127,10 @@ std::function<bool(const scenario::FlowInstance&)> only_option(const po::variabl
     };
 }
 
+std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario, const po::variables_map& values) {
+    auto flows = scenario::instances(scenario);
+    if (const auto only = only_option(values)) std::erase_if(flows, [&](const auto& flow) { return !only(flow); });
+    return flows;
+}
+
 }  // namespace wmlab::lab::commands

@@ -41,6 +41,8 @@ ReportWish report_wish(const boost::program_options::variables_map& values);  //
 
 // --only and, where the command has it, --without; empty: all flows.
 std::function<bool(const scenario::FlowInstance&)> only_option(const boost::program_options::variables_map& values);
+std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario,
+                                                 const boost::program_options::variables_map& values);
 
 // The name nearest to a mistyped one; empty: none is near.
 std::string nearest(std::string_view mistyped, const std::vector<std::string>& names);

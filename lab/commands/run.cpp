@@ -129,6 +129,8 @@ int run_command(Arguments arguments) {
         "what the scenario does not expect");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
+    add("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
+        "leave out flows of this type, such as multicast where nothing routes it; repeatable");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
     add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
     add("coverage", "list every rule of the ruleset: which flows need it, or that no packet came to it");
@@ -148,7 +150,6 @@ int run_command(Arguments arguments) {
         throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
     if (values->contains("no-trace") && values->contains("coverage"))
         throw UsageError{"run: --coverage needs the trace, which --no-trace switches off"};
-    const auto glob = values->contains("only") ? (*values)["only"].as<std::string>() : std::string{};
 
     std::vector<Job> jobs;
     bool good = true;
@@ -182,8 +183,8 @@ int run_command(Arguments arguments) {
             for (auto& target : job.targets)
                 if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
         }
-        const auto flows = chosen_flows(job.text.scenario, glob);
-        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow that matches `{}`", file, glob)};
+        const auto flows = chosen_flows(job.text.scenario, *values);
+        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow that --only and --without leave", file)};
         refuse_what_is_not_simulated(file, flows);
         for (const auto& flow : flows) job.flows.push_back(flow.id);
         jobs.push_back(std::move(job));

@@ -18,6 +18,23 @@ for pair; do
     ip link set "$name" up
 done
 ip route del default 2>/dev/null || true
+
+# Where the scenario has multicast the firewall is a multicast router, with a static route for each sender and group: between
+# the networks of an engine nobody asks for memberships, and a report may be on its way.
+multicast_routes() {
+    wmlab list --json "$scenario" | sed 's/{"id"/\n&/g' |
+        sed -n 's/.*"type": *"multicast".*"name": *"media".*"source": *{[^}]*"address": *"\([0-9.]*\)".*"destination": *{[^}]*"address": *"\([0-9.]*\)".*/\1 \2/p' |
+        sort -u | while read -r sender group; do
+        from=$(ip -o route get "$sender" | sed -n 's/.* dev \([^ ]*\) .*/\1/p')
+        to=$(for pair; do echo "${pair%%=*}"; done | grep -v -x "$from" | xargs)
+        echo "mroute from $from source $sender group $group to $to"
+    done
+}
+multicast_routes "$@" > /tmp/mroutes
+if [ -s /tmp/mroutes ]; then
+    { for pair; do echo "phyint ${pair%%=*} enable"; done; cat /tmp/mroutes; } > /tmp/smcroute.conf
+    smcrouted -N -n -f /tmp/smcroute.conf &
+fi
 waves=$(wmlab list "$scenario" --waves $without | wc -l)
 echo "firewall: open, for the positive control"
 say firewall-up

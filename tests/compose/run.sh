@@ -1,168 +1,142 @@
 #!/bin/bash
-# lab/compose.yaml with a real engine: a correct ruleset gives exit code 0, a wrong one 1, one that cannot be loaded 2.
+# lab/compose.yaml with a real Docker engine, the commands of docs/how-to/compose.md word by word: a correct ruleset gives exit
+# code 0, wrong ones 1, one that cannot be loaded 2. Then the same hosts by `docker exec`, and the built-in lab in one container.
 #   run.sh BIN SOURCE
-# Uses the running engine, or starts one of its own as root (docker.io, docker-compose, debootstrap). The image takes
-# the programs of BIN; with WMLAB_BUILD_IMAGE=1 the whole lab/Dockerfile is built.
+# It starts an engine of its own, as root (packages docker.io, docker-compose, debootstrap), in namespaces of its own: nothing
+# of it is left, and the machine's own engine and network are not touched. The image takes the programs of BIN; with
+# WMLAB_BUILD_IMAGE=1 the whole lab/Dockerfile is built. WMLAB_WITHOUT_DOCKER=1 leaves all of it out.
 set -eu
+here=$(dirname "$(readlink -f "$0")")
+. "$here/../real_root.sh"
+. "$here/../bare_root.sh"
+. "$here/engine.sh"
+with_engine "$@"
 bin=$1 source=$2
-work=$(mktemp -d /tmp/wmlab-compose-XXXXXX)
-project=wmlabtest
-engine=
-compose() { docker-compose -p $project -f "$source/lab/compose.yaml" "$@"; }
-cleanup() {
-    compose down -v --timeout 1 > /dev/null 2>&1 || true
-    docker rm -f "$project"-{firewall,media,player,studio,edge} > /dev/null 2>&1 || true
-    docker network rm "$project"-{inside,outside} > /dev/null 2>&1 || true
-    [ -z "$engine" ] || stop_engine
-    umount "$work"/exec/netns/* 2> /dev/null || true
-    rm -rf --one-file-system "$work" || true
-}
-trap cleanup EXIT
+. "$here/../where/lib.sh"
 
-start_engine() { # start_engine [WORD...] : a dockerd of our own, started by these words and with these options
-    "$@" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" -H "$DOCKER_HOST" > "$work/dockerd.log" 2>&1 &
-    engine=$!
-    for _ in $(seq 300); do
-        docker version > /dev/null 2>&1 && return
-        kill -0 $engine || break
-        sleep 0.2
-    done
-    cat "$work/dockerd.log"
-    exit 1
-}
-stop_engine() {
-    kill "$engine"
-    wait "$engine" 2>/dev/null || true
-    engine=
-}
-
-# An engine of our own leaves this machine's network alone: it builds without bridge and filter rules, then runs the
-# containers in a network namespace of its own.
-own_engine=
-if ! docker version > /dev/null 2>&1; then
-    own_engine=yes
-    export DOCKER_HOST=unix://$work/docker.sock
-    start_engine dockerd --iptables=false --bridge=none --ip-forward=false
-fi
-if ! docker image inspect debian:bookworm-slim > /dev/null 2>&1 && ! docker pull -q debian:bookworm-slim; then
-    debootstrap --variant=minbase bookworm "$work/root" > /dev/null
-    [ ! -d /etc/apt ] || cp -r /etc/apt/. "$work/root/etc/apt/"
-    tar -C "$work/root" -c . | docker import - debian:bookworm-slim
-fi
-
-export WMLAB_IMAGE=wmlab:test DOCKER_BUILDKIT=0
-if [ -n "${WMLAB_BUILD_IMAGE:-}" ]; then
-    docker build -q --network host -f "$source/lab/Dockerfile" -t $WMLAB_IMAGE "$source"
-else
-    docker build -q --network host -f "$source/lab/Dockerfile" --target runtime -t wmlab:runtime "$source"
-    mkdir "$work/image"
-    for program in wmlab server_sim client_sim encoder_sim; do strip -o "$work/image/$program" "$bin/$program"; done
-    cat > "$work/image/Dockerfile" <<'IMAGE'
-FROM wmlab:runtime
-COPY wmlab server_sim client_sim encoder_sim /usr/local/bin/
-ENTRYPOINT ["wmlab"]
-IMAGE
-    docker build -q -t $WMLAB_IMAGE "$work/image"
-fi
-if [ -n "$own_engine" ]; then
-    stop_engine
-    start_engine unshare --net sh -c 'ip link set lo up; exec dockerd "$@"' dockerd
-fi
-
-failed=0
-rules=$source/scenarios/rules/kb189416.nft
-sed '/comment "MMS over UDP: media, server to player"/d' "$rules" > "$work/no-media.nft"
-sed 's/tcp dport 1755 accept/tcp dport 1756 accept/' "$rules" > "$work/wrong-port.nft"
-sed 's/udp dport 1024-5000 accept/udp dport 1024-5000 reject/' "$rules" > "$work/reject-media.nft"
+prepare_image
+networks_of_its_own
+rulesets "$source/scenarios/rules/kb189416.nft"
 echo 'table inet filter { chain nonsense' > "$work/broken.nft"
-cp "$rules" "$work/right.nft"
 
-trial() { # trial RULESET CODE
+# Each trial has a copy of what it needs, with addresses of its own (10.1N.0, 10.2N.0), so that they run at the same time.
+renumber() { sed -i "s/10\\.10\\.0\\./10.1$1.0./g; s/10\\.20\\.0\\./10.2$1.0./g" "${@:2}"; }
+tree() { # tree NUMBER: $work/NUMBER
+    mkdir -p "$work/$1/lab"
+    cp "$source/lab/compose.yaml" "$work/$1/lab/"
+    cp -r "$source/scenarios" "$work/$1/"
+    cp "$source/tests/where/scenario.yaml" "$work/$1/scenarios/short.yaml"
+    sed -i 's|\.\./\.\./scenarios/||' "$work/$1/scenarios/short.yaml"
+    [ -z "${2:-}" ] || cp "$work/$2.nft" "$work/$1/new.nft"
+    renumber "$1" "$work/$1"/lab/compose.yaml "$work/$1"/scenarios/*.yaml "$work/$1"/scenarios/rules/* "$work/$1"/*.nft 2> /dev/null || true
+}
+ended() { # ended WHAT WANTED GOT LOG
+    [ "$3" = "$2" ] && { echo "ok    $1: exit code $3"; return; }
+    failed=1
+    echo "WRONG $1: exit code $3, not $2"
+    tail -n 100 "$4"
+}
+want() { [ "$1" = right ] && echo 0 || { [ "$1" = broken ] && echo 2 || echo 1; }; }
+
+whole() { # the documented command: all of kb189416.yaml through the correct ruleset
     local got=0
-    mkdir -p "$work/reports-$1"
-    RULESET=$work/$1.nft REPORTS=$work/reports-$1 compose up --exit-code-from judge > "$work/$1.log" 2>&1 || got=$?
-    compose down -v --timeout 1 > /dev/null 2>&1 || true
-    if [ "$got" = "$2" ]; then echo "ok    $1: exit code $got"; return; fi
-    failed=1
-    echo "WRONG $1: exit code $got, not $2"
-    tail -n 150 "$work/$1.log"
+    tree 0
+    cd "$work/0"
+    COMPOSE_PROJECT_NAME=whole
+    export COMPOSE_PROJECT_NAME
+    docker-compose -f lab/compose.yaml up --exit-code-from judge > log 2>&1 || got=$?
+    ended "compose, kb189416.yaml" 0 $got log
+    for report in report.json junit.xml report.md; do check "compose, kb189416.yaml: $report" yes "$([ -s reports/$report ] && echo yes)"; done
+    docker-compose -f lab/compose.yaml down -v --timeout 0 > /dev/null 2>&1
 }
-same() { # same REPORTS RULESET: the verdicts of every other setting
-    local got
-    got=$(python3 -c '
-import json, sys
-for flow in json.load(open(sys.argv[1]))["flows"]:
-    print(flow["id"], flow["verdict"], flow["leg"] or "-", flow["cause"] or flow.get("reason") or "-")' "$work/reports-$1/report.json") || true
-    if [ "$got" = "$(cat "$source/tests/where/expected/$2.txt")" ]; then echo "ok    $1, $2: verdicts"; return; fi
-    failed=1
-    printf 'WRONG %s, %s: verdicts\n%s\n' "$1" "$2" "$got"
+composed() { # composed NUMBER RULESET
+    local got=0
+    tree "$1" "$2"
+    cd "$work/$1"
+    export SCENARIO=short.yaml COMPOSE_PROJECT_NAME=trial$1
+    RULESET=$PWD/new.nft docker-compose -f lab/compose.yaml up --exit-code-from judge > log 2>&1 || got=$?
+    ended "compose, $2" "$(want "$2")" $got log
+    [ "$2" = broken ] || check "compose, $2: verdicts" "$(cat "$source/tests/where/expected/$2.txt")" "$(verdicts reports/report.json)"
+    docker-compose -f lab/compose.yaml down -v --timeout 0 > /dev/null 2>&1
 }
 
-export SCENARIO=where/scenario.yaml SCENARIO_DIR=$source/tests
-for ruleset in right no-media wrong-port reject-media; do
-    trial $ruleset $([ $ruleset = right ] && echo 0 || echo 1)
-    same $ruleset $ruleset
-done
-trial broken 2
-
-# The same hosts as containers that `docker exec` reaches: wmlab starts the simulators there.
-exec_hosts() { echo "media inside 10.10.0.10 10.20.0.0/24" "player outside 10.20.0.10 10.10.0.0/24" "studio outside 10.20.0.11 10.10.0.0/24" "edge outside 10.20.0.12 10.10.0.0/24" | xargs -n4; }
-container() { docker run -d --name "$project-$1" --network "$project-$2" --ip "$3" --cap-add NET_ADMIN --entrypoint sh "${@:4}"; }
-{
-    for zone in inside:10.10.0 outside:10.20.0; do
-        docker network create --subnet "${zone#*:}.0/24" --gateway "${zone#*:}.254" -o com.docker.network.bridge.enable_ip_masquerade=false "$project-${zone%%:*}"
+# The same hosts as containers that `docker exec` reaches: wmlab starts the simulators there. The proxy of kb189416.yaml, too.
+executed() {
+    local name zone address other got ruleset launched=() report
+    container() { docker run -d --name "exec-$1" --network "exec-$2" --ip "$3" --cap-add NET_ADMIN --entrypoint sh "${@:4}"; }
+    tree 7
+    {
+        for zone in inside:10.17.0 outside:10.27.0; do
+            docker network create --subnet "${zone#*:}.0/24" --gateway "${zone#*:}.254" -o com.docker.network.bridge.enable_ip_masquerade=false "exec-${zone%%:*}"
+        done
+        container firewall inside 10.17.0.1 --sysctl net.ipv4.ip_forward=1 --sysctl net.ipv4.icmp_ratelimit=0 wmlab:local -c 'exec sleep 1000'
+        docker network connect --ip 10.27.0.1 exec-outside exec-firewall
+        docker exec exec-firewall sh -c 'for pair in inside=10.17.0.1 outside=10.27.0.1; do
+            device=$(ip -o -4 addr show to "${pair#*=}" | sed -n "s/^[0-9]*: \([^ ]*\) .*/\1/p")
+            ip link set "$device" down; ip link set "$device" name "${pair%=*}"; ip link set "${pair%=*}" up
+        done'
+        while read -r name zone address other; do
+            container "$name" "$zone" "$address" wmlab:local -c "ip route del default; ip route add $other via ${address%.*}.1 && exec sleep 1000"
+        done <<< "media inside 10.17.0.10 10.27.0.0/24
+booth inside 10.17.0.11 10.27.0.0/24
+player outside 10.27.0.10 10.17.0.0/24
+studio outside 10.27.0.11 10.17.0.0/24
+edge outside 10.27.0.12 10.17.0.0/24"
+    } > "$work/exec.log" 2>&1 || { cat "$work/exec.log"; failed=1; return; }
+    for name in media player studio edge; do launched+=(--launch "$name=docker exec -i exec-$name"); done
+    for ruleset in right no-media wrong-port reject-media; do
+        sed "s/10\\.10\\.0\\./10.17.0./g; s/10\\.20\\.0\\./10.27.0./g" "$work/$ruleset.nft" |
+            docker exec -i exec-firewall sh -c 'nft -f -; conntrack -F' > /dev/null 2>&1
+        got=0
+        timeout 60 "$bin/wmlab" run "$work/7/scenarios/short.yaml" "${launched[@]}" --no-color --report text --report "json:$work/exec.json" > "$work/exec.log" 2>&1 || got=$?
+        ended "docker exec, $ruleset" "$(want $ruleset)" $got "$work/exec.log"
+        check "docker exec, $ruleset: verdicts" "$(cat "$source/tests/where/expected/$ruleset.txt")" "$(verdicts "$work/exec.json")"
     done
-    container firewall inside 10.10.0.1 --sysctl net.ipv4.ip_forward=1 --sysctl net.ipv4.icmp_ratelimit=0 -v "$work:/rules:ro" $WMLAB_IMAGE -c 'exec sleep 1000'
-    docker network connect --ip 10.20.0.1 "$project-outside" "$project-firewall"
-    docker exec "$project-firewall" sh -c 'for pair in inside=10.10.0.1 outside=10.20.0.1; do
-        device=$(ip -o -4 addr show to "${pair#*=}" | sed -n "s/^[0-9]*: \([^ ]*\) .*/\1/p")
-        ip link set "$device" down; ip link set "$device" name "${pair%=*}"; ip link set "${pair%=*}" up
-    done'
-    while read -r name zone address other; do
-        container "$name" "$zone" "$address" $WMLAB_IMAGE -c "ip route del default; ip route add $other via ${address%.*}.1 && exec sleep 1000"
-    done < <(exec_hosts)
-} > "$work/exec.log" 2>&1 || { cat "$work/exec.log"; exit 1; }
-launched=()
-for name in media player studio edge; do launched+=(--launch "$name=docker exec -i $project-$name"); done
-for ruleset in right no-media wrong-port reject-media; do
-    docker exec "$project-firewall" sh -c "nft -f /rules/$ruleset.nft; conntrack -F" > /dev/null 2>&1
+    docker rm -f exec-{firewall,media,booth,player,studio,edge} > /dev/null
+    docker network rm exec-{inside,outside} > /dev/null
     got=0
-    mkdir -p "$work/reports-exec"
-    "$bin/wmlab" run "$source/tests/where/scenario.yaml" "${launched[@]}" --no-color --report text --report "json:$work/reports-exec/report.json" > "$work/exec-$ruleset.log" 2>&1 || got=$?
-    if [ $got = $([ $ruleset = right ] && echo 0 || echo 1) ]; then echo "ok    docker exec, $ruleset: exit code $got"; else
-        failed=1
-        echo "WRONG docker exec, $ruleset: exit code $got"
-        cat "$work/exec-$ruleset.log"
-    fi
-    same exec $ruleset
-done
-docker rm -f "$project"-{firewall,media,player,studio,edge} > /dev/null
-docker network rm "$project"-{inside,outside} > /dev/null
-# A container that is not up.
-got=0
-output=$("$bin/wmlab" run "$source/tests/where/scenario.yaml" "${launched[@]}" --no-color 2>&1) || got=$?
-case "$got $output" in
-    "3 "*"No such container"*) echo "ok    docker exec, no container: exit code 3" ;;
-    *) failed=1; echo "WRONG docker exec, no container: exit code $got: $output" ;;
-esac
+    timeout 60 "$bin/wmlab" run "$work/7/scenarios/short.yaml" "${launched[@]}" --no-color > "$work/exec.log" 2>&1 || got=$?
+    ended "docker exec, a container that is not up" 3 $got "$work/exec.log"
+    contains "docker exec, a container that is not up" "$(cat "$work/exec.log")" "No such container"
+}
 
 # One container with the built-in lab, with the least that works.
-for grant in "--security-opt seccomp=unconfined" "--security-opt seccomp=unconfined --user 65534" "--cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined"; do
-    for ruleset in right no-media; do
-        got=0
-        docker run --rm $grant -v "$source:/src:ro" -v "$work/$ruleset.nft:/rules.nft:ro" $WMLAB_IMAGE run /src/tests/where/scenario.yaml --ruleset /rules.nft --no-color > "$work/one.log" 2>&1 || got=$?
-        if [ $got = $([ $ruleset = right ] && echo 0 || echo 1) ]; then echo "ok    one container ($grant), $ruleset: exit code $got"; continue; fi
-        failed=1
-        echo "WRONG one container ($grant), $ruleset: exit code $got"
-        cat "$work/one.log"
-    done
-done
-got=0
-output=$(docker run --rm -v "$source:/src:ro" $WMLAB_IMAGE run /src/tests/where/scenario.yaml 2>&1) || got=$?
-case "$got $output" in
-    "3 "*"seccomp=unconfined"*) echo "ok    one container without the privileges: exit code 3, and what to grant" ;;
-    *) failed=1; echo "WRONG one container without the privileges: exit code $got: $output" ;;
-esac
-unset SCENARIO SCENARIO_DIR
-[ -z "${WMLAB_COMPOSE_ALL:-}" ] || trial right 0 # scenarios/kb189416.yaml as a whole
+one() { # one RULESET CODE OPTIONS...
+    local got=0 log
+    log=$(mktemp "$work/one-XXXX")
+    docker run --rm "${@:3}" -v "$source:/src:ro" -v "$work/$1.nft:/rules.nft:ro" wmlab:local run /src/tests/where/scenario.yaml --ruleset /rules.nft --no-color > "$log" 2>&1 || got=$?
+    ended "one container (${*:3}), $1" "$2" $got "$log"
+}
+contained() {
+    one right 0 --security-opt seccomp=unconfined
+    one no-media 1 --security-opt seccomp=unconfined
+    one right 0 --security-opt seccomp=unconfined --user 65534
+    one no-media 1 --security-opt seccomp=unconfined --user 65534
+    one right 0 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined
+    one no-media 1 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined
+    # Nobody can give a container what he does not have himself.
+    if [ "$(sed -n 's/^CapBnd:\t//p' /proc/self/status)" = "$(printf '%016x' $(((1 << ($(cat /proc/sys/kernel/cap_last_cap) + 1)) - 1)))" ]; then
+        one right 0 --privileged
+        one no-media 1 --privileged
+    else
+        echo "not run: --privileged, as root has not all capabilities here (CapBnd in /proc/self/status)"
+    fi
+    local got=0
+    docker run --rm wmlab:local doctor > "$work/doctor.log" 2>&1 || got=$?
+    ended "one container without the privileges, doctor" 3 $got "$work/doctor.log"
+    contains "doctor says what to grant" "$(cat "$work/doctor.log")" "seccomp=unconfined"
+    got=0
+    docker run --rm -v "$source:/src:ro" wmlab:local run /src/tests/where/scenario.yaml > "$work/bare.log" 2>&1 || got=$?
+    ended "one container without the privileges" 3 $got "$work/bare.log"
+    contains "what to grant" "$(cat "$work/bare.log")" "seccomp=unconfined"
+}
+
+job() {
+    case $1 in
+        compose-[1-9]) set -- $(echo "$1 right no-media wrong-port reject-media broken"); composed "${1#*-}" "${@:$((${1#*-} + 1)):1}" ;;
+        *) "$1" ;;
+    esac
+}
+in_parallel job executed whole contained
+in_parallel job compose-1 compose-2 compose-3 compose-4 compose-5
 exit $failed

@@ -1,27 +1,47 @@
 #!/bin/bash
-# The .deb installs on a bare Debian 12 and runs there.   deb.sh BUILD SOURCE
-# A bare root is made by debootstrap, or copied from $WMLAB_BARE_ROOT.
+# The package, by the commands of docs/how-to/packages.md and docs/ci: made, installed on a bare Debian 12, run there, removed.
+#   deb.sh BUILD SOURCE
+# Needs root and debootstrap, and the package sources of this machine. WMLAB_WITHOUT_DOCKER=1 leaves it out.
 set -eu
+here=$(dirname "$(readlink -f "$0")")
+. "$here/../real_root.sh"
+. "$here/../bare_root.sh"
+[ -z "${WMLAB_WITHOUT_DOCKER:-}" ] || { echo "skipped: WMLAB_WITHOUT_DOCKER is set"; exit 77; }
+real_root "$@"
+[ -n "${WMLAB_WORLD:-}" ] || exec env WMLAB_WORLD=yes unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 build=$1 source=$2
 work=$(mktemp -d /tmp/wmlab-deb-XXXXXX)
-cleanup() { umount "$work/root/proc" 2>/dev/null || true; rm -rf --one-file-system "$work"; }
+cleanup() { umount "$work/root/proc" 2> /dev/null || true; rm -rf --one-file-system "$work"; }
 trap cleanup EXIT
+quietly() { "$@" > "$work/log" 2>&1 || { tail -n 30 "$work/log"; exit 1; }; }
 
-(cd "$work" && cpack --config "$build/CPackConfig.cmake" -G DEB > "$work/log") || { cat "$work/log"; exit 1; }
+if [ "$build" = "$source/build/release" ]; then
+    cd "$source"
+    quietly cmake --build --preset release
+    rm -f build/release/wmlab_*.deb
+    (cd build/release && cpack -G DEB) > "$work/log" 2>&1 || { tail -n 30 "$work/log"; exit 1; }
+    mv build/release/wmlab_*.deb "$work"
+else
+    (cd "$work" && cpack --config "$build/CPackConfig.cmake" -G DEB) > "$work/log" 2>&1 || { tail -n 30 "$work/log"; exit 1; }
+fi
 deb=$(echo "$work"/wmlab_*.deb)
 dpkg-deb --info "$deb" | sed -n 's/^ Depends/Depends/p'
-if [ -n "${WMLAB_BARE_ROOT:-}" ]; then cp -a "$WMLAB_BARE_ROOT" "$work/root"; else debootstrap --variant=minbase bookworm "$work/root" > "$work/log"; fi
-cp "$deb" "$work/root/wmlab.deb"
-cp /etc/resolv.conf "$work/root/etc/resolv.conf" 2>/dev/null || true
-[ ! -d /etc/apt ] || cp -r /etc/apt/. "$work/root/etc/apt/"
+bare_root "$work/root"
+cp /etc/resolv.conf "$work/root/etc/resolv.conf" 2> /dev/null || true
+mkdir -p "$work/root/site/ci"
+cp "$deb" "$work/root/site"
+cp "$deb" "$work/root/site/ci"
 in_root() { chroot "$work/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive ${http_proxy:+http_proxy=$http_proxy} "$@"; }
-in_root sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends /wmlab.deb' > "$work/log" 2>&1 || { tail "$work/log"; exit 1; }
 mount -t proc proc "$work/root/proc"
-for program in wmlab server_sim client_sim; do in_root $program --version; done
-in_root wmlab run /usr/share/wmlab/scenarios/kb189416.yaml --only 'unicast-*' --no-color
+# As the manual says, then as the recipes say.
+quietly in_root sh -c 'cd /site && apt-get update -qq && yes | apt-get install ./wmlab_*.deb'
+quietly in_root sh -c 'cd /site && apt-get update && apt-get install -y --no-install-recommends ./ci/wmlab_*_amd64.deb git'
+for program in wmlab server_sim client_sim encoder_sim; do in_root $program --version; done
+quietly in_root wmlab run /usr/share/wmlab/scenarios/kb189416.yaml --no-color
+tail -n 1 "$work/log"
 for file in share/man/man1/wmlab.1 share/bash-completion/completions/wmlab share/doc/wmlab/wmlab.spdx.json; do
     [ -s "$work/root/usr/$file" ] || [ -s "$work/root/usr/$file.gz" ] || { echo "no $file in the package"; exit 1; }
 done
-in_root dpkg --remove wmlab > "$work/log"
+quietly in_root dpkg --remove wmlab
 ! in_root sh -c 'command -v wmlab'
 echo "installed, ran, removed"
