@@ -528,9 +528,12 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
     const bool gave_up = near_failure.kind == "timeout" || far_failure.kind == "timeout" || carried.silent ||
                          (conversation.closed == nullptr && conversation.peer_closed == nullptr) || near_ended_it;
     if (!gave_up) return;
+    // What reached the host's interface was not stopped on the way, whatever its journal makes of it.
+    const bool unseen = path.destination_complete && path.data_in > 0 && conversation.peer_received.empty();
     if (context.destination_speaks && conversation.sent.size() + conversation.received.size() > 0 &&
         lost(conversation.sent, conversation.peer_received, conversation.closed, conversation.peer_closed,
-             path.destination_complete && path.data_out > 0 && path.data_in == 0)) {
+             path.destination_complete && path.data_out > 0 && path.data_in == 0) &&
+        !unseen) {
         const auto arrived = conversation.peer_received.size();
         conclude(leg, Verdict::blocked, Cause::starved, context.forward,
                  fmt::format(
