@@ -141,6 +141,13 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
     if (arrived > 0 || !translated.empty()) {
         leg.evidence.push_back(fmt::format("{}'s interface: UDP from {} received {}.", datagrams.receiver, from,
                                            times(arrived > 0 ? arrived : translated.front()->packets)));
+        for (const auto* event : context.view.at(datagrams.receiver)) {
+            if (event->event != What::malformed || text_field(*event, "field") != "source address") continue;
+            return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                            fmt::format("{} and arrived from {}, which is not the address that {} reaches {} by: "
+                                        "translation stands between them, and a player takes no such media.",
+                                        amount, event->remote, datagrams.receiver, datagrams.sender));
+        }
         return doubt(leg, Reason::host_silent,
                      fmt::format("UDP from {} reached the interface of {}, whose program did not see it.", from,
                                  datagrams.receiver));

@@ -224,6 +224,8 @@ def published(case):
              "forward": [(f"ip saddr {case.address('from')} ct original ip daddr {case.address('to')} drop", False)]}
     if case.flow.type in ("dcom", "encoder-alias"):
         return rules, dict(verdict="blocked", leg="object", cause="translated", direction="from->to")
+    if case.flow.type == "mms-udp":  # media comes from the server's own address, which the player does not know
+        return rules, dict(verdict="blocked", leg="media", cause="translated", direction="to->from")
     return rules, dict(verdict="pass", leg=None, cause=None)
 
 
