@@ -130,7 +130,7 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
                     }
         }
 
-    const auto needs = rules::needs(given).needs;
+    const auto needed = rules::needs(given);
     std::optional<rules::Ruleset> rules_loaded;
     if (!ruleset.empty()) {
         rules_loaded = read_ruleset(network.firewall(), ruleset);
@@ -154,7 +154,8 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
             listener->stop_and_lost();
             rule_of = rules_of(log.take(*rules_loaded), swept, source_port, traced);
         }
-        auto pair = find_openings(swept.from.name, swept.to.name, swept.protocol, swept.sweep.ports, needs, rule_of);
+        auto pair = find_openings(swept.from.name, swept.to.name, swept.protocol, swept.sweep.ports, needed.needs,
+                                  rule_of, needed.alternatives);
         pair.from_zone = swept.from.zone, pair.to_zone = swept.to.zone;
         pair.seconds = swept.sweep.seconds;
         report.pairs.push_back(std::move(pair));

@@ -24,10 +24,15 @@ std::string place_of(const RuleRef& rule) {
 
 PairAudit find_openings(std::string from, std::string to, scenario::Protocol protocol,
                         const std::vector<PortState>& ports, const std::vector<rules::Need>& needs,
-                        const std::vector<std::optional<RuleRef>>& rule_of) {
+                        const std::vector<std::optional<RuleRef>>& rule_of, const std::vector<rules::Need>& perhaps) {
     PairAudit audit;
     audit.from = std::move(from), audit.to = std::move(to), audit.protocol = protocol;
     std::vector<std::vector<std::string>> flows_of(port_count);
+    for (const auto& need : perhaps) {
+        if (need.source != audit.from || need.destination != audit.to || need.protocol != protocol) continue;
+        for (const auto& range : need.ports)
+            for (unsigned port = range.first; port <= range.last; ++port) flows_of[port] = need.flows;
+    }
     for (const auto& need : needs) {
         if (need.source != audit.from || need.destination != audit.to || need.protocol != protocol || need.multicast)
             continue;

@@ -39,7 +39,8 @@ struct AuditReport {
 // `rule_of(port)`: the rule that let the port's probe through, where known.
 PairAudit find_openings(std::string from, std::string to, scenario::Protocol protocol,
                         const std::vector<PortState>& ports, const std::vector<rules::Need>& needs,
-                        const std::vector<std::optional<RuleRef>>& rule_of);
+                        const std::vector<std::optional<RuleRef>>& rule_of,
+                        const std::vector<rules::Need>& perhaps = {});  // open: for those; shut: no matter
 
 std::string audit_text(const AuditReport& report);
 std::string audit_json(const AuditReport& report);  // schema wmlab.audit/1

@@ -135,6 +135,10 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         }
         if (event->process == runner_process) {
             runner_.push_back(event);
+            if (event->event == What::trace && !true_field(*event, "own"))
+                traced_[fmt::format("{} {} {}", text_field(*event, "protocol"), text_field(*event, "source"),
+                                    text_field(*event, "destination"))]
+                    .push_back(event);
             continue;
         }
         const bool same_process =
@@ -158,18 +162,26 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
 // addresses that the opening end names.
 void Evidence::assign_flows() {
     std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> opened;  // local, remote
+    // Translation hides the opening host's address; the port mostly stays. Flows that share one are left out.
+    std::map<std::pair<std::string, std::uint16_t>, std::set<std::pair<std::string, std::string>>> by_port;
     for (const auto& run : runs_) {
         for (const auto* event : run.events) {
             const bool tells = event->event == What::connected || event->event == What::connect_failed ||
                                event->event == What::sent || event->event == What::probe_sent;
             if (tells && !event->flow.empty() && !event->local.empty()) {
                 opened[{event->remote, event->local}] = {event->flow, event->leg};
+                by_port[{event->remote, Endpoint::from(event->local).port}].insert({event->flow, event->leg});
             }
         }
     }
-    struct Found {
-        Events::value_type event;
-        std::string flow, leg;
+    const auto opener = [&](const Event& event) -> std::optional<std::pair<std::string, std::string>> {
+        if (const auto match = opened.find({event.local, event.remote}); match != opened.end()) return match->second;
+        const auto remote = Endpoint::from(event.remote);
+        const auto address = scenario::Ipv4::from(remote.address);
+        if (remote.port == 0 || !address || scenario_.host_at(*address) != nullptr) return std::nullopt;
+        const auto match = by_port.find({event.local, remote.port});
+        if (match == by_port.end() || match->second.size() != 1) return std::nullopt;
+        return *match->second.begin();
     };
     std::vector<std::vector<std::pair<const Event*, std::pair<std::string, std::string>>>> assigned;
     std::size_t copies = 0;
@@ -182,8 +194,8 @@ void Evidence::assign_flows() {
                 auto& [flow, leg] = by_number[*number];
                 flow = event->flow;
                 if (leg.empty()) leg = event->leg;
-            } else if (const auto match = opened.find({event->local, event->remote}); match != opened.end()) {
-                by_number.try_emplace(*number, match->second);
+            } else if (const auto match = opener(*event)) {
+                by_number.try_emplace(*number, *match);
             }
         }
         auto& list = assigned.emplace_back();
@@ -192,8 +204,8 @@ void Evidence::assign_flows() {
             if (place.first.empty()) {
                 if (const auto number = number_field(*event, "connection")) {
                     if (const auto match = by_number.find(*number); match != by_number.end()) place = match->second;
-                } else if (const auto other = opened.find({event->local, event->remote}); other != opened.end()) {
-                    place = other->second;
+                } else if (const auto other = opener(*event)) {
+                    place = *other;
                 }
                 if (!event->leg.empty()) place.second = event->leg;
             }
@@ -343,6 +355,12 @@ bool Evidence::accepted_for_other(std::string_view host, const Endpoint& remote,
 
 bool Evidence::claimed(std::string_view host, const Endpoint& local) const {
     return claimed_.contains({std::string{host}, local});
+}
+
+const Events& Evidence::traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const {
+    static const Events none;
+    const auto found = traced_.find(fmt::format("{} {} {}", protocol, source.text(), destination.text()));
+    return found == traced_.end() ? none : found->second;
 }
 
 Events Evidence::runner(What what) const {

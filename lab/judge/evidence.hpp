@@ -75,6 +75,9 @@ public:
 
     bool claimed(std::string_view host, const Endpoint& local) const;  // a simulator on the host had this address
 
+    // What the kernel's trace says of packets with these addresses, as they arrived at the firewall.
+    const Events& traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const;
+
     Events runner(What what) const;  // events of `wmlab`
     const Event* lab_up() const;
 
@@ -96,6 +99,7 @@ private:
     std::map<std::string, FlowView, std::less<>> flows_;
     std::map<std::string, WireRecord, std::less<>> wires_;
     std::set<std::pair<std::string, Endpoint>> claimed_;
+    std::map<std::string, Events, std::less<>> traced_;                 // "tcp 10.20.0.10:40112 10.10.0.10:1755"
     std::map<std::pair<std::string, Endpoint>, std::string> accepted_;  // host and remote address: the flow
 };
 

@@ -14,6 +14,8 @@ Between on_far_wire(const LegContext& context, const Between& near, const Event*
         return {Endpoint::from(accepted->remote), Endpoint::from(accepted->local)};
     }
     if (wire.count(in, {"syn", "data", "ack"}, near) > 0) return near;
+    // The trace knows what became of it; without one, what is left of a connection tells.
+    if (const auto trace = traced(context, "tcp", near); trace.known) return trace.as;
     std::vector<Between> candidates;
     for (const auto* line : wire.find(in, {"syn"}, {})) {
         const bool source_stands =
@@ -93,26 +95,37 @@ Path follow(const LegContext& context, const Endpoint& local, const Endpoint& re
     return path;
 }
 
-std::optional<Endpoint> sent_elsewhere(const LegContext& context, std::string_view protocol, const Between& near) {
-    for (const auto* event : context.evidence.runner(What::trace)) {
-        const auto* as = event->fields.if_contains("as");
-        if (as == nullptr || !as->is_object() || text_field(*event, "fate") == "dropped") continue;
-        if (text_field(*event, "protocol") != protocol) continue;
-        const auto source = Endpoint::from(text_field(*event, "source"));
-        if (source.address != near.source.address || (near.source.port != 0 && source.port != near.source.port) ||
-            Endpoint::from(text_field(*event, "destination")) != near.destination)
-            continue;
-        const auto* seen = as->get_object().if_contains("destination");
-        if (seen == nullptr || !seen->is_string()) continue;
-        const auto there = Endpoint::from(std::string_view{seen->get_string()});
-        const auto& ports = context.leg.destination_ports;
-        const bool right_port =
-            there.port == near.destination.port || std::ranges::any_of(ports, [&](const auto& range) {
-                return range.first <= there.port && there.port <= range.last;
-            });
-        if (there.address != context.destination_address() || !right_port) return there;
+Traced traced(const LegContext& context, std::string_view protocol, const Between& near) {
+    Traced found;
+    found.as = near;
+    const Event* first = nullptr;
+    for (const auto* event : context.evidence.traced(protocol, near.source, near.destination)) {
+        found.known = true;
+        if (text_field(*event, "fate") == "dropped") continue;
+        if (first == nullptr || event->monotonic < first->monotonic) first = event;
     }
-    return std::nullopt;
+    found.dropped = found.known && first == nullptr;
+    const auto* as = first == nullptr ? nullptr : first->fields.if_contains("as");
+    if (as == nullptr || !as->is_object()) return found;
+    const auto end = [&](std::string_view name) {
+        const auto* value = as->get_object().if_contains(name);
+        return value != nullptr && value->is_string() ? Endpoint::from(std::string_view{value->get_string()})
+                                                      : Endpoint{};
+    };
+    found.as = {end("source"), end("destination")};
+    return found;
+}
+
+std::optional<Endpoint> sent_elsewhere(const LegContext& context, std::string_view protocol, const Between& near) {
+    const auto trace = traced(context, protocol, near);
+    const auto& there = trace.as.destination;
+    if (there == near.destination || there.empty()) return std::nullopt;
+    const auto& ports = context.leg.destination_ports;
+    const bool right_port = there.port == near.destination.port || std::ranges::any_of(ports, [&](const auto& range) {
+                                return range.first <= there.port && there.port <= range.last;
+                            });
+    if (there.address == context.destination_address() && right_port) return std::nullopt;
+    return there;
 }
 
 }  // namespace wmlab::lab

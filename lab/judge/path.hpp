@@ -23,6 +23,14 @@ struct Path {
 
 Path follow(const LegContext& context, const Endpoint& local, const Endpoint& remote, const Event* accepted = nullptr);
 
+// What the kernel's trace says of the first of these packets.
+struct Traced {
+    bool known = false;    // it says anything
+    bool dropped = false;  // none of them got through
+    Between as;            // the addresses they went on with
+};
+Traced traced(const LegContext& context, std::string_view protocol, const Between& near);
+
 // Where the firewall's translation sent these packets, if that is neither the leg's destination nor a port of it: told
 // by the kernel's trace.
 std::optional<Endpoint> sent_elsewhere(const LegContext& context, std::string_view protocol, const Between& near);

@@ -64,7 +64,8 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
     }
     if (refusal != nullptr && !server_asked) {
         const auto status = static_cast<unsigned>(*number_field(*refusal, "status"));
-        const bool gateway = status == 502 || status == 503 || status == 504;
+        // Some programs say 500 where they could not connect; that they tried, and failed, is on their wire.
+        const bool gateway = status >= 502 || (status == 500 && http->verdict == Verdict::blocked);
         const auto words = text_field(*refusal, "reason");
         // The words of an answer begin with its status line.
         const auto number = std::to_string(status);
@@ -86,7 +87,8 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
         return;
     }
     // The proxy took the request, and still waited for the server when the player gave up.
-    if (!server_asked && http->verdict == Verdict::blocked && proxy->reason == Reason::host_silent) {
+    if (http->verdict == Verdict::blocked && proxy->reason == Reason::host_silent &&
+        (!server_asked || http->cause == Cause::starved)) {
         proxy->verdict = Verdict::pass;
         proxy->reason.reset();
         proxy->explanation.clear();

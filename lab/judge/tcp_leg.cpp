@@ -370,8 +370,10 @@ std::vector<Conversation> conversations(const LegContext& context) {
     return found;
 }
 
-LegResult judge_conversation(const LegContext& context, const Conversation& conversation) {
-    auto leg = blank(context);
+namespace {
+
+// Local and remote address of the opening end, as far as they are known.
+Between ends_of(const LegContext& context, const Conversation& conversation) {
     auto local = conversation.local, remote = conversation.remote;
     if (local.empty()) local = {context.source_address(), 0};
     if (remote.empty()) {
@@ -379,6 +381,14 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
         const auto& ports = context.leg.destination_ports;
         if (ports.size() == 1 && ports.front().first == ports.front().last) remote.port = ports.front().first;
     }
+    return {local, remote};
+}
+
+}  // namespace
+
+LegResult judge_conversation(const LegContext& context, const Conversation& conversation) {
+    auto leg = blank(context);
+    const auto [local, remote] = ends_of(context, conversation);
     const auto path = follow(context, local, remote, conversation.accepted);
     leg.source = path.near.source.text();
     leg.destination = remote.text();
@@ -389,7 +399,8 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
     if (conversation.connected != nullptr) leg.milliseconds = number_field(*conversation.connected, "milliseconds");
 
     const bool heard = conversation.heard() || (!context.destination_speaks && conversation.answered());
-    const bool answered = conversation.answered() || (!context.source_speaks && conversation.heard());
+    const bool lost_back = path.source_complete && path.back_out > 0 && path.back_in == 0;
+    const bool answered = conversation.answered() || (!context.source_speaks && conversation.heard() && !lost_back);
     if (heard && answered) {
         leg.verdict = Verdict::pass;
         if (path.translated) note_wires(context, path, leg);
@@ -442,9 +453,9 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
 
 void judge_breakage(const LegContext& context, const Conversation& conversation, const Carried& carried,
                     LegResult& leg) {
-    const auto local = conversation.local.empty() ? Endpoint{context.source_address(), 0} : conversation.local;
-    const auto path = follow(context, local, conversation.remote, conversation.accepted);
-    const auto to = context.names.at(conversation.remote);
+    const auto [local, remote] = ends_of(context, conversation);
+    const auto path = follow(context, local, remote, conversation.accepted);
+    const auto to = context.names.at(remote);
     const auto& from = context.leg.source;
     const auto& host = context.leg.destination;
     const bool far_silent = conversation.accepted == nullptr && !conversation.heard();
@@ -527,10 +538,23 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
     };
     const bool gave_up = near_failure.kind == "timeout" || far_failure.kind == "timeout" || carried.silent ||
                          (conversation.closed == nullptr && conversation.peer_closed == nullptr) || near_ended_it;
+    if (!context.source_speaks || !context.destination_speaks) {  // of a real program only the wires tell
+        const bool lost_there = path.destination_complete && path.data_out > 0 && path.data_in == 0;
+        const bool lost_back = path.source_complete && path.back_out > 0 && path.back_in == 0;
+        if (lost_there || lost_back) {
+            conclude(leg, Verdict::blocked, Cause::starved, lost_there ? context.forward : context.back,
+                     fmt::format("The connection of {} to {} was open, then what {} sent did not arrive.", from, to,
+                                 lost_there ? from : host));
+            return;
+        }
+    }
     if (!gave_up) return;
+    // What reached the host's interface was not stopped on the way, whatever its journal makes of it.
+    const bool unseen = path.destination_complete && path.data_in > 0 && conversation.peer_received.empty();
     if (context.destination_speaks && conversation.sent.size() + conversation.received.size() > 0 &&
         lost(conversation.sent, conversation.peer_received, conversation.closed, conversation.peer_closed,
-             path.destination_complete && path.data_out > 0 && path.data_in == 0)) {
+             path.destination_complete && path.data_out > 0 && path.data_in == 0) &&
+        !unseen) {
         const auto arrived = conversation.peer_received.size();
         conclude(leg, Verdict::blocked, Cause::starved, context.forward,
                  fmt::format(

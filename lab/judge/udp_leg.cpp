@@ -85,7 +85,11 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
                                  destination.text()));
     }
     const auto amount = fmt::format("UDP from {} to {} was sent {}", from, to, times(std::max<std::uint64_t>(sent, 1)));
-    if (!own.empty() && !destination.empty() && own.address != destination.address) {
+    // A published address leads to the host where the firewall translates; that it is another proves nothing.
+    const auto* receiving = context.scenario.host(datagrams.receiver);
+    const bool published =
+        receiving != nullptr && receiving->published && receiving->published->text() == destination.address;
+    if (!own.empty() && !destination.empty() && own.address != destination.address && !published) {
         return conclude(
             leg, Verdict::blocked, Cause::translated, context.forward,
             fmt::format("{} and never arrived: {} is the address that {} sees for {}, whose own address is {}. "
@@ -127,11 +131,23 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
             leg, Reason::not_sent,
             fmt::format("UDP from {} to {} never left {}: the host itself stopped it.", from, to, datagrams.sender));
     }
-    const auto arrived = receiver_wire.count(in, {"udp"}, between);
-    const auto translated = translated_arrivals(context, datagrams);
+    // The trace knows the addresses they went on with; without one, what is left of them tells.
+    const auto trace = traced(context, "udp", between);
+    const auto arrived = receiver_wire.count(in, {"udp"}, published ? Between{datagrams.source, own} : between) +
+                         (trace.as.source == between.source && trace.as.destination == between.destination
+                              ? 0
+                              : receiver_wire.count(in, {"udp"}, trace.as));
+    const auto translated = trace.known ? std::vector<const WireLine*>{} : translated_arrivals(context, datagrams);
     if (arrived > 0 || !translated.empty()) {
         leg.evidence.push_back(fmt::format("{}'s interface: UDP from {} received {}.", datagrams.receiver, from,
                                            times(arrived > 0 ? arrived : translated.front()->packets)));
+        for (const auto* event : context.view.at(datagrams.receiver)) {
+            if (event->event != What::malformed || text_field(*event, "field") != "source address") continue;
+            return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                            fmt::format("{} and arrived from {}, which is not the address that {} reaches {} by: "
+                                        "translation stands between them, and a player takes no such media.",
+                                        amount, event->remote, datagrams.receiver, datagrams.sender));
+        }
         return doubt(leg, Reason::host_silent,
                      fmt::format("UDP from {} reached the interface of {}, whose program did not see it.", from,
                                  datagrams.receiver));

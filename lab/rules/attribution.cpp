@@ -329,9 +329,9 @@ public:
     void flow(FlowResult& flow) const {
         const auto* from = scenario_.host(flow.from);
         if (!from) return;
-        for (auto& leg : flow.legs) this->leg(leg, flow, *from);
+        for (auto& leg : flow.legs) this->leg(leg, flow);
         for (auto& attempt : flow.attempts)
-            for (auto& leg : attempt.legs) this->leg(leg, flow, *from);
+            for (auto& leg : attempt.legs) this->leg(leg, flow);
         for (const auto& leg : flow.legs) {
             if (leg.name != flow.leg || !leg.rule) continue;
             flow.rule = leg.rule;
@@ -340,7 +340,7 @@ public:
     }
 
 private:
-    void leg(LegResult& leg, FlowResult& flow, const scenario::Host& from) const {
+    void leg(LegResult& leg, FlowResult& flow) const {
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
             const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
@@ -363,9 +363,8 @@ private:
         if (leg.cause == Cause::refused || leg.cause == Cause::proxy_denied || leg.cause == Cause::exhausted) return;
         auto tuples = both_ways(leg);
         if (!leg.direction.empty()) {  // only packets that go that way
-            const bool forth = leg.direction == "from->to";
-            const bool source_is_from = address_of(leg.source) == from.address.text();
-            tuples = {forth == source_is_from ? tuples[0] : tuples[1]};
+            const bool forth = leg.direction.starts_with(end_at(address_of(leg.source), flow) + "->");
+            tuples = {forth ? tuples[0] : tuples[1]};
         }
         if (const auto tuple = to_group(leg, flow)) tuples = {*tuple};
         for (const auto& tuple : tuples) {
@@ -377,6 +376,16 @@ private:
             suggest(leg, flow, *event);
             return;
         }
+    }
+
+    // "from", "to", "proxy": which of the flow's ends has this address.
+    std::string end_at(std::string_view address, const FlowResult& flow) const {
+        const auto is = [&](const std::string& name) {
+            const auto* host = scenario_.host(name);
+            return host != nullptr &&
+                   (host->address.text() == address || (host->published && host->published->text() == address));
+        };
+        return is(flow.from) ? "from" : is(flow.to) ? "to" : "proxy";
     }
 
     // The rule that translated the leg's packets: `which` of "nat_destination" and "nat_source" by preference.

@@ -28,12 +28,27 @@ std::string_view interface_of(const scenario::Scenario& scenario, std::string_vi
     return found ? std::string_view{found->interface} : std::string_view{};
 }
 
+// Whether the flow needs the leg for itself. A rollover needs one transport: the one it is expected to play over, else
+// the one the player tries first; without an expectation it may use the others as well.
+enum class Wanted { no, yes, perhaps };
+Wanted wanted(const scenario::Flow& flow, const std::string& leg) {
+    if (flow.type != scenario::FlowType::mms_auto) return Wanted::yes;
+    const auto all = scenario::transports(flow);
+    const auto has = [&](const scenario::TransportSpec& transport) {
+        return std::ranges::find(transport.legs, leg) != transport.legs.end();
+    };
+    if (!flow.expect.transport) return has(all.front()) ? Wanted::yes : Wanted::perhaps;
+    const auto expected = std::ranges::find(all, *flow.expect.transport, &scenario::TransportSpec::name);
+    if (expected == all.end()) return leg == *flow.expect.transport ? Wanted::yes : Wanted::no;
+    return has(*expected) ? Wanted::yes : Wanted::no;
+}
+
 }  // namespace
 
 Needs needs(const scenario::Scenario& scenario) {
     Needs found;
     // By hosts, interfaces and protocol; the order of the scenario is kept.
-    std::vector<Need> rows;
+    std::vector<Need> rows, perhaps;
     for (const auto& instance : scenario::instances(scenario)) {
         const auto expected = instance.flow->expect.verdict.value_or(scenario::Verdict::pass);
         if (expected != scenario::Verdict::pass && expected != scenario::Verdict::degraded) continue;
@@ -43,6 +58,9 @@ Needs needs(const scenario::Scenario& scenario) {
             continue;
         }
         for (const auto& leg : scenario::legs(scenario, instance)) {
+            const auto want = wanted(*instance.flow, leg.name);
+            if (want == Wanted::no) continue;
+            auto& into = want == Wanted::yes ? rows : perhaps;
             const auto* source = scenario.host(leg.source);
             if (!source) continue;
             if (leg.protocol == scenario::Protocol::igmp) {
@@ -64,23 +82,23 @@ Needs needs(const scenario::Scenario& scenario) {
             need.in = interface_of(scenario, source->zone), need.out = interface_of(scenario, destination->zone);
             need.ports = leg.destination_ports;
             const auto label = instance.id + " " + leg.name;
-            const auto same = std::ranges::find_if(rows, [&](const Need& row) {
+            const auto same = std::ranges::find_if(into, [&](const Need& row) {
                 return row.protocol == need.protocol && row.source_address == need.source_address &&
                        row.destination_address == need.destination_address && row.out == need.out;
             });
-            if (same == rows.end()) {
+            if (same == into.end()) {
                 need.flows = {label};
-                rows.push_back(std::move(need));
+                into.push_back(std::move(need));
                 continue;
             }
             same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
             if (std::ranges::find(same->flows, label) == same->flows.end()) same->flows.push_back(label);
         }
     }
-    for (auto& row : rows) {
-        row.ports = merged(std::move(row.ports));
-        found.needs.push_back(std::move(row));
-    }
+    for (auto* list : {&rows, &perhaps})
+        for (auto& row : *list) row.ports = merged(std::move(row.ports));
+    found.needs = std::move(rows);
+    found.alternatives = std::move(perhaps);
     std::ranges::sort(found.notes);
     const auto repeated = std::ranges::unique(found.notes);
     found.notes.erase(repeated.begin(), repeated.end());

@@ -25,7 +25,9 @@ struct Need {
 };
 
 struct Needs {
-    std::vector<Need> needs;         // no two overlap for the same hosts and protocol
+    std::vector<Need> needs;  // no two overlap for the same hosts and protocol
+    std::vector<Need>
+        alternatives;  // what a rollover may use, but does not need: it is content with the first way open
     std::vector<std::string> notes;  // what cannot be said as a rule of this firewall (IGMP, commands ...)
 };
 // Flows expected to be anything but pass or degraded are left out: they are not to be let through.

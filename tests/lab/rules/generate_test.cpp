@@ -55,6 +55,43 @@ TEST_CASE("needs: one row for each pair of hosts and protocol, nothing that stay
     CHECK(found.notes[0].find("IGMP") != std::string::npos);
 }
 
+TEST_CASE("a rollover needs the transport it is to play over, and without one the first", "[rules]") {
+    struct Row {
+        std::string name, expect;
+        std::vector<std::string> needed, perhaps;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"http", "{ verdict: pass, transport: http }", {"r http"}, {}},
+        {"tcp", "{ verdict: pass, transport: tcp }", {"r control"}, {}},
+        {"none", "pass", {"r control", "r media", "r resend"}, {"r http"}},
+    }));
+    CAPTURE(row.name);
+    auto loaded = scenario::load(R"(
+version: 1
+name: site
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: fw-in }
+  outside: { subnet: 10.20.0.0/24, interface: fw-out }
+hosts:
+  media:  { zone: inside,  address: 10.10.0.10 }
+  player: { zone: outside, address: 10.20.0.10 }
+content: { lecture: { synthetic: audio } }
+defaults: { content: lecture }
+flows:
+  - { id: r, type: mms-auto, from: player, to: media, expect: )" +
+                                     row.expect + " }\n",
+                                 "site.yaml", "/", false);
+    REQUIRE(loaded.ok());
+    const auto found = needs(loaded.scenario);
+    const auto flows = [](const std::vector<Need>& list) {
+        std::vector<std::string> all;
+        for (const auto& need : list) all.push_back(flows_text(need));
+        return all;
+    };
+    CHECK(flows(found.needs) == row.needed);
+    CHECK(flows(found.alternatives) == row.perhaps);
+}
+
 TEST_CASE("each dialect says the same needs", "[rules]") {
     const auto scenario = site();
     struct Row {
