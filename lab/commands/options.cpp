@@ -127,6 +127,14 @@ std::function<bool(const scenario::FlowInstance&)> only_option(const po::variabl
     };
 }
 
+std::string narrowing(const po::variables_map& values) {
+    std::string words;
+    if (values.contains("only")) words = fmt::format("that matches `{}`", values["only"].as<std::string>());
+    const auto without = list_of(values, "without");
+    if (!without.empty()) words += fmt::format("{}but of type {}", words.empty() ? "" : " ", fmt::join(without, ", "));
+    return words;
+}
+
 std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario, const po::variables_map& values) {
     auto flows = scenario::instances(scenario);
     if (const auto only = only_option(values)) std::erase_if(flows, [&](const auto& flow) { return !only(flow); });

@@ -184,7 +184,7 @@ int run_command(Arguments arguments) {
                 if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
         }
         const auto flows = chosen_flows(job.text.scenario, *values);
-        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow that --only and --without leave", file)};
+        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(*values))};
         refuse_what_is_not_simulated(file, flows);
         for (const auto& flow : flows) job.flows.push_back(flow.id);
         jobs.push_back(std::move(job));
