@@ -115,6 +115,20 @@ json::object place_before(const Ruleset& ruleset, const Rule& rule) {
     return place_json(ruleset, rule.chain, rule.place);
 }
 
+// Whether the rule cannot have decided so about this packet: then the trace was wrong, or the rules are others by now.
+bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decision, bool accepted) {
+    auto before = decision.arrived;  // translation may lie between the rule and either
+    before.out = decision.packet.out;
+    const auto a = compare(ruleset, rule, before), b = compare(ruleset, rule, decision.packet);
+    if (accepted ? a.drops && !a.accepts : a.accepts && !a.drops) return true;
+    const auto no = [](const Condition& c) {
+        return c.result == Condition::Result::no && c.key != "connection state" && !c.by_set;
+    };
+    for (std::size_t i = 0; i < a.conditions.size() && i < b.conditions.size(); ++i)
+        if (no(a.conditions[i]) && no(b.conditions[i])) return true;
+    return false;
+}
+
 // The base chain through which the packet came to the chain that dropped it: where near misses are looked for.
 ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
     for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
@@ -240,6 +254,12 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
             decider = step ? *step : Decision::Step{};
         }
         const auto* rule = decider.handle != 0 ? rule_of(ruleset, decision, decider) : nullptr;
+        const bool decided = decision.fate != Decision::Fate::unfinished;
+        if (rule && decided && rule->chain == decider.chain &&
+            contradicts(ruleset, *rule, decision, decision.fate == Decision::Fate::forwarded)) {
+            rule = nullptr;
+            f["contradicted"] = true;
+        }
         if (rule)
             f["rule"] = rule_json(*rule);
         else if (!decider.chain.chain.empty() && decider.handle == 0)
@@ -508,6 +528,13 @@ void attribute(Report& report, const scenario::Scenario& scenario, std::span<con
     for (const auto& event : events)
         if (event.event == What::trace && event.fields.if_contains("lost"))
             report.notes.push_back("the kernel's trace lost messages: a rule that is not named may still have decided");
+    if (std::ranges::any_of(events, [](const Event& event) {
+            return event.event == What::trace && event.fields.if_contains("contradicted");
+        }))
+        report.notes.push_back(
+            "the kernel's trace names rules that cannot have decided so, as if the rules had been changed during the "
+            "run: "
+            "they are left unnamed");
 }
 
 }  // namespace wmlab::lab::rules

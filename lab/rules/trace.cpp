@@ -352,7 +352,10 @@ struct TraceListener::State {
         bool stopping = false;
         for (;;) {
             std::array<pollfd, 2> waits{pollfd{socket, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
-            if (::poll(waits.data(), waits.size(), stopping ? 0 : -1) < 0 && errno != EINTR) break;
+            if (::poll(waits.data(), waits.size(), stopping ? 0 : -1) < 0 && errno != EINTR) {
+                lost = true;
+                break;
+            }
             if (waits[1].revents & POLLIN) stopping = true;
             if (!(waits[0].revents & (POLLIN | POLLERR))) {
                 if (stopping) break;  // nothing left to read
@@ -362,8 +365,10 @@ struct TraceListener::State {
             if (size < 0) {
                 if (errno == ENOBUFS)
                     lost = true;
-                else if (errno != EAGAIN && errno != EINTR)
+                else if (errno != EAGAIN && errno != EINTR) {
+                    lost = true;  // nobody listens any more
                     break;
+                }
                 continue;
             }
             std::span<const std::byte> rest{buffer.data(), static_cast<std::size_t>(size)};

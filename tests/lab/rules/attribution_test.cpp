@@ -124,12 +124,28 @@ TEST_CASE("an answer that was stopped needs the rule for answers", "[rules]") {
 
 TEST_CASE("a leg that passed names the rule that let its first packet through", "[rules]") {
     DecisionLog log;
-    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::forwarded, 7));
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 4000, Decision::Fate::forwarded, 7));
     auto r = report(Verdict::pass, "");
+    r.flows[0].legs[0].destination = "10.20.0.10:4000";
     attribute(r, site(), log.take(ruleset()));
     REQUIRE(r.flows[0].legs[0].rule.has_value());
     CHECK(r.flows[0].legs[0].rule->line == 5);
     CHECK(r.flows[0].suggestions.empty());
+}
+
+TEST_CASE("a rule that cannot have decided so is not named, and the report says so", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 7));  // it accepts
+    auto r = report(Verdict::blocked, "to->from");
+    attribute(r, site(), log.take(ruleset()));
+    CHECK_FALSE(r.flows[0].rule.has_value());
+    REQUIRE(r.notes.size() == 1);
+    CHECK(r.notes[0].find("left unnamed") != std::string::npos);
+
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::forwarded, 7));  // not this port
+    r = report(Verdict::pass, "");
+    attribute(r, site(), log.take(ruleset()));
+    CHECK_FALSE(r.flows[0].legs[0].rule.has_value());
 }
 
 TEST_CASE("a lost trace message is said", "[rules]") {
