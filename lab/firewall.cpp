@@ -12,6 +12,7 @@
 
 #include "lab/descriptor.hpp"
 #include "lab/error.hpp"
+#include "lab/features.hpp"
 #include "lab/launcher.hpp"
 #include "lab/remedy.hpp"
 #include "lab/setsockopt.hpp"
@@ -41,6 +42,18 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
         text.replace(at, what.size(), by);
 }
 
+// nftables sends a ruleset in one message, which must fit into the socket's buffer: at most twice net.core.wmem_max for
+// an ordinary user, and that is a setting of the machine, not of a namespace.
+constexpr const char* too_long = "Message too long";
+SetupFailed too_large(const std::filesystem::path& file) {
+    std::string limit;
+    std::ifstream{"/proc/sys/net/core/wmem_max"} >> limit;
+    return {"load " + file.string(),
+            "the ruleset is larger than an ordinary user may send to the kernel in one message" +
+                (limit.empty() ? "" : " (net.core.wmem_max is " + limit + ")"),
+            "run wmlab as root, or raise the limit as root: `sysctl -w net.core.wmem_max=67108864`"};
+}
+
 void load_nft(const std::filesystem::path& file) {
     link_setsockopt();
     const auto absolute = std::filesystem::absolute(file);
@@ -56,11 +69,11 @@ void load_nft(const std::filesystem::path& file) {
 
     std::string message = nft_ctx_get_error_buffer(nft.get());
     replace_all(message, absolute.string(), file.string());  // as the user named it
-    if (message.find("Message too long") != std::string::npos)
-        throw SetupFailed{"load " + file.string(), "the ruleset is larger than an ordinary user may send to the kernel",
-                          "run wmlab as root, or raise the limit as root: `sysctl -w net.core.wmem_max=16777216`"};
+    if (message.find(too_long) != std::string::npos) throw too_large(file);
     if (message.find("Operation not permitted") != std::string::npos)
         throw SetupFailed{"load " + file.string(), message, remedy(Privilege::ruleset, EPERM)};
+    if (const auto lacking = lacking_feature(message); !lacking.empty())
+        throw SetupFailed{"load " + file.string(), message, lacking};
     if (message.empty()) message = file.string() + ": nftables gives no reason";
     // The kernel says so of what it was built without, and of names that do not exist.
     for (const auto* hint :
@@ -84,7 +97,13 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
                           "install iptables (Debian: `apt install iptables`)"};
     const auto result = run_tool(firewall, {program.string()}, text);
     if (result.ending.ok()) return;
-    throw RulesetRefused{file.string() + ": " + (result.output.empty() ? result.ending.text() : result.output)};
+    if (result.output.find(too_long) != std::string::npos) throw too_large(file);
+    if (const auto lacking = lacking_extension(result.output); !lacking.empty())
+        throw SetupFailed{"load " + file.string(), result.output, lacking};
+    auto message = file.string() + ": " + (result.output.empty() ? result.ending.text() : result.output);
+    if (const auto hint = hint_about(result.output); !hint.empty())
+        message += (message.ends_with('\n') ? "" : "\n") + hint + "\n";
+    throw RulesetRefused{message};
 }
 
 }  // namespace

@@ -103,6 +103,8 @@ std::string audit_text(const AuditReport& report) {
         }
         for (const auto& shut : pair.shut) out += fmt::format("  needed, but shut         {}\n", shut);
         for (const auto& range : pair.not_tested) out += fmt::format("  not tested               {}\n", range.text());
+        if (!pair.not_tested.empty())
+            for (const auto& doubt : pair.doubts) out += fmt::format("    {}\n", doubt);
     }
     if (!anything) out += "Nothing is open that no flow needs, and nothing that is needed is shut.\n";
     unsigned open_ranges = 0;
@@ -128,6 +130,7 @@ std::string audit_json(const AuditReport& report) {
                            {"to", pair.to},
                            {"to_zone", pair.to_zone},
                            {"protocol", scenario::text(pair.protocol)},
+                           {"rounds", pair.rounds},
                            {"seconds", pair.seconds}};
         json::array openings, untested, shut;
         for (const auto& opening : pair.openings) {
@@ -144,6 +147,8 @@ std::string audit_json(const AuditReport& report) {
         for (const auto& row : pair.shut) shut.push_back(json::string{row});
         entry["open"] = std::move(openings);
         entry["not_tested"] = std::move(untested);
+        if (!pair.doubts.empty()) entry["doubts"] = json::array(pair.doubts.begin(), pair.doubts.end());
+        if (!pair.probed_as.empty()) entry["probed_as"] = pair.probed_as;
         entry["needed_but_shut"] = std::move(shut);
         pairs.push_back(std::move(entry));
     }

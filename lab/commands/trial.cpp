@@ -39,6 +39,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     wish.flows = options.flows;
     wish.jobs = options.jobs;
     wish.trace = options.trace;
+    wish.trace_buffer = options.trace_buffer;
     wish.coverage = options.coverage;
     wish.journals = options.journals;
     wish.seen = options.seen;
@@ -132,8 +133,8 @@ std::filesystem::path ruleset_for(const std::optional<std::string>& option, cons
     if (std::filesystem::is_directory(file))
         throw UsageError{fmt::format("the ruleset {} is a directory", file.string())};
     if (std::filesystem::is_fifo(file))  // the second reader would load nothing: a firewall that is open
-        throw UsageError{fmt::format("the ruleset {} is a pipe; it is read more than once: save it in a file first",
-                                     file.string())};
+        throw UsageError{
+            fmt::format("the ruleset {} is a pipe; it is read more than once: save it in a file first", file.string())};
     const auto near = file.lexically_proximate(std::filesystem::current_path());
     return file.is_absolute() && !near.string().starts_with("..") ? near : file;
 }
