@@ -39,6 +39,7 @@ struct Job {  // one sweep; pairs of hosts that no rule can tell apart share it
     std::vector<std::optional<RuleRef>> rules;
     std::vector<std::string> doubts;
     double seconds = 0;
+    std::size_t direction = 0;
 };
 
 // An address of the zone that no host has: what is open to it is open to everyone there.
@@ -63,8 +64,9 @@ OnTheWay between(const Network& network, const Scenario& scenario, const Job& jo
 }
 
 // As many sweeps at a time as there are processors: each keeps one busy. All in one direction: the probes of one must
-// not be answers to those of another.
-void sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs, const AuditOptions& options) {
+// not be answers to those of another. The seconds it took.
+double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs, const AuditOptions& options) {
+    const auto start = std::chrono::steady_clock::now();
     std::mutex mutex;
     std::size_t next = 0;
     std::exception_ptr failure;
@@ -97,6 +99,7 @@ void sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs, 
     work();
     for (auto& worker : workers) worker.join();
     if (failure) std::rethrow_exception(failure);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void find_rules(Network& network, const Scenario& scenario, Job& job, const rules::Ruleset& ruleset,
@@ -164,6 +167,7 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
     for (const auto& from_zone : given.zones)
         for (const auto& to_zone : given.zones) {
             if (from_zone.name == to_zone.name) continue;
+            report.directions.push_back({from_zone.name, to_zone.name, 0});
             for (const auto& from : sources[from_zone.name])
                 for (const auto& to : targets[to_zone.name])
                     for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
@@ -172,15 +176,19 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
                                    job.to.zone == to.zone && literals.same_address(job.from.address, from.address) &&
                                    literals.same_address(job.to.address, to.address);
                         });
-                        if (same == jobs.end()) same = jobs.insert(same, {from, to, protocol, {}, {}, {}, 0});
+                        if (same == jobs.end())
+                            same = jobs.insert(same, {from, to, protocol, {}, {}, {}, 0, report.directions.size() - 1});
                         pairs.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs.begin())});
                     }
-            sweep_all(network, scenario, std::span{jobs}.subspan(swept), options);
+            report.directions.back().seconds = sweep_all(network, scenario, std::span{jobs}.subspan(swept), options);
             swept = jobs.size();
         }
     if (rules_loaded) {
         switch_trace_on(network.firewall(), *rules_loaded, 1'000'000);
-        for (auto& job : jobs) find_rules(network, scenario, job, *rules_loaded, literals);
+        for (auto& job : jobs) {
+            find_rules(network, scenario, job, *rules_loaded, literals);
+            report.directions[job.direction].seconds += job.seconds - job.sweep.seconds;
+        }
     }
 
     const auto needed = rules::needs(given);

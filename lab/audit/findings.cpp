@@ -113,6 +113,8 @@ std::string audit_text(const AuditReport& report) {
         "\n{} pairs of hosts and protocols, all 65535 ports each: {} open ranges, {} that no flow needs, {} ports not "
         "tested, {:.1f} s\n",
         report.pairs.size(), open_ranges, report.unneeded(), report.not_tested(), report.seconds);
+    for (const auto& [from, to, seconds] : report.directions)
+        out += fmt::format("  {} -> {}: {:.1f} s\n", from, to, seconds);
     for (const auto& note : report.notes) out += "note: " + note + "\n";
     return out;
 }
@@ -153,6 +155,10 @@ std::string audit_json(const AuditReport& report) {
         pairs.push_back(std::move(entry));
     }
     root["pairs"] = std::move(pairs);
+    json::array directions;
+    for (const auto& [from, to, seconds] : report.directions)
+        directions.push_back(json::object{{"from", from}, {"to", to}, {"seconds", seconds}});
+    root["directions"] = std::move(directions);
     root["notes"] = json::array(report.notes.begin(), report.notes.end());
     return json::serialize(root) + "\n";
 }

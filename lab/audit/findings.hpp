@@ -30,9 +30,15 @@ struct PairAudit {
     double seconds = 0;
 };
 
+struct Direction {  // from one zone to another, TCP and UDP, all hosts
+    std::string from, to;
+    double seconds = 0;
+};
+
 struct AuditReport {
     std::string scenario, ruleset;
     std::vector<PairAudit> pairs;
+    std::vector<Direction> directions;
     std::vector<std::string> notes;
     double seconds = 0;
     unsigned unneeded() const;    // open ranges no flow needs
