@@ -61,7 +61,7 @@ def parser(words, text):
 
 
 def nft(text, flows):
-    parser(["unshare", "-n", "nft", "-c", "-f", "-"], text)
+    parser(["unshare", "-rn", "nft", "-c", "-f", "-"], text)
     rows = read(text, flows, r"# (.*)", rf'(?:iifname "\S+" )?(?:oifname "\S+" )?ip saddr {IP.replace("(", "(?P<s>", 1)} ip daddr {IP.replace("(", "(?P<d>", 1)} '
                 r'(?P<p>tcp|udp) dport (?P<n>\d[\d-]*|\{[^}]*\}) accept(?: comment "(?P<name>[^"]*)")?',
                 r"(#!.*|flush ruleset|table .*|chain .*|type .*|\}|ct state .*|.*igmp.*|.*icmp.*|iifname \"lo\" accept|(add|delete|destroy) .*)")
@@ -69,7 +69,7 @@ def nft(text, flows):
 
 
 def iptables(text, flows):
-    parser(["unshare", "-n", "iptables-nft-restore", "--test"], text)
+    parser(["unshare", "-rn", "iptables-nft-restore", "--test"], text)
     rows = read(text, flows, r"# (.*)", rf'-A FORWARD (?:-i \S+ )?(?:-o \S+ )?-s {IP.replace("(", "(?P<s>", 1)} -d {IP.replace("(", "(?P<d>", 1)} (?:-i \S+ )?(?:-o \S+ )?-p (?P<p>tcp|udp) '
                 r'(?:-m (?:tcp|udp|multiport|conntrack) )*(?:--ctstate \S+ )?--dports? (?P<n>[\d,:]+) (?:-m conntrack --ctstate \S+ )?(?:-m comment --comment "?(?P<name>[^"]*)"? )?-j ACCEPT',
                 r"(\*filter|:.*|COMMIT|-A FORWARD -m conntrack .*|-A INPUT .*)")
