@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <vector>
 
 #include "lab/descriptor.hpp"
 #include "lab/error.hpp"
@@ -88,6 +89,41 @@ void load_nft(const std::filesystem::path& file) {
     throw RulesetRefused{message};
 }
 
+// A file in parts of so many rules, each with its table's lines where they were and the others left empty: numbers of
+// lines stay what they are.
+struct Part {
+    std::string text;
+    bool first = false;  // of its table: with the chains and their policies
+};
+constexpr std::size_t lines_at_once = 200;
+
+std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
+    std::vector<std::string> lines;
+    std::istringstream in{text};
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    std::vector<Part> parts;
+    for (std::size_t table = 0; table < lines.size(); ++table) {
+        if (!lines[table].starts_with('*')) continue;
+        auto end = table;
+        while (end < lines.size() && !lines[end].starts_with("COMMIT")) ++end;
+        bool first = true;
+        for (auto at = table + 1; first || at < end; first = false) {
+            std::vector<std::string> kept(std::min(end + 1, lines.size()));
+            kept[table] = lines[table];
+            if (end < lines.size()) kept[end] = lines[end];
+            for (std::size_t rules = 0; at < end && rules < rules_max; ++at) {
+                kept[at] = lines[at];
+                rules += lines[at].starts_with('-') || lines[at].starts_with('[') ? 1 : 0;
+            }
+            Part part{{}, first};
+            for (const auto& line : kept) part.text += line + "\n";
+            parts.push_back(std::move(part));
+        }
+        table = end;
+    }
+    return parts;
+}
+
 void load_iptables(const Namespace& firewall, const std::filesystem::path& file, const std::string& text) {
     auto program = find_program("iptables-nft-restore");
     if (program.empty()) program = find_program("/usr/sbin/iptables-nft-restore");
@@ -95,7 +131,15 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
         throw SetupFailed{"load " + file.string(),
                           "it is an iptables-save file and iptables-nft-restore is not installed",
                           "install iptables (Debian: `apt install iptables`)"};
-    const auto result = run_tool(firewall, {program.string()}, text);
+    auto result = run_tool(firewall, {program.string()}, text);
+    // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.
+    if (!result.ending.ok() && result.output.find(too_long) != std::string::npos)
+        for (const auto& part : parts_of(text, lines_at_once)) {
+            auto words = std::vector{program.string()};
+            if (!part.first) words.emplace_back("--noflush");
+            result = run_tool(firewall, words, part.text);
+            if (!result.ending.ok()) break;
+        }
     if (result.ending.ok()) return;
     if (result.output.find(too_long) != std::string::npos) throw too_large(file);
     if (const auto lacking = lacking_extension(result.output); !lacking.empty())
