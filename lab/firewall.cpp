@@ -9,9 +9,11 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <vector>
 
 #include "lab/descriptor.hpp"
 #include "lab/error.hpp"
+#include "lab/features.hpp"
 #include "lab/launcher.hpp"
 #include "lab/remedy.hpp"
 #include "lab/setsockopt.hpp"
@@ -41,6 +43,18 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
         text.replace(at, what.size(), by);
 }
 
+// nftables sends a ruleset in one message, which must fit into the socket's buffer: at most twice net.core.wmem_max for
+// an ordinary user, and that is a setting of the machine, not of a namespace.
+constexpr const char* too_long = "Message too long";
+SetupFailed too_large(const std::filesystem::path& file) {
+    std::string limit;
+    std::ifstream{"/proc/sys/net/core/wmem_max"} >> limit;
+    return {"load " + file.string(),
+            "the ruleset is larger than an ordinary user may send to the kernel in one message" +
+                (limit.empty() ? "" : " (net.core.wmem_max is " + limit + ")"),
+            "run wmlab as root, or raise the limit as root: `sysctl -w net.core.wmem_max=67108864`"};
+}
+
 void load_nft(const std::filesystem::path& file) {
     link_setsockopt();
     const auto absolute = std::filesystem::absolute(file);
@@ -56,11 +70,11 @@ void load_nft(const std::filesystem::path& file) {
 
     std::string message = nft_ctx_get_error_buffer(nft.get());
     replace_all(message, absolute.string(), file.string());  // as the user named it
-    if (message.find("Message too long") != std::string::npos)
-        throw SetupFailed{"load " + file.string(), "the ruleset is larger than an ordinary user may send to the kernel",
-                          "run wmlab as root, or raise the limit as root: `sysctl -w net.core.wmem_max=16777216`"};
+    if (message.find(too_long) != std::string::npos) throw too_large(file);
     if (message.find("Operation not permitted") != std::string::npos)
         throw SetupFailed{"load " + file.string(), message, remedy(Privilege::ruleset, EPERM)};
+    if (const auto lacking = lacking_feature(message); !lacking.empty())
+        throw SetupFailed{"load " + file.string(), message, lacking};
     if (message.empty()) message = file.string() + ": nftables gives no reason";
     // The kernel says so of what it was built without, and of names that do not exist.
     for (const auto* hint :
@@ -75,6 +89,41 @@ void load_nft(const std::filesystem::path& file) {
     throw RulesetRefused{message};
 }
 
+// A file in parts of so many rules, each with its table's lines where they were and the others left empty: numbers of
+// lines stay what they are.
+struct Part {
+    std::string text;
+    bool first = false;  // of its table: with the chains and their policies
+};
+constexpr std::size_t lines_at_once = 200;
+
+std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
+    std::vector<std::string> lines;
+    std::istringstream in{text};
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    std::vector<Part> parts;
+    for (std::size_t table = 0; table < lines.size(); ++table) {
+        if (!lines[table].starts_with('*')) continue;
+        auto end = table;
+        while (end < lines.size() && !lines[end].starts_with("COMMIT")) ++end;
+        bool first = true;
+        for (auto at = table + 1; first || at < end; first = false) {
+            std::vector<std::string> kept(std::min(end + 1, lines.size()));
+            kept[table] = lines[table];
+            if (end < lines.size()) kept[end] = lines[end];
+            for (std::size_t rules = 0; at < end && rules < rules_max; ++at) {
+                kept[at] = lines[at];
+                rules += lines[at].starts_with('-') || lines[at].starts_with('[') ? 1 : 0;
+            }
+            Part part{{}, first};
+            for (const auto& line : kept) part.text += line + "\n";
+            parts.push_back(std::move(part));
+        }
+        table = end;
+    }
+    return parts;
+}
+
 void load_iptables(const Namespace& firewall, const std::filesystem::path& file, const std::string& text) {
     auto program = find_program("iptables-nft-restore");
     if (program.empty()) program = find_program("/usr/sbin/iptables-nft-restore");
@@ -82,9 +131,23 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
         throw SetupFailed{"load " + file.string(),
                           "it is an iptables-save file and iptables-nft-restore is not installed",
                           "install iptables (Debian: `apt install iptables`)"};
-    const auto result = run_tool(firewall, {program.string()}, text);
+    auto result = run_tool(firewall, {program.string()}, text);
+    // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.
+    if (!result.ending.ok() && result.output.find(too_long) != std::string::npos)
+        for (const auto& part : parts_of(text, lines_at_once)) {
+            auto words = std::vector{program.string()};
+            if (!part.first) words.emplace_back("--noflush");
+            result = run_tool(firewall, words, part.text);
+            if (!result.ending.ok()) break;
+        }
     if (result.ending.ok()) return;
-    throw RulesetRefused{file.string() + ": " + (result.output.empty() ? result.ending.text() : result.output)};
+    if (result.output.find(too_long) != std::string::npos) throw too_large(file);
+    if (const auto lacking = lacking_extension(result.output); !lacking.empty())
+        throw SetupFailed{"load " + file.string(), result.output, lacking};
+    auto message = file.string() + ": " + (result.output.empty() ? result.ending.text() : result.output);
+    if (const auto hint = hint_about(result.output); !hint.empty())
+        message += (message.ends_with('\n') ? "" : "\n") + hint + "\n";
+    throw RulesetRefused{message};
 }
 
 }  // namespace

@@ -4,12 +4,14 @@
 
 #include <boost/json.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <sstream>
 #include <vector>
 
 #include "lab/error.hpp"
 #include "lab/remedy.hpp"
+#include "lab/rules/trace.hpp"
 #include "lab/setsockopt.hpp"
 
 namespace wmlab::lab {
@@ -82,6 +84,19 @@ rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::pa
     }
 }
 
-void load_rules(const Namespace& firewall, const std::string& text) { nft(firewall, text, 0, "load the trace table"); }
+std::string list_rules(const Namespace& firewall) {
+    return nft(firewall, "list ruleset", NFT_CTX_OUTPUT_STATELESS, "list the rules");
+}
+
+std::uint64_t untraced_packets(const Namespace& firewall) {
+    const auto text = nft(firewall, "list counters table inet " + std::string{rules::trace_table_name}, 0,
+                          "read the trace table's counter");
+    const auto at = text.find("packets ");
+    return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 8, nullptr, 10);
+}
+
+void load_rules(const Namespace& firewall, const std::string& text) {
+    nft(firewall, text, 0, "load rules of the lab itself");
+}
 
 }  // namespace wmlab::lab

@@ -196,6 +196,11 @@ const Namespace& Network::firewall() const {
     if (!parts_->firewall) throw std::out_of_range{"the firewall is not the built-in one"};
     return *parts_->firewall;
 }
+const Namespace& Network::switch_of(std::string_view zone) const {
+    const auto found = parts_->switches.find(zone);
+    if (found == parts_->switches.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
+    return found->second;
+}
 void Network::forget_connections() {
     if (parts_->firewall) lab::forget_connections(*parts_->firewall);
 }

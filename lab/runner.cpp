@@ -116,7 +116,8 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     std::optional<Tracer> tracer;
     if (options.trace && !options.ruleset.empty() && options.setting.built_in()) {
         try {
-            tracer.emplace(lab.network.firewall(), options.ruleset);
+            tracer.emplace(lab.network.firewall(), options.ruleset,
+                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted);
         } catch (const SetupFailed& failure) {
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }

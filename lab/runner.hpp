@@ -28,6 +28,7 @@ struct RunOptions {
     bool control = false;                              // positive control; said in the evidence, changes nothing else
     std::vector<std::string> flows;                    // exactly these instances; empty: all
     bool trace = true;                                 // ask the kernel which rule decided
+    unsigned trace_buffer = 0;                         // bytes; 0: what the trace wants
     bool coverage = false;                             // and what every rule did
     unsigned jobs = 0;                                 // flows at a time; 0: no limit
     std::filesystem::path journals;                    // directory for one journal per host and program; empty: none

@@ -2,6 +2,7 @@
 
 #include <net/if.h>
 
+#include <optional>
 #include <system_error>
 
 #include "lab/error.hpp"
@@ -22,29 +23,37 @@ std::vector<std::string> interfaces_of(const Namespace& firewall) {
 
 }  // namespace
 
-Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset)
-    : ruleset_{read_ruleset(firewall, ruleset)} {
+Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer)
+    : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)} {
     try {
         const Entered inside{firewall};
         listener_ = std::make_unique<rules::TraceListener>(
-            [this](const rules::Decision& decision) { log_.add(decision); }, rules::has_egress(ruleset_));
+            [this](const rules::Decision& decision) { log_.add(decision); }, rules::has_egress(ruleset_), buffer);
     } catch (const std::system_error& failure) {
         throw SetupFailed{"listen to the kernel's trace", failure.what()};
     }
-    load_rules(firewall, rules::trace_table());
-    if (const auto edges = rules::trace_edges(ruleset_, interfaces_of(firewall)); !edges.empty())
+    switch_trace_on(firewall, ruleset_);
+}
+
+void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second) {
+    load_rules(firewall, rules::trace_table(packets_per_second));
+    if (const auto edges = rules::trace_edges(ruleset, interfaces_of(firewall)); !edges.empty())
         load_rules(firewall, edges);
 }
 
 std::vector<evidence::Event> Tracer::finish(bool every_rule) {
     const bool lost = listener_->stop_and_lost();
-    auto events = log_.take(ruleset_, every_rule);
-    if (lost) {
+    std::optional<rules::Ruleset> counted;
+    if (lost) counted = read_ruleset(firewall_, file_);
+    auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
+    const auto note = [&](std::string_view key, boost::json::value value) {
         evidence::Event event;
         event.event = evidence::What::trace;
-        event.fields["lost"] = true;
+        event.fields[key] = std::move(value);
         events.push_back(std::move(event));
-    }
+    };
+    if (lost) note("lost", true);
+    if (const auto packets = untraced_packets(firewall_); packets > 0) note("untraced", packets);
     return events;
 }
 

@@ -12,16 +12,23 @@
 
 namespace wmlab::lab {
 
+// Loads the tables of rules/trace.hpp, for this ruleset. SetupFailed.
+void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second = 4000);
+
 class Tracer {
 public:
     // `ruleset` has been loaded into the firewall. SetupFailed: this system cannot trace; flows are judged all the
     // same.
-    Tracer(const Namespace& firewall, const std::filesystem::path& ruleset);
-    // The `trace` events of all that happened before this call; the last one says so where messages were lost. Once.
-    // `every_rule`: DecisionLog::take().
+    // `buffer`: of messages the kernel has written and this has not read yet, in bytes.
+    Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
+           unsigned buffer = rules::trace_buffer_wanted);
+    // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
+    // packets went untraced. Once. `every_rule`: DecisionLog::take().
     std::vector<evidence::Event> finish(bool every_rule);
 
 private:
+    const Namespace& firewall_;
+    std::filesystem::path file_;
     rules::Ruleset ruleset_;
     rules::DecisionLog log_;
     std::unique_ptr<rules::TraceListener> listener_;

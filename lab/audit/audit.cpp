@@ -1,16 +1,22 @@
 #include "lab/audit/audit.hpp"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <chrono>
+#include <exception>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <set>
+#include <span>
+#include <thread>
 
+#include "lab/audit/openers.hpp"
 #include "lab/error.hpp"
 #include "lab/firewall.hpp"
 #include "lab/firewall_rules.hpp"
 #include "lab/network.hpp"
-#include "lab/rules/attribution.hpp"
+#include "lab/rules/literals.hpp"
+#include "lab/tracer.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -19,12 +25,21 @@ using scenario::Protocol;
 using scenario::Scenario;
 
 constexpr std::string_view anyone = "anyone";
-constexpr std::size_t traced_ports_max = 4096;  // of one pair and protocol: two seconds of probes the trace can follow
 
-struct Swept {
+struct Pair {
+    scenario::Host from, to;
+    Protocol protocol;
+    std::size_t job = 0;  // whose result it has
+};
+
+struct Job {  // one sweep; pairs of hosts that no rule can tell apart share it
     scenario::Host from, to;
     Protocol protocol;
     Sweep sweep;
+    std::vector<std::optional<RuleRef>> rules;
+    std::vector<std::string> doubts;
+    double seconds = 0;
+    std::size_t direction = 0;
 };
 
 // An address of the zone that no host has: what is open to it is open to everyone there.
@@ -41,48 +56,62 @@ std::optional<scenario::Host> stranger(const Scenario& scenario, const scenario:
     return std::nullopt;
 }
 
-// The ports to send once more under the trace: all, or where there are too many both ends of each run and some between.
-std::vector<std::uint16_t> ports_to_trace(const std::vector<PortState>& ports) {
-    std::vector<std::uint16_t> open;
-    for (unsigned port = 1; port < port_count; ++port)
-        if (ports[port] == PortState::open) open.push_back(static_cast<std::uint16_t>(port));
-    if (open.size() <= traced_ports_max) return open;
-    const auto step = open.size() / traced_ports_max + 1;
-    std::vector<std::uint16_t> some;
-    for (std::size_t i = 0; i < open.size(); ++i) {
-        const bool end = i == 0 || i + 1 == open.size() || open[i - 1] + 1 != open[i] || open[i + 1] - 1 != open[i];
-        if (end || i % step == 0) some.push_back(open[i]);
-    }
-    return some;
+OnTheWay between(const Network& network, const Scenario& scenario, const Job& job) {
+    return {&network.firewall(),
+            scenario.zone(job.from.zone)->interface,
+            scenario.zone(job.to.zone)->interface,
+            {&network.switch_of(job.from.zone), &network.switch_of(job.to.zone)}};
 }
 
-std::vector<std::optional<RuleRef>> rules_of(const std::vector<evidence::Event>& events, const Swept& swept,
-                                             std::uint16_t source_port, const std::vector<std::uint16_t>& traced) {
-    std::vector<std::optional<RuleRef>> rules(port_count);
-    const auto source = swept.from.address.text() + ":" + std::to_string(source_port);
-    const auto prefix = swept.to.address.text() + ":";
-    for (const auto& event : events) {
-        const auto& f = event.fields;
-        const auto* rule = f.if_contains("rule");
-        if (!rule || f.at("source").as_string() != source ||
-            f.at("protocol").as_string() != scenario::text(swept.protocol))
-            continue;
-        const std::string destination{f.at("destination").as_string()};
-        if (!destination.starts_with(prefix) || f.at("fate").as_string() != "forwarded") continue;
-        const auto& r = rule->as_object();
-        rules[std::stoul(destination.substr(prefix.size()))] =
-            RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(),
-                    std::string{r.at("text").as_string()}, std::string{r.at("chain").as_string()}};
-    }
-    // Between two traced neighbours with the same rule it is that rule.
-    for (std::size_t i = 0; i + 1 < traced.size(); ++i) {
-        const auto& a = rules[traced[i]];
-        const auto& b = rules[traced[i + 1]];
-        if (!a || !b || a->line != b->line || a->file != b->file || a->text != b->text) continue;
-        for (unsigned port = traced[i] + 1u; port < traced[i + 1]; ++port)
-            if (swept.sweep.ports[port] == PortState::open) rules[port] = a;
-    }
-    return rules;
+// As many sweeps at a time as there are processors: each keeps one busy. All in one direction: the probes of one must
+// not be answers to those of another. The seconds it took.
+double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs, const AuditOptions& options) {
+    const auto start = std::chrono::steady_clock::now();
+    std::mutex mutex;
+    std::size_t next = 0;
+    std::exception_ptr failure;
+    const auto work = [&] {
+        for (;;) {
+            Job* job = nullptr;
+            {
+                const std::scoped_lock lock{mutex};
+                if (next == jobs.size() || failure) return;
+                job = &jobs[next++];
+                if (options.progress)
+                    options.progress(job->from.name + " -> " + job->to.name + " " +
+                                     std::string{scenario::text(job->protocol)});
+                network.forget_connections();
+            }
+            try {
+                job->sweep = sweep({&network.host(job->from.name), job->from.address},
+                                   {&network.host(job->to.name), job->to.address}, between(network, scenario, *job),
+                                   job->protocol);
+                job->seconds = job->sweep.seconds;
+            } catch (...) {
+                const std::scoped_lock lock{mutex};
+                failure = std::current_exception();
+            }
+        }
+    };
+    std::vector<std::thread> workers;
+    const auto at_once = std::min<std::size_t>({std::max(std::thread::hardware_concurrency(), 1u), 4, jobs.size()});
+    for (std::size_t i = 1; i < at_once; ++i) workers.emplace_back(work);
+    work();
+    for (auto& worker : workers) worker.join();
+    if (failure) std::rethrow_exception(failure);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void find_rules(Network& network, const Scenario& scenario, Job& job, const rules::Ruleset& ruleset,
+                const rules::Literals& literals) {
+    const auto start = std::chrono::steady_clock::now();
+    network.forget_connections();
+    job.rules = openers({&network.host(job.from.name), job.from.address}, {&network.host(job.to.name), job.to.address},
+                        network.firewall(), job.protocol, ruleset, stretches(job.sweep.ports, literals));
+    const auto way = between(network, scenario, job);
+    job.doubts =
+        doubt_limited(job.sweep, {way.in, way.out, job.from.address, job.to.address, job.protocol}, ruleset, literals);
+    job.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
@@ -113,51 +142,66 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
     if (!ruleset.empty()) load_ruleset(network.firewall(), ruleset);
     report.notes = network.notes();
 
-    std::vector<Swept> sweeps;
+    std::optional<rules::Ruleset> rules_loaded;
+    rules::Literals literals;
+    if (!ruleset.empty()) {
+        rules_loaded = read_ruleset(network.firewall(), ruleset);
+        rules::collect_literals(list_rules(network.firewall()), literals);
+        for (const auto& file : rules_loaded->source().files)
+            rules::collect_literals(rules::read_from_disk(file).value_or(""), literals);
+    }
+    std::vector<Neighbour> neighbours;
+    for (const auto& host : scenario.hosts)
+        neighbours.push_back({{&network.host(host.name), host.address}, scenario.zone(host.zone)->gateway});
+    get_acquainted(neighbours, network.firewall());
+
+    // Answers are none of the audit's business: without them it takes half the time.
+    for (const auto& host : scenario.hosts)
+        load_rules(network.host(host.name),
+                   "table ip wmlab_quiet {\n chain before {\n  type filter hook prerouting priority raw\n"
+                   "  ip protocol { tcp, udp, icmp } drop\n }\n}\n");
+
+    std::vector<Job> jobs;
+    std::vector<Pair> pairs;
+    std::size_t swept = 0;
     for (const auto& from_zone : given.zones)
         for (const auto& to_zone : given.zones) {
             if (from_zone.name == to_zone.name) continue;
+            report.directions.push_back({from_zone.name, to_zone.name, 0});
             for (const auto& from : sources[from_zone.name])
                 for (const auto& to : targets[to_zone.name])
                     for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
-                        if (options.progress)
-                            options.progress(from.name + " -> " + to.name + " " +
-                                             std::string{scenario::text(protocol)});
-                        network.forget_connections();
-                        sweeps.push_back({from, to, protocol,
-                                          sweep({&network.host(from.name), from.address},
-                                                {&network.host(to.name), to.address}, protocol)});
+                        auto same = std::ranges::find_if(jobs, [&](const Job& job) {
+                            return !options.every_host && job.protocol == protocol && job.from.zone == from.zone &&
+                                   job.to.zone == to.zone && literals.same_address(job.from.address, from.address) &&
+                                   literals.same_address(job.to.address, to.address);
+                        });
+                        if (same == jobs.end())
+                            same = jobs.insert(same, {from, to, protocol, {}, {}, {}, 0, report.directions.size() - 1});
+                        pairs.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs.begin())});
                     }
+            report.directions.back().seconds = sweep_all(network, scenario, std::span{jobs}.subspan(swept), options);
+            swept = jobs.size();
         }
+    if (rules_loaded) {
+        switch_trace_on(network.firewall(), *rules_loaded, 1'000'000);
+        for (auto& job : jobs) {
+            find_rules(network, scenario, job, *rules_loaded, literals);
+            report.directions[job.direction].seconds += job.seconds - job.sweep.seconds;
+        }
+    }
 
     const auto needed = rules::needs(given);
-    std::optional<rules::Ruleset> rules_loaded;
-    if (!ruleset.empty()) {
-        rules_loaded = read_ruleset(network.firewall(), ruleset);
-        load_rules(network.firewall(), rules::trace_table());
-    }
-    for (const auto& swept : sweeps) {
-        std::vector<std::optional<RuleRef>> rule_of;
-        const auto traced = ports_to_trace(swept.sweep.ports);
-        if (rules_loaded && !traced.empty()) {
-            network.forget_connections();
-            rules::DecisionLog log;
-            std::unique_ptr<rules::TraceListener> listener;
-            {
-                const Entered inside{network.firewall()};
-                listener = std::make_unique<rules::TraceListener>(
-                    [&log](const rules::Decision& decision) { log.add(decision); });
-            }
-            const auto source_port =
-                probe_once({&network.host(swept.from.name), swept.from.address},
-                           {&network.host(swept.to.name), swept.to.address}, swept.protocol, traced);
-            listener->stop_and_lost();
-            rule_of = rules_of(log.take(*rules_loaded), swept, source_port, traced);
-        }
-        auto pair = find_openings(swept.from.name, swept.to.name, swept.protocol, swept.sweep.ports, needed.needs,
-                                  rule_of, needed.alternatives);
-        pair.from_zone = swept.from.zone, pair.to_zone = swept.to.zone;
-        pair.seconds = swept.sweep.seconds;
+    for (const auto& [from, to, protocol, number] : pairs) {
+        const auto& job = jobs[number];
+        auto pair = find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules,
+                                  needed.alternatives);
+        pair.from_zone = from.zone, pair.to_zone = to.zone;
+        pair.seconds = job.seconds, pair.rounds = job.sweep.rounds;
+        pair.doubts = job.doubts;
+        if (!job.sweep.lost.empty()) pair.doubts.push_back(job.sweep.lost);
+        if (job.from.name != from.name || job.to.name != to.name)
+            pair.probed_as = job.from.name + " -> " + job.to.name, pair.seconds = 0, pair.rounds = 0;
         report.pairs.push_back(std::move(pair));
     }
     report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -12,6 +12,7 @@ namespace wmlab::lab {
 struct AuditOptions {
     std::filesystem::path ruleset;                     // empty: the scenario's
     std::function<void(const std::string&)> progress;  // "outside -> inside ..."
+    bool every_host = false;                           // also those that no rule can tell from others
 };
 
 // To be called inside the sandbox. SetupFailed, RulesetRefused.

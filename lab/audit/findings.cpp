@@ -103,6 +103,8 @@ std::string audit_text(const AuditReport& report) {
         }
         for (const auto& shut : pair.shut) out += fmt::format("  needed, but shut         {}\n", shut);
         for (const auto& range : pair.not_tested) out += fmt::format("  not tested               {}\n", range.text());
+        if (!pair.not_tested.empty())
+            for (const auto& doubt : pair.doubts) out += fmt::format("    {}\n", doubt);
     }
     if (!anything) out += "Nothing is open that no flow needs, and nothing that is needed is shut.\n";
     unsigned open_ranges = 0;
@@ -111,6 +113,8 @@ std::string audit_text(const AuditReport& report) {
         "\n{} pairs of hosts and protocols, all 65535 ports each: {} open ranges, {} that no flow needs, {} ports not "
         "tested, {:.1f} s\n",
         report.pairs.size(), open_ranges, report.unneeded(), report.not_tested(), report.seconds);
+    for (const auto& [from, to, seconds] : report.directions)
+        out += fmt::format("  {} -> {}: {:.1f} s\n", from, to, seconds);
     for (const auto& note : report.notes) out += "note: " + note + "\n";
     return out;
 }
@@ -128,6 +132,7 @@ std::string audit_json(const AuditReport& report) {
                            {"to", pair.to},
                            {"to_zone", pair.to_zone},
                            {"protocol", scenario::text(pair.protocol)},
+                           {"rounds", pair.rounds},
                            {"seconds", pair.seconds}};
         json::array openings, untested, shut;
         for (const auto& opening : pair.openings) {
@@ -144,10 +149,16 @@ std::string audit_json(const AuditReport& report) {
         for (const auto& row : pair.shut) shut.push_back(json::string{row});
         entry["open"] = std::move(openings);
         entry["not_tested"] = std::move(untested);
+        if (!pair.doubts.empty()) entry["doubts"] = json::array(pair.doubts.begin(), pair.doubts.end());
+        if (!pair.probed_as.empty()) entry["probed_as"] = pair.probed_as;
         entry["needed_but_shut"] = std::move(shut);
         pairs.push_back(std::move(entry));
     }
     root["pairs"] = std::move(pairs);
+    json::array directions;
+    for (const auto& [from, to, seconds] : report.directions)
+        directions.push_back(json::object{{"from", from}, {"to", to}, {"seconds", seconds}});
+    root["directions"] = std::move(directions);
     root["notes"] = json::array(report.notes.begin(), report.notes.end());
     return json::serialize(root) + "\n";
 }

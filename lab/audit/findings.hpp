@@ -23,13 +23,22 @@ struct PairAudit {
     scenario::Protocol protocol = scenario::Protocol::tcp;
     std::vector<Opening> openings;
     std::vector<scenario::PortRange> not_tested;
-    std::vector<std::string> shut;  // what flows need and what is closed: "7007 (feed msbd)"
+    std::vector<std::string> shut;    // what flows need and what is closed: "7007 (feed msbd)"
+    std::vector<std::string> doubts;  // why ports are not tested
+    std::string probed_as;  // "player -> media": the hosts whose result this is, which no rule can tell from these
+    unsigned rounds = 0;    // of probes; more than one where packets were lost
+    double seconds = 0;
+};
+
+struct Direction {  // from one zone to another, TCP and UDP, all hosts
+    std::string from, to;
     double seconds = 0;
 };
 
 struct AuditReport {
     std::string scenario, ruleset;
     std::vector<PairAudit> pairs;
+    std::vector<Direction> directions;
     std::vector<std::string> notes;
     double seconds = 0;
     unsigned unneeded() const;    // open ranges no flow needs

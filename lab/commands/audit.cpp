@@ -23,7 +23,8 @@ int audit_command(Arguments arguments) {
                 ""};
     usage.options.add_options()("ruleset", po::value<std::string>()->value_name("FILE"), "instead of the scenario's")(
         "report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(),
-        "text or json; repeatable")("quiet,q", "no progress");
+        "text or json; repeatable")("every-host", "probe every pair of hosts, also those that no rule can tell apart")(
+        "quiet,q", "no progress");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);
@@ -48,6 +49,7 @@ int audit_command(Arguments arguments) {
     const auto scenario = read_scenario(files.front(), true);
     if (!scenario) return 2;
     AuditOptions options;
+    options.every_host = values->contains("every-host");
     if (values->contains("ruleset")) {
         options.ruleset = (*values)["ruleset"].as<std::string>();
         if (::access(options.ruleset.c_str(), R_OK) != 0)

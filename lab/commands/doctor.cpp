@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -86,7 +88,9 @@ zones:
 hosts:
   media:  { zone: inside,  address: 10.10.0.10 }
   player: { zone: outside, address: 10.20.0.10 }
-defaults: { deadline: 1s }
+  deaf:   { zone: outside, address: 10.20.0.11 }
+content: { tone: { synthetic: audio } }
+defaults: { deadline: 1s, play: 300ms, content: tone }
 flows:
   - { id: tcp-open, type: probe, from: player, to: media, protocol: tcp, ports: 80 }
   - { id: tcp-dropped, type: probe, from: player, to: media, protocol: tcp, ports: 81, expect: { verdict: blocked, cause: dropped } }
@@ -95,7 +99,22 @@ flows:
   - { id: udp-open, type: probe, from: player, to: media, protocol: udp, ports: 80 }
   - { id: udp-dropped, type: probe, from: player, to: media, protocol: udp, ports: 81, expect: { verdict: blocked, cause: dropped } }
   - { id: udp-rejected, type: probe, from: player, to: media, protocol: udp, ports: 82, expect: { verdict: blocked, cause: rejected } }
+  - { id: group-open, type: multicast, from: media, to: player, group: 239.1.1.1, port: 8080 }
+  - { id: group-dropped, type: multicast, from: media, to: player, group: 239.1.1.2, port: 8080, expect: { verdict: blocked, leg: media, cause: dropped } }
+  - { id: join-dropped, type: multicast, from: media, to: deaf, group: 239.1.1.3, port: 8080, expect: { verdict: blocked, leg: join, cause: dropped } }
 )";
+
+// What the rule that is named for each of them must say.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> deciding{{{"tcp-open", "dport 80 accept"},
+                                                                                  {"tcp-dropped", "policy drop"},
+                                                                                  {"tcp-rejected", "dport 82 reject"},
+                                                                                  {"tcp-reset", "dport 83 reject"},
+                                                                                  {"udp-open", "dport 80 accept"},
+                                                                                  {"udp-dropped", "policy drop"},
+                                                                                  {"udp-rejected", "dport 82 reject"},
+                                                                                  {"group-open", "239.1.1.1 udp"},
+                                                                                  {"group-dropped", "policy drop"},
+                                                                                  {"join-dropped", "igmp drop"}}};
 
 constexpr const char* small_ruleset = R"(flush ruleset
 table inet filter {
@@ -105,6 +124,11 @@ table inet filter {
     meta l4proto { tcp, udp } th dport 80 accept
     meta l4proto { tcp, udp } th dport 82 reject with icmp type admin-prohibited
     tcp dport 83 reject with tcp reset
+    ip daddr 239.1.1.1 udp dport 8080 accept
+  }
+  chain input {
+    type filter hook input priority 0; policy accept;
+    ip saddr 10.20.0.11 ip protocol igmp drop
   }
 }
 )";
@@ -243,12 +267,20 @@ bool prove(const Inside& inside) {
     const auto trial = try_scenario(text, inside, options);
     bool all = !trial.report.flows.empty() && !trial.interrupted;
     for (const auto& flow : trial.report.flows) {
-        all = all && flow.as_expected;
-        std::cout << fmt::format(
-            "{:<4}{:<14}{}{}{}{}\n", flow.as_expected ? "ok" : "no", flow.id, scenario::text(flow.verdict),
-            flow.cause ? " " : "", flow.cause ? scenario::text(*flow.cause) : std::string_view{},
-            flow.rule ? fmt::format(", rule at line {}: {}", flow.rule->line, flow.rule->text) : "");
+        const auto* rule = flow.rule                                     ? &*flow.rule
+                           : !flow.legs.empty() && flow.legs.back().rule ? &*flow.legs.back().rule
+                                                                         : nullptr;
+        const auto* must = std::ranges::find(deciding, flow.id, &std::pair<std::string_view, std::string_view>::first);
+        const bool right = !rule || rule->text.find(must->second) != std::string::npos;
+        const bool good = flow.as_expected && right;
+        all = all && good;
+        std::cout << fmt::format("{:<4}{:<14}{}{}{}{}\n", good ? (rule ? "ok" : "--") : "no", flow.id,
+                                 scenario::text(flow.verdict), flow.cause ? " " : "",
+                                 flow.cause ? scenario::text(*flow.cause) : std::string_view{},
+                                 rule ? fmt::format(", rule at line {}: {}", rule->line, rule->text)
+                                      : ", no rule is named: the trace does not work here");
         if (!flow.as_expected) std::cout << "      " << flow.explanation << '\n';
+        if (!right) std::cout << "      this is not the rule that decided\n";
     }
     return all;
 }

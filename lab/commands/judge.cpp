@@ -12,6 +12,7 @@
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/rules/attribution.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -91,6 +92,7 @@ int judge_command(Arguments arguments) {
     if (values->contains("ruleset")) options.ruleset = (*values)["ruleset"].as<std::string>();
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
+    rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;

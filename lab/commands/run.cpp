@@ -69,6 +69,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.jobs = values["jobs"].as<unsigned>();
     options.journals = job.journals;
     options.trace = !values.contains("no-trace");
+    if (values.contains("trace-buffer")) options.trace_buffer = values["trace-buffer"].as<unsigned>();
     options.coverage = values.contains("coverage");
     options.setting = job.setting;
     options.captures = job.captures;
@@ -133,6 +134,8 @@ int run_command(Arguments arguments) {
         "leave out flows of this type, such as multicast where nothing routes it; repeatable");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
     add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
+    add("trace-buffer", po::value<unsigned>()->value_name("BYTES"),
+        "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
     add("coverage", "list every rule of the ruleset: which flows need it, or that no packet came to it");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");

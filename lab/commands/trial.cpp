@@ -39,6 +39,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     wish.flows = options.flows;
     wish.jobs = options.jobs;
     wish.trace = options.trace;
+    wish.trace_buffer = options.trace_buffer;
     wish.coverage = options.coverage;
     wish.journals = options.journals;
     wish.seen = options.seen;

@@ -19,6 +19,7 @@ struct TrialOptions {
     std::vector<std::string> flows;  // the instances to run
     unsigned jobs = 0;
     bool trace = true;               // ask the kernel which rule decided
+    unsigned trace_buffer = 0;       // RunOptions
     bool coverage = false;           // and what every rule did
     std::filesystem::path journals;  // the control's go into its folder `control`
     std::function<void(const evidence::Event&)> seen;

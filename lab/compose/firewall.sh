@@ -1,6 +1,6 @@
 #!/bin/sh
 # The firewall of lab/compose.yaml: names its interfaces as the ruleset under test does. At first it is open, for the
-# positive control; then it loads the ruleset, unmodified. Connection tracking is emptied between the waves.
+# positive control; then it loads the ruleset, unmodified, and records which rule decides what. Connection tracking is emptied between the waves.
 #   firewall.sh SCENARIO INTERFACE=ADDRESS...
 set -eu
 . /usr/local/lib/wmlab/turns.sh
@@ -39,19 +39,32 @@ waves=$(wmlab list "$scenario" --waves $without | wc -l)
 echo "firewall: open, for the positive control"
 say firewall-up
 
+# Loads the ruleset and watches which rule decides what, until it is told to stop: the judge waits for what it writes.
+watcher=
+watch() {
+    mkfifo /tmp/watcher
+    wmlab firewall /ruleset --called "$RULESET" --journal /reports/journals < /dev/null > /tmp/watcher &
+    watcher=$!
+    read -r word < /tmp/watcher && [ "$word" = ready ]
+}
+over() {
+    [ -z "$watcher" ] || { kill -TERM "$watcher" && wait "$watcher" || echo "firewall: no rule will be named" >&2; }
+    say decisions-written
+    stay
+}
+
 for phase in control run; do
     if [ $phase = run ]; then
-        if grep -q '^\*[a-z]*$' /ruleset; then load="iptables-nft-restore /ruleset"; else load="nft -f /ruleset"; fi
-        $load || { say refused; stay; }
+        watch || { say refused; stay; }
         echo "firewall: the ruleset is loaded"
         say ruleset-loaded
     fi
     wave=0
     while [ $wave -lt "$waves" ]; do
         wave=$((wave + 1))
-        all_said "stopped-$phase-$wave" || stay
+        all_said "stopped-$phase-$wave" || over
         conntrack -F 2>/dev/null || echo "firewall: connection tracking is not emptied: waves may influence each other" >&2
         [ $phase$wave = "control$waves" ] || say "next-$phase-$wave"
     done
 done
-stay
+over

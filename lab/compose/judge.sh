@@ -16,5 +16,6 @@ for host in $HOSTS; do
         sleep 0.1
     done
 done
+[ -e "$turns/decisions-written" ] || wait_for decisions-written || true
 exec wmlab judge "/scenarios/$1" $without /reports/journals --control /reports/journals/control --ruleset "$RULESET" --report text \
     --report json:/reports/report.json --report junit:/reports/junit.xml --report markdown:/reports/report.md

@@ -115,6 +115,20 @@ json::object place_before(const Ruleset& ruleset, const Rule& rule) {
     return place_json(ruleset, rule.chain, rule.place);
 }
 
+// Whether the rule cannot have decided so about this packet: then the trace was wrong, or the rules are others by now.
+bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decision, bool accepted) {
+    auto before = decision.arrived;  // translation may lie between the rule and either
+    before.out = decision.packet.out;
+    const auto a = compare(ruleset, rule, before), b = compare(ruleset, rule, decision.packet);
+    if (accepted ? a.drops && !a.accepts : a.accepts && !a.drops) return true;
+    const auto no = [](const Condition& c) {
+        return c.result == Condition::Result::no && c.key != "connection state" && !c.by_set;
+    };
+    for (std::size_t i = 0; i < a.conditions.size() && i < b.conditions.size(); ++i)
+        if (no(a.conditions[i]) && no(b.conditions[i])) return true;
+    return false;
+}
+
 // The base chain through which the packet came to the chain that dropped it: where near misses are looked for.
 ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
     for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
@@ -175,6 +189,43 @@ bool has_effect(const Ruleset& ruleset, const Rule& rule) {
     });
 }
 
+std::int64_t counter_of(const Rule& rule) {
+    for (const auto& part : rule.expr)
+        if (const auto* object = part.if_object())
+            if (const auto* counter = object_at(*object, "counter")) return number_at(*counter, "packets");
+    return 0;
+}
+
+// The rule that stopped the packet, by comparing it with every rule of the one forwarding chain up to the first that
+// matches, which must be one that stops packets and has counted some meanwhile. Nothing, where anything is not known.
+const Rule* by_counters(const Ruleset& before, const Ruleset& after, Packet packet) {
+    constexpr std::uint8_t syn = 0x02, ack = 0x10;
+    if (packet.protocol == "tcp" && (packet.tcp_flags & (syn | ack)) != syn) return nullptr;
+    if (packet.ct_state.empty() && packet.protocol == "tcp") packet.ct_state = "new";
+    const Chain* forwarding = nullptr;
+    for (const auto& [name, chain] : before.chains()) {
+        if (chain.hook != "forward" && chain.hook != "prerouting") continue;
+        if (forwarding || chain.hook == "prerouting") return nullptr;
+        forwarding = &chain;
+    }
+    if (!forwarding) return nullptr;
+    for (const auto index : forwarding->rules) {
+        const auto& rule = before.rules()[index];
+        const auto comparison = compare(before, rule, packet);
+        if (comparison.count(Condition::Result::no) > 0) continue;
+        const bool limited =
+            std::ranges::any_of(comparison.conditions, [](const Condition& c) { return c.key == "limit"; });
+        if (!comparison.matches() || limited) return nullptr;
+        if (!comparison.accepts && !comparison.drops) {
+            if (has_effect(before, rule)) return nullptr;
+            continue;
+        }
+        const auto* later = after.rule(rule.chain, rule.handle);
+        return comparison.drops && later && counter_of(*later) > counter_of(rule) ? &rule : nullptr;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 void DecisionLog::add(const Decision& decision) {
@@ -183,16 +234,20 @@ void DecisionLog::add(const Decision& decision) {
                       endpoint(decision.arrived.destination, decision.arrived.destination_port) + " " +
                       std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
                       std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
+    if (!decision.complete)
+        key = decision.arrived.protocol + " " + endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
+              endpoint(decision.arrived.destination, decision.arrived.destination_port) + " doubtful";
     const auto now = evidence::Clock::system().monotonic();
     const std::scoped_lock lock{mutex_};
     auto& row = rows_[key];
     if (row.packets++ == 0) row.decision = decision, row.first = now;
     row.last = now;
+    if (!decision.complete) return;
     for (const auto& step : decision.steps)
         if (step.handle != 0) ++hits_[{step.chain, step.handle}];
 }
 
-std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
+std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, const Ruleset* counted) {
     std::map<std::string, Row> rows;
     Hits hits;
     {
@@ -217,13 +272,17 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
         events.push_back(std::move(event));
     }
     const bool asks = asks_state(ruleset);
+    std::map<std::uint32_t, std::string> ways_out;  // by destination
+    for (const auto& [key, row] : rows)
+        if (row.decision.complete && !row.decision.packet.out.empty())
+            ways_out[row.decision.arrived.destination.value] = row.decision.packet.out;
     for (const auto& [key, row] : rows) {
         const auto& decision = row.decision;
         Event event;
         event.event = What::trace;
         event.monotonic = row.first;
         auto& f = event.fields;
-        f["fate"] = fate_name(decision.fate);
+        f["fate"] = decision.complete ? fate_name(decision.fate) : "unknown";
         f["protocol"] = decision.arrived.protocol;
         f["source"] = endpoint(decision.arrived.source, decision.arrived.source_port);
         f["destination"] = endpoint(decision.arrived.destination, decision.arrived.destination_port);
@@ -234,12 +293,34 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule) {
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
+        if (!decision.complete) {
+            if (const auto way = ways_out.find(decision.arrived.destination.value); way != ways_out.end() && counted) {
+                auto packet = decision.arrived;
+                packet.out = way->second;
+                const bool answered = std::ranges::any_of(rows, [&](const auto& other) {
+                    const auto& there = other.second.decision.arrived;
+                    return there.source == packet.destination && there.source_port == packet.destination_port &&
+                           there.destination == packet.source && there.destination_port == packet.source_port;
+                });
+                if (packet.protocol == "udp" && !answered) packet.ct_state = "new";
+                if (const auto* rule = by_counters(ruleset, *counted, packet))
+                    f["rule"] = rule_json(*rule), f["by"] = "counters";
+            }
+            events.push_back(std::move(event));
+            continue;
+        }
         Decision::Step decider{decision.chain, decision.handle, false, {}, {}};
         if (decision.fate == Decision::Fate::forwarded) {
             const auto* step = forwarding_step(ruleset, decision);
             decider = step ? *step : Decision::Step{};
         }
         const auto* rule = decider.handle != 0 ? rule_of(ruleset, decision, decider) : nullptr;
+        const bool decided = decision.fate != Decision::Fate::unfinished;
+        if (rule && decided && rule->chain == decider.chain &&
+            contradicts(ruleset, *rule, decision, decision.fate == Decision::Fate::forwarded)) {
+            rule = nullptr;
+            f["contradicted"] = true;
+        }
         if (rule)
             f["rule"] = rule_json(*rule);
         else if (!decider.chain.chain.empty() && decider.handle == 0)
@@ -344,8 +425,10 @@ private:
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
             const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
-            if (const auto* event = decision_for(events_, tuple, "forwarded"))
-                leg.rule = ref_from(object_at(event->fields, "rule"));
+            const auto* event = decision_for(events_, tuple, "forwarded");
+            // The first packet of a connection is a new one. If it is not here, it was not traced.
+            const bool late = event && leg.protocol == "tcp" && text_at(event->fields, "state") == "established";
+            if (event && !late) leg.rule = ref_from(object_at(event->fields, "rule"));
             return;
         }
         if (!stopped) return;
@@ -374,6 +457,12 @@ private:
             if (const auto* near = object_at(event->fields, "near_miss"))
                 leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
             suggest(leg, flow, *event);
+            return;
+        }
+        for (const auto& tuple : tuples) {
+            const auto* event = decision_for(events_, tuple, "unknown");
+            if (!event || text_at(event->fields, "by") != "counters") continue;
+            leg.rule = ref_from(object_at(event->fields, "rule"));
             return;
         }
     }
@@ -505,9 +594,26 @@ private:
 void attribute(Report& report, const scenario::Scenario& scenario, std::span<const Event> events) {
     const Attributor attributor{scenario, events};
     for (auto& flow : report.flows) attributor.flow(flow);
-    for (const auto& event : events)
-        if (event.event == What::trace && event.fields.if_contains("lost"))
-            report.notes.push_back("the kernel's trace lost messages: a rule that is not named may still have decided");
+    for (const auto& event : events) {
+        if (event.event != What::trace) continue;
+        if (event.fields.if_contains("lost"))
+            report.notes.push_back(
+                "the kernel's trace lost messages: a rule that is not named may still have decided; where the rules' "
+                "own counters "
+                "leave no doubt, they name it");
+        if (const auto packets = number_at(event.fields, "untraced"); packets > 0)
+            report.notes.push_back(
+                std::to_string(packets) +
+                " packets came faster than the kernel's trace can be read, and went untraced: a rule "
+                "that is not named, or without packets, may still have decided about some");
+    }
+    if (std::ranges::any_of(events, [](const Event& event) {
+            return event.event == What::trace && event.fields.if_contains("contradicted");
+        }))
+        report.notes.push_back(
+            "the kernel's trace names rules that cannot have decided so, as if the rules had been changed during the "
+            "run: "
+            "they are left unnamed");
 }
 
 }  // namespace wmlab::lab::rules

@@ -24,7 +24,10 @@ public:
     // catch-all dropped, the rule that almost matched.
     // `every_rule`: for coverage(), also one event with all `rules` and their packets, and in each row the `steps`, the
     // indices of those by whose effect it came to this.
-    std::vector<evidence::Event> take(const Ruleset& ruleset, bool every_rule = false);
+    // `counted`: the ruleset read again at the end; by its rules' own counters packets are explained that the trace has
+    // lost track of, where they leave no doubt.
+    std::vector<evidence::Event> take(const Ruleset& ruleset, bool every_rule = false,
+                                      const Ruleset* counted = nullptr);
 
 private:
     struct Row {

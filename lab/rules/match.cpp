@@ -224,6 +224,7 @@ Condition compare_match(const Ruleset& ruleset, const Rule& rule, const json::ob
     if (!found.value) return condition;
     const auto& value = *found.value;
     condition.key = value.key;
+    condition.by_set = right->is_string() && right->get_string().starts_with("@");
     condition.selective = value.key != "connection state" && value.key != "family" && value.key != "protocol";
     if (operation == "==" || operation == "in") {
         const auto member = membership(ruleset, rule, value, *right);

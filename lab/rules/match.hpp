@@ -27,6 +27,7 @@ struct Condition {
     bool selective = true;       // false: says little about what the rule is for (connection state, a limit)
     unsigned weight = 1;         // 2: the packet differs in the protocol and in the port as well
     std::uint32_t distance = 0;  // of ports, for ranking; 0 elsewhere
+    bool by_set = false;         // decided by a named set, whose elements may have changed since
 };
 
 struct Comparison {

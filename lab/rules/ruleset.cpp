@@ -103,6 +103,7 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
                 rule.text = found->second;
             ruleset.chains_[rule.chain].name = rule.chain;
             ruleset.chains_[rule.chain].rules.push_back(ruleset.rules_.size());
+            ruleset.by_handle_[{rule.chain, rule.handle}] = ruleset.rules_.size();
             ruleset.rules_.push_back(std::move(rule));
         }
     }
@@ -130,11 +131,8 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
 }
 
 const Rule* Ruleset::rule(const ChainName& name, std::uint64_t handle) const {
-    const auto* chain = this->chain(name);
-    if (!chain) return nullptr;
-    for (const auto index : chain->rules)
-        if (rules_[index].handle == handle) return &rules_[index];
-    return nullptr;
+    const auto found = by_handle_.find({name, handle});
+    return found == by_handle_.end() ? nullptr : &rules_[found->second];
 }
 
 const Chain* Ruleset::chain(const ChainName& name) const {

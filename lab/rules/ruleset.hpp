@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lab/rules/source.hpp"
@@ -47,6 +48,7 @@ public:
 
 private:
     std::vector<Rule> rules_;
+    std::map<std::pair<ChainName, std::uint64_t>, std::size_t> by_handle_;
     std::map<ChainName, Chain> chains_;
     std::map<std::string, boost::json::array, std::less<>> sets_;  // "family table name"
     Source source_;

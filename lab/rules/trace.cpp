@@ -18,6 +18,7 @@
 #include <cstring>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace wmlab::lab::rules {
 namespace {
@@ -127,9 +128,11 @@ const char* state_name(std::uint32_t bits) {
 
 std::string trace_table(unsigned packets_per_second) {
     const std::string mark = "meta nfproto ipv4 limit rate " + std::to_string(packets_per_second) +
-                             "/second burst 2000 packets meta nftrace set 1\n";
+                             "/second burst 2000 packets meta nftrace set 1 return\n    "
+                             "meta nfproto ipv4 counter name untraced\n";
     return "table inet " + std::string{trace_table_name} +
            " {\n"
+           "  counter untraced {\n  }\n"
            "  chain pre {\n    type filter hook prerouting priority -2147483648; policy accept;\n    " +
            mark +
            "  }\n"
@@ -323,11 +326,23 @@ void TraceAssembler::finish(std::uint32_t id, Decision::Fate fate) {
         decision.handle = decision.steps.back().handle;
         decision.by_policy = false;
     }
+    decision.complete = decision.complete && !doubt_;
     done_(decision);
 }
 
 void TraceAssembler::flush() {
     while (!open_.empty()) finish(open_.begin()->first, Decision::Fate::unfinished);
+}
+
+void TraceAssembler::doubt() {
+    doubt_ = true;
+    for (auto& [id, decision] : open_) decision.complete = false;
+}
+
+void TraceAssembler::settle() {
+    if (!doubt_) return;
+    flush();
+    doubt_ = false;
 }
 
 struct TraceListener::State {
@@ -349,21 +364,30 @@ struct TraceListener::State {
                                  },
                                  done, egress};
         std::vector<std::byte> buffer(256 * 1024);
-        bool stopping = false;
+        bool stopping = false, doubting = false;
         for (;;) {
             std::array<pollfd, 2> waits{pollfd{socket, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
-            if (::poll(waits.data(), waits.size(), stopping ? 0 : -1) < 0 && errno != EINTR) break;
+            if (::poll(waits.data(), waits.size(), stopping || doubting ? 0 : -1) < 0 && errno != EINTR) {
+                lost = true;
+                break;
+            }
             if (waits[1].revents & POLLIN) stopping = true;
             if (!(waits[0].revents & (POLLIN | POLLERR))) {
+                if (std::exchange(doubting, false)) assembler.settle();
                 if (stopping) break;  // nothing left to read
                 continue;
             }
             const auto size = ::recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
             if (size < 0) {
-                if (errno == ENOBUFS)
-                    lost = true;
-                else if (errno != EAGAIN && errno != EINTR)
+                // What is in the queue now was there before the loss; then messages are missing until it was empty
+                // once.
+                if (errno == ENOBUFS) {
+                    lost = doubting = true;
+                    assembler.doubt();
+                } else if (errno != EAGAIN && errno != EINTR) {
+                    lost = true;  // nobody listens any more
                     break;
+                }
                 continue;
             }
             std::span<const std::byte> rest{buffer.data(), static_cast<std::size_t>(size)};
@@ -379,7 +403,7 @@ struct TraceListener::State {
     }
 };
 
-TraceListener::TraceListener(std::function<void(const Decision&)> done, bool egress)
+TraceListener::TraceListener(std::function<void(const Decision&)> done, bool egress, unsigned buffer)
     : state_{std::make_unique<State>()} {
     const auto fail = [](const char* step) { throw std::system_error{errno, std::generic_category(), step}; };
     state_->done = std::move(done);
@@ -390,7 +414,7 @@ TraceListener::TraceListener(std::function<void(const Decision&)> done, bool egr
     address.nl_family = AF_NETLINK;
     if (::bind(state_->socket, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
         fail("bind the trace socket");
-    const int group = NFNLGRP_NFTRACE, size = 8 * 1024 * 1024;
+    const int group = NFNLGRP_NFTRACE, size = static_cast<int>(buffer);
     if (::setsockopt(state_->socket, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
         fail("join the nftables trace group");
     if (::setsockopt(state_->socket, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)

@@ -18,13 +18,16 @@
 namespace wmlab::lab::rules {
 
 // The table that switches tracing on. It is loaded after the user's ruleset, into a table of its own, and changes no
-// verdict. Above `packets_per_second` packets go untraced (and undisturbed): the listener must be able to follow.
+// verdict. Above `packets_per_second` packets go untraced (and undisturbed): the listener must be able to follow. They
+// are counted, by the counter `untraced` of that table.
 std::string trace_table(unsigned packets_per_second = 4000);
 // The same for rulesets with chains in the hooks ingress and egress, which lie outside of the ones above: a second
 // table. Empty: `ruleset` has none.
 std::string trace_edges(const Ruleset& ruleset, const std::vector<std::string>& interfaces);
 bool has_egress(const Ruleset& ruleset);
 inline constexpr std::string_view trace_table_name = "wmlab_trace";
+inline constexpr unsigned trace_buffer_wanted =
+    8 * 1024 * 1024;  // for messages not yet read; 4 MiB or less for ordinary users
 
 struct TraceMessage {  // one netlink message, decoded
     std::uint32_t id = 0;
@@ -63,6 +66,7 @@ struct Decision {
     std::vector<Step> steps;  // all rules that matched and policies that held, in order
     bool at_edge = false;     // has come no further than the hook ingress
     bool own = false;         // sent by the firewall itself (its ICMP errors, its RSTs)
+    bool complete = true;     // false: messages were lost meanwhile; fate, steps and decider may be wrong
 };
 
 class TraceAssembler {
@@ -73,6 +77,9 @@ public:
         : interface_name_{std::move(interface_name)}, done_{std::move(done)}, egress_{egress} {}
     void feed(const TraceMessage& message);
     void flush();  // what is still open is unfinished
+    // Between doubt() and settle() messages may be missing anywhere: no packet that was open then is complete.
+    void doubt();
+    void settle();
 
 private:
     void finish(std::uint32_t id, Decision::Fate fate);
@@ -81,12 +88,15 @@ private:
     std::function<void(const Decision&)> done_;
     bool egress_;
     std::map<std::uint32_t, Decision> open_;
+    bool doubt_ = false;
 };
 
 // Reads the trace of the network namespace the calling thread is in when the object is made, in a thread of its own.
 class TraceListener {
 public:
-    explicit TraceListener(std::function<void(const Decision&)> done, bool egress = false);  // throws std::system_error
+    // Throws std::system_error.
+    explicit TraceListener(std::function<void(const Decision&)> done, bool egress = false,
+                           unsigned buffer = trace_buffer_wanted);
     ~TraceListener();
     TraceListener(const TraceListener&) = delete;
     TraceListener& operator=(const TraceListener&) = delete;

@@ -30,6 +30,15 @@ tree() { # tree NUMBER: $work/NUMBER
     [ -z "${2:-}" ] || cp "$work/$2.nft" "$work/$1/new.nft"
     renumber "$1" "$work/$1"/lab/compose.yaml "$work/$1"/scenarios/*.yaml "$work/$1"/scenarios/rules/* "$work/$1"/*.nft 2> /dev/null || true
 }
+rules_of() { # rules_of REPORT: the rule that decided about each leg, and what is suggested
+    python3 -c '
+import json, sys
+for flow in json.load(open(sys.argv[1]))["flows"]:
+    for leg in flow["legs"]:
+        rule = leg.get("rule") or {}
+        print(flow["id"], leg["name"], leg["verdict"], rule.get("file", "-").rsplit("/", 1)[-1], rule.get("line", "-"), rule.get("text", "-"))
+    print(flow["id"], [(s["line"], s["rule"]) for s in flow.get("suggestions", [])])' "$1"
+}
 ended() { # ended WHAT WANTED GOT LOG
     [ "$3" = "$2" ] && { echo "ok    $1: exit code $3"; return; }
     failed=1
@@ -56,7 +65,11 @@ composed() { # composed NUMBER RULESET
     export SCENARIO=short.yaml COMPOSE_PROJECT_NAME=trial$1
     RULESET=$PWD/new.nft docker-compose -f lab/compose.yaml up --exit-code-from judge > log 2>&1 || got=$?
     ended "compose, $2" "$(want "$2")" $got log
-    [ "$2" = broken ] || check "compose, $2: verdicts" "$(cat "$source/tests/where/expected/$2.txt")" "$(verdicts reports/report.json)"
+    if [ "$2" != broken ]; then
+        check "compose, $2: verdicts" "$(cat "$source/tests/where/expected/$2.txt")" "$(verdicts reports/report.json)"
+        "$bin/wmlab" run scenarios/short.yaml --ruleset new.nft --report json:built-in.json > built-in.log 2>&1 || true
+        check "compose, $2: rules, as the built-in lab names them" "$(rules_of built-in.json)" "$(rules_of reports/report.json)"
+    fi
     docker-compose -f lab/compose.yaml down -v --timeout 0 > /dev/null 2>&1
 }
 

@@ -124,12 +124,28 @@ TEST_CASE("an answer that was stopped needs the rule for answers", "[rules]") {
 
 TEST_CASE("a leg that passed names the rule that let its first packet through", "[rules]") {
     DecisionLog log;
-    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::forwarded, 7));
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 4000, Decision::Fate::forwarded, 7));
     auto r = report(Verdict::pass, "");
+    r.flows[0].legs[0].destination = "10.20.0.10:4000";
     attribute(r, site(), log.take(ruleset()));
     REQUIRE(r.flows[0].legs[0].rule.has_value());
     CHECK(r.flows[0].legs[0].rule->line == 5);
     CHECK(r.flows[0].suggestions.empty());
+}
+
+TEST_CASE("a rule that cannot have decided so is not named, and the report says so", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 7));  // it accepts
+    auto r = report(Verdict::blocked, "to->from");
+    attribute(r, site(), log.take(ruleset()));
+    CHECK_FALSE(r.flows[0].rule.has_value());
+    REQUIRE(r.notes.size() == 1);
+    CHECK(r.notes[0].find("left unnamed") != std::string::npos);
+
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::forwarded, 7));  // not this port
+    r = report(Verdict::pass, "");
+    attribute(r, site(), log.take(ruleset()));
+    CHECK_FALSE(r.flows[0].legs[0].rule.has_value());
 }
 
 TEST_CASE("a lost trace message is said", "[rules]") {
@@ -198,4 +214,94 @@ TEST_CASE("suggested rules in both languages", "[rules]") {
     leg.destination_ports = {};
     CHECK(accept_rule(leg, Dialect::nft, "forward") == "ip saddr 10.20.0.10 ip protocol igmp accept");
     CHECK(accept_rule(leg, Dialect::iptables, "INPUT") == "-A INPUT -s 10.20.0.10/32 -p igmp -j ACCEPT");
+}
+
+namespace {
+
+TraceMessage message(std::uint32_t id, std::string table, std::string chain, TraceMessage::Type type,
+                     TraceMessage::Verdict verdict, std::uint64_t handle, bool head) {
+    TraceMessage made;
+    made.id = id, made.chain = {"inet", std::move(table), std::move(chain)};
+    made.type = type, made.verdict = verdict, made.handle = handle;
+    if (head) {
+        made.packet.emplace();
+        made.packet->protocol = "tcp", made.packet->source = *Ipv4::from("10.20.0.10");
+        made.packet->destination = *Ipv4::from("10.10.0.10"), made.packet->destination_port = 80;
+        made.in = 1;
+    }
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("a packet whose messages may be missing decides nothing", "[rules]") {
+    using Type = TraceMessage::Type;
+    using Kind = TraceMessage::Verdict;
+    std::vector<Decision> done;
+    TraceAssembler assembler{[](std::uint32_t) { return std::string{"fw-out"}; },
+                             [&](const Decision& decision) { done.push_back(decision); }};
+    const auto begin = [&](std::uint32_t id) {
+        assembler.feed(message(id, "wmlab_trace", "pre", Type::rule, Kind::returned, 1, true));
+    };
+    const auto accept = [&](std::uint32_t id) {
+        assembler.feed(message(id, "filter", "forward", Type::rule, Kind::accept, 7, true));
+    };
+    const auto leave = [&](std::uint32_t id) {
+        assembler.feed(message(id, "wmlab_trace", "post", Type::policy, Kind::accept, 0, true));
+    };
+    begin(1), accept(1), leave(1);  // before anything was lost
+    begin(2);
+    assembler.doubt();
+    leave(2);                       // that a rule accepted it has been lost
+    begin(3), accept(3), leave(3);  // while messages may still be missing
+    begin(4);
+    assembler.settle();
+    leave(4);  // of a packet that began before the queue was empty
+    begin(5), accept(5), leave(5);
+    REQUIRE(done.size() == 5);
+    CHECK(done[0].complete);
+    CHECK_FALSE(done[1].complete);
+    CHECK_FALSE(done[2].complete);
+    CHECK_FALSE(done[3].complete);
+    CHECK(done[4].complete);
+    CHECK(done[4].handle == 7);
+}
+
+TEST_CASE("after a loss the rules' own counters name a rule where they leave no doubt", "[rules]") {
+    const auto counted = [](std::string_view rule, unsigned packets) {
+        const std::string text =
+            R"({"nftables": [{"table": {"family": "inet", "name": "filter", "handle": 1}},
+              {"chain": {"family": "inet", "table": "filter", "name": "forward", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}},
+              {"rule": {"family": "inet", "table": "filter", "chain": "forward", "handle": 4, "expr": [)" +
+            std::string{rule} + R"({"counter": {"packets": )" + std::to_string(packets) +
+            R"(, "bytes": 0}}, {"drop": null}]}}]})";
+        return Ruleset::parse(text, "", Source{});
+    };
+    const std::string port_80 =
+        R"({"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 80}}, )";
+    const std::string other = R"({"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 5}}, )";
+    struct Row {
+        std::string name, rule;
+        unsigned after;
+        bool named;
+    };
+    const auto row = GENERATE_COPY(values<Row>({{"it matches and has counted", port_80, 3, true},
+                                                {"it has counted nothing", port_80, 0, false},
+                                                {"it may not match", other, 3, false}}));
+    DYNAMIC_SECTION(row.name) {
+        DecisionLog log;
+        auto whole = decision("tcp", "10.20.0.11", 4000, "10.10.0.10", 81, Decision::Fate::forwarded, 0);
+        whole.packet.out = "fw-in";
+        log.add(whole);
+        auto broken = decision("tcp", "10.20.0.10", 4000, "10.10.0.10", 80, Decision::Fate::unfinished, 0);
+        broken.complete = false;
+        broken.arrived.tcp_flags = 2;
+        log.add(broken);
+        const auto before = counted(row.rule, 0), after = counted(row.rule, row.after);
+        const auto events = log.take(before, false, &after);
+        const auto unknown = std::ranges::find_if(
+            events, [](const auto& event) { return event.fields.at("fate").as_string() == "unknown"; });
+        REQUIRE(unknown != events.end());
+        CHECK(unknown->fields.contains("rule") == row.named);
+    }
 }

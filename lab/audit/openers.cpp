@@ -1,0 +1,177 @@
+#include "lab/audit/openers.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <system_error>
+
+#include "lab/error.hpp"
+#include "lab/rules/attribution.hpp"
+#include "lab/rules/match.hpp"
+#include "lab/rules/trace.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+using namespace std::chrono_literals;
+
+// So many probes and their answers fit into the smallest buffer an ordinary user has for the trace.
+constexpr std::size_t traced_at_once = 24;
+constexpr auto trace_limit = 300ms;
+constexpr unsigned trace_tries = 3;
+
+// Which of the probes under way the kernel has told the end of.
+class Followed {
+public:
+    void expect(std::span<const std::uint16_t> ports) {
+        const std::scoped_lock lock{mutex_};
+        missing_ = {ports.begin(), ports.end()};
+    }
+    void decided(std::uint16_t port) {
+        const std::scoped_lock lock{mutex_};
+        if (missing_.erase(port) > 0 && missing_.empty()) all_.notify_all();
+    }
+    std::vector<std::uint16_t> wait() {
+        std::unique_lock lock{mutex_};
+        all_.wait_for(lock, trace_limit, [&] { return missing_.empty(); });
+        return {missing_.begin(), missing_.end()};
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable all_;
+    std::set<std::uint16_t> missing_;
+};
+
+// Whether some rule may let the packet through, or no forwarding chain stops what no rule decides.
+bool may_be_let_through(const rules::Ruleset& ruleset, const rules::Packet& packet) {
+    const bool stops = std::ranges::any_of(
+        ruleset.chains(), [](const auto& entry) { return entry.second.hook == "forward" && entry.second.policy_drop; });
+    return !stops || std::ranges::any_of(ruleset.rules(), [&](const rules::Rule& rule) {
+        const auto comparison = rules::compare(ruleset, rule, packet);
+        return comparison.accepts && comparison.count(rules::Condition::Result::no) == 0;
+    });
+}
+
+std::string named(const rules::Rule& rule) {
+    return rule.place ? fmt::format("{}:{}: {}", rule.place->file, rule.place->line, rule.place->text)
+                      : rule.chain.text() + ": " + rule.text;
+}
+
+}  // namespace
+
+std::vector<Stretch> stretches(const std::vector<PortState>& ports, const rules::Literals& literals) {
+    std::vector<Stretch> found;
+    for (unsigned port = 1; port < port_count; ++port) {
+        if (ports[port] != PortState::open) continue;
+        const auto number = static_cast<std::uint16_t>(port);
+        if (!found.empty() && found.back().last + 1u == port && !literals.ports_opaque &&
+            !literals.ports.contains(port))
+            found.back().last = number;
+        else
+            found.push_back({number, number});
+    }
+    return found;
+}
+
+std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall,
+                                            scenario::Protocol protocol, const rules::Ruleset& ruleset,
+                                            const std::vector<Stretch>& stretches) {
+    std::vector<std::optional<RuleRef>> rules(port_count);
+    if (stretches.empty()) return rules;
+    const ProbeSender sender{from, to, protocol};
+    Followed followed;
+    rules::DecisionLog log;
+    std::unique_ptr<rules::TraceListener> listener;
+    try {
+        const Entered inside{firewall};
+        listener = std::make_unique<rules::TraceListener>(
+            [&](const rules::Decision& decision) {
+                const auto& packet = decision.arrived;
+                if (packet.protocol != scenario::text(protocol) || packet.source_port != sender.source_port() ||
+                    packet.source.value != from.address.value || packet.destination.value != to.address.value)
+                    return;
+                if (!decision.complete) return;
+                log.add(decision);
+                followed.decided(packet.destination_port);
+            },
+            rules::has_egress(ruleset));
+    } catch (const std::system_error& failure) {
+        throw SetupFailed{"listen to the kernel's trace", failure.what()};
+    }
+    std::random_device random;
+    std::vector<std::uint16_t> unsent;
+    for (std::size_t at = 0; at < stretches.size(); at += traced_at_once) {
+        std::vector<std::uint16_t> ports;
+        for (std::size_t i = at; i < std::min(stretches.size(), at + traced_at_once); ++i)
+            ports.push_back(stretches[i].first);
+        for (unsigned attempt = 0; attempt < trace_tries && !ports.empty(); ++attempt) {
+            followed.expect(ports);
+            sender.send(static_cast<std::uint32_t>(random()), ports, unsent);
+            ports = followed.wait();
+        }
+    }
+    listener->stop_and_lost();
+
+    const auto prefix = to.address.text() + ":";
+    for (const auto& event : log.take(ruleset)) {
+        const auto& f = event.fields;
+        const auto* rule = f.if_contains("rule");
+        const std::string destination{f.at("destination").as_string()};
+        if (!rule || f.at("fate").as_string() != "forwarded" || !destination.starts_with(prefix)) continue;
+        const auto& r = rule->as_object();
+        rules[std::stoul(destination.substr(prefix.size()))] =
+            RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(),
+                    std::string{r.at("text").as_string()}, std::string{r.at("chain").as_string()}};
+    }
+    for (const auto& stretch : stretches)
+        for (unsigned port = stretch.first + 1u; port <= stretch.last; ++port) rules[port] = rules[stretch.first];
+    return rules;
+}
+
+std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const rules::Ruleset& ruleset,
+                                       const rules::Literals& literals) {
+    rules::Packet packet;
+    packet.in = sort.in, packet.out = sort.out;
+    packet.source = sort.source, packet.destination = sort.destination;
+    packet.protocol = scenario::text(sort.protocol);
+    packet.source_port = sweep.source_port;
+    packet.ct_state = "new";
+    if (sort.protocol == scenario::Protocol::tcp) packet.tcp_flags = 2;  // SYN
+    std::vector<std::string> why;
+    std::size_t looks = 0;  // at the whole ruleset
+    const auto looks_max = 1'000'000 / (ruleset.rules().size() + 1);
+    for (const auto& rule : ruleset.rules()) {
+        const auto* chain = ruleset.chain(rule.chain);
+        if (chain && (chain->hook == "input" || chain->hook == "output")) continue;  // not on the way through
+        if (!rules::depends_on_the_past(rule, literals)) continue;
+        unsigned doubtful = 0;
+        bool may_match = false;
+        for (unsigned port = 1; port < port_count; ++port) {
+            if (port == 1 || literals.ports_opaque || literals.ports.contains(port)) {
+                packet.destination_port = static_cast<std::uint16_t>(port);
+                const auto comparison = rules::compare(ruleset, rule, packet);
+                may_match = comparison.count(rules::Condition::Result::no) == 0;
+                // Beside a rule that only stops packets, another one must let them through.
+                if (may_match && comparison.drops && looks++ < looks_max)
+                    may_match = may_be_let_through(ruleset, packet);
+            }
+            if (!may_match || sweep.ports[port] != PortState::closed) continue;
+            sweep.ports[port] = PortState::not_tested;
+            ++doubtful;
+        }
+        if (doubtful > 0)
+            why.push_back(
+                fmt::format("{} {} whose probes did not arrive may be open at a slower pace: this rule depends "
+                            "on the packets before, {}",
+                            doubtful, doubtful == 1 ? "port" : "ports", named(rule)));
+    }
+    return why;
+}
+
+}  // namespace wmlab::lab

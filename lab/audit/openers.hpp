@@ -1,0 +1,36 @@
+// Which rule lets an open port through, and which closed ports a probe cannot settle.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/audit/sweep.hpp"
+#include "lab/judge/report.hpp"
+#include "lab/rules/literals.hpp"
+#include "lab/rules/ruleset.hpp"
+
+namespace wmlab::lab {
+
+// One of each stretch of open ports between which no rule can tell; the whole stretch goes with it.
+struct Stretch {
+    std::uint16_t first = 0, last = 0;
+};
+std::vector<Stretch> stretches(const std::vector<PortState>& ports, const rules::Literals& literals);
+
+// Sends a probe to the first port of each stretch under the kernel's trace, as fast as the trace can be read. By port;
+// none where the trace does not say. The trace table must be loaded. SetupFailed.
+std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall,
+                                            scenario::Protocol protocol, const rules::Ruleset& ruleset,
+                                            const std::vector<Stretch>& stretches);
+
+// Makes closed ports for which a rule that depends on the packets before may have decided `not_tested`. Sentences why,
+// one for each rule.
+struct ProbeWay {
+    std::string in, out;
+    scenario::Ipv4 source, destination;
+    scenario::Protocol protocol = scenario::Protocol::tcp;
+};
+std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const rules::Ruleset& ruleset,
+                                       const rules::Literals& literals);
+
+}  // namespace wmlab::lab

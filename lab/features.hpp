@@ -1,0 +1,17 @@
+// What this kernel and these tools lack of what a ruleset asks for. Kernels say "No such file or directory" to a rule
+// with a feature they do not have and to one with a mistake; a trial of the feature alone tells the two apart.
+#pragma once
+#include <string>
+
+namespace wmlab::lab {
+
+// `message` is nft's, with the lines it is about. To be called in the firewall's namespace. A sentence: what is lacking
+// and what to do; empty: nothing that this knows.
+std::string lacking_feature(const std::string& message);
+
+// The same for what iptables-nft-restore says.
+std::string lacking_extension(const std::string& message);
+// What else may be behind what it says about the file.
+std::string hint_about(const std::string& message);
+
+}  // namespace wmlab::lab
