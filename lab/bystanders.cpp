@@ -61,6 +61,7 @@ struct HostPrograms::Member {
     bool over = false;
     std::string prefix;               // the command by which another machine is reached; empty: the host is here
     bool started = false;             // that machine says so
+    bool stopping = false;            // because its input has ended: not by itself
     std::set<std::uint16_t> listens;  // and this
 };
 
@@ -69,7 +70,8 @@ HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& tex
     : lab_{lab}, recorder_{recorder}, scenario_{text.scenario}, say_{std::move(say)} {
     for (const auto& host : scenario_.hosts) {
         if (host.run.empty() || !hosts.contains(host.name)) continue;
-        auto& member = members_.emplace_back(Member{host.name, host.run.front(), nullptr, {}, false, {}, false, {}});
+        auto& member =
+            members_.emplace_back(Member{host.name, host.run.front(), nullptr, {}, false, {}, false, false, {}});
         Start start;
         start.host = host.name;
         start.argv = host.run;
@@ -82,6 +84,7 @@ HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& tex
             start.directory.clear();
             start.line = [&member](std::string_view line) {
                 member.started = member.started || line == carried_started;
+                member.stopping = member.stopping || line == carried_stopping;
                 if (line.starts_with(carried_listening))
                     member.listens.insert(static_cast<std::uint16_t>(
                         std::atoi(std::string{line.substr(carried_listening.size())}.c_str())));
@@ -90,7 +93,7 @@ HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& tex
         start.noise = [&member](std::string_view part) { keep_last(member.output, part); };
         start.ended = [this, &member](const Ending& ending) {
             member.over = true;
-            if (stopping_ || unreachable(member)) return;  // which wait_until_listening says
+            if (stopping_ || member.stopping || unreachable(member)) return;  // which wait_until_listening says
             recorder_.note(What::program_exited, member.host, {}, ending_fields(ending, member.output));
             if (say_)
                 say_(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
@@ -118,12 +121,16 @@ std::string HostPrograms::carry(const scenario::Host& host, const std::filesyste
 
 bool HostPrograms::unreachable(const Member& member) const { return !member.prefix.empty() && !member.started; }
 
-HostPrograms::~HostPrograms() {
-    stopping_ = true;
+void HostPrograms::stop_elsewhere() {
     const auto away = [](const Member& member) { return member.prefix.empty() || member.over; };
     for (auto& member : members_)
         if (!away(member)) member.process->close_input();
     lab_.wait_regardless([&] { return std::ranges::all_of(members_, away); }, steady_clock::now() + terminate_limit);
+}
+
+HostPrograms::~HostPrograms() {
+    stopping_ = true;
+    stop_elsewhere();
     end_all(lab_, members_);
 }
 

@@ -9,7 +9,8 @@
 
 namespace wmlab::lab {
 
-inline constexpr std::string_view carried_started = "started", carried_listening = "listening ";
+inline constexpr std::string_view carried_started = "started", carried_listening = "listening ",
+                                  carried_stopping = "stopping";
 
 // For the standard input of `PREFIX sh -s`. Words of `run` that name files of the scenario's directory are brought
 // along, into a directory of their own, where the program runs; its output goes to standard error. On standard output
