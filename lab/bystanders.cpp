@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <stdexcept>
 
+#include "lab/carried_program.hpp"
 #include "lab/error.hpp"
 #include "lab/listeners.hpp"
 
@@ -57,6 +59,10 @@ struct HostPrograms::Member {
     std::shared_ptr<Process> process;
     std::string output;
     bool over = false;
+    std::string prefix;               // the command by which another machine is reached; empty: the host is here
+    bool started = false;             // that machine says so
+    bool stopping = false;            // because its input has ended: not by itself
+    std::set<std::uint16_t> listens;  // and this
 };
 
 HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::set<std::string>& hosts,
@@ -64,27 +70,67 @@ HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& tex
     : lab_{lab}, recorder_{recorder}, scenario_{text.scenario}, say_{std::move(say)} {
     for (const auto& host : scenario_.hosts) {
         if (host.run.empty() || !hosts.contains(host.name)) continue;
-        auto& member = members_.emplace_back(Member{host.name, host.run.front(), nullptr, {}, false});
+        auto& member =
+            members_.emplace_back(Member{host.name, host.run.front(), nullptr, {}, false, {}, false, false, {}});
         Start start;
         start.host = host.name;
         start.argv = host.run;
         start.directory = text.directory;
+        std::string carried;
+        if (const auto launched = lab_.setting.launched.find(host.name); launched != lab_.setting.launched.end()) {
+            member.prefix = fmt::format("{}", fmt::join(launched->second, " "));
+            carried = carry(host, text.directory);
+            start.argv = {"sh", "-s"};
+            start.directory.clear();
+            start.line = [&member](std::string_view line) {
+                member.started = member.started || line == carried_started;
+                member.stopping = member.stopping || line == carried_stopping;
+                if (line.starts_with(carried_listening))
+                    member.listens.insert(static_cast<std::uint16_t>(
+                        std::atoi(std::string{line.substr(carried_listening.size())}.c_str())));
+            };
+        }
         start.noise = [&member](std::string_view part) { keep_last(member.output, part); };
         start.ended = [this, &member](const Ending& ending) {
             member.over = true;
-            if (stopping_) return;
+            if (stopping_ || member.stopping || unreachable(member)) return;  // which wait_until_listening says
             recorder_.note(What::program_exited, member.host, {}, ending_fields(ending, member.output));
             if (say_)
                 say_(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
                                  member.output.empty() ? "" : "\n", last(member.output)));
         };
         member.process = lab_.launcher.start(std::move(start));
-        member.process->close_input();
+        if (member.prefix.empty()) {
+            member.process->close_input();
+        } else {
+            member.process->write(std::move(carried));
+        }
     }
+}
+
+std::string HostPrograms::carry(const scenario::Host& host, const std::filesystem::path& directory) const {
+    std::set<std::uint16_t> ports;
+    for (const auto& flow : scenario_.flows)
+        if (flow.proxy && flow.proxy->host == host.name) ports.insert(flow.proxy->port);
+    try {
+        return carried_program(host.run, directory, ports);
+    } catch (const std::invalid_argument& problem) {
+        throw SetupFailed{fmt::format("run {} on {}", host.run.front(), host.name), problem.what()};
+    }
+}
+
+bool HostPrograms::unreachable(const Member& member) const { return !member.prefix.empty() && !member.started; }
+
+void HostPrograms::stop_elsewhere() {
+    const auto away = [](const Member& member) { return member.prefix.empty() || member.over; };
+    for (auto& member : members_)
+        if (!away(member)) member.process->close_input();
+    lab_.wait_regardless([&] { return std::ranges::all_of(members_, away); }, steady_clock::now() + terminate_limit);
 }
 
 HostPrograms::~HostPrograms() {
     stopping_ = true;
+    stop_elsewhere();
     end_all(lab_, members_);
 }
 
@@ -95,15 +141,28 @@ void HostPrograms::wait_until_listening(const std::vector<scenario::FlowInstance
     const auto limit = steady_clock::now() + listening_limit;
     for (const auto& [host, port] : wanted) {
         const auto* const place = lab_.place_of(host);
-        if (place == nullptr) continue;  // another machine's own proxy: what comes through it shows that it is there
         const auto member = std::ranges::find(members_, host, &Member::host);
-        std::optional<Listener> listener;
-        const auto listens = [&] {
-            listener = find_listener(*place, scenario::Protocol::tcp, port);
-            return listener.has_value() || member == members_.end() || member->over;
+        const bool here = place != nullptr;
+        if (!here && member == members_.end())
+            continue;  // another machine's own proxy: what comes through it shows that it is there
+        const auto listening = [&] {
+            return here ? find_listener(*place, scenario::Protocol::tcp, port).has_value()
+                        : member->listens.contains(port);
         };
-        while (!listens() && lab_.interruptions == 0 && steady_clock::now() < limit)
+        bool listener = false;
+        const auto decided = [&] {
+            listener = listening();
+            return listener || member == members_.end() || member->over;
+        };
+        while (!decided() && lab_.interruptions == 0 && steady_clock::now() < limit)
             lab_.io.run_one_for(5ms);  // the kernel does not announce listeners
+        if (member != members_.end() && unreachable(*member) && lab_.interruptions == 0)
+            throw SetupFailed{fmt::format("start {} on {} by `{}`", member->program, host, member->prefix),
+                              !member->output.empty() ? last(member->output)
+                              : member->over          ? member->process->ending()->text()
+                                                      : "nothing comes back",
+                              fmt::format("try it by hand: `{} {}`; it must work without asking anything",
+                                          member->prefix, member->program)};
         evidence::Event event;
         event.host = host;
         event.leg = "proxy";

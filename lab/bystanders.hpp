@@ -2,6 +2,7 @@
 // programs that `command` flows are about.
 #pragma once
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <list>
 #include <memory>
@@ -16,15 +17,20 @@ namespace wmlab::lab {
 
 class HostPrograms {
 public:
-    // Starts the program of each of these hosts that has one. SetupFailed: it cannot be started.
+    // Starts the program of each of these hosts that has one, on another machine with the files that it names.
+    // SetupFailed: it cannot be started.
     HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& scenario, const std::set<std::string>& hosts,
                  std::function<void(const std::string&)> say);
     ~HostPrograms();  // ends them
     // Until each proxy of these flows listens on its port; `listening` or `listen-failed` says so in the evidence.
     void wait_until_listening(const std::vector<scenario::FlowInstance>& flows);
+    // Ends those on other machines. One that had ended by itself is then known to have: its message may still be under way.
+    void stop_elsewhere();
 
 private:
     struct Member;
+    std::string carry(const scenario::Host& host, const std::filesystem::path& directory) const;
+    bool unreachable(const Member& member) const;  // another machine from which nothing came back
     Lab& lab_;
     Recorder& recorder_;
     const scenario::Scenario& scenario_;

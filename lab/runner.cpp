@@ -129,6 +129,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             programs.wait_until_listening(waves[number]);
             run_wave(lab, recorder, text, waves[number], options);
         }
+        if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;
         if (tracer)
             for (auto& event : tracer->finish(options.coverage)) recorder.add(std::move(event));

@@ -64,13 +64,7 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
     if (setting.attached.size() == 1 && setting.launched.empty())
         throw std::invalid_argument{"--attach: the device lies between two cards: attach a second zone"};
     for (const auto& host : scenario.hosts) {
-        if (setting.launched.contains(host.name)) {
-            if (!host.run.empty())
-                throw std::invalid_argument{fmt::format(
-                    "host {} has `run:` and is launched: a program on another machine is that machine's own",
-                    host.name)};
-            continue;
-        }
+        if (setting.launched.contains(host.name)) continue;
         if (!setting.attached.contains(host.zone))
             throw std::invalid_argument{fmt::format(
                 "host {} is nowhere: zone {} is not attached (--attach {}=NIC) and the host is not launched "

@@ -5,7 +5,7 @@ build_packages=(g++ cmake ninja-build ccache git ca-certificates
     libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev)
 run_packages=(nftables iptables iproute2 conntrack tinyproxy-bin)  # tinyproxy: of the shipped scenarios
 test_packages=(catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl
-    libcap2-bin squid openssh-server openssh-client dpkg-dev file
+    libcap2-bin squid openssh-server openssh-client dpkg-dev file libxml2-utils
     python3-impacket nmap smbclient samba)
 # for tests/compose/run.sh and tests/package/deb.sh, which WMLAB_WITHOUT_DOCKER=1 leaves out
 compose_packages=(docker.io docker-compose debootstrap)

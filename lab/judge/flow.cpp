@@ -86,10 +86,21 @@ void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string ex
     flow.explanation = std::move(explanation);
 }
 
+// A live stream over HTTP may end by being closed. Where the proxy's program ended too, that was the proxy's end.
+bool ended_by_the_other_side(const FlowContext& context) {
+    const auto* closed = context.view.last(context.instance.from, What::closed);
+    return closed != nullptr && text_field(*closed, "by") == "peer";
+}
+
 void weaken(const FlowContext& context, FlowResult& flow) {
-    if (flow.verdict == Verdict::pass) return;
-    std::vector<std::string> hosts{context.instance.from, context.instance.to};
-    std::optional<Trouble> trouble = context.evidence.runner_trouble();
+    const bool passed = flow.verdict == Verdict::pass;
+    if (passed && !(context.instance.flow->proxy && ended_by_the_other_side(context))) return;
+    std::vector<std::string> hosts;
+    std::optional<Trouble> trouble;
+    if (!passed) {
+        hosts = {context.instance.from, context.instance.to};
+        trouble = context.evidence.runner_trouble();
+    }
     for (const auto& host : hosts) {
         const auto* found = context.scenario.host(host);
         if (found == nullptr || !found->run.empty()) continue;

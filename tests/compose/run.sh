@@ -105,6 +105,19 @@ edge outside 10.27.0.12 10.17.0.0/24"
         ended "docker exec, $ruleset" "$(want $ruleset)" $got "$work/exec.log"
         check "docker exec, $ruleset: verdicts" "$(cat "$source/tests/where/expected/$ruleset.txt")" "$(verdicts "$work/exec.json")"
     done
+    # A host killed in the middle: nothing of it is blocked, others keep their verdict.
+    sed "s/10\\.10\\.0\\./10.17.0./g; s/10\\.20\\.0\\./10.27.0./g" "$work/right.nft" | docker exec -i exec-firewall sh -c 'nft -f -; conntrack -F' > /dev/null 2>&1
+    with_others "$work/7/scenarios/short.yaml" "$work/right.nft" | sed 's/play: 1s/play: 6s/; s/10\.10\.0\./10.17.0./' > "$work/7/others.yaml"
+    got=0
+    timeout 60 "$bin/wmlab" run "$work/7/others.yaml" "${launched[@]}" --launch "booth=docker exec -i exec-booth" --no-color --journal "$work/killed" \
+        --report text --report "json:$work/exec.json" > "$work/exec.log" 2>&1 &
+    until grep -qs ViewerToMacReadBlock "$work/killed/"media.server_sim*.jsonl || ! kill -0 $! 2> /dev/null; do sleep 0.05; done
+    docker kill exec-media > /dev/null
+    wait $! || got=$?
+    ended "docker exec, a host killed in the middle" 4 $got "$work/exec.log"
+    for report in "unicast-udp inconclusive" "unicast-tcp inconclusive" "others pass"; do
+        contains "docker exec, a host killed in the middle: $report" "$(verdicts "$work/exec.json")" "$report"
+    done
     docker rm -f exec-{firewall,media,booth,player,studio,edge} > /dev/null
     docker network rm exec-{inside,outside} > /dev/null
     got=0

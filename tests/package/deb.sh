@@ -28,6 +28,7 @@ deb=$(echo "$work"/wmlab_*.deb)
 dpkg-deb --info "$deb" | sed -n 's/^ Depends/Depends/p'
 bare_root "$work/root"
 cp /etc/resolv.conf "$work/root/etc/resolv.conf" 2> /dev/null || true
+echo "127.0.0.1 localhost" > "$work/root/etc/hosts" # debootstrap makes none, Debian's installer does; wmlab says so where there is none
 mkdir -p "$work/root/site/ci"
 cp "$deb" "$work/root/site"
 cp "$deb" "$work/root/site/ci"

@@ -57,6 +57,45 @@ trial() { # trial RULESET
 in_parallel trial right no-media wrong-port reject-media
 check "captures of an attached device: hosts only" "edge.pcapng media.pcapng player.pcapng studio.pcapng" "$(cd "$work/pcap-right" && echo *)"
 
+# A host's server is killed in the middle.
+with_others "$scenario" "$work/right.nft" | sed 's/play: 1s/play: 6s/' > "$work/others.yaml"
+load_ruleset "$work/right.nft"
+got=0
+timeout 60 "$bin/wmlab" run "$work/others.yaml" --no-color $attached --journal "$work/killed" --report "json:$work/killed.json" > "$work/output" 2>&1 &
+until grep -qs ViewerToMacReadBlock "$work/killed/"media.server_sim*.jsonl; do sleep 0.05; done
+pkill -KILL -f 'server_sim .*--host media'
+wait $! || got=$?
+check "a server killed in the middle: exit code" 4 $got
+for verdict in "unicast-udp inconclusive" "unicast-tcp inconclusive" "others pass"; do
+    contains "a server killed in the middle: $verdict" "$(verdicts "$work/killed.json")" "$verdict"
+done
+
+# Mixed: the hosts inside sit on this machine's card, those outside are other machines.
+mixed() { # mixed RULESET
+    local host launched=() got=0 want=1
+    place machine
+    hosts_and_firewall
+    at media ip link set eth0 down
+    at booth ip link set eth0 down
+    nsenter --target "${pid[machine]}" --net ip link add eth1 type veth peer name portX netns "${pid[switch-inside]}"
+    at machine ip link set eth1 up
+    at switch-inside ip link set portX master switch
+    at switch-inside ip link set portX up
+    load_ruleset "$work/${1#mixed-}.nft"
+    for host in player studio edge; do # prefixes run beside the lab, which does not see our processes
+        touch "$work/$1-$host"
+        mount --bind "/proc/${pid[$host]}/ns/net" "$work/$1-$host"
+        launched+=(--launch "$host=nsenter --net=$work/$1-$host env PATH=$bin:$PATH")
+    done
+    at machine timeout 60 "$bin/wmlab" run "$scenario" --no-color --attach inside=eth1 "${launched[@]}" --report "json:$work/$1.json" > "$work/$1.output" 2>&1 || got=$?
+    [ $1 != mixed-right ] || want=0
+    check "$1: exit code" $want $got
+    [ $want = $got ] || cat "$work/$1.output"
+    umount "$work/$1"-{player,studio,edge}
+    check "$1: verdicts" "$(cat "$source/tests/where/expected/${1#mixed-}.txt")" "$(verdicts "$work/$1.json")"
+}
+in_parallel mixed mixed-right mixed-no-media mixed-wrong-port mixed-reject-media
+
 # Around the device: its two ports are one switch.
 at firewall ip link add name oops type bridge forward_delay 0
 at firewall ip link set oops up

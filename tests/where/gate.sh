@@ -21,6 +21,7 @@ check "broken and newly open" "['unicast-udp'] ['no-telnet'] [] 2" "$(python3 -c
 import json, sys
 change = json.load(open(sys.argv[1]))["baseline"]
 print(change["broken"], change["newly_open"], change["repaired"], len(change["unchanged"]))' "$work/json")"
+check "junit: as CI systems publish it" "$work/junit validates" "$(xmllint --noout --nonet --schema "$source/tests/lab/report/junit.xsd" "$work/junit" 2>&1)"
 contains "junit: broken" "$(cat "$work/junit")" "broken by the change: before it was pass"
 contains "junit: open" "$(cat "$work/junit")" "newly open by the change: before it was blocked"
 
@@ -51,10 +52,21 @@ for option in "--report json:$work/none/x.json" "--journal /proc/none" "--pcap /
     contains "$option" "$output" "No such file or directory"
 done
 
+# A full disk: what could not be written is said, and the verdict is not another one because of it.
 mkdir "$work/full"
-if mount -t tmpfs -o size=16k none "$work/full" 2>/dev/null; then
-    output=$("$bin/wmlab" run "$scenario" --only unicast-tcp --no-color --pcap "$work/full/pcap" 2>&1) || true
-    contains "a full disk" "$output" "No space left on device"
+full() { # full WHAT SIZE CODE OPTIONS...: on a disk of so many KiB
+    local got=0 what=$1 want=$3
+    mount -t tmpfs -o "size=$2k" none "$work/full" 2> /dev/null || return 0
+    dd if=/dev/zero of="$work/full/rest" bs=1k count=8 2> /dev/null
+    shift 3
+    output=$("$bin/wmlab" run "$scenario" --only unicast-tcp --no-color "$@" 2>&1) || got=$?
+    check "a full disk, $what: exit code" "$want" "$got"
+    contains "a full disk, $what: it is said" "$output" "No space left on device"
+    [ "$want" = 3 ] || contains "a full disk, $what: the verdict" "$output" "player -> media  pass"
     umount "$work/full"
-fi
+}
+full "captures, from the beginning" 16 3 --pcap "$work/full/pcap"
+full "captures, while it runs" 64 0 --pcap "$work/full/pcap"
+full "journals, while it runs" 40 0 --journal "$work/full/journals"
+full "the report" 8 1 --report text --report "json:$work/full/report.json" # which was empty at the beginning: it can be written
 exit $failed

@@ -12,6 +12,10 @@ run() { timeout 120 "$bin/wmlab" run "$scenario" --no-color "$@" 2>&1; }
 rulesets "$source/scenarios/rules/kb189416.nft"
 ip link set lo up
 
+# What machines call each other; the proxy asks.
+printf '%s\n' "127.0.0.1 localhost" "10.10.0.10 media" "10.10.0.11 booth" "10.20.0.10 player" > "$work/hosts"
+mount --bind "$work/hosts" /etc/hosts
+
 # An sshd of our own: keys, configuration and port are the test's.
 mount -t tmpfs none /run
 mkdir -p /run/sshd
@@ -46,7 +50,39 @@ trial() { # trial RULESET
     [ $want = $got ] || cat "$work/$1.output" "$work/sshd.log"
     check "$1: verdicts" "$(cat "$source/tests/where/expected/$1.txt")" "$(verdicts "$work/$1.json")"
 }
-in_parallel trial right no-media wrong-port reject-media
+# All of kb189416.yaml: its web proxy is brought to its machine, with its file. Nothing routes multicast here.
+whole() {
+    local host launched=() got=0
+    hosts_and_firewall
+    load_ruleset "$work/right.nft"
+    for host in media booth player studio edge proxy; do launched+=(--launch "$host=$(over $host)"); done
+    timeout 120 "$bin/wmlab" run "$source/scenarios/kb189416.yaml" --without multicast --no-color "${launched[@]}" > "$work/whole" 2>&1 || got=$?
+    check "kb189416.yaml, with a proxy on a machine of its own: exit code" 0 $got
+    [ $got = 0 ] || cat "$work/whole"
+    check "kb189416.yaml: nothing of the proxy is left" "" "$(pgrep -f "tinyproxy -d" || true)"
+    # The proxy ends in the middle of its flow: killed, as by an administrator of that machine.
+    got=0
+    kill_proxy &
+    timeout 60 "$bin/wmlab" run "$work/long-proxied.yaml" --no-color "${launched[@]}" --report "json:$work/proxy.json" > "$work/whole" 2>&1 || got=$?
+    check "a proxy killed in the middle: exit code" 4 $got
+    contains "a proxy killed in the middle" "$(verdicts "$work/proxy.json")" "web-proxied inconclusive"
+    got=0
+    timeout 60 "$bin/wmlab" run "$source/scenarios/kb189416.yaml" --only web-proxied --no-color "${launched[@]}" --launch "proxy=$ssh-nowhere" > "$work/whole" 2>&1 || got=$?
+    check "a proxy's machine that is not reached: exit code" 3 $got
+    contains "a proxy's machine that is not reached" "$(cat "$work/whole")" "cannot start tinyproxy on proxy by"
+}
+kill_proxy() {
+    until grep -qs 'GET http://media/lecture' "$work/proxy.log"; do sleep 0.05; done
+    pkill -KILL -f "tinyproxy -d"
+}
+mkdir "$work/proxies"
+sed "s|^LogLevel.*|LogLevel Connect\nLogFile \"$work/proxy.log\"|" "$source/scenarios/proxies/tinyproxy.conf" > "$work/proxies/tinyproxy.conf"
+sed "s|ruleset:.*|ruleset: right.nft|; s|play: 1s|play: 8s|; /^flows:/,\$ { /^flows:/b; /web-proxied/b; d }" "$source/scenarios/kb189416.yaml" > "$work/long-proxied.yaml"
+
+in_parallel trial right no-media wrong-port reject-media &
+trials=$!
+in_parallel whole "kb189416.yaml" || true
+wait $trials || failed=1
 contains "clocks are measured" "$(cat "$work/journals-right/wmlab.jsonl")" '"event":"clock"'
 
 hosts_and_firewall
@@ -106,4 +142,18 @@ got=0
 run "${others[@]}" --launch "media=$work/breaks" --only unicast-udp --report "json:$work/lost.json" > "$work/output" || got=$?
 check "a lost connection: exit code" 4 $got
 contains "a lost connection is inconclusive, not blocked" "$(verdicts "$work/lost.json")" "unicast-udp inconclusive"
+
+# A machine's server is killed in the middle. Whatever it did not take part in keeps its verdict.
+with_others "$scenario" "$work/right.nft" | sed 's/play: 1s/play: 6s/' > "$work/others.yaml"
+load_ruleset "$work/right.nft"
+got=0
+timeout 60 "$bin/wmlab" run "$work/others.yaml" --no-color "${others[@]}" --launch "booth=$(over booth)" --launch "media=$(over media)" \
+    --journal "$work/killed" --report "json:$work/killed.json" > "$work/output" 2>&1 &
+until grep -qs ViewerToMacReadBlock "$work/killed/"media.server_sim*.jsonl; do sleep 0.05; done
+pkill -KILL -f 'server_sim .*--host media'
+wait $! || got=$?
+check "a server killed in the middle: exit code" 4 $got
+contains "a server killed in the middle: inconclusive" "$(verdicts "$work/killed.json")" "unicast-udp inconclusive"
+contains "a server killed in the middle: not blocked" "$(verdicts "$work/killed.json")" "unicast-tcp inconclusive"
+contains "a server killed in the middle: others keep their verdict" "$(verdicts "$work/killed.json")" "others pass"
 exit $failed

@@ -1,5 +1,5 @@
 # A network in namespaces, for the tests of every setting but the built-in one: hosts media (inside), player, studio and
-# edge (outside), and a firewall with a ruleset between them. Read by the other scripts; needs root (or `unshare -Ur`).
+# edge (outside), booth (inside) and proxy (outside), and a firewall with a ruleset between them. Read by the other scripts; needs root (or `unshare -Ur`).
 #   fresh_world "$@"            runs the calling script again in namespaces of its own, where everything ends with it
 #   place NAME                  a namespace, as the process id in ${pid[NAME]}
 #   at NAME COMMAND...          runs there
@@ -68,6 +68,8 @@ media inside 10.10.0.10
 player outside 10.20.0.10
 studio outside 10.20.0.11
 edge outside 10.20.0.12
+booth inside 10.10.0.11
+proxy outside 10.20.0.13
 HOSTS
 }
 
@@ -82,6 +84,12 @@ rulesets() { # rulesets KB189416.NFT
     for file in "$work"/{no-media,wrong-port,reject-media}.nft; do
         ! cmp -s "$1" "$file" || { echo "$file is not different"; exit 1; }
     done
+}
+
+# The scenario with one more flow, between hosts that have nothing to do with the others, and the rulesets' own names.
+with_others() { # with_others SCENARIO RULESET
+    sed "s|^  edge:.*|&\n  booth:  { zone: inside, address: 10.10.0.11 }|; s|ruleset:.*|ruleset: $2|
+        \$a\\  - { id: others, type: msbd, from: edge, to: booth, source: encoder }" "$1"
 }
 
 in_parallel() { # in_parallel FUNCTION WORD...: FUNCTION WORD for each, at the same time, each in a network of its own

@@ -41,6 +41,9 @@ def check_json(text, schema):
 
 
 def check_junit(text):
+    valid = subprocess.run(["xmllint", "--noout", "--nonet", "--schema", ROOT / "tests/lab/report/junit.xsd", "-"],
+                           input=text, capture_output=True, text=True)
+    assert valid.returncode == 0, valid.stderr
     root = xml.etree.ElementTree.fromstring(text)
     suites = root.findall("testsuite")
     assert root.tag == "testsuites" and len(suites) == 1
