@@ -189,7 +189,7 @@ def cut(case):
 
 def rate(case):
     """A part of the datagrams passes, all the time."""
-    return ({"forward": [(f"{case.match()} limit rate over 4/second burst 1 packets drop", True)]},
+    return ({"forward": [(f"{case.match()} limit rate over 5/second burst 1 packets drop", True)]},
             dict(verdict="degraded", leg="media", cause="dropped", direction=case.way()))
 
 
@@ -305,7 +305,7 @@ def build(batch, directory):
         options = case.flow.options.format(own=case.own_port(), group=case.group(), id=f"f{index}")
         media = case.flow.type not in ("dcom", "probe")
         flows.append(f"  - {{ id: f{index}, type: {case.flow.type}, from: {ends[0]}, to: {ends[1]}"
-                     + (f", {options}" if options else "") + (f", play: {case.play}" if media else "") + " }")
+                     + (f", {options}" if options else "") + (f", play: {case.play}" if media else "") + (", deadline: 3s" if case.action == "rate" else "") + " }")
         for section, rules in case.made()[0].items():
             sections[section] += [(text, case if decides else None) for text, decides in rules]
     lines += ["firewall: { ruleset: rules.nft }", "content: { lecture: { synthetic: audio, bitrate: 64k } }",
