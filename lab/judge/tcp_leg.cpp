@@ -108,6 +108,12 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
                             "and {} sent no RST.",
                             source_name(context), to, after(failure.waited), host, host));
         }
+        if (path.syn_ack_in > 0) {  // who is told by RST is whose packets were not wanted
+            return conclude(leg, Verdict::blocked, Cause::reset, context.forward,
+                            fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN was answered, "
+                                        "and what {} sent then got a RST that {} did not send.",
+                                        source_name(context), to, after(failure.waited), context.leg.source, host));
+        }
         return conclude(leg, Verdict::blocked, Cause::reset, context.back,
                         fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN reached {}, which "
                                     "sent no RST.",
