@@ -24,6 +24,9 @@ zones:
 hosts:
   media:  { zone: inside,  address: 10.10.0.10 }
   player: { zone: outside, address: 10.20.0.10 }
+content:
+  lecture: { synthetic: audio, bitrate: 300k }
+defaults: { content: lecture, deadline: 5s }
 flows:
 """
 RULES = """table inet filter {
