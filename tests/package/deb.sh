@@ -11,7 +11,7 @@ real_root "$@"
 [ -n "${WMLAB_WORLD:-}" ] || exec env WMLAB_WORLD=yes unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
 build=$1 source=$2
 work=$(mktemp -d /tmp/wmlab-deb-XXXXXX)
-cleanup() { umount "$work/root/proc" 2> /dev/null || true; rm -rf --one-file-system "$work"; }
+cleanup() { umount -R "$work/root" 2> /dev/null || true; rm -rf --one-file-system "$work"; }
 trap cleanup EXIT
 quietly() { "$@" > "$work/log" 2>&1 || { tail -n 30 "$work/log"; exit 1; }; }
 
@@ -26,6 +26,8 @@ else
 fi
 deb=$(echo "$work"/wmlab_*.deb)
 dpkg-deb --info "$deb" | sed -n 's/^ Depends/Depends/p'
+mkdir "$work/root"
+mount --bind "$work/root" "$work/root" # as a machine's root is: a mount point, where the lab mounts its own files
 bare_root "$work/root"
 cp /etc/resolv.conf "$work/root/etc/resolv.conf" 2> /dev/null || true
 echo "127.0.0.1 localhost" > "$work/root/etc/hosts" # debootstrap makes none, Debian's installer does; wmlab says so where there is none
