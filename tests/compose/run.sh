@@ -119,7 +119,6 @@ edge outside 10.27.0.12 10.17.0.0/24"
         contains "docker exec, a host killed in the middle: $report" "$(verdicts "$work/exec.json")" "$report"
     done
     docker rm -f exec-{firewall,media,booth,player,studio,edge} > /dev/null
-    docker network rm exec-{inside,outside} > /dev/null
     got=0
     timeout 60 "$bin/wmlab" run "$work/7/scenarios/short.yaml" "${launched[@]}" --no-color > "$work/exec.log" 2>&1 || got=$?
     ended "docker exec, a container that is not up" 3 $got "$work/exec.log"
