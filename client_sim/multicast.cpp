@@ -305,8 +305,11 @@ asio::awaitable<Outcome> play_station(Client& client, Play play) {
             try {
                 auto getting = download(client, play.url);
                 text = co_await net::within(play.deadline, std::move(getting));
+            } catch (const boost::system::system_error& error) {
+                failed.reason = fmt::format("{} cannot be had: {}", play.station, error.code().message());
+                co_return failed;
             } catch (const std::exception& error) {
-                failed.reason = "the station file cannot be had: " + std::string{error.what()};
+                failed.reason = fmt::format("{} cannot be had: {}", play.station, error.what());
                 co_return failed;
             }
         } else {

@@ -248,6 +248,19 @@ TEST_CASE("a damaged station file is refused in a sentence", "[client_sim]") {
     }
 }
 
+TEST_CASE("a station file that nobody serves is told with its URL and the reason", "[client_sim]") {
+    asio::io_context io{1};
+    // A port that was free a moment ago and is not listened on.
+    asio::ip::tcp::acceptor free{io, {asio::ip::make_address_v4("127.0.0.1"), 0}};
+    const auto url = "http://127.0.0.1:" + std::to_string(free.local_endpoint().port()) + "/x.nsc";
+    free.close();
+    auto client = station_player(io, url);
+    client.start();
+    REQUIRE(run_until(io, [&] { return client.ended(); }));
+    CHECK(client.code() == 1);
+    CHECK(text(client.events(What::flow_ended).at(0), "reason") == url + " cannot be had: Connection refused");
+}
+
 TEST_CASE("groups, ports and options out of range are usage errors", "[client_sim]") {
     asio::io_context io{1};
     for (const auto* station : {"clip=224.0.0.0:8080", "clip=223.255.255.255:8080", "clip=240.0.0.1:8080",
