@@ -24,7 +24,8 @@ public:
     ~HostPrograms();  // ends them
     // Until each proxy of these flows listens on its port; `listening` or `listen-failed` says so in the evidence.
     void wait_until_listening(const std::vector<scenario::FlowInstance>& flows);
-    // Ends those on other machines. One that had ended by itself is then known to have: its message may still be under way.
+    // Ends those on other machines. One that had ended by itself is then known to have: its message may still be under
+    // way.
     void stop_elsewhere();
 
 private:

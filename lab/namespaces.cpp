@@ -32,7 +32,8 @@ Namespace Namespace::create(const std::string& what_for) {
 }
 
 bool is_here(int network_namespace) {
-    struct stat there {}, here {};
+    struct stat there {
+    }, here{};
     return ::fstat(network_namespace, &there) == 0 && ::stat("/proc/thread-self/ns/net", &here) == 0 &&
            there.st_dev == here.st_dev && there.st_ino == here.st_ino;
 }

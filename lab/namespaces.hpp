@@ -17,7 +17,8 @@ private:
     Descriptor fd_;
 };
 
-// Whether the calling thread is in that network namespace, which an ordinary user may not enter then. Async-signal-safe.
+// Whether the calling thread is in that network namespace, which an ordinary user may not enter then.
+// Async-signal-safe.
 bool is_here(int network_namespace);
 
 // The calling thread is in `place` for as long as this lives. Sockets made meanwhile stay there for good.

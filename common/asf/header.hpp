@@ -67,8 +67,8 @@ Parsed<std::size_t> header_bytes_needed(Bytes received_so_far);
 
 // A copy for relaying live: broadcast flag alone; counts, sizes and durations zero.
 Header live_header(const Header& header);
-// header.raw for MMS players: libmms loops for ever on a broadcast's Data Object of size 0 (5.1: unknown), so it is 2 GiB
-// here. Over HTTP it stays 0: VLC ends at once on any other size.
+// header.raw for MMS players: libmms loops for ever on a broadcast's Data Object of size 0 (5.1: unknown), so it is 2
+// GiB here. Over HTTP it stays 0: VLC ends at once on any other size.
 std::vector<std::byte> raw_for_mms(const Header& header);
 // A copy for a complete stored file of so many packets. Play duration is send duration and preroll.
 Header stored_header(const Header& header, std::uint64_t packets_count, milliseconds send_duration);

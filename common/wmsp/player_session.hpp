@@ -97,11 +97,11 @@ struct Finished {  // close the connection
     };
     bool worked = false;
     Cause cause = Cause::none;
-    std::string reason;    // a sentence
-    unsigned status = 0;   // HTTP status that ended it
-    std::uint32_t hr = 0;  // Reason of $E that ended it
-    ErrorWords words;      // the refusing end's own words
-    std::string redirect;  // play this URL instead
+    std::string reason;                     // a sentence
+    unsigned status = 0;                    // HTTP status that ended it
+    std::uint32_t hr = 0;                   // Reason of $E that ended it
+    ErrorWords words;                       // the refusing end's own words
+    std::string redirect;                   // play this URL instead
     std::vector<std::string> alternatives;  // or, where that fails, one of these
 };
 

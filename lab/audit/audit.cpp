@@ -194,8 +194,8 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
     const auto needed = rules::needs(given);
     for (const auto& [from, to, protocol, number] : pairs) {
         const auto& job = jobs[number];
-        auto pair = find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules,
-                                  needed.alternatives);
+        auto pair =
+            find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules, needed.alternatives);
         pair.from_zone = from.zone, pair.to_zone = to.zone;
         pair.seconds = job.seconds, pair.rounds = job.sweep.rounds;
         pair.doubts = job.doubts;

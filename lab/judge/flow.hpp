@@ -36,10 +36,10 @@ FlowResult judge_rollover(const FlowContext& context);   // mms-auto
 FlowResult judge_probe(const FlowContext& context);      // probe
 FlowResult judge_command(const FlowContext& context);    // command
 FlowResult judge_multicast(const FlowContext& context);  // multicast
-std::string status_words(const Event& event);  // its `hr` as "0x800706B9"; empty: it has none
+std::string status_words(const Event& event);            // its `hr` as "0x800706B9"; empty: it has none
 // dcom, encoder-alias: true, and the flow is settled, where no port was left for a process.
 bool judge_exhaustion(const FlowContext& context, FlowResult& flow);
-FlowResult judge_dcom(const FlowContext& context);       // dcom, and the first legs of encoder-alias
+FlowResult judge_dcom(const FlowContext& context);  // dcom, and the first legs of encoder-alias
 // http through a proxy: settles what the generic session cannot know.
 void judge_proxied(const FlowContext& context, FlowResult& flow);
 // Media that arrived, but was held back on the way or came out of a cache: never a plain pass.

@@ -42,6 +42,10 @@ start_engine() { # start_engine WORDS... : dockerd, started by these words and w
         tries=$((tries - 1))
         if [ $tries = 0 ] || ! kill -0 $engine 2> /dev/null; then
             tail -n 20 "$work/dockerd.log"
+            if grep -qi 'permission denied\|operation not permitted' "$work/dockerd.log"; then
+                echo "skipped: this system forbids a Docker engine, even to root: see above"
+                exit 77
+            fi
             no_engine "dockerd does not start"
         fi
         sleep 0.1
