@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/process/privileges.hpp"
 #include "tests/catch.hpp"
 #include "tests/client_sim/lab.hpp"
 
@@ -76,6 +77,7 @@ TEST_CASE("probes: a port that cannot be bound is reported, the others are probe
 }
 
 TEST_CASE("probes: a sweep tells listeners by ranges and settles every port", "[client_sim]") {
+    process::raise_descriptor_limit();  // as the programs do: both ends are in this process
     Lab lab{{probe("tcp", Protocol::tcp, {{20000, 20499}}), probe("udp", Protocol::udp, {{20000, 20499}})}};
     REQUIRE(lab.play());
     CHECK(text(lab.end_of("tcp"), "reason") == "500 of 500 ports answered");
