@@ -7,7 +7,7 @@
 
 #include "common/evidence/event.hpp"
 #include "lab/firewall_rules.hpp"
-#include "lab/rules/attribution.hpp"
+#include "lab/rules/decision_log.hpp"
 #include "lab/rules/trace.hpp"
 
 namespace wmlab::lab {

@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "lab/error.hpp"
-#include "lab/rules/attribution.hpp"
+#include "lab/rules/decision_log.hpp"
 #include "lab/rules/match.hpp"
 #include "lab/rules/trace.hpp"
 

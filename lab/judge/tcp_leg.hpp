@@ -1,24 +1,10 @@
 // The judge of a TCP leg: who opened, what came of it, and where it stopped, from both ends and both wires.
 #pragma once
-#include <vector>
+#include <string>
 
-#include "lab/judge/leg.hpp"
+#include "lab/judge/conversation.hpp"
 
 namespace wmlab::lab {
-
-// One connection of a leg as its two ends tell it.
-struct Conversation {
-    const Event *connecting = nullptr, *connected = nullptr, *failed = nullptr, *closed = nullptr;
-    Events sent, received;
-    Endpoint local, remote;  // as the opening end sees them
-    const Event *accepted = nullptr, *peer_closed = nullptr;
-    Events peer_sent, peer_received;
-
-    bool answered() const { return !received.empty(); }    // application data reached the opening end
-    bool heard() const { return !peer_received.empty(); }  // application data reached the answering end
-    bool tried() const { return connecting != nullptr || connected != nullptr || failed != nullptr; }
-};
-std::vector<Conversation> conversations(const LegContext& context);
 
 // How media on the connection fared, where the leg carries it.
 struct Carried {
@@ -35,5 +21,12 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
 // nothing did.
 void judge_breakage(const LegContext& context, const Conversation& conversation, const Carried& carried,
                     LegResult& leg);
+
+// A listener in the journal, or a port that was seen to answer; else the leg says what is missing.
+bool listener_known(const LegContext& context, const Path& path, LegResult& leg);
+
+// An ICMP error ended the attempt or the connection, `what`: whose was it? `waited`: " after 12 ms", or nothing.
+LegResult& icmp_ended(const LegContext& context, const Path& path, const Icmp& icmp, const std::string& direction,
+                      const std::string& what, const std::string& waited, LegResult& leg);
 
 }  // namespace wmlab::lab

@@ -1,14 +1,13 @@
 // The JSON report: schema wmlab.report/1, a contract (docs/report.schema.json).
 #include <boost/json.hpp>
 
+#include "lab/report/json_string.hpp"
 #include "lab/report/renderers.hpp"
 
 namespace wmlab::lab {
 namespace {
 
 namespace json = boost::json;
-
-json::string string(std::string_view text) { return json::string(json::string_view{text.data(), text.size()}); }
 
 void pretty(std::string& out, const json::value& value, std::size_t depth) {
     const auto indent = [&](std::size_t n) { out += "\n" + std::string(n * 2, ' '); };
@@ -139,7 +138,7 @@ json::object flow_object(const FlowResult& result) {
     flow["near_miss"] = result.near_miss ? json::value(near_miss(*result.near_miss)) : json::value(nullptr);
     json::object suggestion;
     for (const auto& entry : result.suggestions) {
-        suggestion[json::string_view{entry.dialect.data(), entry.dialect.size()}] = string(entry.rule);
+        suggestion[view(entry.dialect)] = string(entry.rule);
         if (!entry.file.empty()) suggestion["file"] = string(entry.file);
         if (entry.line != 0) suggestion["before_line"] = entry.line;
     }
@@ -170,9 +169,7 @@ json::object flow_object(const FlowResult& result) {
 json::object baseline(const Comparison& comparison) {
     json::object object{{"ruleset", string(comparison.ruleset)}};
     for (const auto change : changes_told)
-        object[change == Change::opened ? json::string_view{"newly_open"}
-                                        : json::string_view{text(change).data(), text(change).size()}] =
-            strings(of_change(comparison, change));
+        object[view(change == Change::opened ? "newly_open" : text(change))] = strings(of_change(comparison, change));
     json::array flows;
     for (const auto& flow : comparison.flows)
         flows.push_back(json::object{{"id", string(flow.id)},

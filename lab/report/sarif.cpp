@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "lab/explain/pages.hpp"
+#include "lab/report/json_string.hpp"
 #include "lab/report/renderers.hpp"
 
 namespace wmlab::lab {
@@ -11,7 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-json::string string(std::string_view text) { return json::string(json::string_view{text.data(), text.size()}); }
 json::object message(std::string_view text) { return {{"text", string(text)}}; }
 
 json::object location(std::string_view file, unsigned line) {

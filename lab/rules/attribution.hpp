@@ -1,45 +1,12 @@
-// From the kernel's decisions to the rule a report names. Two halves: the summary of decisions as `trace` events, made
-// where the firewall is; and attribute(), which joins those events with the judged legs and is pure.
+// From the kernel's decisions, as the `trace` events of a DecisionLog tell them, to the rule a report names. Pure.
 #pragma once
-#include <map>
-#include <mutex>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
 #include "lab/judge/report.hpp"
-#include "lab/rules/ruleset.hpp"
-#include "lab/rules/trace.hpp"
 
 namespace wmlab::lab::rules {
-
-// Sums decisions up by the packet's addresses and ports, what became of it and who decided. add() may be called on the
-// listener's thread.
-class DecisionLog {
-public:
-    void add(const Decision& decision);
-    // One `trace` event a row (docs/journal.md), each rule with its place in the user's file and, where a policy or a
-    // catch-all dropped, the rule that almost matched.
-    // `every_rule`: for coverage(), also one event with all `rules` and their packets, and in each row the `steps`, the
-    // indices of those by whose effect it came to this.
-    // `counted`: the ruleset read again at the end; by its rules' own counters packets are explained that the trace has
-    // lost track of, where they leave no doubt.
-    std::vector<evidence::Event> take(const Ruleset& ruleset, bool every_rule = false,
-                                      const Ruleset* counted = nullptr);
-
-private:
-    struct Row {
-        Decision decision;
-        std::uint64_t packets = 0;
-        std::chrono::nanoseconds first{}, last{};
-    };
-    using Hits = std::map<std::pair<ChainName, std::uint64_t>, std::uint64_t>;
-    std::mutex mutex_;
-    std::map<std::string, Row> rows_;
-    Hits hits_;
-};
 
 // Fills rule, near_miss and suggestions of every flow of the report from `trace` events. `lost`: trace messages were
 // lost; then only what the trace positively shows is named and the report says so.

@@ -1,6 +1,7 @@
 #include "lab/rules/attribution.hpp"
 
 #include "common/scenario/catalogue.hpp"
+#include "lab/rules/decision_log.hpp"
 #include "lab/rules/suggestion.hpp"
 #include "tests/catch.hpp"
 

@@ -1,0 +1,111 @@
+#include "lab/rules/deciders.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json.hpp>
+
+#include "lab/rules/json_fields.hpp"
+
+namespace wmlab::lab::rules {
+namespace json = boost::json;
+
+bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
+    const auto comparison = compare(ruleset, rule, packet);
+    return comparison.drops &&
+           std::ranges::none_of(comparison.conditions, [](const Condition& c) { return c.selective; });
+}
+
+const Rule* rule_of(const Ruleset& ruleset, const Decision& decision, const Decision::Step& step) {
+    if (step.handle != 0)
+        if (const auto* rule = ruleset.rule(step.chain, step.handle)) return rule;
+    if (!step.chain.chain.starts_with("__chain")) return nullptr;
+    for (const auto& before : decision.steps)
+        if (before.target == step.chain.chain && before.chain.table == step.chain.table)
+            return rule_of(ruleset, decision, before);
+    return nullptr;
+}
+
+bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decision, bool accepted) {
+    auto before = decision.arrived;  // translation may lie between the rule and either
+    before.out = decision.packet.out;
+    const auto a = compare(ruleset, rule, before), b = compare(ruleset, rule, decision.packet);
+    if (accepted ? a.drops && !a.accepts : a.accepts && !a.drops) return true;
+    const auto no = [](const Condition& c) {
+        return c.result == Condition::Result::no && c.key != "connection state" && !c.by_set;
+    };
+    for (std::size_t i = 0; i < a.conditions.size() && i < b.conditions.size(); ++i)
+        if (no(a.conditions[i]) && no(b.conditions[i])) return true;
+    return false;
+}
+
+ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
+    for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
+        const auto* chain = ruleset.chain(it->chain);
+        if (chain && !chain->hook.empty()) return it->chain;
+    }
+    return decision.chain;
+}
+
+const Decision::Step* forwarding_step(const Ruleset& ruleset, const Decision& decision) {
+    const Decision::Step* found = nullptr;
+    bool forwarding = false;  // rules of a chain jumped to follow those of its base chain
+    for (const auto& step : decision.steps) {
+        const auto* chain = ruleset.chain(step.chain);
+        if (chain && !chain->hook.empty()) forwarding = chain->hook == "forward" && chain->type == "filter";
+        if (forwarding && step.accepts && (step.handle != 0 || !found || found->handle == 0)) found = &step;
+    }
+    return found;
+}
+
+bool has_effect(const Ruleset& ruleset, const Rule& rule) {
+    const auto* chain = ruleset.chain(rule.chain);
+    if (chain && chain->type == "nat") return true;
+    return std::ranges::any_of(rule.expr, [](const json::value& part) {
+        const auto* object = part.if_object();
+        if (!object || object->empty()) return false;
+        const std::string_view word = object->begin()->key();
+        constexpr std::array<std::string_view, 4> without{"match", "counter", "log", "limit"};
+        return std::ranges::find(without, word) == without.end();
+    });
+}
+
+namespace {
+
+std::int64_t counter_of(const Rule& rule) {
+    for (const auto& part : rule.expr)
+        if (const auto* object = part.if_object())
+            if (const auto* counter = object_at(*object, "counter")) return number_at(*counter, "packets");
+    return 0;
+}
+
+}  // namespace
+
+const Rule* by_counters(const Ruleset& before, const Ruleset& after, Packet packet) {
+    constexpr std::uint8_t syn = 0x02, ack = 0x10;
+    if (packet.protocol == "tcp" && (packet.tcp_flags & (syn | ack)) != syn) return nullptr;
+    if (packet.ct_state.empty() && packet.protocol == "tcp") packet.ct_state = "new";
+    const Chain* forwarding = nullptr;
+    for (const auto& [name, chain] : before.chains()) {
+        if (chain.hook != "forward" && chain.hook != "prerouting") continue;
+        if (forwarding || chain.hook == "prerouting") return nullptr;
+        forwarding = &chain;
+    }
+    if (!forwarding) return nullptr;
+    for (const auto index : forwarding->rules) {
+        const auto& rule = before.rules()[index];
+        const auto comparison = compare(before, rule, packet);
+        if (comparison.count(Condition::Result::no) > 0) continue;
+        const bool limited =
+            std::ranges::any_of(comparison.conditions, [](const Condition& c) { return c.key == "limit"; });
+        if (!comparison.matches() || limited) return nullptr;
+        if (!comparison.accepts && !comparison.drops) {
+            if (has_effect(before, rule)) return nullptr;
+            continue;
+        }
+        const auto* later = after.rule(rule.chain, rule.handle);
+        return comparison.drops && later && counter_of(*later) > counter_of(rule) ? &rule : nullptr;
+    }
+    return nullptr;
+}
+
+}  // namespace wmlab::lab::rules

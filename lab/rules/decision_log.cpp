@@ -1,0 +1,208 @@
+#include "lab/rules/decision_log.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "common/evidence/journal.hpp"
+#include "lab/rules/deciders.hpp"
+#include "lab/rules/placing.hpp"
+
+namespace wmlab::lab::rules {
+namespace json = boost::json;
+using evidence::Event;
+using evidence::What;
+namespace {
+
+std::string endpoint(scenario::Ipv4 address, std::uint16_t port) {
+    return port == 0 ? address.text() : address.text() + ":" + std::to_string(port);
+}
+
+std::string_view fate_name(Decision::Fate fate) {
+    switch (fate) {
+        case Decision::Fate::dropped:
+            return "dropped";
+        case Decision::Fate::forwarded:
+            return "forwarded";
+        default:
+            return "unfinished";
+    }
+}
+
+json::object rule_json(const Place& place, const ChainName& chain) {
+    return {{"file", place.file}, {"line", place.line}, {"text", place.text}, {"chain", chain.text()}};
+}
+
+json::object rule_json(const Rule& rule) {
+    if (rule.place) return rule_json(*rule.place, rule.chain);
+    return {{"file", ""}, {"line", 0}, {"text", rule.text}, {"chain", rule.chain.text()}};
+}
+
+json::object policy_json(const Ruleset& ruleset, const ChainName& name) {
+    const auto* chain = ruleset.chain(name);
+    if (chain && chain->policy) return rule_json(*chain->policy, name);
+    return {{"file", ""},
+            {"line", 0},
+            {"text", chain && chain->policy_drop ? "policy drop" : "policy accept"},
+            {"chain", name.text()}};
+}
+
+// Whether any rule makes the kernel track connections.
+bool asks_state(const Ruleset& ruleset) {
+    return std::ranges::any_of(ruleset.chains(), [](const auto& entry) { return entry.second.type == "nat"; }) ||
+           std::ranges::any_of(ruleset.rules(), [](const Rule& rule) {
+               const auto text = json::serialize(rule.expr);
+               for (const auto* word :
+                    {"{\"ct\":", "\"notrack\"", "\"conntrack\"", "\"state\"", "\"CT\"", "\"connlimit\""})
+                   if (text.find(word) != std::string::npos) return true;
+               return false;
+           });
+}
+
+// Connection tracking comes at the priority -200 of the hooks prerouting and output.
+bool before_tracking(const Chain& chain) {
+    constexpr int tracking = -200;
+    return chain.hook == "ingress" || chain.hook == "egress" ||
+           ((chain.hook == "prerouting" || chain.hook == "output") && chain.priority <= tracking);
+}
+
+}  // namespace
+
+void DecisionLog::add(const Decision& decision) {
+    std::string key = decision.arrived.protocol + " " +
+                      endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
+                      endpoint(decision.arrived.destination, decision.arrived.destination_port) + " " +
+                      std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
+                      std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
+    if (!decision.complete)
+        key = decision.arrived.protocol + " " + endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
+              endpoint(decision.arrived.destination, decision.arrived.destination_port) + " doubtful";
+    const auto now = evidence::Clock::system().monotonic();
+    const std::scoped_lock lock{mutex_};
+    auto& row = rows_[key];
+    if (row.packets++ == 0) row.decision = decision, row.first = now;
+    row.last = now;
+    if (!decision.complete) return;
+    for (const auto& step : decision.steps)
+        if (step.handle != 0) ++hits_[{step.chain, step.handle}];
+}
+
+std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, const Ruleset* counted) {
+    std::map<std::string, Row> rows;
+    Hits hits;
+    {
+        const std::scoped_lock lock{mutex_};
+        rows.swap(rows_);
+        hits.swap(hits_);
+    }
+    std::vector<Event> events;
+    std::map<std::pair<ChainName, std::uint64_t>, std::size_t> index;
+    if (every_rule) {
+        json::array list;
+        for (const auto& rule : ruleset.rules()) {
+            index[{rule.chain, rule.handle}] = list.size();
+            auto entry = rule_json(rule);
+            const auto hit = hits.find({rule.chain, rule.handle});
+            entry["packets"] = hit == hits.end() ? 0 : hit->second;
+            list.push_back(std::move(entry));
+        }
+        Event event;
+        event.event = What::trace;
+        event.fields["rules"] = std::move(list);
+        events.push_back(std::move(event));
+    }
+    const bool asks = asks_state(ruleset);
+    std::map<std::uint32_t, std::string> ways_out;  // by destination
+    for (const auto& [key, row] : rows)
+        if (row.decision.complete && !row.decision.packet.out.empty())
+            ways_out[row.decision.arrived.destination.value] = row.decision.packet.out;
+    for (const auto& [key, row] : rows) {
+        const auto& decision = row.decision;
+        Event event;
+        event.event = What::trace;
+        event.monotonic = row.first;
+        auto& f = event.fields;
+        f["fate"] = decision.complete ? fate_name(decision.fate) : "unknown";
+        f["protocol"] = decision.arrived.protocol;
+        f["source"] = endpoint(decision.arrived.source, decision.arrived.source_port);
+        f["destination"] = endpoint(decision.arrived.destination, decision.arrived.destination_port);
+        f["in"] = decision.packet.in;
+        f["out"] = decision.packet.out;
+        if (!decision.packet.ct_state.empty()) f["state"] = decision.packet.ct_state;
+        f["packets"] = row.packets;
+        f["first"] = row.first.count();
+        f["last"] = row.last.count();
+        if (decision.own) f["own"] = true;
+        if (!decision.complete) {
+            if (const auto way = ways_out.find(decision.arrived.destination.value); way != ways_out.end() && counted) {
+                auto packet = decision.arrived;
+                packet.out = way->second;
+                const bool answered = std::ranges::any_of(rows, [&](const auto& other) {
+                    const auto& there = other.second.decision.arrived;
+                    return there.source == packet.destination && there.source_port == packet.destination_port &&
+                           there.destination == packet.source && there.destination_port == packet.source_port;
+                });
+                if (packet.protocol == "udp" && !answered) packet.ct_state = "new";
+                if (const auto* rule = by_counters(ruleset, *counted, packet))
+                    f["rule"] = rule_json(*rule), f["by"] = "counters";
+            }
+            events.push_back(std::move(event));
+            continue;
+        }
+        Decision::Step decider{decision.chain, decision.handle, false, {}, {}};
+        if (decision.fate == Decision::Fate::forwarded) {
+            const auto* step = forwarding_step(ruleset, decision);
+            decider = step ? *step : Decision::Step{};
+        }
+        const auto* rule = decider.handle != 0 ? rule_of(ruleset, decision, decider) : nullptr;
+        const bool decided = decision.fate != Decision::Fate::unfinished;
+        if (rule && decided && rule->chain == decider.chain &&
+            contradicts(ruleset, *rule, decision, decision.fate == Decision::Fate::forwarded)) {
+            rule = nullptr;
+            f["contradicted"] = true;
+        }
+        if (rule)
+            f["rule"] = rule_json(*rule);
+        else if (!decider.chain.chain.empty() && decider.handle == 0)
+            f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
+        if (every_rule) {
+            json::array steps;
+            for (const auto& step : decision.steps) {
+                const auto* of = step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr;
+                if (of && has_effect(ruleset, *of)) steps.push_back(index.at({step.chain, step.handle}));
+            }
+            f["steps"] = std::move(steps);
+        }
+        f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
+        for (const auto& step : decision.steps) {
+            const auto* of = ruleset.chain(step.chain);
+            const auto* translating =
+                of && of->type == "nat" && step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr;
+            if (!translating) continue;
+            const bool forth = of->hook == "prerouting" || of->hook == "output";
+            f[forth ? "nat_destination" : "nat_source"] = rule_json(*translating);
+        }
+        const auto seen_source = endpoint(decision.packet.source, decision.packet.source_port);
+        const auto seen_destination = endpoint(decision.packet.destination, decision.packet.destination_port);
+        if (seen_source != endpoint(decision.arrived.source, decision.arrived.source_port) ||
+            seen_destination != endpoint(decision.arrived.destination, decision.arrived.destination_port))
+            f["as"] = json::object{{"source", seen_source}, {"destination", seen_destination}};
+        if (decision.fate == Decision::Fate::dropped) {
+            auto before = stopping_place(ruleset, decision, rule);
+            const auto* base = ruleset.chain(base_of(ruleset, decision));
+            if (!before.empty()) f["before"] = std::move(before);
+            const auto& state = decision.packet.ct_state;
+            f["tracks"] = base && !before_tracking(*base) && (state == "established" || state == "related" || !asks);
+            if (decision.by_policy || (rule && catch_all(ruleset, *rule, decision.packet))) {
+                if (const auto miss = near_miss(ruleset, base_of(ruleset, decision), decision.packet)) {
+                    auto near = rule_json(*miss->rule);
+                    near["differs"] = miss->differs;
+                    f["near_miss"] = std::move(near);
+                }
+            }
+        }
+        events.push_back(std::move(event));
+    }
+    return events;
+}
+
+}  // namespace wmlab::lab::rules
