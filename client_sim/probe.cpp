@@ -129,7 +129,7 @@ private:
         if (!connected) {
             auto failed = fields(port);
             failed["failure"] = net::to_json(connected.error());
-            write(What::connect_failed, "probe", std::move(failed), "", remote);
+            write(What::connect_failed, "probe", std::move(failed), connected.error().local, remote);
             co_return true;
         }
         young.connected = true;

@@ -70,6 +70,7 @@ asio::awaitable<Connected> connect(tcp::endpoint to, milliseconds limit, std::op
                                                                    : Failure::of(connect_error, waited());
     for (const auto& queued : drain_error_queue(socket.native_handle()))
         if (queued.icmp) failure.icmp = queued.icmp;
+    if (const auto own = socket.local_endpoint(error); !error && own.port() != 0) failure.local = text(own);
     co_return failure;
 }
 

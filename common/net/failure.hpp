@@ -26,7 +26,8 @@ struct Failure {
     Kind kind = Kind::other;
     std::string error;       // "ECONNREFUSED"; empty for timeout
     milliseconds waited{0};  // from the beginning of the step
-    std::optional<Icmp> icmp;
+    std::optional<Icmp> icmp = {};
+    std::string local = {};  // the own address, if a TCP connection was not opened and had one
 
     static Failure timed_out(milliseconds waited);
     static Failure of(const boost::system::error_code& error, milliseconds waited);

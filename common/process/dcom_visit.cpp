@@ -181,6 +181,7 @@ asio::awaitable<rpc::DcomActions> DcomVisit::connect(rpc::DcomConnect action) {
     auto connected = co_await net::connect(to, deadline_, from);
     if (!connected) {
         fields["failure"] = net::to_json(connected.error());
+        channel->local = connected.error().local;
         write(What::connect_failed, *channel, std::move(fields));
         const auto why = connected.error().text();
         co_return client_.failed(number, why, Clock::now());

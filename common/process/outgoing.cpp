@@ -28,7 +28,7 @@ asio::awaitable<std::optional<std::string>> Outgoing::open(net::HostPort to, mil
     auto connected = co_await net::connect(remote_, limit, from);
     if (!connected) {
         fields["failure"] = net::to_json(connected.error());
-        write_(What::connect_failed, std::move(fields), "", net::text(remote_));
+        write_(What::connect_failed, std::move(fields), connected.error().local, net::text(remote_));
         co_return "cannot connect to " + whom + net::text(remote_) + ": " + connected.error().text();
     }
     round_trip_ = connected->round_trip;

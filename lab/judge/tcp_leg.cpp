@@ -156,6 +156,12 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
                                     source_name(context), to, after(failure.waited), host));
     }
     if (path.rst_from_destination > 0) {
+        if (path.destination_complete && path.syn_in == 0 && path.syn_ack_in > 0) {
+            return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
+                            fmt::format("{} was answered in the name of {} by something on the way: no SYN ever "
+                                        "reached {}, which reset what came after it.",
+                                        source_name(context), to, host));
+        }
         if (path.translated) {
             return conclude(
                 leg, Verdict::blocked, Cause::translated, context.forward,

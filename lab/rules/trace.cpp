@@ -101,6 +101,7 @@ TraceMessage::Verdict verdict_of(std::int32_t code) {
     if (code > 0 && (code & NF_VERDICT_MASK) == NF_QUEUE) return Verdict::queue;  // its number stands above the mask
     switch (code) {
         case NF_DROP:
+        case NF_STOLEN:  // by synproxy or fwd: it goes no further on this way
             return Verdict::drop;
         case NF_ACCEPT:
             return Verdict::accept;

@@ -18,6 +18,7 @@
 #include "tests/catch.hpp"
 #include "tests/coroutine.hpp"
 
+using Catch::Matchers::StartsWith;
 using namespace wmlab::net;
 using namespace std::chrono_literals;
 
@@ -96,6 +97,7 @@ TEST_CASE("connect: a closed port is refused, never taken for silence", "[net]")
     CHECK(connected.error().error == "ECONNREFUSED");
     CHECK(connected.error().waited < 2s);
     CHECK_FALSE(connected.error().icmp.has_value());
+    CHECK_THAT(connected.error().local, StartsWith("127.0.0.1:"));
 }
 
 TEST_CASE("connect: a full backlog is silence, and says how long was waited", "[net]") {
@@ -117,6 +119,7 @@ TEST_CASE("connect: a full backlog is silence, and says how long was waited", "[
     CHECK(connected.error().kind == Failure::Kind::timeout);
     CHECK(connected.error().waited >= 30ms);
     CHECK(connected.error().error.empty());
+    CHECK_THAT(connected.error().local, StartsWith("127.0.0.1:"));
 }
 
 TEST_CASE("failure as the journal has it", "[net]") {

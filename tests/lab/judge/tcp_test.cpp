@@ -126,6 +126,14 @@ TEST_CASE("a TCP leg that could not be opened: who stopped it, and how", "[judge
              story.crosses("media", "player", "tcp", "rst", c.remote, c.local, 1);
          },
          Verdict::failed, Cause::refused, "from->to", std::nullopt, "refused by media itself"},
+        {"the firewall answers for the server, which resets what it does not know",
+         [&](Story& story) {
+             const auto c = story.fail("f", "control", "player", "media", 1755, Story::refused());
+             syn(story, c, 1, Fate::lost);
+             story.tcp_wire("player", "in", "syn-ack", c.remote, c.local, 1, 64);
+             story.crosses("media", "player", "tcp", "rst", c.remote, c.local, 1);
+         },
+         Verdict::blocked, Cause::dropped, "from->to", std::nullopt, "which reset what came after it"},
         {"port-unreachable from the server itself",
          [&](Story& story) {
              const auto c = story.fail("f", "control", "player", "media", 1755,
