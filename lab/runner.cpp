@@ -132,7 +132,8 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;
         if (tracer)
-            for (auto& event : tracer->finish(options.coverage)) recorder.add(std::move(event));
+            for (auto& event : tracer->finish(options.coverage, arrivals(text.scenario, recorder.events)))
+                recorder.add(std::move(event));
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
         evidence::align_clocks(result.events);

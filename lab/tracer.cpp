@@ -2,10 +2,13 @@
 
 #include <net/if.h>
 
+#include <algorithm>
 #include <optional>
 #include <system_error>
 
+#include "common/net/address.hpp"
 #include "lab/error.hpp"
+#include "lab/rules/json_fields.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -22,6 +25,32 @@ std::vector<std::string> interfaces_of(const Namespace& firewall) {
 }
 
 }  // namespace
+
+std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::span<const evidence::Event> events) {
+    constexpr std::uint8_t syn = 0x02;
+    std::vector<rules::Packet> found;
+    for (const auto& event : events) {
+        if (event.event != evidence::What::wire || event.host != "firewall") continue;
+        const auto field = [&](std::string_view key) { return rules::text_at(event.fields, key); };
+        const auto kind = field("kind");
+        if (field("direction") != "in" || (kind != "syn" && kind != "udp")) continue;
+        const auto source = net::host_port(field("source")), destination = net::host_port(field("destination"));
+        if (!source || !destination) continue;
+        const auto from = scenario::Ipv4::from(source->host), to = scenario::Ipv4::from(destination->host);
+        const auto* in = scenario.zone(field("zone"));
+        const auto out =
+            std::ranges::find_if(scenario.zones, [&](const auto& z) { return to && z.subnet.contains(*to); });
+        if (!from || in == nullptr || out == scenario.zones.end()) continue;
+        rules::Packet packet;
+        packet.in = in->interface, packet.out = out->interface;
+        packet.source = *from, packet.destination = *to;
+        packet.protocol = field("protocol");
+        packet.source_port = source->port, packet.destination_port = destination->port;
+        if (kind == "syn") packet.tcp_flags = syn;
+        found.push_back(std::move(packet));
+    }
+    return found;
+}
 
 Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer)
     : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)} {
@@ -41,10 +70,11 @@ void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, u
         load_rules(firewall, edges);
 }
 
-std::vector<evidence::Event> Tracer::finish(bool every_rule) {
+std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::Packet> arrivals) {
     const bool lost = listener_->stop_and_lost();
-    std::optional<rules::Ruleset> counted;
-    if (lost) counted = read_ruleset(firewall_, file_);
+    std::optional<rules::Ruleset> later;
+    if (lost) later = read_ruleset(firewall_, file_);
+    const auto counted = later ? std::optional{rules::Counted{*later, std::move(arrivals)}} : std::nullopt;
     auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
     const auto note = [&](std::string_view key, boost::json::value value) {
         evidence::Event event;

@@ -3,9 +3,11 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "common/evidence/event.hpp"
+#include "common/scenario/model.hpp"
 #include "lab/firewall_rules.hpp"
 #include "lab/rules/decision_log.hpp"
 #include "lab/rules/trace.hpp"
@@ -15,6 +17,9 @@ namespace wmlab::lab {
 // Loads the tables of rules/trace.hpp, for this ruleset. SetupFailed.
 void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second = 4000);
 
+// The packets that began something at the firewall, as its own interfaces saw them.
+std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::span<const evidence::Event> events);
+
 class Tracer {
 public:
     // `ruleset` has been loaded into the firewall. SetupFailed: this system cannot trace; flows are judged all the
@@ -23,8 +28,8 @@ public:
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
            unsigned buffer = rules::trace_buffer_wanted);
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
-    // packets went untraced. Once. `every_rule`: DecisionLog::take().
-    std::vector<evidence::Event> finish(bool every_rule);
+    // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
+    std::vector<evidence::Event> finish(bool every_rule, std::vector<rules::Packet> arrivals = {});
 
 private:
     const Namespace& firewall_;

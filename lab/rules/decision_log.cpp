@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <set>
 
 #include "common/evidence/journal.hpp"
 #include "lab/rules/deciders.hpp"
@@ -15,6 +16,11 @@ namespace {
 
 std::string endpoint(scenario::Ipv4 address, std::uint16_t port) {
     return port == 0 ? address.text() : address.text() + ":" + std::to_string(port);
+}
+
+std::string tuple(const Packet& packet) {
+    return packet.protocol + " " + endpoint(packet.source, packet.source_port) + " " +
+           endpoint(packet.destination, packet.destination_port);
 }
 
 std::string_view fate_name(Decision::Fate fate) {
@@ -68,14 +74,12 @@ bool before_tracking(const Chain& chain) {
 }  // namespace
 
 void DecisionLog::add(const Decision& decision) {
-    std::string key = decision.arrived.protocol + " " +
-                      endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
-                      endpoint(decision.arrived.destination, decision.arrived.destination_port) + " " +
-                      std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
-                      std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
-    if (!decision.complete)
-        key = decision.arrived.protocol + " " + endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
-              endpoint(decision.arrived.destination, decision.arrived.destination_port) + " doubtful";
+    auto key = tuple(decision.arrived);
+    if (decision.complete)
+        key += " " + std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
+               std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
+    else
+        key += " doubtful";
     const auto now = evidence::Clock::system().monotonic();
     const std::scoped_lock lock{mutex_};
     auto& row = rows_[key];
@@ -86,7 +90,7 @@ void DecisionLog::add(const Decision& decision) {
         if (step.handle != 0) ++hits_[{step.chain, step.handle}];
 }
 
-std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, const Ruleset* counted) {
+std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, const Counted* counted) {
     std::map<std::string, Row> rows;
     Hits hits;
     {
@@ -110,6 +114,16 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         event.fields["rules"] = std::move(list);
         events.push_back(std::move(event));
     }
+    std::set<std::string> known;  // packets the trace tells of, and those that came to the firewall
+    for (const auto& [key, row] : rows) known.insert(tuple(row.decision.arrived));
+    auto came = known;
+    for (const auto& packet : counted ? counted->arrivals : std::vector<Packet>{}) came.insert(tuple(packet));
+    const auto explain = [&](Packet packet, json::object& fields) {
+        const bool answered = came.contains(tuple(packet.reversed()));
+        if (packet.protocol == "udp" && !answered) packet.ct_state = "new";
+        if (const auto* rule = by_counters(ruleset, counted->ruleset, packet))
+            fields["rule"] = rule_json(*rule), fields["by"] = "counters";
+    };
     const bool asks = asks_state(ruleset);
     std::map<std::uint32_t, std::string> ways_out;  // by destination
     for (const auto& [key, row] : rows)
@@ -136,14 +150,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             if (const auto way = ways_out.find(decision.arrived.destination.value); way != ways_out.end() && counted) {
                 auto packet = decision.arrived;
                 packet.out = way->second;
-                const bool answered = std::ranges::any_of(rows, [&](const auto& other) {
-                    const auto& there = other.second.decision.arrived;
-                    return there.source == packet.destination && there.source_port == packet.destination_port &&
-                           there.destination == packet.source && there.destination_port == packet.source_port;
-                });
-                if (packet.protocol == "udp" && !answered) packet.ct_state = "new";
-                if (const auto* rule = by_counters(ruleset, *counted, packet))
-                    f["rule"] = rule_json(*rule), f["by"] = "counters";
+                explain(std::move(packet), f);
             }
             events.push_back(std::move(event));
             continue;
@@ -201,6 +208,19 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             }
         }
         events.push_back(std::move(event));
+    }
+    for (const auto& packet : counted ? counted->arrivals : std::vector<Packet>{}) {
+        if (!known.insert(tuple(packet)).second) continue;
+        Event event;
+        event.event = What::trace;
+        event.fields = {{"fate", "unknown"},
+                        {"protocol", packet.protocol},
+                        {"source", endpoint(packet.source, packet.source_port)},
+                        {"destination", endpoint(packet.destination, packet.destination_port)},
+                        {"in", packet.in},
+                        {"out", packet.out}};
+        explain(packet, event.fields);
+        if (event.fields.contains("rule")) events.push_back(std::move(event));
     }
     return events;
 }

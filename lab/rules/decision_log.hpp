@@ -13,6 +13,12 @@
 
 namespace wmlab::lab::rules {
 
+// By what packets are explained that the trace has lost track of, where it leaves no doubt.
+struct Counted {
+    const Ruleset& ruleset;        // read again at the end: its rules' own counters
+    std::vector<Packet> arrivals;  // at the firewall's interfaces; `out` is the one its destination is behind
+};
+
 // Sums decisions up by the packet's addresses and ports, what became of it and who decided. add() may be called on the
 // listener's thread.
 class DecisionLog {
@@ -22,10 +28,8 @@ public:
     // catch-all dropped, the rule that almost matched.
     // `every_rule`: for coverage(), also one event with all `rules` and their packets, and in each row the `steps`, the
     // indices of those by whose effect it came to this.
-    // `counted`: the ruleset read again at the end; by its rules' own counters packets are explained that the trace has
-    // lost track of, where they leave no doubt.
     std::vector<evidence::Event> take(const Ruleset& ruleset, bool every_rule = false,
-                                      const Ruleset* counted = nullptr);
+                                      const Counted* counted = nullptr);
 
 private:
     struct Row {

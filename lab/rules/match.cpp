@@ -264,6 +264,15 @@ bool is_condition(std::string_view what) {
 
 }  // namespace
 
+Packet Packet::reversed() const {
+    Packet answer;
+    answer.in = out, answer.out = in;
+    answer.source = destination, answer.destination = source;
+    answer.protocol = protocol;
+    answer.source_port = destination_port, answer.destination_port = source_port;
+    return answer;
+}
+
 unsigned Comparison::count(Condition::Result result) const {
     unsigned sum = 0;
     for (const auto& condition : conditions)

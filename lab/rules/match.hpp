@@ -18,6 +18,8 @@ struct Packet {           // as it reached the chain
     std::uint16_t source_port = 0, destination_port = 0;
     std::string ct_state;  // "new", "established", "related", "invalid"; empty: not known
     std::uint8_t tcp_flags = 0;
+
+    Packet reversed() const;  // an answer's addresses and interfaces
 };
 
 struct Condition {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A trace that loses events names no wrong rule. Many sessions at once through a firewall of which every rule is known, with a buffer for the
 kernel's trace that cannot hold what it says (`--trace-buffer`). Each flow has ports of its own and one rule that decides about it: the report must
-name that rule or none, say that messages were lost, and judge as without the trace. With counters in the rules some rules are named by them.
+name that rule or none, say that messages were lost, and judge as without the trace. With counters in the rules every rule that stops a flow is named.
 
     trace_loss.py WMLAB [--flows N] [--buffer BYTES]
 """
@@ -76,8 +76,9 @@ def main():
                         named += bool(lines)
                         stopped_named += bool(lines) and stopped
                         wrong += bool(lines - {line})
+                    stopped_flows = sum(stopped for stopped, _ in truth.values())
                     lost = any("lost messages" in note for note in report.get("notes", []))
-                    good = not wrong and not misjudged and lost == bool(buffer) and (buffer or named == options.flows)
+                    good = not wrong and not misjudged and lost == bool(buffer) and (buffer or named == options.flows) and (not counter or stopped_named == stopped_flows)
                     failed = failed or not good
                     print(f"{'ok   ' if good else 'WRONG'} {who}, {'rules that count' if counter else 'plain rules'}, "
                           f"{f'buffer of {buffer} bytes' if buffer else 'buffer as usual'}: {options.flows} flows, {misjudged} misjudged, rules named {named} "

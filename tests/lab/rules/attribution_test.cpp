@@ -299,10 +299,22 @@ TEST_CASE("after a loss the rules' own counters name a rule where they leave no 
         broken.arrived.tcp_flags = 2;
         log.add(broken);
         const auto before = counted(row.rule, 0), after = counted(row.rule, row.after);
-        const auto events = log.take(before, false, &after);
+        const Counted counters{after, {}};
+        const auto events = log.take(before, false, &counters);
         const auto unknown = std::ranges::find_if(
             events, [](const auto& event) { return event.fields.at("fate").as_string() == "unknown"; });
         REQUIRE(unknown != events.end());
         CHECK(unknown->fields.contains("rule") == row.named);
+
+        // Of another packet the trace says nothing: the firewall's interface has seen it.
+        Packet untold;
+        untold.in = "fw-out", untold.out = "fw-in";
+        untold.source = *scenario::Ipv4::from("10.20.0.12"), untold.destination = *scenario::Ipv4::from("10.10.0.10");
+        untold.protocol = "tcp", untold.source_port = 4001, untold.destination_port = 80, untold.tcp_flags = 2;
+        DecisionLog empty;
+        const Counted with_arrival{after, {untold}};
+        const auto told = empty.take(before, false, &with_arrival);
+        REQUIRE(told.size() == (row.named ? 1 : 0));
+        if (row.named) CHECK(told.front().fields.at("source").as_string() == "10.20.0.12:4001");
     }
 }
