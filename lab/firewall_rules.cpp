@@ -2,6 +2,7 @@
 
 #include <nftables/libnftables.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstdlib>
@@ -93,6 +94,16 @@ std::uint64_t untraced_packets(const Namespace& firewall) {
                           "read the trace table's counter");
     const auto at = text.find("packets ");
     return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 8, nullptr, 10);
+}
+
+void take_out(const Namespace& firewall, std::span<const rules::Rule* const> rules) {
+    constexpr std::size_t at_once = 500;  // in one message, which must fit into an ordinary user's buffer
+    for (std::size_t at = 0; at < rules.size(); at += at_once) {
+        std::string commands;
+        for (const auto* rule : rules.subspan(at, std::min(at_once, rules.size() - at)))
+            commands += "delete rule " + rule->chain.text() + " handle " + std::to_string(rule->handle) + "\n";
+        nft(firewall, commands, 0, "take rules out");
+    }
 }
 
 void load_rules(const Namespace& firewall, const std::string& text) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "lab/namespaces.hpp"
@@ -17,6 +18,9 @@ std::string list_rules(const Namespace& firewall);
 
 // What the trace table has counted: packets that came too fast to be traced.
 std::uint64_t untraced_packets(const Namespace& firewall);
+
+// Takes rules out, as read_ruleset() has read them. SetupFailed.
+void take_out(const Namespace& firewall, std::span<const rules::Rule* const> rules);
 
 // Loads nftables text (the trace table). SetupFailed: the kernel lacks something; the user's rules are untouched.
 void load_rules(const Namespace& firewall, const std::string& nft);

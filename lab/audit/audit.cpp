@@ -1,5 +1,7 @@
 #include "lab/audit/audit.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -16,6 +18,7 @@
 #include "lab/firewall_rules.hpp"
 #include "lab/network.hpp"
 #include "lab/rules/literals.hpp"
+#include "lab/rules/unmatchable.hpp"
 #include "lab/tracer.hpp"
 
 namespace wmlab::lab {
@@ -102,16 +105,44 @@ double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void find_rules(Network& network, const Scenario& scenario, Job& job, const rules::Ruleset& ruleset,
-                const rules::Literals& literals) {
+// False: with all its rules the firewall decides otherwise than it did in the sweep.
+bool find_rules(Network& network, const Scenario& scenario, Job& job, const rules::Ruleset& ruleset,
+                const rules::Literals& literals, bool confirm) {
     const auto start = std::chrono::steady_clock::now();
     network.forget_connections();
-    job.rules = openers({&network.host(job.from.name), job.from.address}, {&network.host(job.to.name), job.to.address},
-                        network.firewall(), job.protocol, ruleset, stretches(job.sweep.ports, literals));
+    const SweepEnd from{&network.host(job.from.name), job.from.address};
+    const SweepEnd to{&network.host(job.to.name), job.to.address};
+    const auto open = stretches(job.sweep.ports, literals);
+    job.rules = openers(from, to, network.firewall(), job.protocol, ruleset, open);
+    if (confirm && (std::ranges::any_of(open, [&](const Stretch& s) { return !job.rules[s.first]; }) ||
+                    !stay_closed(from, to, network.firewall(), job.protocol, ruleset, job.sweep.ports)))
+        return false;
     const auto way = between(network, scenario, job);
     job.doubts =
         doubt_limited(job.sweep, {way.in, way.out, job.from.address, job.to.address, job.protocol}, ruleset, literals);
     job.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return true;
+}
+
+// The kernel walks through every rule for each of 65,535 probes. Of a large ruleset those that no probe can match are
+// left out of the sweep; afterwards, with all rules, both ends of every stretch of ports are tried again.
+constexpr std::size_t worth_leaving_out = 500;
+
+std::vector<const rules::Rule*> to_leave_out(Network& network, const Scenario& scenario, const std::vector<Job>& jobs,
+                                             const rules::Ruleset& ruleset) {
+    if (ruleset.rules().size() < worth_leaving_out) return {};
+    std::vector<rules::Packet> probes;
+    for (const auto& job : jobs) {
+        const auto way = between(network, scenario, job);
+        rules::Packet probe;
+        probe.in = way.in, probe.out = way.out;
+        probe.source = job.from.address, probe.destination = job.to.address;
+        probe.protocol = scenario::text(job.protocol);
+        probes.push_back(std::move(probe));
+    }
+    auto found = rules::unmatchable(ruleset, probes);
+    if (found.size() < worth_leaving_out) found.clear();
+    return found;
 }
 
 }  // namespace
@@ -161,9 +192,8 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
                    "table ip wmlab_quiet {\n chain before {\n  type filter hook prerouting priority raw\n"
                    "  ip protocol { tcp, udp, icmp } drop\n }\n}\n");
 
-    std::vector<Job> jobs;
+    std::vector<Job> jobs;  // those of one direction follow each other
     std::vector<Pair> pairs;
-    std::size_t swept = 0;
     for (const auto& from_zone : given.zones)
         for (const auto& to_zone : given.zones) {
             if (from_zone.name == to_zone.name) continue;
@@ -180,13 +210,31 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
                             same = jobs.insert(same, {from, to, protocol, {}, {}, {}, 0, report.directions.size() - 1});
                         pairs.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs.begin())});
                     }
-            report.directions.back().seconds = sweep_all(network, scenario, std::span{jobs}.subspan(swept), options);
-            swept = jobs.size();
         }
+    const auto left_out =
+        rules_loaded ? to_leave_out(network, scenario, jobs, *rules_loaded) : std::vector<const rules::Rule*>{};
+    take_out(network.firewall(), left_out);
+    const auto sweep_direction = [&](std::size_t direction) {
+        const auto [first, last] = std::ranges::equal_range(jobs, direction, {}, &Job::direction);
+        report.directions[direction].seconds += sweep_all(network, scenario, std::span{first, last}, options);
+    };
+    for (std::size_t direction = 0; direction < report.directions.size(); ++direction) sweep_direction(direction);
     if (rules_loaded) {
+        if (!left_out.empty()) {
+            report.notes.push_back(fmt::format(
+                "{} of {} rules, which no probe can match by its addresses and interfaces, were left out while all "
+                "ports were probed; with all rules every end of a stretch of open or closed ports was probed again",
+                left_out.size(), rules_loaded->rules().size()));
+            load_rules(network.firewall(), "flush ruleset");
+            load_ruleset(network.firewall(), ruleset);
+            rules_loaded = read_ruleset(network.firewall(), ruleset);
+        }
         switch_trace_on(network.firewall(), *rules_loaded, 1'000'000);
         for (auto& job : jobs) {
-            find_rules(network, scenario, job, *rules_loaded, literals);
+            if (!find_rules(network, scenario, job, *rules_loaded, literals, !left_out.empty())) {
+                sweep_all(network, scenario, std::span{&job, 1}, options);
+                find_rules(network, scenario, job, *rules_loaded, literals, false);
+            }
             report.directions[job.direction].seconds += job.seconds - job.sweep.seconds;
         }
     }

@@ -6,8 +6,11 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <random>
+#include <span>
 #include <system_error>
 
 #include "lab/error.hpp"
@@ -63,6 +66,44 @@ std::string named(const rules::Rule& rule) {
                       : rule.chain.text() + ": " + rule.text;
 }
 
+// A probe to each of the ports, under the kernel's trace: what becomes of it. `decided` is called on another thread.
+void ask(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol,
+         const rules::Ruleset& ruleset, std::span<const std::uint16_t> ports,
+         const std::function<void(const rules::Decision&)>& decided) {
+    if (ports.empty()) return;
+    const ProbeSender sender{from, to, protocol};
+    Followed followed;
+    std::unique_ptr<rules::TraceListener> listener;
+    try {
+        const Entered inside{firewall};
+        listener = std::make_unique<rules::TraceListener>(
+            [&](const rules::Decision& decision) {
+                const auto& packet = decision.arrived;
+                if (packet.protocol != scenario::text(protocol) || packet.source_port != sender.source_port() ||
+                    packet.source.value != from.address.value || packet.destination.value != to.address.value)
+                    return;
+                if (!decision.complete) return;
+                decided(decision);
+                followed.decided(packet.destination_port);
+            },
+            rules::has_egress(ruleset));
+    } catch (const std::system_error& failure) {
+        throw SetupFailed{"listen to the kernel's trace", failure.what()};
+    }
+    std::random_device random;
+    std::vector<std::uint16_t> unsent;
+    for (std::size_t at = 0; at < ports.size(); at += traced_at_once) {
+        const auto next = ports.subspan(at, std::min(traced_at_once, ports.size() - at));
+        std::vector<std::uint16_t> missing{next.begin(), next.end()};
+        for (unsigned attempt = 0; attempt < trace_tries && !missing.empty(); ++attempt) {
+            followed.expect(missing);
+            sender.send(static_cast<std::uint32_t>(random()), missing, unsent);
+            missing = followed.wait();
+        }
+    }
+    listener->stop_and_lost();
+}
+
 }  // namespace
 
 std::vector<Stretch> stretches(const std::vector<PortState>& ports, const rules::Literals& literals) {
@@ -82,42 +123,11 @@ std::vector<Stretch> stretches(const std::vector<PortState>& ports, const rules:
 std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall,
                                             scenario::Protocol protocol, const rules::Ruleset& ruleset,
                                             const std::vector<Stretch>& stretches) {
-    std::vector<std::optional<RuleRef>> rules(port_count);
-    if (stretches.empty()) return rules;
-    const ProbeSender sender{from, to, protocol};
-    Followed followed;
+    std::vector<std::uint16_t> firsts;
+    for (const auto& stretch : stretches) firsts.push_back(stretch.first);
     rules::DecisionLog log;
-    std::unique_ptr<rules::TraceListener> listener;
-    try {
-        const Entered inside{firewall};
-        listener = std::make_unique<rules::TraceListener>(
-            [&](const rules::Decision& decision) {
-                const auto& packet = decision.arrived;
-                if (packet.protocol != scenario::text(protocol) || packet.source_port != sender.source_port() ||
-                    packet.source.value != from.address.value || packet.destination.value != to.address.value)
-                    return;
-                if (!decision.complete) return;
-                log.add(decision);
-                followed.decided(packet.destination_port);
-            },
-            rules::has_egress(ruleset));
-    } catch (const std::system_error& failure) {
-        throw SetupFailed{"listen to the kernel's trace", failure.what()};
-    }
-    std::random_device random;
-    std::vector<std::uint16_t> unsent;
-    for (std::size_t at = 0; at < stretches.size(); at += traced_at_once) {
-        std::vector<std::uint16_t> ports;
-        for (std::size_t i = at; i < std::min(stretches.size(), at + traced_at_once); ++i)
-            ports.push_back(stretches[i].first);
-        for (unsigned attempt = 0; attempt < trace_tries && !ports.empty(); ++attempt) {
-            followed.expect(ports);
-            sender.send(static_cast<std::uint32_t>(random()), ports, unsent);
-            ports = followed.wait();
-        }
-    }
-    listener->stop_and_lost();
-
+    ask(from, to, firewall, protocol, ruleset, firsts, [&](const rules::Decision& decision) { log.add(decision); });
+    std::vector<std::optional<RuleRef>> rules(port_count);
     const auto prefix = to.address.text() + ":";
     for (const auto& event : log.take(ruleset)) {
         const auto& f = event.fields;
@@ -132,6 +142,19 @@ std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd
     for (const auto& stretch : stretches)
         for (unsigned port = stretch.first + 1u; port <= stretch.last; ++port) rules[port] = rules[stretch.first];
     return rules;
+}
+
+bool stay_closed(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol,
+                 const rules::Ruleset& ruleset, const std::vector<PortState>& ports) {
+    std::vector<std::uint16_t> firsts;
+    for (unsigned port = 1; port < port_count; ++port)
+        if (ports[port] == PortState::closed && (port == 1 || ports[port - 1] != PortState::closed))
+            firsts.push_back(static_cast<std::uint16_t>(port));
+    std::map<std::uint16_t, bool> stopped;
+    ask(from, to, firewall, protocol, ruleset, firsts, [&](const rules::Decision& decision) {
+        stopped[decision.arrived.destination_port] = decision.fate != rules::Decision::Fate::forwarded;
+    });
+    return std::ranges::all_of(firsts, [&](auto port) { return stopped[port]; });
 }
 
 std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const rules::Ruleset& ruleset,

@@ -23,6 +23,10 @@ std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd
                                             scenario::Protocol protocol, const rules::Ruleset& ruleset,
                                             const std::vector<Stretch>& stretches);
 
+// Whether a probe to the first port of each closed stretch is stopped, under the kernel's trace as above.
+bool stay_closed(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol,
+                 const rules::Ruleset& ruleset, const std::vector<PortState>& ports);
+
 // Makes closed ports for which a rule that depends on the packets before may have decided `not_tested`. Sentences why,
 // one for each rule.
 struct ProbeWay {

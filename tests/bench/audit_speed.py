@@ -55,6 +55,8 @@ def rulesets(rng):
     yield "1,000 rules before", table([state, *other(1000), *two]), holes["tcp"], holes["udp"]
     yield "3,000 rules before", table([state, *other(3000), *two]), holes["tcp"], holes["udp"]
     yield "20,000 rules before", table([state, *other(20000), *two]), holes["tcp"], holes["udp"]
+    closed = rng.sample(sorted(everything - holes["tcp"] - holes["udp"]), 3000)
+    yield "3,000 ports dropped before", table([state, *[f"{rng.choice(['tcp', 'udp'])} dport {port} drop" for port in closed], *two]), holes["tcp"], holes["udp"]
     addresses = ", ".join(sorted({f"10.{rng.randint(100, 200)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}" for _ in range(100000)}))
     yield "a set of 100,000 before", table([state, "ip saddr @many accept", *two], before=f" set many {{\n  type ipv4_addr\n  elements = {{ {addresses} }}\n }}\n"), holes["tcp"], holes["udp"]
 

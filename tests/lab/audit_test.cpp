@@ -68,6 +68,29 @@ TEST_CASE("audit: openings, what needs them and the rule that lets them through"
     CHECK(outcome.text == "tcp 80*@4 443@4 udp 1024-1030@5 | tcp udp 1024-1030@5 | tcp 7007@6 udp | 5 0 1");
 }
 
+TEST_CASE("audit: rules that no probe can match are left out of the sweep, and nothing is lost by it", "[audit]") {
+    std::string text =
+        "table inet filter {\n chain forward {\n  type filter hook forward priority filter; policy drop;\n";
+    for (int i = 0; i < 600; ++i)
+        text += "  ip saddr 192.0.2." + std::to_string(i % 250) + " tcp dport 1-65535 accept\n";
+    text +=
+        "  iifname \"fw-out\" tcp dport { 80, 8000-8010 } accept\n"
+        "  ip saddr 192.0.2.9 drop\n"
+        "  iifname \"fw-in\" udp dport 1024-5000 meta mark set 7\n"
+        "  meta mark 7 accept\n"
+        " }\n chain nat {\n  type nat hook postrouting priority srcnat\n  oifname \"fw-out\" masquerade\n }\n}\n";
+    const RulesetFile file{text};
+    const auto who = GENERATE(As::root, As::user);
+    CAPTURE(name(who));
+    const auto outcome = in_lab(who, [&](const Inside&) {
+        const auto report = audit(two_zones(), {file.path, {}});
+        return of(report, "player", "media") + "| " + of(report, "anyone-outside", "media") + "| " +
+               of(report, "media", "player") + "| " + (report.notes.empty() ? "" : report.notes.back().substr(0, 16));
+    });
+    CHECK(outcome.text ==
+          "tcp 80*@604 8000-8010@604 udp | tcp 80@604 8000-8010@604 udp | tcp udp 1024-5000@607 | 601 of 605 rules");
+}
+
 TEST_CASE("audit: without a ruleset everything is open", "[audit]") {
     const auto outcome = in_lab(As::root, [&](const Inside&) { return of(audit(two_zones(), {}), "player", "media"); });
     CHECK(outcome.text == "tcp 1-79 80* 81-65535 udp 1-65535 ");

@@ -3,9 +3,10 @@
 by address and by neither, some behind rules that drop. What each ruleset opens between any two hosts, and by which line, is worked out here,
 and every port is compared: every hole found, none invented, none untested, and the rule that opens each the right one.
 
-    audit_holes.py WMLAB [--runs N] [--busy] [--seed N] [--as root|user|both]
+    audit_holes.py WMLAB [--runs N] [--busy] [--seed N] [--as root|user|both] [--others N]
 
-Both: every run as root and again as an ordinary user. Busy: one endless loop for each processor beside it.
+Both: every run as root and again as an ordinary user. Busy: one endless loop for each processor beside it. Others: so many rules for other
+hosts between them, which the audit leaves out of its sweep.
 """
 import argparse
 import json
@@ -66,6 +67,22 @@ class Rule:
         return self.target is None or self.target == target
 
 
+class Other:
+    """A rule for hosts that are none of the lab's."""
+
+    def __init__(self, rng, dialect):
+        address, port = f"192.0.2.{rng.randint(1, 254)}", rng.randint(1, 65000)
+        ports, drops, source = (port, port + rng.choice([0, 500])), rng.random() < 0.5, rng.random() < 0.5
+        self.ranges = [ports]
+        if dialect == "nft":
+            self.line = f"  ip {'saddr' if source else 'daddr'} {address} {rng.choice(['tcp', 'udp'])} dport {ports[0]}-{ports[1]} {'drop' if drops else 'accept'}"
+        else:
+            self.line = f"-A FORWARD -{'s' if source else 'd'} {address}/32 -p {rng.choice(['tcp', 'udp'])} --dport {ports[0]}:{ports[1]} -j {'DROP' if drops else 'ACCEPT'}"
+
+    def matches(self, source, target, protocol):
+        return False
+
+
 def subnet(zone):
     return "10.10.0.0/24" if zone == "inside" else "10.20.0.0/24"
 
@@ -118,7 +135,7 @@ def iptables(rules, rng):
     return head, lines, "COMMIT\n"
 
 
-def build(rng, holes):
+def build(rng, holes, others):
     """The ruleset's text, and its rules in order as (line, rule, ranges)."""
     rules, left = [], holes
     while left:
@@ -132,6 +149,9 @@ def build(rng, holes):
     else:
         head, plain, tail = nft(rules, rng)
         lines = [(line, rule, rule.ranges) for line, rule in zip(plain, rules)]
+    for _ in range(others):
+        other = Other(rng, "iptables" if head.startswith("*") else "nft")
+        lines.insert(rng.randrange(len(lines) + 1), (other.line, other, other.ranges))
     first = head.count("\n") + 1
     text = head + "".join(line + "\n" for line, _, _ in lines) + tail
     return text, [(first + number, rule, ranges) for number, (_, rule, ranges) in enumerate(lines)]
@@ -189,6 +209,7 @@ def main():
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--holes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=20261127)
+    parser.add_argument("--others", type=int, default=0)
     parser.add_argument("--busy", action="store_true")
     parser.add_argument("--as", dest="who", choices=["root", "user", "both"], default="both")
     options = parser.parse_args()
@@ -201,7 +222,7 @@ def main():
             folder.chmod(0o755)
             (folder / "scenario.yaml").write_text(SCENARIO)
             for run in range(options.runs):
-                text, ordered = build(random.Random(options.seed + run), options.holes)
+                text, ordered = build(random.Random(options.seed + run), options.holes, options.others)
                 (folder / "rules").write_text(text)
                 for who in whos:
                     become = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if who == "user" and os.getuid() == 0 else {}
