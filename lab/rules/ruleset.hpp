@@ -34,8 +34,8 @@ struct Chain {
 class Ruleset {
 public:
     // `json` of `nft -j -a list ruleset`, `listing` of `nft -a list ruleset`. `plain_json`, for rulesets with iptables
-    // extensions: the JSON of the same listing loaded again as plain nftables, where extensions are plain expressions;
-    // same rules in the same order. Throws std::runtime_error where json is not nft's.
+    // extensions: the JSON of the same listing loaded again as plain nftables, where extensions are plain expressions, or
+    // left out; same rules in the same order. Throws std::runtime_error where json is not nft's.
     static Ruleset parse(std::string_view json, std::string_view listing, const Source& source,
                          std::string_view plain_json = {});
 
