@@ -240,6 +240,9 @@ std::vector<json::value> parts_of(const json::value& wrapped) {
     return {};
 }
 
+// How far the packet is from what was wanted, for ranking: a port beside the range comes before all that is no number.
+std::uint32_t slip(const Condition& c) { return c.key.ends_with("port") ? c.distance : near_ports; }
+
 // Of a concatenation the element nearest to the packet counts: the one that differs in the fewest parts.
 Condition compare_concatenation(const json::array& keys, const json::array& elements, const Packet& packet,
                                 const std::string& name) {
@@ -278,9 +281,8 @@ Condition compare_concatenation(const json::array& keys, const json::array& elem
             here.others = static_cast<unsigned>(parts.size()) - 1;
             return here;
         }
-        if (here.weight > condition.weight || (here.weight == condition.weight && here.distance > condition.distance))
-            continue;
-        const bool equal = here.weight == condition.weight && here.distance == condition.distance;
+        if (std::pair{here.weight, slip(here)} > std::pair{condition.weight, slip(condition)}) continue;
+        const bool equal = here.weight == condition.weight && slip(here) == slip(condition);
         condition = here;
         condition.others = static_cast<unsigned>(parts.size()) - here.weight;
         condition.difference = equal || here.weight > 1 ? words + " is not among the rule's" : differs;
@@ -388,8 +390,8 @@ void compare_map(const Ruleset& ruleset, const Rule& rule, const VerdictMap& map
             return;
         }
         auto& best = accepts ? nearest : other;
-        if (best.result == Result::unknown || condition.weight < best.weight ||
-            (condition.weight == best.weight && condition.distance < best.distance))
+        if (best.result == Result::unknown ||
+            std::pair{condition.weight, slip(condition)} < std::pair{best.weight, slip(best)})
             best = condition;
         accepting = accepting || accepts;
     }
@@ -426,15 +428,21 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
                        *op = match.if_contains("op");
             comparison.conditions.push_back(
                 left && right && op ? compare_value(ruleset, rule, *left, text_of(*op), *right, packet) : Condition{});
-        } else if (what == "limit") {
+        } else if (what == "limit" || what == "meter") {
             comparison.conditions.push_back({Result::yes, "limit", "its limit of packets was used up", false, 1, 0});
         } else if (what == "vmap") {
             continue;  // below
+        } else if (what == "set" && body.is_object() && !body.get_object().contains("stmt")) {
+            continue;  // puts an element into a set
         } else if (is_condition(what)) {
             const auto* extension = body.if_object();
             const auto* name = extension ? extension->if_contains("name") : nullptr;
             if (what == "xt" && name && (text_of(*name) == "comment" || text_of(extension->at("type")) == "target"))
                 continue;
+            if (what == "xt" && name && text_of(*name) == "hashlimit") {
+                comparison.conditions.push_back({Result::yes, "limit", "its `-m hashlimit` did not hold", false, 1, 0});
+                continue;
+            }
             comparison.conditions.push_back({});
             comparison.conditions.back().difference = what == "xt" && name
                                                           ? "its `-m " + text_of(*name) + "` did not hold"

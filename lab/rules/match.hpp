@@ -22,6 +22,8 @@ struct Packet {           // as it reached the chain
     std::uint8_t tcp_flags = 0;
 };
 
+constexpr std::uint32_t near_ports = 16;  // a port not further off is a likely slip
+
 struct Condition {
     enum class Result { yes, no, unknown } result = Result::unknown;
     std::string key;             // "destination port", "input interface", ...

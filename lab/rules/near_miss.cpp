@@ -12,7 +12,6 @@ namespace {
 
 using Outcome = Condition::Result;
 
-constexpr std::uint32_t port_distance_max = 16;
 constexpr std::string_view order = "order", condition = "condition";  // what differs besides a condition's key
 
 struct Candidate {
@@ -34,23 +33,69 @@ bool limited(const Comparison& comparison) {
 
 bool is_selective(const Condition& c) { return c.selective && c.result == Outcome::yes; }
 
+bool by_interface(const Condition& c) { return c.key.ends_with("interface"); }
+
+bool leads_to_accept(const Ruleset& ruleset, const Rule& rule, const Packet& packet, unsigned depth = 0);
+
 unsigned fitting(const Comparison& comparison) {
     unsigned fits = 0;
     for (const auto& c : comparison.conditions) fits += c.others + (is_selective(c) ? 1 : 0);
     return fits;
 }
 
-// A rule the packet came by, of which everything holds that can be told: what cannot is what did not hold.
+// Nothing that holds tells more than where the packet comes from and goes to.
+bool by_interface_only(const Comparison& comparison) {
+    return std::ranges::none_of(comparison.conditions,
+                                [](const Condition& c) { return is_selective(c) && !by_interface(c); });
+}
+
+constexpr unsigned jumps_max = 4;
+
+// Whether the chain certainly accepts the packet.
+bool accepts_there(const Ruleset& ruleset, const ChainName& name, const Packet& packet, unsigned depth = 0) {
+    const auto* chain = ruleset.chain(name);
+    if (!chain || depth == jumps_max) return false;
+    for (const auto index : chain->rules) {
+        const auto& rule = ruleset.rules()[index];
+        const auto comparison = compare(ruleset, rule, packet);
+        if (comparison.count(Outcome::no) > 0) continue;
+        if (!comparison.matches() || limited(comparison)) {
+            if (has_effect(ruleset, rule)) return false;
+            continue;
+        }
+        if (comparison.accepts || comparison.drops) return comparison.accepts && !comparison.drops;
+        if (leads_to_accept(ruleset, rule, packet, depth + 1)) return true;
+        if (has_effect(ruleset, rule)) return false;
+    }
+    return false;
+}
+
+bool leads_to_accept(const Ruleset& ruleset, const Rule& rule, const Packet& packet, unsigned depth) {
+    return std::ranges::any_of(rule.expr, [&](const json::value& part) {
+        const auto* object = part.if_object();
+        for (const auto* word : {"jump", "goto"})
+            if (const auto* body = object ? object_at(*object, word) : nullptr)
+                return accepts_there(ruleset, {rule.chain.family, rule.chain.table, text_at(*body, "target")}, packet,
+                                     depth);
+        return false;
+    });
+}
+
+// A rule the packet came by, of which everything holds that can be told: of the rest something did not hold.
 std::optional<Candidate> untold(const Rule& rule, const Comparison& comparison) {
-    const Condition* open = nullptr;
+    constexpr unsigned open_max = 2;
+    std::string differs;
+    unsigned open = 0;
+    bool limited = false;
     for (const auto& c : comparison.conditions) {
         if (c.result != Outcome::unknown && c.key != "limit") continue;
-        if (open || c.difference.empty()) return std::nullopt;
-        open = &c;
+        if (++open > open_max || c.difference.empty()) return std::nullopt;
+        limited = limited || c.key == "limit";
+        differs += (differs.empty() ? "" : ", or ") + c.difference;
     }
     const auto fits = fitting(comparison);
-    if (!open || (fits == 0 && open->key != "limit")) return std::nullopt;
-    return Candidate{&rule, {Outcome::no, std::string{condition}, open->difference, true, 1, 0}, fits};
+    if (open == 0 || (fits == 0 && !limited)) return std::nullopt;
+    return Candidate{&rule, {Outcome::no, std::string{condition}, differs, true, 1, 0}, fits};
 }
 
 std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison,
@@ -61,7 +106,7 @@ std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule
         if (c.result == Outcome::no) candidate.differs = c;
     if (comparison.count(Outcome::no) >= 2) {
         const auto other_way = compare(ruleset, rule, reversed(packet));
-        if (!other_way.matches() || !other_way.accepts) return std::nullopt;
+        if (!other_way.matches() || !other_way.accepts || by_interface_only(other_way)) return std::nullopt;
         candidate.differs = {
             Outcome::no, "direction", "the rule is for the other direction, " + packet.out + " to " + packet.in,
             true,        1,           0};
@@ -70,8 +115,10 @@ std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule
     if (comparison.count(Outcome::no) != 1) return std::nullopt;
     // `ct state established accept` differs from every first packet: that says nothing. So does a bare port far away.
     if (candidate.differs.key == "connection state") return std::nullopt;
-    const bool near_port = candidate.differs.key.ends_with("port") && candidate.differs.distance <= port_distance_max;
+    const bool near_port = candidate.differs.key.ends_with("port") && candidate.differs.distance <= near_ports;
     if (candidate.fits == 0 && !near_port) return std::nullopt;
+    // Nor does a rule that names nothing but interfaces, such as one for the traffic within a zone.
+    if (by_interface(candidate.differs) && by_interface_only(comparison)) return std::nullopt;
     // A rule for one port says nothing about a port far from it; a set may well lack an element.
     const bool one_port = candidate.differs.key.ends_with("port") &&
                           candidate.differs.difference.find(", the rule wants ") != std::string::npos;
@@ -115,7 +162,8 @@ struct Walk {
                 stopped = true;
                 continue;
             }
-            const auto comparison = compare(ruleset, each, packet);
+            auto comparison = compare(ruleset, each, packet);
+            if (!comparison.accepts && !comparison.drops) comparison.accepts = leads_to_accept(ruleset, each, packet);
             rule(each, comparison, sure);
             if (comparison.count(Outcome::no) > 0) continue;
             bool away = false;  // the packet goes no further in this chain
@@ -156,7 +204,7 @@ std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain
         return c.differs.key == order ? 2 : c.differs.key == condition ? 1 : 0;
     };
     const auto beside = [](const Candidate& c) {
-        return c.differs.key.ends_with("port") && c.differs.distance <= port_distance_max;
+        return c.differs.key.ends_with("port") && c.differs.distance <= near_ports;
     };
     const auto nearer = [&](const Candidate& a, const Candidate& b) {
         if (rank(a) != rank(b)) return rank(a) > rank(b);

@@ -35,10 +35,14 @@ json::object place_json(const Ruleset& ruleset, const ChainName& chain, const st
     return before;
 }
 
-// Says what became of packets and nothing else, whatever packet it is: a log line, a jump to a chain of such.
+bool whatever_packet(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
+    return std::ranges::none_of(compare(ruleset, rule, packet).conditions,
+                                [](const Condition& c) { return c.selective; });
+}
+
+// Says what became of packets and nothing else: a log line, a jump to a chain of such.
 bool only_tells(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
-    return !has_effect(ruleset, rule) && std::ranges::none_of(compare(ruleset, rule, packet).conditions,
-                                                              [](const Condition& c) { return c.selective; });
+    return !has_effect(ruleset, rule) && whatever_packet(ruleset, rule, packet);
 }
 
 // The first of the rules right before the one at `at` that log what is about to be stopped: what is let through is
@@ -61,7 +65,8 @@ std::size_t before_the_log(const Ruleset& ruleset, const Chain& chain, std::size
 json::object place_before(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     const auto* chain = ruleset.chain(rule.chain);
     const bool simple = rule.place && rule.place->alone && rule.place->written != Place::Written::inserted;
-    if (!chain || !simple || !catch_all(ruleset, rule, packet)) return place_json(ruleset, rule.chain, rule.place);
+    if (!chain || !simple || !whatever_packet(ruleset, rule, packet))
+        return place_json(ruleset, rule.chain, rule.place);
     std::size_t at = 0;
     while (at < chain->rules.size() && &ruleset.rules()[chain->rules[at]] != &rule) ++at;
     if (at < chain->rules.size()) at = before_the_log(ruleset, *chain, at, packet);
@@ -89,12 +94,10 @@ json::object stopping_place(const Ruleset& ruleset, const Decision& decision, co
     }
     // A chain that only stops what is sent to it is no place for a rule that lets through: the chain that sent it is.
     auto stop = rule;
-    for (auto it = decision.steps.rbegin(); stop && it != decision.steps.rend(); ++it) {
+    const bool plain = rule && whatever_packet(ruleset, *rule, decision.packet);
+    for (auto it = decision.steps.rbegin(); plain && it != decision.steps.rend(); ++it) {
         const auto* chain = ruleset.chain(stop->chain);
         if (!chain || !chain->hook.empty() || may_accept(ruleset, stop->chain)) break;
-        if (std::ranges::any_of(compare(ruleset, *stop, decision.packet).conditions,
-                                [](const Condition& c) { return c.selective; }))
-            break;
         if (it->target != stop->chain.chain || it->chain.table != stop->chain.table) continue;
         if (const auto* jump = rule_of(ruleset, decision, *it)) stop = jump;
     }

@@ -143,6 +143,10 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
     return ruleset;
 }
 
+bool Ruleset::empty() const {
+    return rules_.empty() && std::ranges::none_of(chains_, [](const auto& entry) { return entry.second.policy_drop; });
+}
+
 const Rule* Ruleset::rule(const ChainName& name, std::uint64_t handle) const {
     const auto found = by_handle_.find({name, handle});
     return found == by_handle_.end() ? nullptr : &rules_[found->second];
