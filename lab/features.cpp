@@ -108,6 +108,39 @@ std::string lacking_extension(const std::string& message) {
     return {};
 }
 
+std::string wrong_form(std::string_view ruleset) {
+    if (ruleset.starts_with("\xFF\xFE") || ruleset.starts_with("\xFE\xFF"))
+        return "it is UTF-16 text, which neither nft nor iptables-restore reads: `iconv -f UTF-16 -t UTF-8`";
+    if (ruleset.starts_with("\xEF\xBB\xBF"))
+        return "it begins with a byte order mark, which neither nft nor iptables-restore reads: `sed -i "
+               "'1s/^\\xEF\\xBB\\xBF//'`";
+    if (ruleset.find("\r\n") != std::string_view::npos)
+        return "its lines end as on Windows (CR LF), which neither nft nor iptables-restore reads: `sed -i 's/\\r$//'`";
+    const auto first = ruleset.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && ruleset[first] == '{' &&
+        ruleset.substr(first, 80).find("\"nftables\"") != std::string_view::npos)
+        return "it is nft's JSON, where no rule has a line: take the output of `nft list ruleset`";
+    if (ruleset.find("xt match ") != std::string_view::npos || ruleset.find("xt target ") != std::string_view::npos)
+        return "it is the listing of rules that iptables made, which nft cannot load again: take the output of "
+               "`iptables-save`";
+    for (const std::string_view tool : {"iptables", "nft"}) {
+        for (auto at = ruleset.find(tool); at != std::string_view::npos; at = ruleset.find(tool, at + 1)) {
+            auto begin = ruleset.rfind('\n', at) + 1;  // npos + 1: the text's beginning
+            while (begin < at && (ruleset[begin] == ' ' || ruleset[begin] == '\t')) ++begin;
+            const auto rest = ruleset.substr(at + tool.size(), 2);
+            const auto before = ruleset.substr(begin, at - begin);
+            const bool a_command = before.empty() || (before.front() == '/' && before.back() == '/') ||
+                                   (before.ends_with("=") && before.find(' ') == std::string_view::npos);
+            if (!a_command || rest.empty() || (rest[0] != ' ' && !before.ends_with('='))) continue;
+            return "it is a shell script that calls " + std::string{tool} +
+                   ", not a ruleset: let it run where it does no harm and take what it made: `unshare -rn sh -c 'sh "
+                   "SCRIPT >&2; " +
+                   (tool == "nft" ? "nft list ruleset" : "iptables-save") + "' > FILE`";
+        }
+    }
+    return {};
+}
+
 std::string hint_about(const std::string& message) {
     std::smatch found;
     if (std::regex_search(message, found, std::regex{"Set ([^ ]+) doesn't exist"}))

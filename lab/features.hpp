@@ -2,6 +2,7 @@
 // with a feature they do not have and to one with a mistake; a trial of the feature alone tells the two apart.
 #pragma once
 #include <string>
+#include <string_view>
 
 namespace wmlab::lab {
 
@@ -11,6 +12,9 @@ std::string lacking_feature(const std::string& message);
 
 // The same for what iptables-nft-restore says.
 std::string lacking_extension(const std::string& message);
+// What is wrong with the form of a whole ruleset file that was refused, and how to get one that loads: line ends of
+// Windows, a shell script, JSON. Empty: nothing of the kind.
+std::string wrong_form(std::string_view ruleset);
 // What else may be behind what it says about the file.
 std::string hint_about(const std::string& message);
 

@@ -158,11 +158,18 @@ rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::pa
     text << in.rdbuf();
     if (!in) throw RulesetRefused{file.string() + ": cannot be read"};
     const auto dialect = rules::dialect_of(text.str());
-    if (dialect == rules::Dialect::iptables) {
-        load_iptables(firewall, file, text.str());
-    } else {
-        const Entered entered{firewall};
-        load_nft(file);
+    try {
+        if (dialect == rules::Dialect::iptables) {
+            load_iptables(firewall, file, text.str());
+        } else {
+            const Entered entered{firewall};
+            load_nft(file);
+        }
+    } catch (const RulesetRefused& refused) {
+        const auto form = wrong_form(text.str());
+        if (form.empty()) throw;
+        const std::string message = refused.what();
+        throw RulesetRefused{file.string() + ": " + form + "\n" + message.substr(0, message.find('\n')) + "\n"};
     }
     return dialect;
 }

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -32,11 +33,62 @@ std::string nft(const Namespace& place, const std::string& command, unsigned out
     return nft_ctx_get_output_buffer(context.get());
 }
 
-// The listing without what cannot be loaded again: counters' numbers and warnings are fine, handles are comments.
+// Makes a listing of rules that iptables made one that nft loads: extensions that nft has no words for (`xt match
+// recent`) are left out, and chains get other names, since iptables takes words of nft's (`reject`, `dynamic`) for
+// them.
+struct Loadable {
+    std::string text;
+    std::vector<std::string> chains;  // their names by number
+};
+Loadable loadable(const std::string& listing) {
+    Loadable made;
+    std::map<std::string, std::size_t> numbers;
+    const auto rename = [&](std::string& line, std::string_view before) {
+        auto at = line.rfind(before);  // the verdict comes last
+        if (at == std::string::npos ||
+            std::count(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(at), '"') % 2)
+            return;
+        at += before.size();
+        const auto end = std::min(line.find(' ', at), line.size());
+        const auto name = line.substr(at, end - at);
+        const auto number = numbers.try_emplace(name, numbers.size()).first->second;
+        if (number == made.chains.size()) made.chains.push_back(name);
+        line.replace(at, end - at, "wmlab_chain_" + std::to_string(number));
+    };
+    std::istringstream lines{listing};
+    for (std::string line; std::getline(lines, line); made.text += line + "\n") {
+        if (line.starts_with("\tchain ")) {
+            rename(line, "\tchain ");
+            continue;
+        }
+        for (const std::string_view kind : {"xt match ", "xt target "})
+            for (auto at = line.find(kind); at != std::string::npos; at = line.find(kind, at)) {
+                const auto end = line.find(' ', at + kind.size());
+                line.replace(at, end == std::string::npos ? end : end - at, "counter");
+            }
+        // A meter cannot be loaded by what its listing says; it is a limit all the same.
+        for (auto at = line.find("meter "); at != std::string::npos; at = line.find("meter ", at + 1))
+            if (const auto end = line.find('}', at); end != std::string::npos)
+                line.replace(at, end + 1 - at, "limit rate 1/second");
+        rename(line, " jump ");
+        rename(line, " goto ");
+    }
+    return made;
+}
+
+// The rules once more, loaded as plain nftables.
 std::string plain_json_of(const std::string& listing) {
     const auto scratch = Namespace::create("a second look at the rules");
-    nft(scratch, listing, 0, "load the rules again as plain nftables");
-    return nft(scratch, "list ruleset", NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE, "list the rules");
+    const auto [text, chains] = loadable(listing);
+    nft(scratch, text, 0, "load the rules again as plain nftables");
+    auto json = nft(scratch, "list ruleset", NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE, "list the rules");
+    for (std::size_t number = 0; number < chains.size(); ++number) {
+        const auto name = "\"wmlab_chain_" + std::to_string(number) + "\"";
+        const auto real = boost::json::serialize(boost::json::string{chains[number]});
+        for (auto at = json.find(name); at != std::string::npos; at = json.find(name, at + real.size()))
+            json.replace(at, name.size(), real);
+    }
+    return json;
 }
 
 // libnftables 1.0.6 corrupts its memory when it writes a table with flags (`flags dormant`) as JSON: the others one by

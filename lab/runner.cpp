@@ -118,6 +118,11 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         try {
             tracer.emplace(lab.network.firewall(), options.ruleset,
                            options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted);
+            if (tracer->ruleset().empty())
+                lab.notes.push_back(
+                    options.ruleset.string() +
+                    " holds no rule and no policy that drops: the firewall forwards everything. (What "
+                    "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
         } catch (const SetupFailed& failure) {
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }

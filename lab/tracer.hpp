@@ -27,6 +27,7 @@ public:
     // `buffer`: of messages the kernel has written and this has not read yet, in bytes.
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
            unsigned buffer = rules::trace_buffer_wanted);
+    const rules::Ruleset& ruleset() const { return ruleset_; }
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
     // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
     std::vector<evidence::Event> finish(bool every_rule, std::vector<rules::Packet> arrivals = {});

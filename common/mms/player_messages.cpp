@@ -1,4 +1,5 @@
 // What a player does with each message of the server.
+#include "common/bytes/utf16.hpp"
 #include "common/mms/player_session.hpp"
 
 namespace wmlab::mms {

@@ -16,6 +16,7 @@
 #include "lab/error.hpp"
 #include "lab/rules/decision_log.hpp"
 #include "lab/rules/match.hpp"
+#include "lab/rules/reach.hpp"
 #include "lab/rules/trace.hpp"
 
 namespace wmlab::lab {
@@ -169,17 +170,17 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
     std::vector<std::string> why;
     std::size_t looks = 0;  // at the whole ruleset
     const auto looks_max = 1'000'000 / (ruleset.rules().size() + 1);
+    const rules::Ways ways{ruleset};
     for (const auto& rule : ruleset.rules()) {
-        const auto* chain = ruleset.chain(rule.chain);
-        if (chain && (chain->hook == "input" || chain->hook == "output")) continue;  // not on the way through
-        if (!rules::depends_on_the_past(rule, literals)) continue;
+        if (!rules::depends_on_the_past(rule, literals) || !rules::has_effect(ruleset, rule)) continue;
         unsigned doubtful = 0;
         bool may_match = false;
         for (unsigned port = 1; port < port_count; ++port) {
             if (port == 1 || literals.ports_opaque || literals.ports.contains(port)) {
                 packet.destination_port = static_cast<std::uint16_t>(port);
                 const auto comparison = rules::compare(ruleset, rule, packet);
-                may_match = comparison.count(rules::Condition::Result::no) == 0;
+                may_match = comparison.count(rules::Condition::Result::no) == 0 &&
+                            (looks++ >= looks_max || ways.may_come(rule.chain, packet));
                 // Beside a rule that only stops packets, another one must let them through.
                 if (may_match && comparison.drops && looks++ < looks_max)
                     may_match = may_be_let_through(ruleset, packet);

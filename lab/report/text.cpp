@@ -150,7 +150,8 @@ std::string render_text(const Report& report, const Style& style) {
         out += "\nrules\n";
         for (const auto& use : *report.coverage) {
             const auto* const code = use.use() == Use::needed ? "32" : use.use() == Use::hit ? "33" : "31";
-            const auto why = use.flows.empty()       ? fmt::format("{} packets, no flow needs it", use.packets)
+            const auto why = use.flows.empty()       ? fmt::format("{} {}, no flow needs it", use.packets,
+                                                             use.packets == 1 ? "packet" : "packets")
                              : use.flows.size() == 1 ? use.flows.front()
                                                      : fmt::format("{} flows", use.flows.size());
             out += fmt::format("  {}  {}{}\n", paint(code, fmt::format("{:<9}", text(use.use()))), rule_words(use.rule),

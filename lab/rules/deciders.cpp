@@ -1,10 +1,10 @@
 #include "lab/rules/deciders.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
 
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/reach.hpp"
 
 namespace wmlab::lab::rules {
 namespace json = boost::json;
@@ -13,6 +13,13 @@ bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     const auto comparison = compare(ruleset, rule, packet);
     return comparison.drops &&
            std::ranges::none_of(comparison.conditions, [](const Condition& c) { return c.selective; });
+}
+
+bool stops_plainly(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
+    const auto comparison = compare(ruleset, rule, packet);
+    return comparison.drops && comparison.matches() && std::ranges::none_of(comparison.conditions, [&](const auto& c) {
+               return c.key == "limit" || (c.key == "connection state" && packet.ct_state == "invalid");
+           });
 }
 
 const Rule* rule_of(const Ruleset& ruleset, const Decision& decision, const Decision::Step& step) {
@@ -55,18 +62,6 @@ const Decision::Step* forwarding_step(const Ruleset& ruleset, const Decision& de
         if (forwarding && step.accepts && (step.handle != 0 || !found || found->handle == 0)) found = &step;
     }
     return found;
-}
-
-bool has_effect(const Ruleset& ruleset, const Rule& rule) {
-    const auto* chain = ruleset.chain(rule.chain);
-    if (chain && chain->type == "nat") return true;
-    return std::ranges::any_of(rule.expr, [](const json::value& part) {
-        const auto* object = part.if_object();
-        if (!object || object->empty()) return false;
-        const std::string_view word = object->begin()->key();
-        constexpr std::array<std::string_view, 4> without{"match", "counter", "log", "limit"};
-        return std::ranges::find(without, word) == without.end();
-    });
 }
 
 namespace {

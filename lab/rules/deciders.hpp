@@ -9,6 +9,10 @@ namespace wmlab::lab::rules {
 // A rule that names neither address nor port nor interface stops whatever comes to it.
 bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet);
 
+// Whether it is known why the rule stops this packet, and it is by what the packet is: not by a limit, nor because it
+// belongs to no connection. Then there is sense in asking which rule should have let it through.
+bool stops_plainly(const Ruleset& ruleset, const Rule& rule, const Packet& packet);
+
 // The rule of a step. A chain without a name, written inside the rule that leads there, is part of that rule.
 const Rule* rule_of(const Ruleset& ruleset, const Decision& decision, const Decision::Step& step);
 
@@ -21,9 +25,6 @@ ChainName base_of(const Ruleset& ruleset, const Decision& decision);
 // Who let a forwarded packet through: the last accepting rule, or else policy, of the forward hook's filter chains.
 // Chains of other hooks accept too, but that decides nothing about the way through.
 const Decision::Step* forwarding_step(const Ruleset& ruleset, const Decision& decision);
-
-// Whether the packet's way would be another without this rule: not, if it only counts or logs.
-bool has_effect(const Ruleset& ruleset, const Rule& rule);
 
 // Where the trace has lost track of a packet: the rule that stopped it, by comparing it with every rule of the one
 // forwarding chain up to the first that matches, which must be one that stops packets and has counted some between

@@ -7,6 +7,7 @@
 #include "common/evidence/journal.hpp"
 #include "lab/rules/deciders.hpp"
 #include "lab/rules/placing.hpp"
+#include "lab/rules/reach.hpp"
 
 namespace wmlab::lab::rules {
 namespace json = boost::json;
@@ -173,9 +174,11 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
         if (every_rule) {
             json::array steps;
-            for (const auto& step : decision.steps) {
-                const auto* of = step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr;
-                if (of && has_effect(ruleset, *of)) steps.push_back(index.at({step.chain, step.handle}));
+            const auto effective = effective_steps(ruleset, decision);
+            for (std::size_t i = 0; i < effective.size(); ++i) {
+                const auto& step = decision.steps[i];
+                if (effective[i] && step.handle != 0 && ruleset.rule(step.chain, step.handle))
+                    steps.push_back(index.at({step.chain, step.handle}));
             }
             f["steps"] = std::move(steps);
         }
@@ -199,8 +202,10 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             if (!before.empty()) f["before"] = std::move(before);
             const auto& state = decision.packet.ct_state;
             f["tracks"] = base && !before_tracking(*base) && (state == "established" || state == "related" || !asks);
-            if (decision.by_policy || (rule && catch_all(ruleset, *rule, decision.packet))) {
-                if (const auto miss = near_miss(ruleset, base_of(ruleset, decision), decision.packet)) {
+            if (decision.by_policy || (rule && stops_plainly(ruleset, *rule, decision.packet))) {
+                const auto* stop = decision.by_policy ? nullptr : rule;
+                const bool passing = stop && !catch_all(ruleset, *stop, decision.packet);
+                if (const auto miss = near_miss(ruleset, base_of(ruleset, decision), decision.packet, stop, passing)) {
                     auto near = rule_json(*miss->rule);
                     near["differs"] = miss->differs;
                     f["near_miss"] = std::move(near);

@@ -44,6 +44,11 @@ std::optional<std::uint32_t> number_of_token(std::string_view token) {
     return value;
 }
 
+// Some versions of nft write an extension's name in quotes.
+std::string_view unquoted(std::string_view word) {
+    return word.size() > 1 && word.front() == '"' ? word.substr(1, word.size() - 2) : word;
+}
+
 void add_address(std::uint32_t first, std::uint32_t last, Literals& literals) {
     literals.addresses.insert(first);
     if (last != UINT32_MAX) literals.addresses.insert(last + 1);
@@ -94,8 +99,10 @@ void collect_literals(std::string_view text, Literals& literals) {
             } else if (one_of(token, {"ether", "fib", "geoip", "mac"})) {
                 literals.addresses_opaque = true;
             } else if (token == "xt" && next(1) == "match" &&
-                       !one_of(next(2), {"\"comment\"", "\"conntrack\"", "\"state\"", "\"limit\"", "\"hashlimit\"",
-                                         "\"recent\"", "\"connlimit\"", "\"time\"", "\"statistic\""})) {
+                       !one_of(unquoted(next(2)),
+                               {"comment", "conntrack", "state",     "limit",    "hashlimit", "recent", "connlimit",
+                                "time",    "statistic", "connbytes", "connmark", "mark",      "tos",    "dscp",
+                                "ttl",     "length",    "tcpmss",    "pkttype",  "physdev",   "helper", "quota"})) {
                 literals.ports_opaque = literals.addresses_opaque = true;
             } else if (token == "dynamic" && !set.empty()) {
                 literals.dynamic_sets.insert(set);

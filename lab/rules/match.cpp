@@ -6,6 +6,8 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "lab/rules/reach.hpp"
+
 namespace wmlab::lab::rules {
 namespace json = boost::json;
 namespace {
@@ -75,6 +77,25 @@ std::optional<Range> range_of(const json::value& value) {
     return std::nullopt;
 }
 
+// What the left side of a condition is about: "meta mark", "tcp flags".
+std::string subject_of(const json::value& left) {
+    const auto* object = left.if_object();
+    if (!object || object->empty()) return "a value";
+    const std::string what{object->begin()->key()};
+    if (what == "&" || what == "|" || what == "^" || what == "<<" || what == ">>") {
+        const auto* sides = object->begin()->value().if_array();
+        return sides && !sides->empty() ? subject_of((*sides)[0]) : what;
+    }
+    const auto* body = object->begin()->value().if_object();
+    if (!body) return what;
+    const auto text = [&](std::string_view key) {
+        const auto* value = body->if_contains(key);
+        return value && value->is_string() ? std::string{value->get_string()} : std::string{};
+    };
+    if (what == "payload" && !text("protocol").empty()) return text("protocol") + " " + text("field");
+    return text("key").empty() ? what : what + " " + text("key");
+}
+
 // What the packet has where the rule looks (the left side). Nothing: the packet cannot have it, or this code does not
 // know it.
 struct Left {
@@ -136,6 +157,7 @@ struct Membership {
     Result result = Result::unknown;
     std::string difference;
     std::uint32_t distance = 0;
+    bool far = false;  // a short range of ports, far away: another service
 };
 
 bool word_matches(const std::string& pattern, const std::string& word) {
@@ -176,6 +198,7 @@ Membership in_alternatives(const Value& value, const json::array& alternatives, 
     } else if (value.kind == Value::Kind::port && closest && alternatives.size() == 1 &&
                closest->first != closest->last) {
         nearest.difference = above_or_below(value, *closest);
+        nearest.far = nearest.distance > 4 * (closest->last - closest->first + 1);
     } else if (value.kind == Value::Kind::port && closest && closest->first != closest->last) {
         nearest.difference = above_or_below(value, *closest) + ", the end of the nearest range";
     } else if (value.number && closest && alternatives.size() == 1 && closest->first == closest->last) {
@@ -208,38 +231,122 @@ Membership membership(const Ruleset& ruleset, const Rule& rule, const Value& val
     return in_alternatives(value, json::array{right}, {});
 }
 
-Condition compare_match(const Ruleset& ruleset, const Rule& rule, const json::object& match, const Packet& packet) {
+// The parts of a concatenation's value: `10.10.0.10 . tcp . 1755`.
+std::vector<json::value> parts_of(const json::value& wrapped) {
+    const auto& element = plain(wrapped);
+    const auto* object = element.if_object();
+    const auto* concat = object ? object->if_contains("concat") : nullptr;
+    if (const auto* array = concat ? concat->if_array() : nullptr) return {array->begin(), array->end()};
+    return {};
+}
+
+// How far the packet is from what was wanted, for ranking: a port beside the range comes before all that is no number.
+std::uint32_t slip(const Condition& c) { return c.key.ends_with("port") ? c.distance : near_ports; }
+
+// Of a concatenation the element nearest to the packet counts: the one that differs in the fewest parts.
+Condition compare_concatenation(const json::array& keys, const json::array& elements, const Packet& packet,
+                                const std::string& name) {
     Condition condition;
-    const auto* left = match.if_contains("left");
-    const auto* right = match.if_contains("right");
-    const auto* op = match.if_contains("op");
-    if (!left || !right || !op) return condition;
-    const auto operation = text_of(*op);
-    auto found = left_of(*left, packet);
+    std::vector<Left> lefts;
+    std::string words;
+    for (const auto& key : keys) {
+        lefts.push_back(left_of(key, packet));
+        if (lefts.back().decided) {
+            condition = *lefts.back().decided;
+            condition.weight = 2;
+            return condition;
+        }
+        if (!lefts.back().value) return {};
+        words += (words.empty() ? "" : " . ") + lefts.back().value->text();
+    }
+    condition = {Result::no, "concatenation", {}, true, UINT32_MAX, UINT32_MAX};
+    for (const auto& element : elements) {
+        const auto parts = parts_of(element);
+        if (parts.size() != lefts.size()) return {};
+        Condition here{Result::yes, "concatenation", {}, true, 0, 0};
+        std::string differs;
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            const auto member = in_alternatives(*lefts[i].value, json::array{parts[i]}, {});
+            if (member.result == Result::unknown) return {};
+            if (member.result == Result::yes) continue;
+            here.result = Result::no;
+            ++here.weight;
+            here.distance = member.distance;
+            here.key = lefts[i].value->key;
+            here.far = member.far;
+            differs = member.difference;
+        }
+        if (here.result == Result::yes) {
+            here.weight = 1;
+            here.others = static_cast<unsigned>(parts.size()) - 1;
+            return here;
+        }
+        if (std::pair{here.weight, slip(here)} > std::pair{condition.weight, slip(condition)}) continue;
+        const bool equal = here.weight == condition.weight && slip(here) == slip(condition);
+        condition = here;
+        condition.others = static_cast<unsigned>(parts.size()) - here.weight;
+        condition.difference = equal || here.weight > 1 ? words + " is not among the rule's" : differs;
+    }
+    if (elements.empty()) condition.weight = 1, condition.difference = words + " is not among the rule's";
+    if (!name.empty()) condition.difference = words + " is not in " + name;
+    return condition;
+}
+
+// The elements a condition looks in: of a set by name, or those written in the rule.
+struct Elements {
+    const json::array* list = nullptr;
+    std::string name;  // "set allowed"; empty: written in the rule
+};
+Elements elements_of(const Ruleset& ruleset, const Rule& rule, const json::value& right) {
+    if (const auto* object = right.if_object())
+        if (const auto* set = object->if_contains("set")) return {set->if_array(), {}};
+    if (const auto* text = right.if_string(); text && text->starts_with("@")) {
+        const auto name = std::string{*text}.substr(1);
+        return {ruleset.set_elements(rule.chain, name), "set " + name};
+    }
+    return {};
+}
+
+}  // namespace
+
+Condition compare_value(const Ruleset& ruleset, const Rule& rule, const json::value& left, std::string_view operation,
+                        const json::value& right, const Packet& packet) {
+    Condition condition;
+    condition.difference = "its condition on `" + subject_of(left) + "` did not hold";
+    if (const auto* object = left.if_object(); object && object->contains("concat")) {
+        const auto* keys = object->at("concat").if_array();
+        const auto [elements, name] = elements_of(ruleset, rule, right);
+        if (!keys || (operation != "==" && operation != "in")) return condition;
+        condition = compare_concatenation(*keys, elements ? *elements : json::array{right}, packet, name);
+        condition.by_set = !name.empty();
+        return condition;
+    }
+    auto found = left_of(left, packet);
     if (found.decided) {  // another protocol; the port may differ besides
-        if (found.value && membership(ruleset, rule, *found.value, *right).result != Result::yes)
+        if (found.value && membership(ruleset, rule, *found.value, right).result != Result::yes)
             found.decided->weight = 2;
         return *found.decided;
     }
     if (!found.value) return condition;
     const auto& value = *found.value;
     condition.key = value.key;
-    condition.by_set = right->is_string() && right->get_string().starts_with("@");
+    condition.by_set = right.is_string() && right.get_string().starts_with("@");
     condition.selective = value.key != "connection state" && value.key != "family" && value.key != "protocol";
     if (operation == "==" || operation == "in") {
-        const auto member = membership(ruleset, rule, value, *right);
+        const auto member = membership(ruleset, rule, value, right);
         condition.result = member.result;
         condition.difference = member.difference;
         condition.distance = member.distance;
+        condition.far = member.far;
         if (member.result == Result::yes) condition.difference.clear();
     } else if (operation == "!=") {
-        const auto member = membership(ruleset, rule, value, *right);
+        const auto member = membership(ruleset, rule, value, right);
         if (member.result == Result::unknown) return condition;
         condition.result = member.result == Result::yes ? Result::no : Result::yes;
         if (condition.result == Result::no)
             condition.difference = value.key + " is " + value.text() + ", which the rule leaves out";
     } else if (value.number) {
-        const auto bound = number_of(*right);
+        const auto bound = number_of(right);
         if (!bound) return condition;
         const auto n = *value.number;
         const bool holds = operation == "<"    ? n < *bound
@@ -249,14 +356,49 @@ Condition compare_match(const Ruleset& ruleset, const Rule& rule, const json::ob
         condition.result = holds ? Result::yes : Result::no;
         if (!holds) {
             condition.difference =
-                value.key + " " + value.text() + " is not " + operation + " " + std::to_string(*bound);
+                value.key + " " + value.text() + " is not " + std::string{operation} + " " + std::to_string(*bound);
             condition.distance = static_cast<std::uint32_t>(n > *bound ? n - *bound : *bound - n);
         }
     }
     return condition;
 }
 
-// `tcp dport vmap { ... }` and concatenations are not taken apart: unknown.
+namespace {
+
+constexpr std::size_t map_entries_max = 512;  // of a longer map nothing is said
+
+// What a verdict map does with the packet: the verdict of the element that fits, or, where none does, how far the
+// packet is from those that would accept it.
+void compare_map(const Ruleset& ruleset, const Rule& rule, const VerdictMap& map, const Packet& packet,
+                 Comparison& comparison) {
+    Condition nearest, other;
+    bool accepting = false;
+    for (const auto& entry : map.entries) {
+        if (!map.known) break;
+        auto condition = compare_value(ruleset, rule, *map.key, "==", *entry.key, packet);
+        condition.by_set = map.named;
+        const bool accepts = entry.verdict->contains("accept");
+        const bool drops = entry.verdict->contains("drop");
+        if (condition.result == Result::unknown) {
+            comparison.conditions.push_back({});
+            return;
+        }
+        if (condition.result == Result::yes) {
+            comparison.accepts = comparison.accepts || accepts || (map.named && !drops);
+            comparison.drops = comparison.drops || drops || (map.named && !accepts);
+            comparison.conditions.push_back(condition);
+            return;
+        }
+        auto& best = accepts ? nearest : other;
+        if (best.result == Result::unknown ||
+            std::pair{condition.weight, slip(condition)} < std::pair{best.weight, slip(best)})
+            best = condition;
+        accepting = accepting || accepts;
+    }
+    if (accepting) comparison.accepts = true, comparison.drops = comparison.drops || map.named;
+    comparison.conditions.push_back(accepting ? nearest : other);
+}
+
 bool is_condition(std::string_view what) {
     return what == "match" || what == "vmap" || what == "xt" || what == "fib" || what == "limit" || what == "quota" ||
            what == "dynset" || what == "set" || what == "ct count";
@@ -290,111 +432,35 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
         if (what == "accept") comparison.accepts = true;
         if (what == "drop" || what == "reject") comparison.drops = true;
         if (what == "match" && body.is_object()) {
-            comparison.conditions.push_back(compare_match(ruleset, rule, body.get_object(), packet));
-        } else if (what == "limit") {
-            comparison.conditions.push_back({Result::yes, "limit", {}, false, 1, 0});
+            const auto& match = body.get_object();
+            const auto *left = match.if_contains("left"), *right = match.if_contains("right"),
+                       *op = match.if_contains("op");
+            comparison.conditions.push_back(
+                left && right && op ? compare_value(ruleset, rule, *left, text_of(*op), *right, packet) : Condition{});
+        } else if (what == "limit" || what == "meter") {
+            comparison.conditions.push_back({Result::yes, "limit", "its limit of packets was used up", false, 1, 0});
+        } else if (what == "vmap") {
+            continue;  // below
+        } else if (what == "set" && body.is_object() && !body.get_object().contains("stmt")) {
+            continue;  // puts an element into a set
         } else if (is_condition(what)) {
             const auto* extension = body.if_object();
             const auto* name = extension ? extension->if_contains("name") : nullptr;
             if (what == "xt" && name && (text_of(*name) == "comment" || text_of(extension->at("type")) == "target"))
                 continue;
+            if (what == "xt" && name && text_of(*name) == "hashlimit") {
+                comparison.conditions.push_back({Result::yes, "limit", "its `-m hashlimit` did not hold", false, 1, 0});
+                continue;
+            }
             comparison.conditions.push_back({});
+            comparison.conditions.back().difference = what == "xt" && name
+                                                          ? "its `-m " + text_of(*name) + "` did not hold"
+                                                          : "its `" + std::string{what} + "` did not hold";
         }
     }
+    for (const auto& map : verdict_maps(ruleset, rule, map_entries_max))
+        compare_map(ruleset, rule, map, packet, comparison);
     return comparison;
-}
-
-namespace {
-
-constexpr std::uint32_t port_distance_max = 16;
-
-struct Candidate {
-    const Rule* rule;
-    Condition differs;
-    unsigned fits;  // selective conditions that hold
-};
-
-// The packet as it would look going the other way.
-Packet reversed(Packet packet) {
-    std::swap(packet.in, packet.out);
-    std::swap(packet.source, packet.destination);
-    return packet;
-}
-
-std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison,
-                                        const Packet& packet) {
-    if (!comparison.accepts || comparison.count(Result::unknown) > 0) return std::nullopt;
-    Candidate candidate{&rule, {}, 0};
-    for (const auto& condition : comparison.conditions) {
-        if (condition.result == Result::no)
-            candidate.differs = condition;
-        else if (condition.selective)
-            ++candidate.fits;
-    }
-    if (comparison.count(Result::no) >= 2) {
-        const auto other_way = compare(ruleset, rule, reversed(packet));
-        if (!other_way.matches()) return std::nullopt;
-        candidate.differs = {
-            Result::no, "direction", "the rule is for the other direction, " + packet.out + " to " + packet.in,
-            true,       1,           0};
-        return candidate;
-    }
-    if (comparison.count(Result::no) != 1) return std::nullopt;
-    // `ct state established accept` differs from every first packet: that says nothing. So does a bare port far away.
-    if (candidate.differs.key == "connection state") return std::nullopt;
-    const bool near_port = candidate.differs.key.ends_with("port") && candidate.differs.distance <= port_distance_max;
-    if (candidate.fits == 0 && !near_port) return std::nullopt;
-    // A rule for one port says nothing about a port far from it; a set may well lack an element.
-    const bool one_port = candidate.differs.key.ends_with("port") &&
-                          candidate.differs.difference.find(", the rule wants ") != std::string::npos;
-    if (one_port && !near_port) return std::nullopt;
-    return candidate;
-}
-
-void collect(const Ruleset& ruleset, const ChainName& name, const Packet& packet, std::set<ChainName>& visited,
-             std::vector<Candidate>& out) {
-    if (!visited.insert(name).second) return;
-    const auto* chain = ruleset.chain(name);
-    if (!chain) return;
-    for (const auto index : chain->rules) {
-        const auto& rule = ruleset.rules()[index];
-        const auto comparison = compare(ruleset, rule, packet);
-        if (const auto candidate = candidate_from(ruleset, rule, comparison, packet)) out.push_back(*candidate);
-        if (comparison.count(Result::no) > 0) continue;
-        for (const auto& part : rule.expr) {
-            const auto* object = part.if_object();
-            if (!object || object->empty()) continue;
-            const std::string_view what = object->begin()->key();
-            if (what != "jump" && what != "goto") continue;
-            const auto* body = object->begin()->value().if_object();
-            if (const auto* target = body ? body->if_contains("target") : nullptr)
-                collect(ruleset, {name.family, name.table, text_of(*target)}, packet, visited, out);
-        }
-    }
-}
-
-}  // namespace
-
-std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet) {
-    std::vector<Candidate> candidates;
-    std::set<ChainName> visited;
-    collect(ruleset, chain, packet, visited, candidates);
-    if (candidates.empty()) return std::nullopt;
-    // A port just beside what a rule allows is the likeliest slip of all; then the rule that agrees in most.
-    const auto beside = [](const Candidate& c) {
-        return c.differs.key.ends_with("port") && c.differs.distance <= port_distance_max;
-    };
-    const auto nearer = [&](const Candidate& a, const Candidate& b) {
-        if (beside(a) != beside(b)) return beside(a);
-        if (a.fits != b.fits) return a.fits > b.fits;
-        return a.differs.distance < b.differs.distance;
-    };
-    std::ranges::stable_sort(candidates, nearer);
-    if (candidates.size() > 1 && !nearer(candidates[0], candidates[1])) {
-        // Two rules are equally near: only name one if they differ in the same way from the packet.
-        if (candidates[0].differs.difference != candidates[1].differs.difference) return std::nullopt;
-    }
-    return NearMiss{candidates[0].rule, candidates[0].differs.difference};
 }
 
 }  // namespace wmlab::lab::rules

@@ -1,9 +1,11 @@
 // Compares a packet with a rule, condition by condition, to find the rule that almost matched. Three-valued: a
 // condition this code does not know is `unknown`, and a rule with one is never named.
 #pragma once
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/scenario/model.hpp"
@@ -22,14 +24,19 @@ struct Packet {           // as it reached the chain
     Packet reversed() const;  // an answer's addresses and interfaces
 };
 
+constexpr std::uint32_t near_ports = 16;  // a port not further off is a likely slip
+
 struct Condition {
     enum class Result { yes, no, unknown } result = Result::unknown;
     std::string key;             // "destination port", "input interface", ...
-    std::string difference;      // "destination port 5000 is above 4999"; empty unless no
+    std::string difference;      // "destination port 5000 is above 4999"; of an unknown one and of a limit: what it
+                                 // means if it did not hold; else empty
     bool selective = true;       // false: says little about what the rule is for (connection state, a limit)
     unsigned weight = 1;         // 2: the packet differs in the protocol and in the port as well
     std::uint32_t distance = 0;  // of ports, for ranking; 0 elsewhere
     bool by_set = false;         // decided by a named set, whose elements may have changed since
+    bool far = false;            // the port is far from a short range: that of another service
+    unsigned others = 0;         // parts of a concatenation that hold besides the one that differs
 };
 
 struct Comparison {
@@ -39,14 +46,19 @@ struct Comparison {
     unsigned count(Condition::Result result) const;
     bool matches() const { return count(Condition::Result::no) == 0 && count(Condition::Result::unknown) == 0; }
 };
+// The one condition `left operation right`, as libnftables-json(5) writes its sides.
+Condition compare_value(const Ruleset& ruleset, const Rule& rule, const boost::json::value& left,
+                        std::string_view operation, const boost::json::value& right, const Packet& packet);
 Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packet);
 
 struct NearMiss {
     const Rule* rule = nullptr;
     std::string differs;  // "destination port 5000 is above 4999"
 };
-// The accepting rule of the chain (and of chains it jumps to) from which the packet differs in just one condition;
-// nothing when there is none or none that is clearly nearest.
-std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet);
+// The accepting rule of the chain (and of chains it leads to) that the packet missed by just one thing: a condition, or
+// that the rule `stop`, which stopped the packet, stands before it. Nothing when there is none or none that is clearly
+// nearest. `stop`: nothing where a policy did it. `passing`: only rules that hold and come too late.
+std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
+                                  const Rule* stop = nullptr, bool passing = false);
 
 }  // namespace wmlab::lab::rules

@@ -66,6 +66,16 @@ bool same_verdict(const Rule& rule, const Place& place, Dialect dialect) {
     return true;
 }
 
+// Extensions without a plain expression are left out where the rule was loaded again: its text has them.
+void add_extensions(Rule& rule) {
+    std::istringstream words{rule.text};
+    for (std::string word, kind, name; words >> word;) {
+        if (word != "xt" || !(words >> kind >> name) || (kind != "match" && kind != "target")) continue;
+        std::erase(name, '"');
+        rule.expr.insert(rule.expr.begin(), json::object{{"xt", json::object{{"type", kind}, {"name", name}}}});
+    }
+}
+
 }  // namespace
 
 Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const Source& source,
@@ -112,8 +122,11 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
         for (auto& [name, chain] : ruleset.chains_) {
             const auto* same = plain.chain(name);
             if (!same || same->rules.size() != chain.rules.size()) continue;
-            for (std::size_t i = 0; i < chain.rules.size(); ++i)
-                ruleset.rules_[chain.rules[i]].expr = plain.rules_[same->rules[i]].expr;
+            for (std::size_t i = 0; i < chain.rules.size(); ++i) {
+                auto& rule = ruleset.rules_[chain.rules[i]];
+                rule.expr = plain.rules_[same->rules[i]].expr;
+                add_extensions(rule);
+            }
         }
     }
     for (auto& [name, chain] : ruleset.chains_) {
@@ -128,6 +141,10 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
         for (std::size_t i = 0; certain && i < places.size(); ++i) ruleset.rules_[chain.rules[i]].place = places[i];
     }
     return ruleset;
+}
+
+bool Ruleset::empty() const {
+    return rules_.empty() && std::ranges::none_of(chains_, [](const auto& entry) { return entry.second.policy_drop; });
 }
 
 const Rule* Ruleset::rule(const ChainName& name, std::uint64_t handle) const {

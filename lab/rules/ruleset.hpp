@@ -34,11 +34,13 @@ struct Chain {
 class Ruleset {
 public:
     // `json` of `nft -j -a list ruleset`, `listing` of `nft -a list ruleset`. `plain_json`, for rulesets with iptables
-    // extensions: the JSON of the same listing loaded again as plain nftables, where extensions are plain expressions;
-    // same rules in the same order. Throws std::runtime_error where json is not nft's.
+    // extensions: the JSON of the same listing loaded again as plain nftables, where extensions are plain expressions,
+    // or left out; same rules in the same order. Throws std::runtime_error where json is not nft's.
     static Ruleset parse(std::string_view json, std::string_view listing, const Source& source,
                          std::string_view plain_json = {});
 
+    // It stops nothing and changes nothing.
+    bool empty() const;
     const std::vector<Rule>& rules() const { return rules_; }
     const std::map<ChainName, Chain>& chains() const { return chains_; }
     const Rule* rule(const ChainName& chain, std::uint64_t handle) const;

@@ -393,6 +393,7 @@ void read_iptables(Source& source, const std::filesystem::path& path, const std:
 }  // namespace
 
 Dialect dialect_of(std::string_view ruleset) {
+    if (ruleset.starts_with("\xEF\xBB\xBF")) ruleset.remove_prefix(3);  // a mark some editors write: refused later
     std::istringstream lines{std::string{ruleset}};
     for (std::string line; std::getline(lines, line);) {
         const auto start = line.find_first_not_of(" \t\r");

@@ -134,6 +134,14 @@ TEST_CASE("a ruleset that is refused says what nft says, with the file as the us
         {"an iptables-save file with an unknown match",
          "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp --dprt 80 -j ACCEPT\nCOMMIT\n",
          {"rules.nft", "unknown option", "3"}},
+        {"lines of Windows", "table inet filter {\r\n}\r\n", {"rules.nft: ", "CR LF", "rules.nft:1:"}},
+        {"a byte order mark", "\xEF\xBB\xBF*filter\n:FORWARD DROP [0:0]\nCOMMIT\n", {"rules.nft: ", "byte order mark"}},
+        {"a script", "#!/bin/sh\niptables -P FORWARD DROP\n", {"shell script that calls iptables", "iptables-save"}},
+        {"a script by its variable", "NFT=/usr/sbin/nft\n$NFT flush ruleset\n", {"shell script that calls nft"}},
+        {"nft's JSON", "{\"nftables\": []}\n", {"JSON", "nft list ruleset"}},
+        {"the listing of rules that iptables made",
+         "table ip filter {\n  chain FORWARD {\n    xt match recent counter\n  }\n}\n",
+         {"iptables-save", "rules.nft:3:"}},
     }));
     DYNAMIC_SECTION(row.name) {
         const Directory directory;

@@ -5,7 +5,8 @@ right, and the suggestion, applied, has to make the flow pass.
     wrong_rulesets.py WMLAB [NAME...]
 
 A ruleset says in its first lines what is run and what must be found (`# flow:`, `# expect: VERDICT LEG CAUSE`, `# mends: yes|no`); the
-deciding line ends in `# <- this`, or begins as `# rule:` says. `mends: no` is for translation, which no further rule mends: then the report has to
+deciding line ends in `# <- this`, or begins as `# rule:` says; with `# almost: WHAT DIFFERS` so does the rule that almost matched, by
+`# <- almost` or `# almost-rule:`, and `# almost: none` means that none may be named. `mends: no` is for translation, which no further rule mends: then the report has to
 say what must change. One line per wrong answer, then `N passed, M failed`.
 """
 import concurrent.futures
@@ -41,13 +42,13 @@ def header(text, key):
     return None
 
 
-def marked(files):
-    """(file, line) of the deciding rule."""
+def marked(files, mark="this", key="rule"):
+    """(file, line) of the deciding rule, or of the one that almost matched."""
     for file in files:
         text = file.read_text()
-        prefix = header(text, "rule")
+        prefix = header(text, key)
         for number, line in enumerate(text.splitlines(), 1):
-            if line.endswith("# <- this") or (prefix and line.startswith(prefix)):
+            if line.endswith(f"# <- {mark}") or (prefix and line.startswith(prefix)):
                 return file.name, number
     raise ValueError(f"no line of {files} is marked")
 
@@ -70,9 +71,15 @@ def problem(wmlab, ruleset):
     if got != expect:
         return f"expected {expect}, got {got}: {found['explanation']}"
     rule = found["rule"] or {"file": "", "line": 0}
-    want = marked([ruleset] + [file for path in re.findall(r'include "(.*)"', text) for file in sorted(HERE.glob(path))])
+    files = [ruleset] + [file for path in re.findall(r'include "(.*)"', text) for file in sorted(HERE.glob(path))]
+    want = marked(files)
     if (pathlib.Path(rule["file"]).name, rule["line"]) != want:
         return f"expected the rule {want}, got {found['rule']}"
+    if differs := header(text, "almost"):
+        near = found.get("near_miss")
+        got = (pathlib.Path(near["file"]).name, near["line"], near["differs"]) if near else "none"
+        if got != (differs if differs == "none" else (*marked(files, "almost", "almost-rule"), differs)):
+            return f"expected the near miss {differs!r}, got {near}"
     if mends and (found["suggestion"] or {}).get("proven") is not True:
         return f"the suggestion does not mend it: {found['suggestion']}"
     if not mends and not (found["suggestion"] or {}).get("change"):

@@ -148,3 +148,47 @@ TEST_CASE("a condition that is not understood is never a near miss", "[rules]") 
     CHECK_FALSE(near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5000))
                     .has_value());
 }
+
+TEST_CASE("near misses in verdict maps and concatenations, by limits and by order", "[rules]") {
+    const auto rules = Ruleset::parse(
+        R"({"nftables":[
+{"chain":{"family":"inet","name":"forward","table":"filter","handle":1,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},
+{"map":{"family":"inet","name":"zones","table":"filter","type":["ifname","ifname"],"handle":2,"map":"verdict","elem":[[{"concat":["outside","inside"]},{"jump":{"target":"in"}}],[{"concat":["inside","outside"]},{"jump":{"target":"out"}}]]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":[{"vmap":{"key":{"concat":[{"meta":{"key":"iifname"}},{"meta":{"key":"oifname"}}]},"data":"@zones"}}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":5,"expr":[{"drop":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":6,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":1755}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"in","handle":7,"expr":[{"vmap":{"key":{"concat":[{"payload":{"protocol":"ip","field":"daddr"}},{"meta":{"key":"l4proto"}},{"payload":{"protocol":"th","field":"dport"}}]},"data":{"set":[[{"concat":["10.10.0.10","udp",7000]},{"accept":null}],[{"concat":["10.10.0.10","tcp",{"range":[7001,7006]}]},{"accept":null}],[{"concat":["10.10.0.10","tcp",23]},{"drop":null}]]}}}]}},
+{"rule":{"family":"inet","table":"filter","chain":"in","handle":8,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":80}},{"limit":{"rate":5,"per":"second"}},{"match":{"op":"==","left":{"meta":{"key":"mark"}},"right":5}},{"jump":{"target":"yes"}}]}},
+{"rule":{"family":"inet","table":"filter","chain":"yes","handle":9,"expr":[{"log":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"yes","handle":10,"expr":[{"match":{"op":"==","left":{"meta":{"key":"oifname"}},"right":"inside"}},{"accept":null}]}},
+{"rule":{"family":"inet","table":"filter","chain":"out","handle":11,"expr":[{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"inside"}},{"match":{"op":"==","left":{"meta":{"key":"oifname"}},"right":"inside"}},{"accept":null}]}}
+]})",
+        "", {});
+    const auto* stop = rules.rule(forward, 5);
+    const auto miss = [&](std::uint16_t port, const Rule* by, bool passing = false) {
+        const auto found = near_miss(
+            rules, forward, packet("tcp", "outside", "10.20.0.10", 40000, "inside", "10.10.0.10", port), by, passing);
+        return found ? std::to_string(found->rule->handle) + ": " + found->differs : std::string{};
+    };
+    CHECK(miss(7007, stop) == "7: destination port 7007 is above 7006");
+    CHECK(miss(7007, stop, true).empty());
+    CHECK(miss(1755, stop) == "6: it stands behind the rule that stopped the packet");
+    CHECK(miss(1755, stop, true) == "6: it stands behind the rule that stopped the packet");
+    CHECK(miss(80, nullptr) == "8: its limit of packets was used up, or its condition on `meta mark` did not hold");
+    // Nothing but interfaces agree with the rule for the traffic inside.
+    CHECK_FALSE(near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 9, "outside", "10.20.0.10", 53), stop)
+                    .has_value());
+}
+
+TEST_CASE("what a verdict map does with the packet is known", "[rules]") {
+    const auto rules = Ruleset::parse(
+        R"({"nftables":[{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":[{"vmap":{"key":{"payload":{"protocol":"tcp","field":"dport"}},"data":{"set":[[80,{"accept":null}],[23,{"drop":null}],[25,{"jump":{"target":"x"}}]]}}}]}}]})",
+        "", {});
+    const auto with = [&](std::uint16_t port) {
+        return compare(rules, rules.rules()[0], packet("tcp", "a", "10.20.0.10", 40000, "b", "10.10.0.10", port));
+    };
+    CHECK((with(80).matches() && with(80).accepts && !with(80).drops));
+    CHECK((with(23).matches() && with(23).drops && !with(23).accepts));
+    CHECK((with(25).matches() && !with(25).drops && !with(25).accepts));
+    CHECK(with(443).count(Condition::Result::no) == 1);
+}

@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <boost/json.hpp>
+#include <set>
+
+#include "lab/rules/json_fields.hpp"
+#include "lab/rules/match.hpp"
+#include "lab/rules/reach.hpp"
+
+namespace wmlab::lab::rules {
+namespace json = boost::json;
+namespace {
+
+using Outcome = Condition::Result;
+
+constexpr std::string_view order = "order", condition = "condition";  // what differs besides a condition's key
+
+struct Candidate {
+    const Rule* rule;
+    Condition differs;
+    unsigned fits;  // selective conditions that hold
+};
+
+// The packet as it would look going the other way.
+Packet reversed(Packet packet) {
+    std::swap(packet.in, packet.out);
+    std::swap(packet.source, packet.destination);
+    return packet;
+}
+
+bool limited(const Comparison& comparison) {
+    return std::ranges::any_of(comparison.conditions, [](const Condition& c) { return c.key == "limit"; });
+}
+
+bool is_selective(const Condition& c) { return c.selective && c.result == Outcome::yes; }
+
+bool by_interface(const Condition& c) { return c.key.ends_with("interface"); }
+
+bool leads_to_accept(const Ruleset& ruleset, const Rule& rule, const Packet& packet, unsigned depth = 0);
+
+unsigned fitting(const Comparison& comparison) {
+    unsigned fits = 0;
+    for (const auto& c : comparison.conditions) fits += c.others + (is_selective(c) ? 1 : 0);
+    return fits;
+}
+
+// Nothing that holds tells more than where the packet comes from and goes to.
+bool by_interface_only(const Comparison& comparison) {
+    return std::ranges::none_of(comparison.conditions,
+                                [](const Condition& c) { return is_selective(c) && !by_interface(c); });
+}
+
+constexpr unsigned jumps_max = 4;
+
+// Whether the chain certainly accepts the packet.
+bool accepts_there(const Ruleset& ruleset, const ChainName& name, const Packet& packet, unsigned depth = 0) {
+    const auto* chain = ruleset.chain(name);
+    if (!chain || depth == jumps_max) return false;
+    for (const auto index : chain->rules) {
+        const auto& rule = ruleset.rules()[index];
+        const auto comparison = compare(ruleset, rule, packet);
+        if (comparison.count(Outcome::no) > 0) continue;
+        if (!comparison.matches() || limited(comparison)) {
+            if (has_effect(ruleset, rule)) return false;
+            continue;
+        }
+        if (comparison.accepts || comparison.drops) return comparison.accepts && !comparison.drops;
+        if (leads_to_accept(ruleset, rule, packet, depth + 1)) return true;
+        if (has_effect(ruleset, rule)) return false;
+    }
+    return false;
+}
+
+bool leads_to_accept(const Ruleset& ruleset, const Rule& rule, const Packet& packet, unsigned depth) {
+    return std::ranges::any_of(rule.expr, [&](const json::value& part) {
+        const auto* object = part.if_object();
+        for (const auto* word : {"jump", "goto"})
+            if (const auto* body = object ? object_at(*object, word) : nullptr)
+                return accepts_there(ruleset, {rule.chain.family, rule.chain.table, text_at(*body, "target")}, packet,
+                                     depth);
+        return false;
+    });
+}
+
+// A rule the packet came by, of which everything holds that can be told: of the rest something did not hold.
+std::optional<Candidate> untold(const Rule& rule, const Comparison& comparison) {
+    constexpr unsigned open_max = 2;
+    std::string differs;
+    unsigned open = 0;
+    bool limited = false;
+    for (const auto& c : comparison.conditions) {
+        if (c.result != Outcome::unknown && c.key != "limit") continue;
+        if (++open > open_max || c.difference.empty()) return std::nullopt;
+        limited = limited || c.key == "limit";
+        differs += (differs.empty() ? "" : ", or ") + c.difference;
+    }
+    const auto fits = fitting(comparison);
+    if (open == 0 || (fits == 0 && !limited)) return std::nullopt;
+    return Candidate{&rule, {Outcome::no, std::string{condition}, differs, true, 1, 0}, fits};
+}
+
+std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison,
+                                        const Packet& packet) {
+    if (!comparison.accepts || comparison.count(Outcome::unknown) > 0) return std::nullopt;
+    Candidate candidate{&rule, {}, fitting(comparison)};
+    for (const auto& c : comparison.conditions)
+        if (c.result == Outcome::no) candidate.differs = c;
+    if (comparison.count(Outcome::no) >= 2) {
+        const auto other_way = compare(ruleset, rule, reversed(packet));
+        if (!other_way.matches() || !other_way.accepts || by_interface_only(other_way)) return std::nullopt;
+        candidate.differs = {
+            Outcome::no, "direction", "the rule is for the other direction, " + packet.out + " to " + packet.in,
+            true,        1,           0};
+        return candidate;
+    }
+    if (comparison.count(Outcome::no) != 1) return std::nullopt;
+    // `ct state established accept` differs from every first packet: that says nothing. So does a bare port far away.
+    if (candidate.differs.key == "connection state") return std::nullopt;
+    const bool near_port = candidate.differs.key.ends_with("port") && candidate.differs.distance <= near_ports;
+    if (candidate.fits == 0 && !near_port) return std::nullopt;
+    // Nor does a rule that names nothing but interfaces, such as one for the traffic within a zone.
+    if (by_interface(candidate.differs) && by_interface_only(comparison)) return std::nullopt;
+    // A rule for one port says nothing about a port far from it; a set may well lack an element.
+    const bool one_port = candidate.differs.key.ends_with("port") &&
+                          candidate.differs.difference.find(", the rule wants ") != std::string::npos;
+    if ((one_port || candidate.differs.far) && !near_port) return std::nullopt;
+    return candidate;
+}
+
+// A walk through the chains as the packet took it, as far as that can be told.
+struct Walk {
+    const Ruleset& ruleset;
+    const Packet& packet;
+    const Rule* stop;
+    bool passing;
+    bool stopped = false;  // `stop` is behind
+    std::set<ChainName> visited = {};
+    std::vector<Candidate> candidates = {};
+
+    void rule(const Rule& rule, const Comparison& comparison, bool sure) {
+        if (stopped && comparison.accepts && comparison.matches() && sure && fitting(comparison) > 0 &&
+            !limited(comparison)) {
+            candidates.push_back(
+                {&rule,
+                 {Outcome::no, std::string{order}, "it stands behind the rule that stopped the packet", true, 1, 0},
+                 fitting(comparison)});
+        } else if (passing) {
+            return;
+        } else if (!stopped && sure && comparison.accepts && comparison.count(Outcome::no) == 0) {
+            if (const auto found = untold(rule, comparison)) candidates.push_back(*found);
+        } else if (const auto found = candidate_from(ruleset, rule, comparison, packet)) {
+            candidates.push_back(*found);
+        }
+    }
+
+    void chain(const ChainName& name, bool sure) {
+        if (!visited.insert(name).second) return;
+        const auto* chain = ruleset.chain(name);
+        if (!chain) return;
+        for (const auto index : chain->rules) {
+            const auto& each = ruleset.rules()[index];
+            if (&each == stop) {
+                stopped = true;
+                continue;
+            }
+            auto comparison = compare(ruleset, each, packet);
+            if (!comparison.accepts && !comparison.drops) comparison.accepts = leads_to_accept(ruleset, each, packet);
+            rule(each, comparison, sure);
+            if (comparison.count(Outcome::no) > 0) continue;
+            bool away = false;  // the packet goes no further in this chain
+            const auto follow = [&](const json::object& verdict, bool certain) {
+                for (const auto* word : {"jump", "goto"})
+                    if (const auto* body = object_at(verdict, word)) {
+                        this->chain({name.family, name.table, text_at(*body, "target")}, sure && certain);
+                        away = away || (certain && std::string_view{word} == "goto");
+                    }
+                away = away || (certain && verdict.contains("return"));
+            };
+            const bool certain = comparison.matches() && !limited(comparison);
+            for (const auto& map : verdict_maps(ruleset, each))
+                for (const auto& entry : map.entries)
+                    if (!entry.verdict->contains("accept") && !entry.verdict->contains("drop") &&
+                        compare_value(ruleset, each, *map.key, "==", *entry.key, packet).result != Outcome::no)
+                        follow(*entry.verdict, certain);
+            for (const auto& part : each.expr)
+                if (const auto* object = part.if_object()) follow(*object, certain);
+            if (away) return;
+        }
+    }
+};
+
+}  // namespace
+
+std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
+                                  const Rule* stop, bool passing) {
+    Walk walk{ruleset, packet, stop, passing};
+    walk.chain(chain, true);
+    auto& candidates = walk.candidates;
+    if (stop && !walk.stopped)  // it was not followed to where it ended
+        std::erase_if(candidates, [](const Candidate& c) { return c.differs.key == condition; });
+    if (candidates.empty()) return std::nullopt;
+    // A rule that holds and is not come to, or of which one condition did not hold that nothing can be said of; then a
+    // port just beside what a rule allows, the likeliest slip of all; then the rule that agrees in most.
+    const auto rank = [](const Candidate& c) {
+        return c.differs.key == order ? 2 : c.differs.key == condition ? 1 : 0;
+    };
+    const auto beside = [](const Candidate& c) {
+        return c.differs.key.ends_with("port") && c.differs.distance <= near_ports;
+    };
+    const auto nearer = [&](const Candidate& a, const Candidate& b) {
+        if (rank(a) != rank(b)) return rank(a) > rank(b);
+        if (rank(a) == 2) return false;  // the first in order
+        if (beside(a) != beside(b)) return beside(a);
+        if (a.fits != b.fits) return a.fits > b.fits;
+        return a.differs.distance < b.differs.distance;
+    };
+    std::ranges::stable_sort(candidates, nearer);
+    if (candidates.size() > 1 && !nearer(candidates[0], candidates[1])) {
+        // Two rules are equally near: only name one if they differ in the same way from the packet.
+        if (candidates[0].differs.difference != candidates[1].differs.difference) return std::nullopt;
+    }
+    return NearMiss{candidates[0].rule, candidates[0].differs.difference};
+}
+
+}  // namespace wmlab::lab::rules
