@@ -283,7 +283,10 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
         if (what == "match" && body.is_object()) {
             comparison.conditions.push_back(compare_match(ruleset, rule, body.get_object(), packet));
         } else if (what == "limit") {
-            comparison.conditions.push_back({Result::yes, "limit", {}, false, 1, 0});
+            const auto* limit = body.if_object();
+            const auto* over = limit ? limit->if_contains("inv") : nullptr;  // `limit rate over`: who sends too much
+            const bool within = !over || !over->is_bool() || !over->get_bool();
+            comparison.conditions.push_back({within ? Result::yes : Result::unknown, "limit", {}, false, 1, 0});
         } else if (is_condition(what)) {
             const auto* extension = body.if_object();
             const auto* name = extension ? extension->if_contains("name") : nullptr;

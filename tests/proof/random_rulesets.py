@@ -35,6 +35,7 @@ class Truth:
     step: oracle.Step = None
     base: lab_site.Base = None
     translated: bool = False
+    mendable: bool = True  # by a rule: without the rules that stop anything it passes
 
 
 def hits_of(step, ruleset):
@@ -145,7 +146,7 @@ def problems(flow, found, truth, ruleset, suggested):
             yield f"nothing is said of what must change: {suggestion}"
     elif truth.line is not None and not any(key in suggestion for key in ("nft", "iptables")):
         yield f"nothing is suggested: {suggestion}"
-    elif truth.line is not None and suggested and suggestion.get("proven") is not True:
+    elif truth.line is not None and suggested and suggestion.get("proven") is not truth.mendable:
         yield f"the suggestion does not mend it: {suggestion}"
 
 
@@ -165,11 +166,20 @@ def compare(wmlab, firewall, dialect, seed, suggested, directory):
         firewall.load(ruleset.counted, dialect == "iptables")
     except RuntimeError:  # two protocols in one rule, for instance
         return 0, 0, []
-    prober, truths = oracle.Prober(firewall), {}
-    for flow in flows:
-        zone, source = lab_site.HOSTS[flow.source]
-        steps = prober.probe(flow.protocol, zone, source, (lab_site.HOSTS[flow.destination][1], flow.port))
-        truths[flow.id] = truth_of(flow, flows, steps, ruleset)
+    prober = oracle.Prober(firewall)
+
+    def probe_all():
+        found = {}
+        for flow in flows:
+            zone, source = lab_site.HOSTS[flow.source]
+            steps = prober.probe(flow.protocol, zone, source, (lab_site.HOSTS[flow.destination][1], flow.port))
+            found[flow.id] = truth_of(flow, flows, steps, ruleset)
+        return found
+    truths = probe_all()
+    if ruleset.translating and suggested:
+        firewall.load(ruleset.translating, dialect == "iptables")
+        for flow, open_ in probe_all().items():
+            truths[flow].mendable = open_.verdict == "pass"
     command = [wmlab, "run", directory / "scenario.yaml", "--ruleset", directory / f"rules.{dialect}", "--report", "json:-", "--quiet"] + (["--apply-suggestions"] if suggested else [])
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     try:

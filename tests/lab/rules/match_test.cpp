@@ -148,3 +148,11 @@ TEST_CASE("a condition that is not understood is never a near miss", "[rules]") 
     CHECK_FALSE(near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5000))
                     .has_value());
 }
+
+TEST_CASE("a rule for those who send too much is never a near miss", "[rules]") {
+    const auto rules = Ruleset::parse(
+        R"({"nftables":[{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1024,4999]}}},{"limit":{"rate":9000,"burst":5,"per":"second","inv":true}},{"accept":null}]}}]})",
+        "", {});
+    CHECK_FALSE(near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5000))
+                    .has_value());
+}

@@ -92,6 +92,7 @@ class Ruleset:
     dialect: str
     text: str  # the file for wmlab
     counted: str  # the same with counters, and comments that name lines, for the oracle
+    translating: str  # of that, the tables that only translate
     rules: dict  # line -> (rule, base)
     bases: list
 

@@ -346,7 +346,7 @@ class Generator:
     # --- text
 
     def write(self):
-        lines, counted, rules = ["#!/usr/sbin/nft -f"] if self.chance(0.5) else [], [], {}
+        lines, counted, translating, rules = ["#!/usr/sbin/nft -f"] if self.chance(0.5) else [], [], [], {}
         if self.chance(0.3):
             lines.append("flush ruleset")
         flat = self.chance(0.2)
@@ -409,6 +409,7 @@ class Generator:
                 lines.append(f"table {head} {{")
                 for name, *parts in table.sets:
                     lines += [f"  set {name} {{"] + [f"    {part}" for part in parts if part] + ["  }"]
+            begin = len(counted)
             counted.append(f"table {head} {{")
             for name, *parts in table.sets:
                 counted += [f"  set {name} {{"] + [f"    {part}" for part in parts if part] + ["  }"]
@@ -436,9 +437,11 @@ class Generator:
                 if not flat:
                     lines.append("  }")
             counted.append("}")
+            if table.name.startswith("nat"):
+                translating += counted[begin:]
             if not flat:
                 lines.append("}")
-        return Ruleset("nft", "\n".join(lines) + "\n", "\n".join(counted) + "\n", rules, self.bases)
+        return Ruleset("nft", "\n".join(lines) + "\n", "\n".join(counted) + "\n", "\n".join(translating), rules, self.bases)
 
     @staticmethod
     def hook_text(base):
