@@ -1,6 +1,8 @@
 // What a player does with each message of the server.
 #include "common/mms/player_session.hpp"
 
+#include "common/bytes/utf16.hpp"
+
 namespace wmlab::mms {
 namespace {
 
