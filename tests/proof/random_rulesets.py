@@ -146,7 +146,7 @@ def problems(flow, found, truth, ruleset, suggested):
             yield f"nothing is said of what must change: {suggestion}"
     elif truth.line is not None and not any(key in suggestion for key in ("nft", "iptables")):
         yield f"nothing is suggested: {suggestion}"
-    elif truth.line is not None and suggested and suggestion.get("proven") is not truth.mendable:
+    elif truth.line is not None and suggested and truth.mendable and suggestion.get("proven") is not True:
         yield f"the suggestion does not mend it: {suggestion}"
 
 
