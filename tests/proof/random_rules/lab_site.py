@@ -74,6 +74,9 @@ class Rule:
     kind: str  # accept, drop, reject, jump, goto, return, none, nat, vmap
     alternatives: list = None  # of a verdict map: (condition, verdict as written, kind)
     line: int = 0
+    block: int = 0  # the line that opens the nameless chain it is in
+    inline: object = None  # the chain it jumps to, if that has no name
+    named: str = None  # its verdict map, if that has a name
 
 
 @dataclasses.dataclass

@@ -1,4 +1,6 @@
 """Random rulesets in the nftables language."""
+import re
+
 from random_rules.lab_site import *
 
 REJECTS = ["reject", "reject with icmp type net-unreachable", "reject with icmp type host-unreachable", "reject with icmp type port-unreachable",
@@ -8,18 +10,25 @@ REJECTS = ["reject", "reject with icmp type net-unreachable", "reject with icmp 
 
 class Table:
     def __init__(self, family, name):
-        self.family, self.name, self.sets, self.chains = family, name, [], []
+        self.family, self.name, self.sets, self.maps, self.chains = family, name, [], [], []
 
 
 class Chain:
     def __init__(self, name, base, rules, is_base):
         self.name, self.base, self.rules, self.is_base = name, base, rules, is_base
+        self.inline = False  # written without a name where it is jumped to
+
+
+def tracked(base):
+    return not (base.hook == "prerouting" and base.priority == -300)
 
 
 class Generator:
     def __init__(self, rng, flows):
         self.rng, self.packets = rng, packets(flows)
         self.tables, self.bases, self.serial, self.marks = [], [], 0, []
+        self.flat = self.chance(0.2)  # commands, not blocks
+        self.definitions = {}
 
     def chance(self, part):
         return self.rng.random() < part
@@ -73,7 +82,7 @@ class Generator:
             chain.rules.append(Rule([], self.rng.choice(("drop", "accept", "reject" if base.hook == "forward" else "drop")), ""))
             chain.rules[-1].kind = chain.rules[-1].verdict
         table.chains.append(chain)
-        return chain.name
+        return chain
 
     def fill(self, table, chain, count, depth):
         for _ in range(count):
@@ -126,11 +135,17 @@ class Generator:
                 matches = [match for match in matches if self.protocol_in(match) != "udp" and "l4proto" not in match.text and "ip protocol" not in match.text]
                 matches.insert(0, Match("meta l4proto tcp", lambda p: p["proto"] == "tcp"))
         elif kind in ("jump", "goto"):
-            verdict = f"{kind} {self.user_chain(table, base, depth)}"
+            chain = self.user_chain(table, base, depth)
+            verdict = f"{kind} {chain.name}"
+            chain.inline = not self.flat and self.chance(0.15) and not any(rule.inline for rule in chain.rules)  # nft reads few levels
+            rule = Rule(matches, " ".join(statements + [verdict]), kind)
+            rule.inline = chain if chain.inline else None
+            return rule
         elif kind == "mark":
             mark = rng.choice((1, 2, 0x10))
-            self.marks.append(mark)
-            verdict, kind = f"meta mark set {mark:#x}" + (" accept" if self.chance(0.1) else ""), "none"
+            where = "ct" if self.chance(0.3) and tracked(base) else "meta"
+            self.marks.append((where, mark))
+            verdict, kind = f"{where} mark set {mark:#x}" + (" accept" if self.chance(0.1) else ""), "none"
             kind = "accept" if "accept" in verdict else kind
         elif kind == "notrack":
             kind = "none"
@@ -145,7 +160,7 @@ class Generator:
 
         def verdict():
             kind = rng.choice(("accept", "drop", "accept", "return", "jump" if depth < 3 else "drop", "goto" if depth < 3 else "drop"))
-            return (f"{kind} {self.user_chain(table, base, depth)}" if kind in ("jump", "goto") else kind), kind
+            return (f"{kind} {self.user_chain(table, base, depth).name}" if kind in ("jump", "goto") else kind), kind
         style = rng.randrange(4)
         if style == 0:
             keys = [f"tcp dport {value}" for value in rng.sample(["80", "443", "1024-1755", "3001-3010", "5000", "7007", "22-23"], rng.randint(1, 4))]
@@ -163,8 +178,16 @@ class Generator:
         for key in keys:
             text, kind = verdict()
             alternatives.append((Match(key, lambda p: None), text, kind))
+        key_type = {0: "inet_service", 1: "ipv4_addr"}.get(style)
+        named = self.name("map") if key_type and self.chance(0.3) else None
+        if named:
+            elements = ", ".join(f"{match.text.split(' ')[2]} : {text}" for match, text, _ in alternatives)
+            flags = "flags interval" if "-" in elements or "/" in elements else None
+            table.maps.append((named, f"type {key_type} : verdict", flags, f"elements = {{ {elements} }}"))
         before = self.matches(table, base, target, 1) if self.chance(0.3) else []
-        return Rule([match for match in before if not self.protocol_in(match)], "", "vmap", alternatives)
+        rule = Rule([match for match in before if not self.protocol_in(match)], "", "vmap", alternatives)
+        rule.named = named
+        return rule
 
     def matches(self, table, base, target, count):
         makers = [self.match_interface, self.match_address, self.match_port, self.match_address, self.match_port, self.match_protocol, self.match_other]
@@ -216,7 +239,13 @@ class Generator:
         right = target[key]
         other = rng.choice([a for _, a in HOSTS.values() if a != right])
         value = number(right)
-        style = rng.randrange(10)
+        style = rng.randrange(12)
+        if style == 10:
+            return Match(f"ip {key} & 255.255.255.0 == {address(value & ~255)}", lambda p: number(p[key]) & ~255 == value & ~255)
+        if style == 11 and not self.flat:
+            name = self.name("ADDRESS")
+            self.definitions[name] = rng.choice((right, other))
+            return Match(f"ip {key} ${name}", lambda p: None)
         if style < 3:
             return Match(f"ip {key} {right}", lambda p: p[key] == right)
         if style == 3:
@@ -295,16 +324,26 @@ class Generator:
 
     def match_other(self, table, base, target):
         rng = self.rng
-        tracked = not (base.hook == "prerouting" and base.priority == -300)
-        style = rng.randrange(8)
-        if style == 0 and tracked:
+        style = rng.randrange(11)
+        if style == 8:
+            return Match(rng.choice(("fib daddr type unicast", "meta pkttype host", "fib daddr type != local", "meta iiftype ether" if base.hook != "output" else "meta length > 20")), lambda p: None)
+        if style == 9 and target["proto"] in ("tcp", "udp"):
+            zone = target["saddr"].rpartition(".")[0]
+            return Match(f"ip saddr . {target['proto']} dport {{ {zone}.0/24 . {rng.choice(('1024-5000', '1-1023', '3001-3010'))}, 192.0.2.0/24 . 9 }}", lambda p: None)
+        if style == 10 and base.hook in ("forward", "prerouting"):
+            name = self.name("learned")
+            table.sets.append((name, "type ipv4_addr", "flags dynamic; timeout 1h", "size 128"))
+            return Match(f"{rng.choice(('add', 'update'))} @{name} {{ ip saddr }}", lambda p: None)
+        if style == 0 and tracked(base):
             return Match("ct state new", lambda p: p["state"] == "new" if p.get("state") else None)
-        if style == 1 and tracked:
+        if style == 1 and tracked(base):
             return Match("ct state established,related", lambda p: p["state"] == "established" if p.get("state") else None)
-        if style == 2 and tracked:
+        if style == 2 and tracked(base):
             return Match(rng.choice(("ct state untracked", "ct direction original", "ct status dnat", "ct state { new, untracked }", "ct original ip daddr " + target["daddr"])), lambda p: None)
         if style == 3 and self.marks:
-            return Match(f"meta mark {rng.choice(self.marks):#x}", lambda p: None)
+            where, mark = rng.choice(self.marks)
+            if where == "meta" or tracked(base):
+                return Match(f"{where} mark {mark:#x}", lambda p: None)
         if style == 4 and table.family == "inet":
             return Match("meta nfproto ipv4", lambda p: True)
         if style == 5:
@@ -335,7 +374,7 @@ class Generator:
                 match = match[1:]
             other = rng.choice([a for _, a in HOSTS.values()])
             verdict = rng.choice((f"dnat to {target['daddr']}", f"dnat to {target['daddr']}:9", f"dnat to {other}", "redirect", "redirect to :9", f"dnat to {rng.choice(NOWHERE)}",
-                                  f"dnat to {other}:{target['dport']}", "accept"))
+                                  f"dnat to {other}:{target['dport']}", "accept", f"dnat to {protocol} dport map {{ {target['dport']} : {rng.choice((other, target['daddr']))}, 9 : 192.0.2.1 }}"))
         else:
             match = [Match(f"ip saddr {target['saddr']}", lambda p: None)]
             if self.chance(0.5):
@@ -349,7 +388,6 @@ class Generator:
         lines, counted, translating, rules = ["#!/usr/sbin/nft -f"] if self.chance(0.5) else [], [], [], {}
         if self.chance(0.3):
             lines.append("flush ruleset")
-        flat = self.chance(0.2)
 
         def rule_line(rule, base, prefix):
             matches = " ".join(match.text for match in rule.matches)
@@ -357,7 +395,9 @@ class Generator:
                 words = rule.alternatives[0][0].text.split(" ")
                 size = {"iifname": 3, "ip": 5 if words[2] == "." else 2}.get(words[0], 2)
                 key = " ".join(words[:size])
-                text = f"{matches} {key} vmap {{ {', '.join(alternative[0].text[len(key) + 1:] + ' : ' + alternative[1] for alternative in rule.alternatives)} }}".strip()
+                elements = ", ".join(alternative[0].text[len(key) + 1:] + " : " + alternative[1] for alternative in rule.alternatives)
+                elements = f"@{rule.named}" if rule.named else f"{{ {elements} }}"
+                text = f"{matches} {key} vmap {elements}".strip()
             else:
                 text = f"{matches} {rule.verdict}".strip()
             if rule.alternatives is None and self.chance(0.08) and rule.kind != "none":
@@ -386,7 +426,7 @@ class Generator:
                 return
             words, verdict = rule.verdict.split(" "), rule.verdict
             for position, word in enumerate(words):
-                if word in ("accept", "drop", "reject", "jump", "goto", "return", "dnat", "snat", "redirect", "masquerade", "notrack", "meta"):
+                if word in ("accept", "drop", "reject", "jump", "goto", "return", "dnat", "snat", "redirect", "masquerade", "notrack", "meta", "ct"):
                     verdict = " ".join(words[:position] + ["counter"] + words[position:])
                     break
             else:
@@ -395,32 +435,55 @@ class Generator:
                 verdict = verdict[8:]
             counted.append(f"{prefix}{matches} {verdict}{note}")
 
+        def write_rule(rule, base, prefix):
+            if not rule.inline:
+                matches = rule_line(rule, base, prefix)
+            else:
+                matches = " ".join(match.text for match in rule.matches)
+                words = rule.verdict.split(" ")
+                lines.append(f"{prefix}{matches} {' '.join(words[:-1])} {{".replace("  {", " {"))
+                rule.line = len(lines)
+                rules[rule.line] = (rule, base)
+                inner.append((rule, matches))
+                for one in rule.inline.rules:
+                    write_rule(one, base, prefix + "  ")
+                    one.block = rule.line
+                lines.append(prefix + "}")
+                return
+            written.append((rule, matches))
+
+        inner, written = [], []
+        flat = self.flat
+        lines += [f"define {name} = {value}" for name, value in self.definitions.items()]
         for table in self.tables:
             head = f"{table.family} {table.name}"
+            sets = [("set", *one) for one in table.sets] + [("map", *one) for one in table.maps]
             if flat:
                 lines.append(f"add table {head}")
-                for name, *parts in table.sets:
-                    lines.append(f"add set {head} {name} {{ {' ; '.join(part for part in parts if part)} ; }}")
-                for chain in table.chains:
+                for kind, name, *parts in sets:
+                    if kind == "set":
+                        lines.append(f"add set {head} {name} {{ {' ; '.join(part for part in parts if part)} ; }}")
+            else:
+                lines.append(f"table {head} {{")
+                for kind, name, *parts in sets:
+                    lines += [f"  {kind} {name} {{"] + [f"    {part}" for part in parts if part] + ["  }"]
+            for chain in table.chains:  # chains first, so that commands may name them
+                if flat:
                     lines.append(f"add chain {head} {chain.name}" + (f" {{ {self.hook_text(chain.base)} policy {chain.base.policy} ; }}" if chain.is_base else ""))
                     if chain.is_base:
                         chain.base.policy_line = len(lines)
-            else:
-                lines.append(f"table {head} {{")
-                for name, *parts in table.sets:
-                    lines += [f"  set {name} {{"] + [f"    {part}" for part in parts if part] + ["  }"]
-            begin = len(counted)
-            counted.append(f"table {head} {{")
-            for name, *parts in table.sets:
-                counted += [f"  set {name} {{"] + [f"    {part}" for part in parts if part] + ["  }"]
+            if flat:
+                for kind, name, *parts in sets:
+                    if kind == "map":
+                        lines.append(f"add map {head} {name} {{ {' ; '.join(part for part in parts if part)} ; }}")
             for chain in table.chains:
-                counted.append(f"  chain {chain.name} {{")
+                if chain.inline:
+                    continue
                 if not flat:
                     lines.append(f"  chain {chain.name} {{")
-                if chain.is_base:
-                    counted.append(f"    {self.hook_text(chain.base)} policy {chain.base.policy};")
-                    counted.append(f'    counter comment "E:{chain.base.id}"')
-                    if not flat:
+                    if self.chance(0.1):
+                        lines += ["    # of " + chain.name, ""]
+                    if chain.is_base:
                         if self.chance(0.2):
                             lines += [f"    {self.hook_text(chain.base)}", f"    policy {chain.base.policy}"]
                         elif chain.base.policy == "accept" and self.chance(0.2):
@@ -430,18 +493,33 @@ class Generator:
                             lines.append(f"    {self.hook_text(chain.base)} policy {chain.base.policy};")
                         if chain.base.policy_line is not None:
                             chain.base.policy_line = len(lines)
-                for rule in chain.rules:
-                    matches = rule_line(rule, chain.base, f"add rule {head} {chain.name} " if flat else "    ")
-                    counted_rules(rule, matches, "    ")
-                counted.append("  }")
+                backwards = flat and self.chance(0.2)
+                for rule in reversed(chain.rules) if backwards else chain.rules:
+                    write_rule(rule, chain.base, f"{'insert' if backwards else 'add'} rule {head} {chain.name} " if flat else "    ")
                 if not flat:
                     lines.append("  }")
+            if not flat:
+                lines.append("}")
+            said = {id(rule): matches for rule, matches in written + inner}
+            begin = len(counted)
+            counted.append(f"table {head} {{")
+            for kind, name, *parts in sets:
+                if kind == "set":
+                    counted += [f"  set {name} {{"] + [f"    {part}" for part in parts if part] + ["  }"]
+            for chain in table.chains:
+                counted.append(f"  chain {chain.name} {{")
+                if chain.is_base:
+                    counted.append(f"    {self.hook_text(chain.base)} policy {chain.base.policy};")
+                    counted.append(f'    counter comment "E:{chain.base.id}"')
+                for rule in chain.rules:
+                    counted_rules(rule, said[id(rule)], "    ")
+                counted.append("  }")
             counted.append("}")
             if table.name.startswith("nat"):
                 translating += counted[begin:]
-            if not flat:
-                lines.append("}")
-        return Ruleset("nft", "\n".join(lines) + "\n", "\n".join(counted) + "\n", "\n".join(translating), rules, self.bases)
+        def defined(text):  # the oracle's nft would remember definitions
+            return re.sub(r"\$(\w+)", lambda match: self.definitions[match.group(1)], "\n".join(text))
+        return Ruleset("nft", "\n".join(lines) + "\n", defined(counted) + "\n", defined(translating), rules, self.bases)
 
     @staticmethod
     def hook_text(base):

@@ -152,7 +152,7 @@ class Firewall:
                 self.sockets[zone].setblocking(False)
         with self.place.inside():
             for path, value in (("ipv6/conf/all/disable_ipv6", "1"), ("ipv4/ip_forward", "1"), ("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0"),
-                                ("ipv4/conf/all/send_redirects", "0"), ("ipv4/icmp_ratelimit", "0"), ("ipv4/icmp_msgs_per_sec", "1000000"), ("ipv4/icmp_msgs_burst", "1000000")):
+                                ("ipv4/conf/all/send_redirects", "0"), ("ipv4/icmp_ratelimit", "0"), ("ipv4/icmp_ratemask", "0"), ("ipv4/icmp_msgs_per_sec", "1000000"), ("ipv4/icmp_msgs_burst", "1000000")):
                 self.sysctl(path, value)
         self.place.run("ip", "link", "set", "lo", "up")
         for index, (zone, (interface, net)) in enumerate(zones.items()):
