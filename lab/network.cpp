@@ -43,6 +43,7 @@ constexpr Sysctl host_settings[] = {
     {"ipv4/icmp_ratelimit", "0", "a host's own port-unreachable answers are limited to about one a second"},
     {"ipv4/icmp_msgs_per_sec", "1000000", nullptr},
     {"ipv4/icmp_msgs_burst", "1000000", nullptr},
+    {"ipv4/icmp_ratemask", "0", nullptr},  // the credit begins with nothing: two first messages at once lose one
 };
 constexpr Sysctl firewall_settings[] = {
     {"ipv6/conf/all/disable_ipv6", "1", nullptr},
@@ -55,6 +56,7 @@ constexpr Sysctl firewall_settings[] = {
      "the firewall's ICMP rejects are limited to about one a second and may look like drops"},
     {"ipv4/icmp_msgs_per_sec", "1000000", nullptr},
     {"ipv4/icmp_msgs_burst", "1000000", nullptr},
+    {"ipv4/icmp_ratemask", "0", nullptr},  // the credit begins with nothing: two first messages at once lose one
 };
 constexpr Sysctl switch_settings[] = {
     {"ipv6/conf/all/disable_ipv6", "1", nullptr},

@@ -321,8 +321,13 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
             return reset_ended(context, conversation, path, attempt.failure, leg);
         case Ending::unreachable:
             if (attempt.failure.icmp) {
-                return icmp_ended(context, path, *attempt.failure.icmp, context.forward, what,
-                                  after(attempt.failure.waited), leg);
+                // A SYN that was answered was not what was rejected, whomever the message went to.
+                const bool answer = path.syn_in > 0 && path.syn_ack_out > 0 && path.syn_ack_in == 0;
+                return icmp_ended(
+                    context, path, *attempt.failure.icmp, answer ? context.back : context.forward,
+                    answer ? fmt::format("{}'s answer to the SYN of {}", context.leg.destination, context.leg.source)
+                           : what,
+                    after(attempt.failure.waited), leg);
             }
             return doubt(
                 leg, Reason::not_sent,

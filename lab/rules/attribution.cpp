@@ -25,6 +25,15 @@ struct Tuple {
     std::string_view out = {};  // interface; empty: any
 };
 
+bool between(const json::object& packet, std::string_view source, std::string_view destination) {
+    return fits(source, text_at(packet, "source")) &&
+           (destination.empty() || fits(destination, text_at(packet, "destination")));
+}
+
+bool whole(const Tuple& tuple) {  // with both ports
+    return tuple.source.find(':') != std::string_view::npos && tuple.destination.find(':') != std::string_view::npos;
+}
+
 // The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
 // `with`: only decisions that tell this.
 const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std::string_view fate,
@@ -35,8 +44,9 @@ const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std
         const auto& f = event.fields;
         if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
         if (!with.empty() && !f.contains(with)) continue;
-        if (!fits(tuple.source, text_at(f, "source")) ||
-            !(tuple.destination.empty() || fits(tuple.destination, text_at(f, "destination"))))
+        // An answer to a translated address has its own one back only where the ruleset sees it.
+        const auto* as = fate == "dropped" && whole(tuple) ? object_at(f, "as") : nullptr;
+        if (!between(f, tuple.source, tuple.destination) && !(as && between(*as, tuple.source, tuple.destination)))
             continue;
         if (!tuple.out.empty() && !text_at(f, "out").empty() && text_at(f, "out") != tuple.out) continue;
         const auto better = [&] {
@@ -172,8 +182,9 @@ private:
         suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
         suggestion.file = text_at(*before, "file");
         suggestion.line = static_cast<unsigned>(number_at(*before, "line"));
-        const bool answer = fits(leg.destination, text_at(event.fields, "source")) &&
-                            fits(leg.source, text_at(event.fields, "destination"));
+        const auto* as = object_at(event.fields, "as");
+        const bool answer =
+            between(event.fields, leg.destination, leg.source) || (as && between(*as, leg.destination, leg.source));
         const auto state = text_at(event.fields, "state");
         const auto* tracks = event.fields.if_contains("tracks");
         const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();

@@ -438,7 +438,11 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
             comparison.conditions.push_back(
                 left && right && op ? compare_value(ruleset, rule, *left, text_of(*op), *right, packet) : Condition{});
         } else if (what == "limit" || what == "meter") {
-            comparison.conditions.push_back({Result::yes, "limit", "its limit of packets was used up", false, 1, 0});
+            const auto* limit = body.if_object();
+            const auto* over = limit ? limit->if_contains("inv") : nullptr;  // `limit rate over`: who sends too much
+            const bool within = !over || !over->is_bool() || !over->get_bool();
+            comparison.conditions.push_back({within ? Result::yes : Result::unknown, "limit",
+                                             within ? "its limit of packets was used up" : "", false, 1, 0});
         } else if (what == "vmap") {
             continue;  // below
         } else if (what == "set" && body.is_object() && !body.get_object().contains("stmt")) {

@@ -84,6 +84,7 @@ TEST_CASE("settings a new namespace would copy from the machine are set", "[lab]
     };
     const auto row = GENERATE(values<Row>({
         {"the firewall does not limit its ICMP rejects", "", "ipv4/icmp_ratelimit", "0\n"},
+        {"no ICMP message of the firewall is one that is limited", "", "ipv4/icmp_ratemask", "0\n"},
         {"the firewall does not limit ICMP as a whole", "", "ipv4/icmp_msgs_per_sec", "1000000\n"},
         {"the firewall forwards", "", "ipv4/ip_forward", "1\n"},
         {"reverse-path filtering is off", "", "ipv4/conf/fw-out/rp_filter", "0\n"},

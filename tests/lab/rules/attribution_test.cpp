@@ -123,6 +123,19 @@ TEST_CASE("an answer that was stopped needs the rule for answers", "[rules]") {
     CHECK(r.flows[0].suggestions[0].rule == "ct state established,related accept");
 }
 
+TEST_CASE("an answer to a masqueraded address is the leg's by the address it has when it is stopped", "[rules]") {
+    DecisionLog log;
+    auto answer = decision("udp", "10.10.0.10", 1755, "10.10.0.1", 5000, Decision::Fate::dropped, 0, "established");
+    answer.packet.destination = *Ipv4::from("10.20.0.10");
+    log.add(answer);
+    auto r = report(Verdict::blocked, "to->from");
+    attribute(r, site(), log.take(ruleset()));
+    REQUIRE(r.flows[0].rule.has_value());
+    CHECK(r.flows[0].rule->line == 3);
+    REQUIRE(r.flows[0].suggestions.size() == 1);
+    CHECK(r.flows[0].suggestions[0].rule == "ct state established,related accept");
+}
+
 TEST_CASE("a leg that passed names the rule that let its first packet through", "[rules]") {
     DecisionLog log;
     log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 4000, Decision::Fate::forwarded, 7));

@@ -192,3 +192,11 @@ TEST_CASE("what a verdict map does with the packet is known", "[rules]") {
     CHECK((with(25).matches() && !with(25).drops && !with(25).accepts));
     CHECK(with(443).count(Condition::Result::no) == 1);
 }
+
+TEST_CASE("a rule for those who send too much is never a near miss", "[rules]") {
+    const auto rules = Ruleset::parse(
+        R"({"nftables":[{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":{"range":[1024,4999]}}},{"limit":{"rate":9000,"burst":5,"per":"second","inv":true}},{"accept":null}]}}]})",
+        "", {});
+    CHECK_FALSE(near_miss(rules, forward, packet("udp", "inside", "10.10.0.10", 1755, "outside", "10.20.0.10", 5000))
+                    .has_value());
+}
