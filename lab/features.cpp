@@ -129,9 +129,11 @@ std::string wrong_form(std::string_view ruleset) {
             while (begin < at && (ruleset[begin] == ' ' || ruleset[begin] == '\t')) ++begin;
             const auto rest = ruleset.substr(at + tool.size(), 2);
             const auto before = ruleset.substr(begin, at - begin);
-            const bool a_command = before.empty() || (before.front() == '/' && before.back() == '/') ||
-                                   (before.ends_with("=") && before.find(' ') == std::string_view::npos);
-            if (!a_command || rest.empty() || (rest[0] != ' ' && !before.ends_with('='))) continue;
+            const auto equals = before.find('=');
+            const bool named = equals != std::string_view::npos && before.find(' ') == std::string_view::npos;
+            const auto path = named ? before.substr(equals + 1) : before;
+            const bool a_command = path.empty() || (path.front() == '/' && path.back() == '/');
+            if (!a_command || rest.empty() || (rest[0] != ' ' && !named)) continue;
             return "it is a shell script that calls " + std::string{tool} +
                    ", not a ruleset: let it run where it does no harm and take what it made: `unshare -rn sh -c 'sh "
                    "SCRIPT >&2; " +
