@@ -18,17 +18,10 @@ import tempfile
 import time
 import xml.etree.ElementTree as xml
 
-SCENARIO = """version: 1
-name: side by side
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: fw-in }
-  outside: { subnet: 10.20.0.0/24, interface: fw-out }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-flows:
-  - { id: one, type: probe, from: player, to: media, protocol: tcp, ports: [80] }
-"""
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("side by side", two_zones.PROBE_80)
 STOPPED_BY = {"drop": "", "reject": "  reject\n", "reset": "  meta l4proto tcp reject with tcp reset\n  reject\n"}
 FAST = ["-T5", "--min-rate", "20000", "--max-retries", "1"]
 SCANS = [("nmap -sS, fast", "tcp", ["-sS", "-p-", *FAST]), ("nmap -sT, fast", "tcp", ["-sT", "-p-", *FAST]),

@@ -6,7 +6,6 @@ has both directions. Every answer is compared with what the ruleset says. As an 
 """
 import argparse
 import json
-import os
 import pathlib
 import random
 import subprocess
@@ -14,18 +13,10 @@ import sys
 import tempfile
 import time
 
-SCENARIO = """version: 1
-name: speed
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: fw-in }
-  outside: { subnet: 10.20.0.0/24, interface: fw-out }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-flows:
-  - { id: one, type: probe, from: player, to: media, protocol: tcp, ports: [80] }
-"""
-NOBODY = 65534
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("speed", two_zones.PROBE_80)
 
 
 def table(rules, policy="drop", before=""):
@@ -78,11 +69,10 @@ def main():
         (folder / "scenario.yaml").write_text(SCENARIO)
         for name, text, tcp, udp in rulesets(random.Random(20261127)):
             (folder / "rules.nft").write_text(text)
-            for who in ("user", "root") if os.getuid() == 0 else ("user",):
-                become = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if who == "user" and os.getuid() == 0 else {}
+            for who in reversed(two_zones.everyone()):
                 start = time.monotonic()
                 done = subprocess.run([options.wmlab, "audit", folder / "scenario.yaml", "--ruleset", folder / "rules.nft", "--report", "json"],
-                                      capture_output=True, text=True, timeout=600, **become)
+                                      capture_output=True, text=True, timeout=600, **two_zones.become(who))
                 whole = time.monotonic() - start
                 if done.returncode == 3 and "larger than an ordinary user" in done.stderr:
                     print(f"{name:<30}{who:<6}   too large for an ordinary user, which it says")

@@ -13,22 +13,17 @@ import pathlib
 import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
-SCENARIO = """version: 1
-name: trace cost
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-content:
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("trace cost", more="""content:
   lecture: { synthetic: audio, bitrate: 300k }
 defaults: { content: lecture, deadline: 5s }
-flows:
-"""
+""", interfaces=("inside", "outside"))
 RULES = """table inet filter {
  chain forward {
   type filter hook forward priority filter; policy drop;

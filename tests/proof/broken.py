@@ -16,19 +16,12 @@ import subprocess
 import sys
 import tempfile
 
-SCENARIO = """version: 1
-name: broken
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-content: { lecture: { synthetic: audio, bitrate: 64k } }
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("broken", "  - { id: flow, type: TYPE, from: player, to: media }\n", """content: { lecture: { synthetic: audio, bitrate: 64k } }
 defaults: { deadline: 700ms, play: 400ms, content: lecture }
-flows:
-  - { id: flow, type: TYPE, from: player, to: media }
-"""
+""", ("inside", "outside"))
 DROPPING = 6  # the line
 RULES = """table inet filter {
   chain forward {

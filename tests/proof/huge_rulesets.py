@@ -7,7 +7,6 @@ something this system lacks, its name.
 """
 import argparse
 import json
-import os
 import pathlib
 import random
 import subprocess
@@ -15,20 +14,13 @@ import sys
 import tempfile
 import time
 
-SCENARIO = """version: 1
-name: huge
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: fw-in }
-  outside: { subnet: 10.20.0.0/24, interface: fw-out }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-flows:
-  - { id: open, type: probe, from: player, to: media, protocol: tcp, ports: [80] }
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("huge", """  - { id: open, type: probe, from: player, to: media, protocol: tcp, ports: [80] }
   - { id: shut, type: probe, from: player, to: media, protocol: tcp, ports: [81], expect: blocked, deadline: 500ms }
   - { id: policy, type: probe, from: player, to: media, protocol: udp, ports: [82], expect: blocked, deadline: 500ms }
-"""
-NOBODY = 65534
+""")
 HEAD = " chain forward {\n  type filter hook forward priority filter; policy drop;\n  ct state established,related accept\n"
 
 
@@ -100,10 +92,9 @@ def main():
         rules = folder / "rules"
 
         def call(who, *words):
-            become = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if who == "user" and os.getuid() == 0 else {}
             start = time.monotonic()
             done = subprocess.run([options.wmlab, words[0], folder / "scenario.yaml", "--ruleset", rules, "--quiet", *words[1:]], capture_output=True, text=True,
-                                  timeout=600, **become)
+                                  timeout=600, **two_zones.become(who))
             return done, time.monotonic() - start
 
         def say(good, sentence):
@@ -112,7 +103,7 @@ def main():
             print(f"{'ok   ' if good else 'WRONG'} {sentence}", flush=True)
 
         for name, make, size in kinds:
-            for who in ("root", "user") if os.getuid() == 0 else ("user",):
+            for who in two_zones.everyone():
                 times = []
                 for count in (size // 4, size):
                     text, truth = make(random.Random(1), count)

@@ -7,38 +7,30 @@ name that rule or none, say that messages were lost, and judge as without the tr
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-HEAD = """version: 1
-name: trace loss
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: fw-in }
-  outside: { subnet: 10.20.0.0/24, interface: fw-out }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-flows:
-"""
-NOBODY = 65534
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+HEAD = two_zones.scenario("trace loss")
 
 
 def site(flows, counter):
     """Scenario, ruleset, and by flow: whether it is stopped, and the line that decides."""
-    scenario, rules = HEAD, ["table inet filter {", " chain forward {", "  type filter hook forward priority filter; policy accept;",
+    text, rules = HEAD, ["table inet filter {", " chain forward {", "  type filter hook forward priority filter; policy accept;",
                              "  ct state established,related accept"]
     truth = {}
     for number in range(flows):
         protocol, port, stopped = ("tcp", "udp")[number % 2], 2000 + number, number % 4 < 2
         name = f"flow-{number}"
         expected = "expect: blocked, " if stopped else ""
-        scenario += f"  - {{ id: {name}, type: probe, from: player, to: media, protocol: {protocol}, ports: [{port}], {expected}deadline: 1s }}\n"
+        text += f"  - {{ id: {name}, type: probe, from: player, to: media, protocol: {protocol}, ports: [{port}], {expected}deadline: 1s }}\n"
         rules.append(f"  {protocol} dport {port} {counter}{'drop' if stopped else 'accept'}")
         truth[name] = (stopped, len(rules))
-    return scenario, "\n".join(rules + [" }", "}"]) + "\n", truth
+    return text, "\n".join(rules + [" }", "}"]) + "\n", truth
 
 
 def main():
@@ -52,14 +44,13 @@ def main():
         folder = pathlib.Path(temporary)
         folder.chmod(0o755)
         for counter in ("", "counter "):
-            scenario, rules, truth = site(options.flows, counter)
-            (folder / "scenario.yaml").write_text(scenario)
+            text, rules, truth = site(options.flows, counter)
+            (folder / "scenario.yaml").write_text(text)
             (folder / "rules.nft").write_text(rules)
-            for who in ("root", "user") if os.getuid() == 0 else ("user",):
-                become = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if who == "user" and os.getuid() == 0 else {}
+            for who in two_zones.everyone():
                 for buffer in (options.buffer, 0):
                     done = subprocess.run([options.wmlab, "run", folder / "scenario.yaml", "--ruleset", folder / "rules.nft", "--report", "json", "--quiet",
-                                           *(["--trace-buffer", str(buffer)] if buffer else [])], capture_output=True, text=True, timeout=300, **become)
+                                           *(["--trace-buffer", str(buffer)] if buffer else [])], capture_output=True, text=True, timeout=300, **two_zones.become(who))
                     try:
                         report = json.loads(done.stdout)
                     except ValueError:
