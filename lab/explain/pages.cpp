@@ -22,7 +22,10 @@ constexpr std::array<Page, 22> all_pages{{
      "only. For "
      "`to->from` of a TCP leg look for a missing `ct state established,related accept`; for media over UDP remember "
      "that it is a "
-     "new connection from the server and needs a rule of its own.",
+     "new connection from the server and needs a rule of its own. A multicast flow stops at `join` where the router "
+     "never took in the player's IGMP report (its input chain must let IGMP in), and at `media` for want of a route "
+     "for "
+     "the group, for a rule in the way to the player's zone, or for a time to live that ends before it.",
      "Accept the leg: protocol, source, destination and port are in the report, and `wmlab rules SCENARIO` prints "
      "rules that "
      "let exactly the scenario through. Place the rule before the one that dropped."},
