@@ -127,11 +127,13 @@ std::string wrong_form(std::string_view ruleset) {
         for (auto at = ruleset.find(tool); at != std::string_view::npos; at = ruleset.find(tool, at + 1)) {
             auto begin = ruleset.rfind('\n', at) + 1;  // npos + 1: the text's beginning
             while (begin < at && (ruleset[begin] == ' ' || ruleset[begin] == '\t')) ++begin;
-            const auto rest = ruleset.substr(at + tool.size(), 2);
-            const auto before = ruleset.substr(begin, at - begin);
-            const bool a_command = before.empty() || (before.front() == '/' && before.back() == '/') ||
-                                   (before.ends_with("=") && before.find(' ') == std::string_view::npos);
-            if (!a_command || rest.empty() || (rest[0] != ' ' && !before.ends_with('='))) continue;
+            auto before = ruleset.substr(begin, at - begin);
+            const auto equals = before.find('=');  // NFT=/usr/sbin/nft
+            const bool assigned = equals != std::string_view::npos && before.find(' ') == std::string_view::npos;
+            if (assigned) before.remove_prefix(equals + 1);
+            const bool command = before.empty() || before == "\"" || (before.front() == '/' && before.back() == '/');
+            const bool called = ruleset.substr(at + tool.size()).starts_with(' ');
+            if (!command || !(assigned || called)) continue;
             return "it is a shell script that calls " + std::string{tool} +
                    ", not a ruleset: let it run where it does no harm and take what it made: `unshare -rn sh -c 'sh "
                    "SCRIPT >&2; " +
