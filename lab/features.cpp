@@ -147,8 +147,8 @@ std::string hint_about(const std::string& message) {
     std::smatch found;
     if (std::regex_search(message, found, std::regex{"Set ([^ ]+) doesn't exist"}))
         return "the rules use the ipset `" + found[1].str() +
-               "`, which iptables-save does not contain and the lab cannot load: write its elements as rules, or as an "
-               "nftables set (`ipset save | ipset-translate restore`)";
+               "`, which iptables-save does not contain: put what `ipset save` prints beside the file, under its name "
+               "with the extension .ipset, or as a file `ipsets`";
     if (std::regex_search(message, found, std::regex{"Chain '([^']+)' does not exist"}))
         return "there is neither a chain `" + found[1].str() + "` (a line `:" + found[1].str() +
                " - [0:0]` in the file) nor an iptables target of that name on this machine";
