@@ -127,13 +127,13 @@ std::string wrong_form(std::string_view ruleset) {
         for (auto at = ruleset.find(tool); at != std::string_view::npos; at = ruleset.find(tool, at + 1)) {
             auto begin = ruleset.rfind('\n', at) + 1;  // npos + 1: the text's beginning
             while (begin < at && (ruleset[begin] == ' ' || ruleset[begin] == '\t')) ++begin;
-            const auto rest = ruleset.substr(at + tool.size(), 2);
-            const auto before = ruleset.substr(begin, at - begin);
-            const auto equals = before.find('=');
-            const bool named = equals != std::string_view::npos && before.find(' ') == std::string_view::npos;
-            const auto path = named ? before.substr(equals + 1) : before;
-            const bool a_command = path.empty() || (path.front() == '/' && path.back() == '/');
-            if (!a_command || rest.empty() || (rest[0] != ' ' && !named)) continue;
+            auto before = ruleset.substr(begin, at - begin);
+            const auto equals = before.find('=');  // NFT=/usr/sbin/nft
+            const bool assigned = equals != std::string_view::npos && before.find(' ') == std::string_view::npos;
+            if (assigned) before.remove_prefix(equals + 1);
+            const bool command = before.empty() || before == "\"" || (before.front() == '/' && before.back() == '/');
+            const bool called = ruleset.substr(at + tool.size()).starts_with(' ');
+            if (!command || !(assigned || called)) continue;
             return "it is a shell script that calls " + std::string{tool} +
                    ", not a ruleset: let it run where it does no harm and take what it made: `unshare -rn sh -c 'sh "
                    "SCRIPT >&2; " +
@@ -147,8 +147,8 @@ std::string hint_about(const std::string& message) {
     std::smatch found;
     if (std::regex_search(message, found, std::regex{"Set ([^ ]+) doesn't exist"}))
         return "the rules use the ipset `" + found[1].str() +
-               "`, which iptables-save does not contain and the lab cannot load: write its elements as rules, or as an "
-               "nftables set (`ipset save | ipset-translate restore`)";
+               "`, which iptables-save does not contain: put what `ipset save` prints beside the file, under its name "
+               "with the extension .ipset, or as a file `ipsets`";
     if (std::regex_search(message, found, std::regex{"Chain '([^']+)' does not exist"}))
         return "there is neither a chain `" + found[1].str() + "` (a line `:" + found[1].str() +
                " - [0:0]` in the file) nor an iptables target of that name on this machine";

@@ -124,6 +124,18 @@ std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
     return parts;
 }
 
+void load_ipsets(const Namespace& firewall, const std::filesystem::path& sets) {
+    auto program = find_program("ipset");
+    if (program.empty()) program = find_program("/usr/sbin/ipset");
+    if (program.empty())
+        throw SetupFailed{"load " + sets.string(), "the rules match by ipsets and ipset is not installed",
+                          "install ipset (Debian: `apt install ipset`)"};
+    const auto result =
+        run_tool(firewall, {program.string(), "restore"}, rules::read_from_disk(sets).value_or(std::string{}));
+    if (result.ending.ok()) return;
+    throw RulesetRefused{sets.string() + ": " + (result.output.empty() ? result.ending.text() : result.output)};
+}
+
 void load_iptables(const Namespace& firewall, const std::filesystem::path& file, const std::string& text) {
     auto program = find_program("iptables-nft-restore");
     if (program.empty()) program = find_program("/usr/sbin/iptables-nft-restore");
@@ -131,6 +143,7 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
         throw SetupFailed{"load " + file.string(),
                           "it is an iptables-save file and iptables-nft-restore is not installed",
                           "install iptables (Debian: `apt install iptables`)"};
+    if (const auto sets = rules::ipsets_beside(file, text)) load_ipsets(firewall, *sets);
     auto result = run_tool(firewall, {program.string()}, text);
     // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.
     if (!result.ending.ok() && result.output.find(too_long) != std::string::npos)

@@ -16,6 +16,16 @@ bool same(const std::optional<RuleRef>& a, const std::optional<RuleRef>& b) {
     return !a || (a->file == b->file && a->line == b->line && a->text == b->text && a->chain == b->chain);
 }
 
+// Which of the flows need a port of those needed between two hosts.
+std::vector<std::vector<std::string>> flows_by_port(const rules::Need& need) {
+    std::vector<std::vector<std::string>> flows(port_count);
+    for (std::size_t i = 0; i < need.flows.size(); ++i)
+        for (const auto& range : i < need.ports_of_flows.size() ? need.ports_of_flows[i] : need.ports)
+            for (unsigned port = range.first; port <= range.last; ++port)
+                if (flows[port].empty() || flows[port].back() != need.flows[i]) flows[port].push_back(need.flows[i]);
+    return flows;
+}
+
 std::string place_of(const RuleRef& rule) {
     return rule.line ? fmt::format("{}:{}: {}", rule.file, rule.line, rule.text) : rule.chain + ": " + rule.text;
 }
@@ -28,26 +38,28 @@ PairAudit find_openings(std::string from, std::string to, scenario::Protocol pro
     PairAudit audit;
     audit.from = std::move(from), audit.to = std::move(to), audit.protocol = protocol;
     std::vector<std::vector<std::string>> flows_of(port_count);
-    for (const auto& need : perhaps) {
-        if (need.source != audit.from || need.destination != audit.to || need.protocol != protocol) continue;
-        for (const auto& range : need.ports)
-            for (unsigned port = range.first; port <= range.last; ++port) flows_of[port] = need.flows;
-    }
-    for (const auto& need : needs) {
-        if (need.source != audit.from || need.destination != audit.to || need.protocol != protocol || need.multicast)
-            continue;
-        std::vector<PortRange> closed;
-        for (const auto& range : need.ports)
-            for (unsigned port = range.first; port <= range.last; ++port) {
-                flows_of[port] = need.flows;
-                if (ports[port] != PortState::closed) continue;
-                if (!closed.empty() && closed.back().last + 1u == port)
-                    closed.back().last = static_cast<std::uint16_t>(port);
-                else
-                    closed.push_back({static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(port)});
-            }
-        for (const auto& range : closed) audit.shut.push_back(range.text() + " (" + rules::flows_text(need) + ")");
-    }
+    for (const auto* list : {&perhaps, &needs})
+        for (const auto& need : *list) {
+            if (need.source != audit.from || need.destination != audit.to || need.protocol != protocol) continue;
+            if (need.multicast && list == &needs) continue;
+            const auto theirs = flows_by_port(need);
+            for (const auto& range : need.ports)
+                for (unsigned port = range.first; port <= range.last; ++port) flows_of[port] = theirs[port];
+            if (list == &perhaps) continue;
+            std::vector<PortRange> closed;
+            for (const auto& range : need.ports)
+                for (unsigned port = range.first; port <= range.last; ++port) {
+                    if (ports[port] != PortState::closed) continue;
+                    const auto number = static_cast<std::uint16_t>(port);
+                    if (!closed.empty() && closed.back().last + 1u == port &&
+                        theirs[closed.back().last] == theirs[port])
+                        closed.back().last = number;
+                    else
+                        closed.push_back({number, number});
+                }
+            for (const auto& range : closed)
+                audit.shut.push_back(fmt::format("{} ({})", range.text(), fmt::join(theirs[range.first], ", ")));
+        }
     for (unsigned port = 1; port < port_count; ++port) {
         const auto number = static_cast<std::uint16_t>(port);
         if (ports[port] == PortState::not_tested) {

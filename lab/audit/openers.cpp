@@ -52,13 +52,45 @@ private:
     std::set<std::uint16_t> missing_;
 };
 
+// Where packets that no rule of the hook forward decides about are stopped.
+bool stops_the_rest(const rules::Ruleset& ruleset, const rules::Chain& chain) {
+    if (chain.hook != "forward") return false;
+    return chain.policy_drop || std::ranges::any_of(chain.rules, [&](std::size_t index) {
+               const auto comparison = rules::compare(ruleset, ruleset.rules()[index], {});
+               return comparison.drops && !comparison.accepts && comparison.conditions.empty();
+           });
+}
+
+// Whether destinations may be translated: then rules may let a packet through by another address or port.
+bool translates(const rules::Ruleset& ruleset) {
+    return std::ranges::any_of(ruleset.rules(), [&](const rules::Rule& rule) {
+        const auto* chain = ruleset.chain(rule.chain);
+        return chain && chain->type == "nat" && chain->hook == "prerouting" && rules::has_effect(ruleset, rule);
+    });
+}
+
+// `ct status dnat accept`: of no use where nothing is translated.
+bool asks_for_translation(const rules::Rule& rule) {
+    return std::ranges::any_of(rule.expr, [](const boost::json::value& part) {
+        const auto text = boost::json::serialize(part);
+        return text.find(R"("ct":{"key":"status"})") != std::string::npos && text.find("nat\"") != std::string::npos &&
+               text.find(R"("op":"!=")") == std::string::npos;
+    });
+}
+
 // Whether some rule may let the packet through, or no forwarding chain stops what no rule decides.
-bool may_be_let_through(const rules::Ruleset& ruleset, const rules::Packet& packet) {
-    const bool stops = std::ranges::any_of(
-        ruleset.chains(), [](const auto& entry) { return entry.second.hook == "forward" && entry.second.policy_drop; });
-    return !stops || std::ranges::any_of(ruleset.rules(), [&](const rules::Rule& rule) {
+bool may_be_let_through(const rules::Ruleset& ruleset, const rules::Ways& ways, const rules::Packet& packet) {
+    const bool stops =
+        std::ranges::any_of(ruleset.chains(), [&](const auto& entry) { return stops_the_rest(ruleset, entry.second); });
+    if (!stops || translates(ruleset)) return true;
+    return std::ranges::any_of(ruleset.rules(), [&](const rules::Rule& rule) {
+        const bool opaque = std::ranges::any_of(rule.expr, [](const boost::json::value& part) {
+            return part.is_string() || (part.is_object() && part.get_object().contains("queue"));
+        });
+        if (opaque) return true;
         const auto comparison = rules::compare(ruleset, rule, packet);
-        return comparison.accepts && comparison.count(rules::Condition::Result::no) == 0;
+        return comparison.accepts && comparison.count(rules::Condition::Result::no) == 0 &&
+               ways.may_come(rule.chain, packet) && !asks_for_translation(rule);
     });
 }
 
@@ -167,12 +199,18 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
     packet.source_port = sweep.source_port;
     packet.ct_state = "new";
     if (sort.protocol == scenario::Protocol::tcp) packet.tcp_flags = 2;  // SYN
+    const auto never = [](const rules::Condition& c) {                   // whatever the port is
+        return c.result == rules::Condition::Result::no && !c.key.ends_with("port") && c.key != "concatenation" &&
+               c.others == 0;
+    };
     std::vector<std::string> why;
     std::size_t looks = 0;  // at the whole ruleset
     const auto looks_max = 1'000'000 / (ruleset.rules().size() + 1);
     const rules::Ways ways{ruleset};
     for (const auto& rule : ruleset.rules()) {
         if (!rules::depends_on_the_past(rule, literals) || !rules::has_effect(ruleset, rule)) continue;
+        packet.destination_port = 1;
+        if (std::ranges::any_of(rules::compare(ruleset, rule, packet).conditions, never)) continue;
         unsigned doubtful = 0;
         bool may_match = false;
         for (unsigned port = 1; port < port_count; ++port) {
@@ -181,9 +219,9 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
                 const auto comparison = rules::compare(ruleset, rule, packet);
                 may_match = comparison.count(rules::Condition::Result::no) == 0 &&
                             (looks++ >= looks_max || ways.may_come(rule.chain, packet));
-                // Beside a rule that only stops packets, another one must let them through.
-                if (may_match && comparison.drops && looks++ < looks_max)
-                    may_match = may_be_let_through(ruleset, packet);
+                // Beside a rule that does not accept packets itself, another one must let them through.
+                if (may_match && (comparison.drops || !comparison.accepts) && looks++ < looks_max)
+                    may_match = may_be_let_through(ruleset, ways, packet);
             }
             if (!may_match || sweep.ports[port] != PortState::closed) continue;
             sweep.ports[port] = PortState::not_tested;

@@ -88,11 +88,16 @@ Needs needs(const scenario::Scenario& scenario) {
             });
             if (same == into.end()) {
                 need.flows = {label};
+                need.ports_of_flows = {need.ports};
                 into.push_back(std::move(need));
                 continue;
             }
             same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
-            if (std::ranges::find(same->flows, label) == same->flows.end()) same->flows.push_back(label);
+            const auto known = std::ranges::find(same->flows, label) - same->flows.begin();
+            if (static_cast<std::size_t>(known) == same->flows.size())
+                same->flows.push_back(label), same->ports_of_flows.emplace_back();
+            auto& ports = same->ports_of_flows[static_cast<std::size_t>(known)];
+            ports.insert(ports.end(), need.ports.begin(), need.ports.end());
         }
     }
     for (auto* list : {&rows, &perhaps})

@@ -21,7 +21,8 @@ struct Need {
     std::string source_zone, destination_zone;
     scenario::PortList ports;  // destination; empty: any
     bool multicast = false;
-    std::vector<std::string> flows;  // "unicast-udp media"
+    std::vector<std::string> flows;                  // "unicast-udp media"
+    std::vector<scenario::PortList> ports_of_flows;  // which of the ports each of them needs; empty: all of them
 };
 
 struct Needs {

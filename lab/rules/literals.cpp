@@ -91,7 +91,7 @@ void collect_literals(std::string_view text, Literals& literals) {
                 if (*number <= 65535) literals.ports.insert({*number, *number + 1});
             } else if (token == "&" || token == "^" || token == "<" || token == ">") {
                 const bool comparison = token != "&" && token != "^" && next(1) != token;
-                if (!comparison && !one_of(before, {"flags", "mark", "status"}))
+                if (!comparison && !one_of(before, {"flags", "mark", "status", "off"}))
                     literals.ports_opaque = literals.addresses_opaque = true;
             } else if (token.starts_with("@th") || token.starts_with("@nh") || token.starts_with("@ih") ||
                        token.starts_with("@ll") || one_of(token, {"jhash", "symhash", "u32", "bpf", "string"})) {

@@ -96,6 +96,20 @@ std::string subject_of(const json::value& left) {
     return text("key").empty() ? what : what + " " + text("key");
 }
 
+// A header that a packet of another protocol does not have: `tcp flags & (syn | ack)`. Empty: none such.
+std::string header_of(const json::value& left) {
+    const auto* object = left.if_object();
+    if (!object || object->empty()) return {};
+    const std::string_view what = object->begin()->key();
+    if (const auto* sides = object->begin()->value().if_array(); sides && !sides->empty())
+        return header_of((*sides)[0]);
+    if (what == "tcp option") return "tcp";
+    const auto* body = object->begin()->value().if_object();
+    const auto* protocol = what == "payload" && body ? body->if_contains("protocol") : nullptr;
+    const auto text = protocol ? text_of(*protocol) : std::string{};
+    return text == "tcp" || text == "udp" || text == "icmp" || text == "igmp" ? text : std::string{};
+}
+
 // What the packet has where the rule looks (the left side). Nothing: the packet cannot have it, or this code does not
 // know it.
 struct Left {
@@ -327,7 +341,11 @@ Condition compare_value(const Ruleset& ruleset, const Rule& rule, const json::va
             found.decided->weight = 2;
         return *found.decided;
     }
-    if (!found.value) return condition;
+    if (!found.value) {
+        const auto header = header_of(left);
+        if (header.empty() || header == packet.protocol) return condition;
+        return {Result::no, "protocol", "protocol is " + packet.protocol + ", the rule is for " + header, true, 1, 0};
+    }
     const auto& value = *found.value;
     condition.key = value.key;
     condition.by_set = right.is_string() && right.get_string().starts_with("@");
@@ -373,6 +391,7 @@ void compare_map(const Ruleset& ruleset, const Rule& rule, const VerdictMap& map
                  Comparison& comparison) {
     Condition nearest, other;
     bool accepting = false;
+    if (!map.known) comparison.accepts = comparison.drops = true;  // it may
     for (const auto& entry : map.entries) {
         if (!map.known) break;
         auto condition = compare_value(ruleset, rule, *map.key, "==", *entry.key, packet);
@@ -380,6 +399,7 @@ void compare_map(const Ruleset& ruleset, const Rule& rule, const VerdictMap& map
         const bool accepts = entry.verdict->contains("accept");
         const bool drops = entry.verdict->contains("drop");
         if (condition.result == Result::unknown) {
+            comparison.accepts = comparison.drops = true;
             comparison.conditions.push_back({});
             return;
         }

@@ -64,7 +64,7 @@ std::size_t before_the_log(const Ruleset& ruleset, const Chain& chain, std::size
 
 json::object place_before(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     const auto* chain = ruleset.chain(rule.chain);
-    const bool simple = rule.place && rule.place->alone && rule.place->written != Place::Written::inserted;
+    const bool simple = rule.place && rule.place->written != Place::Written::inserted;
     if (!chain || !simple || !whatever_packet(ruleset, rule, packet))
         return place_json(ruleset, rule.chain, rule.place);
     std::size_t at = 0;

@@ -124,6 +124,7 @@ bool acts(const Ruleset& ruleset, const Rule& rule) {
     const bool nat = chain && chain->type == "nat";
     for (const auto& part : rule.expr) {
         const auto* object = part.if_object();
+        if (part.is_string()) return true;  // a chain written inside of the rule, as nft's JSON has it
         if (!object || object->empty()) continue;
         const std::string_view word = object->begin()->key();
         if (is_one_of(word, {"match", "counter", "log", "limit", "jump", "goto", "vmap"})) continue;

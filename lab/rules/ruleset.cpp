@@ -24,6 +24,7 @@ std::map<std::pair<ChainName, std::uint64_t>, std::string> texts_of(std::string_
     std::map<std::pair<ChainName, std::uint64_t>, std::string> texts;
     std::istringstream lines{std::string{listing}};
     ChainName chain;
+    std::string opened;  // a rule with a chain inside of it: its handle stands behind the closing brace
     for (std::string line; std::getline(lines, line);) {
         std::istringstream words{line};
         std::string first, second, third;
@@ -32,11 +33,13 @@ std::map<std::pair<ChainName, std::uint64_t>, std::string> texts_of(std::string_
             chain.family = second, chain.table = third;
         else if (first == "chain")
             chain.chain = second;
+        if (line.ends_with(" jump {") || line.ends_with(" goto {")) opened = line.substr(line.find_first_not_of(" \t"));
         const auto mark = line.rfind(" # handle ");
         if (mark == std::string::npos || first == "table" || first == "chain" || first == "set" || first == "map")
             continue;
         const auto start = line.find_first_not_of(" \t");
         auto text = line.substr(start, mark - start);
+        if (text == "}") text = opened + " ... }";
         if (const auto counter = text.find("counter packets ");
             counter != std::string::npos) {  // numbers say nothing here
             auto end = text.find("bytes ", counter);

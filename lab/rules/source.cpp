@@ -414,15 +414,28 @@ std::optional<std::string> read_from_disk(const std::filesystem::path& path) {
     return std::move(text).str();
 }
 
+std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& file, std::string_view text,
+                                                   const ReadFile& read) {
+    if (text.find("--match-set ") == std::string_view::npos && text.find("-j SET ") == std::string_view::npos)
+        return std::nullopt;
+    auto of_its_name = file;
+    of_its_name.replace_extension(".ipset");
+    for (const auto& path : {of_its_name, file.parent_path() / "ipsets"})
+        if (read(path)) return path;
+    return std::nullopt;
+}
+
 Source read_source(const std::filesystem::path& file, const ReadFile& read) {
     Source source;
     const auto text = read(file);
     if (!text) return source;
     source.dialect = dialect_of(*text);
-    if (source.dialect == Dialect::iptables)
+    if (source.dialect == Dialect::iptables) {
         read_iptables(source, file, *text);
-    else
+        if (auto sets = ipsets_beside(file, *text, read)) source.files.push_back(std::move(*sets));
+    } else {
         NftReader{source, read}.file(file, 0);
+    }
     return source;
 }
 

@@ -44,13 +44,18 @@ struct ChainSource {
 struct Source {
     Dialect dialect = Dialect::nft;
     std::map<ChainName, ChainSource> chains;
-    std::vector<std::filesystem::path> files;  // the file itself and what it includes
+    std::vector<std::filesystem::path> files;  // the file itself, what it includes, the ipsets beside it
     unsigned lines = 0;                        // of the file itself
 };
 
 // Reads a file's text; replaced in tests. Nothing: it cannot be read.
 using ReadFile = std::function<std::optional<std::string>(const std::filesystem::path&)>;
 std::optional<std::string> read_from_disk(const std::filesystem::path& path);
+
+// The ipsets that an iptables-save file matches by: what `ipset save` printed, in a file beside it, either of the same
+// name and the extension .ipset or named ipsets, as netfilter-persistent has it. Nothing: there is none.
+std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& file, std::string_view text,
+                                                   const ReadFile& read = read_from_disk);
 
 Source read_source(const std::filesystem::path& file, const ReadFile& read = read_from_disk);
 
