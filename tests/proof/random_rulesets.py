@@ -35,6 +35,7 @@ class Truth:
     step: oracle.Step = None
     base: lab_site.Base = None
     translated: bool = False
+    also: int = None  # the line that stopped what was sent after that
     mendable: bool = True  # by a rule: without the rules that stop anything it passes
 
 
@@ -59,7 +60,8 @@ def stopped_at(step, ruleset):
         if kind in STOPPING and base.hook in hooks:
             return line, base
     entered = [base for hook in hooks for base in ruleset.in_hook(hook) if f"E:{base.id}" in step.hits]
-    if entered and entered[-1].policy.lower() == "drop":
+    accepted = any(kind == "accept" and base is entered[-1] for _, kind, base in hits)  # and then stopped by no rule
+    if entered and entered[-1].policy.lower() == "drop" and not accepted:
         return entered[-1].policy_line, entered[-1]
     return None, None
 
@@ -95,9 +97,10 @@ def truth_of(flow, flows, steps, ruleset):
     line, base = stopped_at(last, ruleset)
     if line is None and there:
         return Truth("blocked", "translated", "from->to", there, step=first, translated=True)  # to the firewall itself
-    told = [one for one in last.seen if one.kind in ("icmp", "rst")]
+    told = [one for one in last.seen + (last.after.seen if last.after else []) if one.kind in ("icmp", "rst")]
     cause = {"icmp": "rejected", "rst": "reset"}[told[0].kind] if told else "dropped" if last.name in ("syn", "syn-ack", "ack", "datagram") else "starved"
-    return Truth("blocked", cause, last.direction, line, told[0].code if cause == "rejected" else None, last, base, translated)
+    also = stopped_at(last.after, ruleset)[0] if last.after else None
+    return Truth("blocked", cause, last.direction, line, told[0].code if cause == "rejected" else None, last, base, translated, also)
 
 
 def near_miss_wrong(near, truth, ruleset):
@@ -132,7 +135,7 @@ def problems(flow, found, truth, ruleset, suggested):
     rule = found["rule"] if truth.verdict != "pass" else found["legs"][0].get("rule")
     line = rule["line"] or None if rule else None
     block = ruleset.rules[truth.line][0].block if truth.line in ruleset.rules else 0  # nft tells nothing of the rules of a chain without a name
-    if line != truth.line and not (block and line == block):
+    if line != truth.line and not (line and line == truth.also) and not (block and line == block):
         yield f"expected line {truth.line} for {want} ({truth.step.name}), got {rule}"
     if truth.code is not None and (found.get("icmp") or {}).get("code") != truth.code:
         yield f"expected ICMP code {truth.code}, got {found.get('icmp')}"

@@ -251,6 +251,7 @@ class Step:
     packet: dict  # what rules look at: in, proto, saddr, daddr, sport, dport
     seen: list
     hits: dict  # comment -> packets
+    after: "Step" = None  # what the sender sent then, not knowing that this one was stopped
 
 
 class Prober:
@@ -291,6 +292,8 @@ class Prober:
                 steps.append(self.step(name, "to->from", far.zone, protocol, far.destination, far.source, **more))
             out = forwarded()
             if not out:
+                if name == "ack":  # the data are sent nevertheless
+                    steps[-1].after = self.step("data", "from->to", zone, protocol, near, destination, flags=ACK | PSH, seq=1001, ack=5001, payload=payload)
                 break
             far = out if forth else far
         return steps
