@@ -4,7 +4,7 @@ flow - whether it passes, which way and how it was stopped, and by which line.
 
     random_rulesets.py WMLAB [--seed N] [--count N] [--dialect nft|iptables] [--no-suggestions] [--keep DIR]
 
-Needs root. The oracle loads the same rules with a counter in each, sends the packets of each probe alone and reads the counters between; the kernel is
+Without root it becomes the root of a user namespace. The oracle loads the same rules with a counter in each, sends the packets of each probe alone and reads the counters between; the kernel is
 always right. Every third ruleset is also run with --apply-suggestions: what was stopped by a rule has to pass then. A near miss has to be a rule
 that accepts and from which the packet differs in one condition. Prints one line per disagreement, then `N passed, M failed`; `--seed` and the number
 in the line make the same ruleset again.
@@ -12,6 +12,7 @@ in the line make the same ruleset again.
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # nothing is left in the source tree
 from random_rules import iptables, lab_site, nft, oracle
 
 STOPPING = ("drop", "reject")
@@ -208,6 +210,8 @@ def main():
     parser.add_argument("--suggestions", action="store_true", help="for every ruleset, not every third")
     parser.add_argument("--keep")
     arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        os.execvp("unshare", ["unshare", "--map-root-user", "--net", sys.executable, *sys.argv])
     addresses = [address for _, address in lab_site.HOSTS.values()] + lab_site.NOWHERE
     firewall = oracle.Firewall(lab_site.ZONES, addresses)
     start, rulesets, refused, compared, passing, disagreements = time.monotonic(), 0, 0, 0, 0, 0
