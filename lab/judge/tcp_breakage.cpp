@@ -21,7 +21,8 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
                              to, host));
         return;
     }
-    if (far_silent && path.destination_complete && path.syn_ack_out > 0 && path.ack_in == 0) {
+    const bool told = path.icmp_to_source || path.rst_to_source > 0;  // what follows says by whom
+    if (far_silent && path.destination_complete && path.syn_ack_out > 0 && path.ack_in == 0 && !told) {
         conclude(
             leg, Verdict::blocked, Cause::dropped, context.forward,
             fmt::format("{} took the connection to {} for open, but {} never got the last ACK of the handshake nor any "
@@ -63,9 +64,16 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
                              from, to, whom, who));
         return;
     }
-    if (near_failure.icmp && near_failure.icmp->from != context.destination_address()) {
-        icmp_ended(context, path, *near_failure.icmp, context.forward,
-                   fmt::format("The open connection of {} to {}", from, to), "", leg);
+    // A program may not be told of an ICMP message: its host's wire is.
+    const auto near_icmp = near_failure.icmp ? near_failure.icmp : path.icmp_to_source;
+    if (near_icmp && near_icmp->from != context.destination_address()) {
+        icmp_ended(context, path, *near_icmp, context.forward, fmt::format("The open connection of {} to {}", from, to),
+                   "", leg);
+        return;
+    }
+    if (path.icmp_to_destination && path.icmp_to_destination->from != context.source_address()) {
+        icmp_ended(context, path, *path.icmp_to_destination, context.back,
+                   fmt::format("What {} sent on the open connection of {}", host, from), "", leg);
         return;
     }
 

@@ -236,6 +236,13 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
                             to, host, from, waited));
         }
         if (path.syn_ack_out == 0 && conversation.accepted == nullptr) {
+            if (path.destination_complete && path.near.destination != path.far.destination) {
+                return conclude(
+                    leg, Verdict::blocked, Cause::translated, context.forward,
+                    fmt::format("The SYN of {} to {} was translated on the way to {}, where {} took no connection{}.",
+                                from, to, path.far.destination.text(), host,
+                                path.rst_from_destination > 0 ? ": its RST did not come back" : ""));
+            }
             if (path.destination_complete && path.near.source.address != path.far.source.address) {
                 return conclude(
                     leg, Verdict::blocked, Cause::translated, context.back,

@@ -104,6 +104,9 @@ private:
         if (!leg.direction.empty()) {  // only packets that go that way
             const bool forth = leg.direction.starts_with(end_at(address_of(leg.source), flow) + "->");
             tuples = {forth ? tuples[0] : tuples[1]};
+            // Before it is translated back, an answer goes to where the far end saw the packets come from.
+            if (!forth && !leg.source_seen.empty())
+                tuples.push_back({leg.protocol, leg.destination_seen, leg.source_seen});
         }
         if (const auto tuple = to_group(leg, flow)) tuples = {*tuple};
         for (const auto& tuple : tuples) {
@@ -183,8 +186,10 @@ private:
         suggestion.file = text_at(*before, "file");
         suggestion.line = static_cast<unsigned>(number_at(*before, "line"));
         const auto* as = object_at(event.fields, "as");
-        const bool answer =
-            between(event.fields, leg.destination, leg.source) || (as && between(*as, leg.destination, leg.source));
+        const bool untranslated =
+            !leg.source_seen.empty() && between(event.fields, leg.destination_seen, leg.source_seen);
+        const bool answer = untranslated || between(event.fields, leg.destination, leg.source) ||
+                            (as && between(*as, leg.destination, leg.source));
         const auto state = text_at(event.fields, "state");
         const auto* tracks = event.fields.if_contains("tracks");
         const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();
@@ -193,8 +198,9 @@ private:
         if (can_ask && (answer || state == "established" || state == "related")) {
             rule_text = accept_answers(dialect, name);
         } else {
-            const auto needed = spec_leg(leg, flow);
+            auto needed = spec_leg(leg, flow);
             if (!needed) return;
+            if (untranslated) needed = as_seen_there(*needed, leg);
             rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer);
         }
         suggestion.rule = as_command(rule_text, dialect, chain, text_at(*before, "command"));
@@ -221,6 +227,19 @@ private:
         put(was_destination, destination, answer ? leg.source_address : leg.destination_address,
             answer ? nullptr : &leg.destination_ports);
         return leg;
+    }
+
+    // The leg with the addresses that its far end sees.
+    static scenario::Leg as_seen_there(scenario::Leg needed, const LegResult& leg) {
+        const auto source = scenario::Ipv4::from(address_of(leg.source_seen));
+        const auto destination = scenario::Ipv4::from(address_of(leg.destination_seen));
+        if (source) needed.source_address = *source;
+        if (destination) needed.destination_address = *destination;
+        const auto colon = leg.destination_seen.find(':');
+        if (colon == std::string::npos || leg.destination.ends_with(leg.destination_seen.substr(colon))) return needed;
+        if (const auto port = scenario::PortRange::from(leg.destination_seen.substr(colon + 1)))
+            needed.destination_ports = {*port};
+        return needed;
     }
 
     // The leg as the catalogue has it, with its whole port ranges. A rollover that may use a proxy has a leg `http` to

@@ -4,7 +4,7 @@ flow - whether it passes, which way and how it was stopped, and by which line.
 
     random_rulesets.py WMLAB [--seed N] [--count N] [--dialect nft|iptables] [--no-suggestions] [--keep DIR]
 
-Needs root. The oracle loads the same rules with a counter in each, sends the packets of each probe alone and reads the counters between; the kernel is
+Without root it becomes the root of a user namespace. The oracle loads the same rules with a counter in each, sends the packets of each probe alone and reads the counters between; the kernel is
 always right. Every third ruleset is also run with --apply-suggestions: what was stopped by a rule has to pass then. A near miss has to be a rule
 that accepts and from which the packet differs in one condition. Prints one line per disagreement, then `N passed, M failed`; `--seed` and the number
 in the line make the same ruleset again.
@@ -12,6 +12,7 @@ in the line make the same ruleset again.
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # nothing is left in the source tree
 from random_rules import iptables, lab_site, nft, oracle
 
 STOPPING = ("drop", "reject")
@@ -35,6 +37,7 @@ class Truth:
     step: oracle.Step = None
     base: lab_site.Base = None
     translated: bool = False
+    also: int = None  # the line that stopped what was sent after that
     mendable: bool = True  # by a rule: without the rules that stop anything it passes
 
 
@@ -59,7 +62,8 @@ def stopped_at(step, ruleset):
         if kind in STOPPING and base.hook in hooks:
             return line, base
     entered = [base for hook in hooks for base in ruleset.in_hook(hook) if f"E:{base.id}" in step.hits]
-    if entered and entered[-1].policy.lower() == "drop":
+    accepted = any(kind == "accept" and base is entered[-1] for _, kind, base in hits)  # and then stopped by no rule
+    if entered and entered[-1].policy.lower() == "drop" and not accepted:
         return entered[-1].policy_line, entered[-1]
     return None, None
 
@@ -95,9 +99,10 @@ def truth_of(flow, flows, steps, ruleset):
     line, base = stopped_at(last, ruleset)
     if line is None and there:
         return Truth("blocked", "translated", "from->to", there, step=first, translated=True)  # to the firewall itself
-    told = [one for one in last.seen if one.kind in ("icmp", "rst")]
+    told = [one for one in last.seen + (last.after.seen if last.after else []) if one.kind in ("icmp", "rst")]
     cause = {"icmp": "rejected", "rst": "reset"}[told[0].kind] if told else "dropped" if last.name in ("syn", "syn-ack", "ack", "datagram") else "starved"
-    return Truth("blocked", cause, last.direction, line, told[0].code if cause == "rejected" else None, last, base, translated)
+    also = stopped_at(last.after, ruleset)[0] if last.after else None
+    return Truth("blocked", cause, last.direction, line, told[0].code if cause == "rejected" else None, last, base, translated, also)
 
 
 def near_miss_wrong(near, truth, ruleset):
@@ -132,7 +137,7 @@ def problems(flow, found, truth, ruleset, suggested):
     rule = found["rule"] if truth.verdict != "pass" else found["legs"][0].get("rule")
     line = rule["line"] or None if rule else None
     block = ruleset.rules[truth.line][0].block if truth.line in ruleset.rules else 0  # nft tells nothing of the rules of a chain without a name
-    if line != truth.line and not (block and line == block):
+    if line != truth.line and not (line and line == truth.also) and not (block and line == block):
         yield f"expected line {truth.line} for {want} ({truth.step.name}), got {rule}"
     if truth.code is not None and (found.get("icmp") or {}).get("code") != truth.code:
         yield f"expected ICMP code {truth.code}, got {found.get('icmp')}"
@@ -205,6 +210,8 @@ def main():
     parser.add_argument("--suggestions", action="store_true", help="for every ruleset, not every third")
     parser.add_argument("--keep")
     arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        os.execvp("unshare", ["unshare", "--map-root-user", "--net", sys.executable, *sys.argv])
     addresses = [address for _, address in lab_site.HOSTS.values()] + lab_site.NOWHERE
     firewall = oracle.Firewall(lab_site.ZONES, addresses)
     start, rulesets, refused, compared, passing, disagreements = time.monotonic(), 0, 0, 0, 0, 0

@@ -136,6 +136,18 @@ TEST_CASE("an answer to a masqueraded address is the leg's by the address it has
     CHECK(r.flows[0].suggestions[0].rule == "ct state established,related accept");
 }
 
+TEST_CASE("an answer that is stopped before it is translated back goes to the address the far end saw", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.10.0.1", 6000, Decision::Fate::dropped, 0));
+    auto r = report(Verdict::blocked, "from->to");
+    auto& leg = r.flows[0].legs[0];
+    leg.source = "10.20.0.10:5000", leg.destination = "10.10.0.10:1755", leg.direction = "to->from";
+    leg.source_seen = "10.10.0.1:6000", leg.destination_seen = "10.10.0.10:1755";
+    attribute(r, site(), log.take(ruleset()));
+    REQUIRE(r.flows[0].rule.has_value());
+    CHECK(r.flows[0].rule->line == 3);
+}
+
 TEST_CASE("a leg that passed names the rule that let its first packet through", "[rules]") {
     DecisionLog log;
     log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 4000, Decision::Fate::forwarded, 7));

@@ -16,7 +16,7 @@ class Generator:
 
     def generate(self):
         rng = self.rng
-        tables = [table for table, part in (("raw", 0.3), ("mangle", 0.35), ("nat", 0.25), ("filter", 1)) if self.chance(part)]
+        tables = [table for table, part in (("raw", 0.3), ("mangle", 0.35), ("nat", 0.35), ("filter", 1)) if self.chance(part)]
         for table in tables:
             self.chains[table] = {}
             for name, priority in BASES[table].items():
@@ -35,7 +35,9 @@ class Generator:
                     if name in ("PREROUTING", "POSTROUTING"):
                         rules += [self.nat_rule(name) for _ in range(rng.randint(0, 2))]
                 elif name == "FORWARD" and table == "filter":
-                    if self.chance(0.65):
+                    if self.chance(0.25):
+                        rules += self.late_rules(base)
+                    elif self.chance(0.65):
                         rules.append(rng.choice((self.state("-m conntrack --ctstate RELATED,ESTABLISHED"), self.state("-m state --state ESTABLISHED"), self.state("-m conntrack ! --ctstate NEW"),
                                                  Rule([Match("-m conntrack --ctdir REPLY", lambda p: None)], "ACCEPT", "accept"))))
                     self.fill(table, base, rules, rng.randint(3, 12), 0)
@@ -48,6 +50,17 @@ class Generator:
     @staticmethod
     def state(text):
         return Rule([Match(text, lambda p: p["state"] == "established" if p.get("state") else None)], "ACCEPT", "accept")
+
+    def late_rules(self, base):
+        """Connections begin; what comes then is another matter."""
+        rng, found = self.rng, [Rule([Match("-m conntrack --ctstate NEW", lambda p: p["state"] == "new" if p.get("state") else None)], "ACCEPT", "accept")]
+        for _ in range(rng.randint(0, 3)):
+            target = rng.choice([p for p in self.packets if p["proto"] == "tcp"])
+            matches = [match for match in (self.match_interface(base, target), self.match_address("saddr", target)) if self.chance(0.4)]
+            flags = rng.choice(("--tcp-flags PSH PSH", "--tcp-flags SYN,ACK ACK", "--tcp-flags SYN SYN", "! --syn"))
+            matches += [Match("-p tcp", lambda p: p["proto"] == "tcp"), Match(f"-m tcp {flags}", lambda p: None)]
+            found.append(Rule(matches, *rng.choice((("DROP", "drop"), ("REJECT", "reject"), ("REJECT --reject-with tcp-reset", "reject"), ("ACCEPT", "accept"), ("DROP", "drop")))))
+        return found
 
     def user_chain(self, table, base, depth):
         self.serial += 1
@@ -79,10 +92,10 @@ class Generator:
         if kind in ("jump", "goto"):
             return Rule(matches, ("" if kind == "jump" else "-g ") + self.user_chain(table, base, depth), kind)
         if kind == "log":
-            return Rule(matches, rng.choice(('LOG --log-prefix "wm lab "', "LOG --log-level 6")), "none")
+            return Rule(matches, rng.choice(('LOG --log-prefix "wm lab "', "LOG --log-level 6", "NFLOG --nflog-group 5")), "none")
         if kind == "mark":
             self.marks.append(rng.choice((1, 2, 16)))
-            return Rule(matches, rng.choice((f"MARK --set-mark {self.marks[-1]}", f"MARK --set-xmark {self.marks[-1]:#x}/0xffffffff")), "none")
+            return Rule(matches, rng.choice((f"CONNMARK --set-mark {self.marks[-1]}", f"MARK --or-mark {self.marks[-1]}", f"MARK --set-mark {self.marks[-1]}", f"MARK --set-xmark {self.marks[-1]:#x}/0xffffffff")), "none")
         if kind == "notrack":
             return Rule(matches, rng.choice(("NOTRACK", "CT --notrack")), "none")
         return Rule(matches, {"accept": "ACCEPT", "drop": "DROP", "return": "RETURN", "none": ""}[kind], kind)
@@ -172,7 +185,13 @@ class Generator:
     def match_other(self, base, target, found):
         rng = self.rng
         tracked = base.priority != -300
-        style = rng.randrange(7)
+        style = rng.randrange(10)
+        if style == 7:
+            return Match(rng.choice(("-m addrtype --dst-type UNICAST", "-m pkttype --pkt-type unicast", "-m addrtype ! --dst-type LOCAL")), lambda p: None)
+        if style == 8 and tracked and self.marks:
+            return Match(f"-m connmark --mark {rng.choice(self.marks):#x}", lambda p: None)
+        if style == 9 and base.hook == "forward" and any(match.text == f"-p {target['proto']}" for match in found):
+            return Match(f"-m {target['proto']} --sport 1:65535 --dport {max(1, target['dport'] - 3)}:{target['dport'] + 3}", lambda p: max(1, target["dport"] - 3) <= p["dport"] <= target["dport"] + 3)
         if style == 0 and tracked:
             return Match(rng.choice(("-m conntrack --ctstate NEW", "-m state --state NEW")), lambda p: p["state"] == "new" if p.get("state") else None)
         if style == 1 and tracked:

@@ -49,7 +49,7 @@ class Generator:
             if self.chance(part):
                 table = rng.choice(self.tables)
                 self.base(table, hook, priority, "drop" if self.chance(0.12) else "accept", rng.randint(1, 4))
-        if self.chance(0.25):
+        if self.chance(0.35):
             table = Table("ip", self.name("nat"))
             self.tables.append(table)
             if self.chance(0.7):
@@ -67,7 +67,9 @@ class Generator:
         if type_ == "nat":
             chain.rules = [self.nat_rule(table, hook) for _ in range(count)]
         else:
-            if hook == "forward" and self.chance(0.65):
+            if hook == "forward" and self.chance(0.25):
+                chain.rules += self.late_rules(table, base)
+            elif hook == "forward" and self.chance(0.65):
                 chain.rules += self.answers_rules(table, base)
             self.fill(table, chain, count, 0)
             if self.chance(0.2):
@@ -90,6 +92,20 @@ class Generator:
                 chain.rules.append(self.verdict_map(table, chain.base, depth))
             else:
                 chain.rules.append(self.rule(table, chain.base, depth))
+
+    def late_rules(self, table, base):
+        """Connections begin; what comes then is another matter."""
+        rng, found = self.rng, [Rule([Match("ct state new", lambda p: p["state"] == "new" if p.get("state") else None)], "accept", "accept")]
+        for _ in range(rng.randint(0, 3)):
+            target = rng.choice([p for p in self.packets if p["proto"] == "tcp"])
+            matches = [Match(rng.choice(("tcp flags & psh == psh", "tcp flags & (syn | ack) == ack", "ct state established", "tcp flags & syn == syn")), lambda p: None)]
+            matches += [match for match in (self.match_address(table, base, target), self.match_interface(table, base, target)) if self.chance(0.4)]
+            kind = rng.choice(("drop", "reject", "accept", "drop"))
+            verdict = kind if kind != "reject" else rng.choice(("reject", "reject with tcp reset", "reject with icmp type admin-prohibited"))
+            if "tcp reset" in verdict:
+                matches.insert(0, Match("meta l4proto tcp", lambda p: p["proto"] == "tcp"))
+            found.append(Rule(matches, verdict, kind))
+        return found
 
     def answers_rules(self, table, base):
         def state(text, states):

@@ -251,6 +251,7 @@ class Step:
     packet: dict  # what rules look at: in, proto, saddr, daddr, sport, dport
     seen: list
     hits: dict  # comment -> packets
+    after: "Step" = None  # what the sender sent then, not knowing that this one was stopped
 
 
 class Prober:
@@ -276,8 +277,8 @@ class Prober:
         near = (source, self.source_port)
         steps = []
 
-        def forwarded():
-            return next((one for one in steps[-1].seen if one.kind == "forwarded"), None)
+        def forwarded_of(step):
+            return next((one for one in step.seen if one.kind == "forwarded"), None)
         if protocol == "udp":
             steps.append(self.step("datagram", "from->to", zone, protocol, near, destination, payload=b"wmlab-probe 0123456789abcdef\n"))
             return steps
@@ -289,8 +290,14 @@ class Prober:
                 steps.append(self.step(name, "from->to", zone, protocol, near, destination, **more))
             else:
                 steps.append(self.step(name, "to->from", far.zone, protocol, far.destination, far.source, **more))
-            out = forwarded()
-            if not out:
+            if name == "data" and steps[-2].name == "ack" and not steps[-2].seen:  # the data were sent nevertheless
+                data = steps.pop()
+                if forwarded_of(data):
+                    steps[-1] = data  # and opened the connection
+                else:
+                    steps[-1].after = data
+            out = forwarded_of(steps[-1])
+            if not out and (name != "ack" or steps[-1].seen):
                 break
             far = out if forth else far
         return steps
