@@ -6,7 +6,7 @@ flow - whether it passes, which way and how it was stopped, and by which line.
 
 Without root it becomes the root of a user namespace. The oracle loads the same rules with a counter in each, sends the packets of each probe alone and reads the counters between; the kernel is
 always right. Every third ruleset is also run with --apply-suggestions: what was stopped by a rule has to pass then. A near miss has to be a rule
-that accepts and from which the packet differs in one condition. Prints one line per disagreement, then `N passed, M failed`; `--seed` and the number
+that accepts, or leads to where the packet is accepted, and from which it differs in one condition or none, where it comes too late. Prints one line per disagreement, then `N passed, M failed`; `--seed` and the number
 in the line make the same ruleset again.
 """
 import argparse
@@ -110,7 +110,7 @@ def near_miss_wrong(near, truth, ruleset):
     if pathlib.Path(near["file"]).name != f"rules.{ruleset.dialect}" or near["line"] not in ruleset.rules:
         return f"the near miss is at {near['file']}:{near['line']}, where no rule is"
     rule, base = ruleset.rules[near["line"]]
-    if rule.kind != "accept":
+    if rule.kind not in ("accept", "jump", "goto", "vmap"):  # or leads to where it would be accepted
         return f"the near miss of line {near['line']} does not accept"
     if base is not truth.base:
         return f"the near miss of line {near['line']} is in another chain than what stopped the packet"
@@ -122,7 +122,8 @@ def near_miss_wrong(near, truth, ruleset):
     turned = dict(packet, **{"in": ways[1], "out": ways[0], "saddr": packet["daddr"], "daddr": packet["saddr"]})
     held = [match.holds(packet) for match in rule.matches]
     wrong, unknown = held.count(False), held.count(None)
-    if wrong == 1 or (wrong == 0 and unknown) or all(match.holds(turned) is not False for match in rule.matches):
+    behind = wrong == 0 and near["differs"].startswith("it stands behind")
+    if wrong == 1 or (wrong == 0 and unknown) or behind or rule.kind == "vmap" or all(match.holds(turned) is not False for match in rule.matches):
         return None
     return f"the packet differs from the near miss of line {near['line']} in {wrong} conditions"
 
