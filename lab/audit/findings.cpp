@@ -111,7 +111,9 @@ std::string audit_text(const AuditReport& report) {
         for (const auto& opening : pair.openings) {
             if (!opening.flows.empty()) continue;
             out += fmt::format("  open, no flow needs it   {:<12}{}\n", opening.ports.text(),
-                               opening.rule ? "let through by " + place_of(*opening.rule) : "");
+                               opening.rule             ? "let through by " + place_of(*opening.rule)
+                               : report.ruleset.empty() ? ""
+                                                        : "by which rule could not be traced");
         }
         for (const auto& shut : pair.shut) out += fmt::format("  needed, but shut         {}\n", shut);
         for (const auto& range : pair.not_tested) out += fmt::format("  not tested               {}\n", range.text());

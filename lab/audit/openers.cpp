@@ -217,8 +217,7 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
             if (port == 1 || literals.ports_opaque || literals.ports.contains(port)) {
                 packet.destination_port = static_cast<std::uint16_t>(port);
                 const auto comparison = rules::compare(ruleset, rule, packet);
-                may_match = comparison.count(rules::Condition::Result::no) == 0 &&
-                            (looks++ >= looks_max || ways.may_come(rule.chain, packet));
+                may_match = comparison.count(rules::Condition::Result::no) == 0 && ways.may_come(rule.chain, packet);
                 // Beside a rule that does not accept packets itself, another one must let them through.
                 if (may_match && (comparison.drops || !comparison.accepts) && looks++ < looks_max)
                     may_match = may_be_let_through(ruleset, ways, packet);

@@ -17,6 +17,7 @@ bool of_leg(const Event& event, const LegResult& leg) {
     const auto& f = event.fields;
     if (text_at(f, "protocol") != leg.protocol) return false;
     const auto source = text_at(f, "source"), destination = text_at(f, "destination");
+    if (leg.protocol == "igmp") return fits(leg.source, source);  // to the group, or to all routers
     const auto either_way = [&](std::string_view one, std::string_view other) {
         return (fits(one, source) && fits(other, destination)) || (fits(other, source) && fits(one, destination));
     };

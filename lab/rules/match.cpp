@@ -257,10 +257,13 @@ std::vector<json::value> parts_of(const json::value& wrapped) {
 // How far the packet is from what was wanted, for ranking: a port beside the range comes before all that is no number.
 std::uint32_t slip(const Condition& c) { return c.key.ends_with("port") ? c.distance : near_ports; }
 
+constexpr std::size_t concatenations_max = 2000;  // of a longer set nothing is said
+
 // Of a concatenation the element nearest to the packet counts: the one that differs in the fewest parts.
 Condition compare_concatenation(const json::array& keys, const json::array& elements, const Packet& packet,
                                 const std::string& name) {
     Condition condition;
+    if (elements.size() > concatenations_max) return condition;
     std::vector<Left> lefts;
     std::string words;
     for (const auto& key : keys) {

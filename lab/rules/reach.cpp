@@ -191,6 +191,8 @@ std::vector<bool> effective_steps(const Ruleset& ruleset, const Decision& decisi
     return effective;
 }
 
+constexpr std::size_t callers_max = 100;
+
 Ways::Ways(const Ruleset& ruleset) : ruleset_{ruleset} {
     for (std::size_t i = 0; i < ruleset.rules().size(); ++i) {
         const auto& rule = ruleset.rules()[i];
@@ -204,10 +206,12 @@ bool Ways::may_come(const ChainName& name, const Packet& packet) const {
     if (!chain || anonymous(name.chain)) return true;
     if (!chain->hook.empty()) return chain->hook != "input" && chain->hook != "output";
     const auto found = callers_.find(name);
-    return found != callers_.end() && std::ranges::any_of(found->second, [&](std::size_t index) {
-               const auto& rule = ruleset_.rules()[index];
-               return compare(ruleset_, rule, packet).count(Condition::Result::no) == 0 && may_come(rule.chain, packet);
-           });
+    if (found == callers_.end()) return false;
+    if (found->second.size() > callers_max) return true;  // too many to look at for each packet
+    return std::ranges::any_of(found->second, [&](std::size_t index) {
+        const auto& rule = ruleset_.rules()[index];
+        return compare(ruleset_, rule, packet).count(Condition::Result::no) == 0 && may_come(rule.chain, packet);
+    });
 }
 
 }  // namespace wmlab::lab::rules

@@ -83,3 +83,20 @@ TEST_CASE("coverage: a translated leg's answers come with the addresses the far 
     };
     for (const auto& use : rules::coverage(report, events)) CHECK(use.use() == Use::needed);
 }
+
+TEST_CASE("coverage: the rule that lets an IGMP report in is needed, whatever the report is sent to", "[rules]") {
+    Report report;
+    FlowResult station;
+    station.id = "station", station.verdict = Verdict::pass;
+    station.legs = {leg("join", "igmp", "10.20.0.10", "239.1.2.3", Verdict::pass)};
+    report.flows = {station};
+    const std::vector<evidence::Event> events{
+        trace({{"rules", json::array{rule_of(4, 1), rule_of(5, 1)}}}),
+        trace(row("unfinished", "igmp", "10.20.0.10", "224.0.0.22", {0})),
+        trace(row("unfinished", "igmp", "10.20.0.11", "224.0.0.22", {1})),
+    };
+    const auto uses = rules::coverage(report, events);
+    REQUIRE(uses.size() == 2);
+    CHECK(uses[0].use() == Use::needed);
+    CHECK(uses[1].use() == Use::hit);
+}
