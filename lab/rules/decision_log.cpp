@@ -17,6 +17,11 @@ std::string endpoint(scenario::Ipv4 address, std::uint16_t port) {
     return port == 0 ? address.text() : address.text() + ":" + std::to_string(port);
 }
 
+bool reset(const Packet& packet) {
+    constexpr std::uint8_t rst = 0x04;
+    return packet.protocol == "tcp" && (packet.tcp_flags & rst) != 0;
+}
+
 std::string_view fate_name(Decision::Fate fate) {
     switch (fate) {
         case Decision::Fate::dropped:
@@ -73,6 +78,7 @@ void DecisionLog::add(const Decision& decision) {
                       endpoint(decision.arrived.destination, decision.arrived.destination_port) + " " +
                       std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
                       std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
+    if (reset(decision.arrived)) key += " reset";
     if (!decision.complete)
         key = decision.arrived.protocol + " " + endpoint(decision.arrived.source, decision.arrived.source_port) + " " +
               endpoint(decision.arrived.destination, decision.arrived.destination_port) + " doubtful";
@@ -132,6 +138,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
+        if (reset(decision.arrived)) f["reset"] = true;
         if (!decision.complete) {
             if (const auto way = ways_out.find(decision.arrived.destination.value); way != ways_out.end() && counted) {
                 auto packet = decision.arrived;
