@@ -131,17 +131,18 @@ private:
             if (error) return;
             for (;;) {
                 net::tcp::socket socket{io_};
-                ear.acceptor.accept(socket, error);
+                net::tcp::endpoint from;  // a socket that was reset meanwhile no longer knows it
+                ear.acceptor.accept(socket, from, error);
                 if (error) break;
-                tasks_.spawn(answer(*ear.task, std::move(socket)));
+                tasks_.spawn(answer(*ear.task, std::move(socket), from));
             }
             if (ear.acceptor.is_open()) accept(ear);
         });
     }
 
-    asio::awaitable<void> answer(const Task& task, net::tcp::socket socket) {
+    asio::awaitable<void> answer(const Task& task, net::tcp::socket socket, net::tcp::endpoint from) {
         boost::system::error_code gone;
-        const auto local = net::text(socket.local_endpoint(gone)), remote = net::text(socket.remote_endpoint(gone));
+        const auto local = net::text(socket.local_endpoint(gone)), remote = net::text(from);
         const auto port = socket.local_endpoint(gone).port();
         const auto connection = ++connections_;
         if (task.in_full) {

@@ -42,15 +42,18 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
     };
     const bool near_reset = near_failure.kind == "reset" || (near_failure.kind == "refused" && !near_failure.icmp);
     const bool near_forged = path.rst_to_source > 0 && path.destination_complete && path.rst_from_destination == 0;
-    const bool far_forged = path.rst_to_destination > 0 && path.source_complete && path.rst_from_source == 0;
+    const bool far_forged =
+        path.rst_to_destination > 0 && path.source_complete && path.rst_to_destination > path.rst_from_source;
     const bool ttl_differs = path.rst_ttl && path.other_ttl && *path.rst_ttl != *path.other_ttl;
-    if (near_reset && path.rst_from_destination > 0) {
+    // A host that was reset in the other's name answers what still comes with a RST of its own.
+    const bool in_turn = far_forged && path.rst_from_destination > 0;
+    if (near_reset && path.rst_from_destination > 0 && !in_turn) {
         conclude(leg, Verdict::failed, Cause::refused, context.back,
                  fmt::format("{} itself reset the connection of {}.", to, from));
         return;
     }
     // Who is told by RST is whose packets were not wanted.
-    const bool near_told = near_forged || (near_reset && (far_failure.kind == "reset" || ttl_differs));
+    const bool near_told = !in_turn && (near_forged || (near_reset && (far_failure.kind == "reset" || ttl_differs)));
     if (near_told || far_forged) {
         const auto whom = near_told && far_forged ? fmt::format("both {} and {}", from, host) : near_told ? from : host;
         const auto who =

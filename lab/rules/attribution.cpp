@@ -50,6 +50,9 @@ const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std
             continue;
         if (!tuple.out.empty() && !text_at(f, "out").empty() && text_at(f, "out") != tuple.out) continue;
         const auto better = [&] {
+            // What an end sent when it gave up stopped nothing.
+            const bool late = f.contains("reset"), best_late = best->fields.contains("reset");
+            if (late != best_late) return best_late;
             if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");
             return number_at(f, "first") < number_at(best->fields, "first");
         };

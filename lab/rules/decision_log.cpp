@@ -24,6 +24,11 @@ std::string tuple(const Packet& packet) {
            endpoint(packet.destination, packet.destination_port);
 }
 
+bool reset(const Packet& packet) {
+    constexpr std::uint8_t rst = 0x04;
+    return packet.protocol == "tcp" && (packet.tcp_flags & rst) != 0;
+}
+
 std::string_view fate_name(Decision::Fate fate) {
     switch (fate) {
         case Decision::Fate::dropped:
@@ -78,7 +83,8 @@ void DecisionLog::add(const Decision& decision) {
     auto key = tuple(decision.arrived);
     if (decision.complete)
         key += " " + std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
-               std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "");
+               std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "") +
+               (reset(decision.arrived) ? " reset" : "");
     else
         key += " doubtful";
     const auto now = evidence::Clock::system().monotonic();
@@ -147,6 +153,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
+        if (reset(decision.arrived)) f["reset"] = true;
         if (!decision.complete) {
             if (const auto way = ways_out.find(decision.arrived.destination.value); way != ways_out.end() && counted) {
                 auto packet = decision.arrived;
