@@ -224,6 +224,15 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
     const auto syns = path.syn_out > 0 ? fmt::format("The SYN to {}, sent {},", to, times(path.syn_out))
                                        : fmt::format("The SYN to {}", to);
     if (path.syn_in > 0 || path.syn_ack_out > 0 || conversation.accepted != nullptr) {
+        // Whatever became of the host's RST: no connection was to be had there.
+        if (path.syn_ack_out == 0 && conversation.accepted == nullptr && path.destination_complete &&
+            path.near.destination != path.far.destination) {
+            return conclude(
+                leg, Verdict::blocked, Cause::translated, context.forward,
+                fmt::format("The SYN of {} to {} was translated on the way to {}, where {} took no connection{}.", from,
+                            to, path.far.destination.text(), host,
+                            path.rst_from_destination > 0 ? ": its RST did not come back" : ""));
+        }
         if (path.icmp_to_destination) {
             return icmp_ended(context, path, *path.icmp_to_destination, context.back,
                               fmt::format("{}'s answer to the SYN of {}", host, from), "", leg);
@@ -236,13 +245,6 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
                             to, host, from, waited));
         }
         if (path.syn_ack_out == 0 && conversation.accepted == nullptr) {
-            if (path.destination_complete && path.near.destination != path.far.destination) {
-                return conclude(
-                    leg, Verdict::blocked, Cause::translated, context.forward,
-                    fmt::format("The SYN of {} to {} was translated on the way to {}, where {} took no connection{}.",
-                                from, to, path.far.destination.text(), host,
-                                path.rst_from_destination > 0 ? ": its RST did not come back" : ""));
-            }
             if (path.destination_complete && path.near.source.address != path.far.source.address) {
                 return conclude(
                     leg, Verdict::blocked, Cause::translated, context.back,
