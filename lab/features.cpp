@@ -2,10 +2,14 @@
 
 #include <nftables/libnftables.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <memory>
 #include <regex>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "lab/error.hpp"
 #include "lab/namespaces.hpp"
@@ -141,6 +145,31 @@ std::string wrong_form(std::string_view ruleset) {
         }
     }
     return {};
+}
+
+unsigned too_deep(std::string_view ruleset) {
+    constexpr int most = 2;
+    std::vector<bool> nameless;  // of each open brace
+    std::string word, before;
+    unsigned line = 1;
+    for (std::size_t at = 0; at < ruleset.size(); ++at) {
+        const char c = ruleset[at];
+        if (c == '#') at = std::min(ruleset.find('\n', at), ruleset.size()) - 1;
+        if (c == '"') at = std::min(ruleset.find('"', at + 1), ruleset.size());
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+            word += c;
+            continue;
+        }
+        if (!word.empty()) before = std::exchange(word, {});
+        if (c == '\n') ++line;
+        if (c == '{') {
+            nameless.push_back(before == "jump" || before == "goto");
+            if (std::ranges::count(nameless, true) > most) return line;
+        }
+        if (c == '}' && !nameless.empty()) nameless.pop_back();
+        if (c != ' ' && c != '\t') before.clear();
+    }
+    return 0;
 }
 
 std::string hint_about(const std::string& message) {

@@ -15,6 +15,9 @@ std::string lacking_extension(const std::string& message);
 // What is wrong with the form of a whole ruleset file that was refused, and how to get one that loads: line ends of
 // Windows, a shell script, JSON. Empty: nothing of the kind.
 std::string wrong_form(std::string_view ruleset);
+// The line where chains without a name (`jump {`) stand three deep in each other, of which libnftables 1.0.6 does not
+// say that they are too deep: it ends the process. 0: nowhere.
+unsigned too_deep(std::string_view ruleset);
 // What else may be behind what it says about the file.
 std::string hint_about(const std::string& message);
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <nftables/libnftables.h>
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -175,6 +176,11 @@ rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::pa
         if (dialect == rules::Dialect::iptables) {
             load_iptables(firewall, file, text.str());
         } else {
+            if (const auto line = too_deep(text.str()); line > 0)
+                throw RulesetRefused{
+                    fmt::format("{}:{}: chains without a name in each other, deeper than nft reads: "
+                                "give the inner one a name\n",
+                                file.string(), line)};
             const Entered entered{firewall};
             load_nft(file);
         }
