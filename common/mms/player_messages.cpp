@@ -2,8 +2,6 @@
 #include "common/bytes/utf16.hpp"
 #include "common/mms/player_session.hpp"
 
-#include "common/bytes/utf16.hpp"
-
 namespace wmlab::mms {
 namespace {
 
