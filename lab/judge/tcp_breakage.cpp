@@ -74,7 +74,10 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
                    "", leg);
         return;
     }
-    if (path.icmp_to_destination && path.icmp_to_destination->from != context.source_address()) {
+    // Where nothing came, what the host sends is no answer: its last word, said when it gave up.
+    const bool gave_up_unheard =
+        path.destination_complete && path.data_out > 0 && path.data_in == 0 && path.back_out == 0;
+    if (path.icmp_to_destination && path.icmp_to_destination->from != context.source_address() && !gave_up_unheard) {
         icmp_ended(context, path, *path.icmp_to_destination, context.back,
                    fmt::format("What {} sent on the open connection of {}", host, from), "", leg);
         return;
