@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <list>
+#include <set>
 
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
@@ -29,6 +30,21 @@ struct Wish {  // a listener that somebody needs
     std::string flow;            // the only one it is for
     std::shared_ptr<PublishingPoint> usual;
 };
+
+// The TCP ports that other flows of the scenario need on this host: a port taken at random had better be another.
+std::set<std::uint16_t> needed_otherwise(const process::Context& context) {
+    std::set<std::uint16_t> ports;
+    if (context.scenario == nullptr) return ports;
+    for (const auto& flow : context.flows)
+        for (const auto& leg : scenario::legs(*context.scenario, flow)) {
+            if (leg.protocol != scenario::Protocol::tcp || leg.destination != context.host || leg.name == "msbd")
+                continue;
+            for (const auto& range : leg.destination_ports)
+                for (unsigned port = range.first; port <= range.last; ++port)
+                    ports.insert(static_cast<std::uint16_t>(port));
+        }
+    return ports;
+}
 
 class MsbdService : public Service {
 public:
@@ -120,7 +136,8 @@ private:
 
     void fall_back(const asio::ip::address& address, const Wish& wish) {
         constexpr auto range = scenario::player_ports;
-        auto bound = net::listen_tcp_in(server_.context.io.get_executor(), address, range.first, range.last);
+        auto bound = net::listen_tcp_in(server_.context.io.get_executor(), address, range.first, range.last,
+                                        needed_otherwise(server_.context));
         boost::json::object fields;
         if (taken_) {
             fields["instead_of"] = taken_->local;

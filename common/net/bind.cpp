@@ -35,20 +35,24 @@ std::vector<std::string> inodes_at(std::string_view protocol, const asio::ip::ad
     return inodes;
 }
 
-void random_walk(std::uint16_t first, std::uint16_t last, const std::function<bool(std::uint16_t)>& try_port) {
+void random_walk(std::uint16_t first, std::uint16_t last, const std::set<std::uint16_t>& reluctantly,
+                 const std::function<bool(std::uint16_t)>& try_port) {
     const unsigned size = unsigned{last} - first + 1;
     std::random_device random;
     const unsigned start = std::uniform_int_distribution<unsigned>{0, size - 1}(random);
-    for (unsigned i = 0; i < size; ++i)
-        if (try_port(static_cast<std::uint16_t>(first + (start + i) % size))) return;
+    for (const bool last_resort : {false, true})
+        for (unsigned i = 0; i < size; ++i) {
+            const auto port = static_cast<std::uint16_t>(first + (start + i) % size);
+            if (reluctantly.contains(port) == last_resort && try_port(port)) return;
+        }
 }
 
 template <class Socket, class Bind>
 Bound<Socket> bind_in(std::string protocol, const asio::ip::address& local, std::uint16_t first, std::uint16_t last,
-                      const Bind& bind) {
+                      const std::set<std::uint16_t>& reluctantly, const Bind& bind) {
     std::optional<Socket> bound;
     BindFailure failure{protocol, "", "EADDRINUSE", ""};
-    random_walk(first, last, [&](std::uint16_t port) {
+    random_walk(first, last, reluctantly, [&](std::uint16_t port) {
         auto attempt = bind(port);
         if (attempt) return bound.emplace(std::move(*attempt)), true;
         failure = attempt.error();
@@ -112,14 +116,15 @@ Bound<udp::socket> bind_udp(const asio::any_io_executor& executor, const udp::en
 
 Bound<udp::socket> bind_udp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
                                std::uint16_t first, std::uint16_t last, int buffer) {
-    return bind_in<udp::socket>("udp", local, first, last, [&](std::uint16_t port) {
+    return bind_in<udp::socket>("udp", local, first, last, {}, [&](std::uint16_t port) {
         return try_bind(executor, udp::endpoint{local, port}, buffer, first == last);
     });
 }
 
 Bound<tcp::acceptor> listen_tcp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
-                                   std::uint16_t first, std::uint16_t last) {
-    return bind_in<tcp::acceptor>("tcp", local, first, last, [&](std::uint16_t port) {
+                                   std::uint16_t first, std::uint16_t last,
+                                   const std::set<std::uint16_t>& reluctantly) {
+    return bind_in<tcp::acceptor>("tcp", local, first, last, reluctantly, [&](std::uint16_t port) {
         return try_listen(executor, tcp::endpoint{local, port}, first == last);
     });
 }

@@ -4,6 +4,7 @@
 #include <boost/system/result.hpp>
 #include <cstdint>
 #include <random>
+#include <set>
 #include <string>
 
 #include "common/net/failure.hpp"
@@ -31,8 +32,10 @@ Bound<udp::socket> bind_udp(const asio::any_io_executor& executor, const udp::en
 // Tries every port of the range once, from a random start. A port bound for TCP counts as free.
 Bound<udp::socket> bind_udp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
                                std::uint16_t first, std::uint16_t last, int buffer = 0);
+// `reluctantly`: ports that are tried when all others are taken.
 Bound<tcp::acceptor> listen_tcp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
-                                   std::uint16_t first, std::uint16_t last);
+                                   std::uint16_t first, std::uint16_t last,
+                                   const std::set<std::uint16_t>& reluctantly = {});
 
 // "nginx (pid 417)", or empty: looked up in /proc; needs root to see processes of others.
 std::string holder_of(std::string_view protocol, const asio::ip::address& address, std::uint16_t port);

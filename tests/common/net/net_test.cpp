@@ -165,6 +165,18 @@ TEST_CASE("a range of ports is used up to its last port, then named in the error
     CHECK(none.error().text() == "cannot bind udp 127.0.0.77:40001-40004: EADDRINUSE");
 }
 
+TEST_CASE("ports that others need are taken when no other is left", "[net]") {
+    asio::io_context io{1};
+    const auto address = asio::ip::make_address("127.0.0.78");
+    const auto next = [&] { return listen_tcp_in(io.get_executor(), address, 40001, 40003, {40001, 40003}); };
+    const auto first = next();
+    REQUIRE(first.has_value());
+    CHECK(first->local_endpoint().port() == 40002);
+    const auto second = next(), third = next();
+    REQUIRE((second.has_value() && third.has_value()));
+    CHECK(next().has_error());
+}
+
 TEST_CASE("datagrams: sent in two parts, received as one", "[net]") {
     asio::io_context io{1};
     DatagramSocket a{bind_udp(io.get_executor(), {loopback, 0}).value()};
