@@ -9,11 +9,15 @@ constexpr unsigned packet_pair_reports = 3;
 
 }  // namespace
 
+bool PlayerSession::refused(std::uint32_t hr, std::string_view what, PlayerActions& out) {
+    if (!bytes::is_failure(hr)) return false;
+    finish({false, hr, std::string{what} + ": " + bytes::hresult_text(hr), {}}, out);
+    return true;
+}
+
 void PlayerSession::on(const LinkMacToViewerReportConnectedEX& message, TimePoint now, PlayerActions& out) {
     if (state_ != State::connecting) return out_of_order(message, out);
-    if (bytes::is_failure(message.hr))
-        return finish({false, message.hr, "the server refused the connection: " + bytes::hresult_text(message.hr), {}},
-                      out);
+    if (refused(message.hr, "the server refused the connection", out)) return;
     server_version_ = message.ServerVersionInfo;
     if (!options_.funnel_info) return connect_funnel(now, out);
     LinkViewerToMacFunnelInfo info;
@@ -26,9 +30,7 @@ void PlayerSession::on(const LinkMacToViewerReportConnectedEX& message, TimePoin
 
 void PlayerSession::on(const LinkMacToViewerReportFunnelInfo& message, TimePoint now, PlayerActions& out) {
     if (state_ != State::funnel_info) return out_of_order(message, out);
-    if (bytes::is_failure(message.hr))
-        return finish({false, message.hr, "the server refused FunnelInfo: " + bytes::hresult_text(message.hr), {}},
-                      out);
+    if (refused(message.hr, "the server refused FunnelInfo", out)) return;
     client_id_ = message.nCubs;
     if (message.playIncarnation == MMS_PACKET_PAIR_TCP_HIGH_ENTROPY) {
         ++statistics_.packet_pairs;
@@ -47,9 +49,7 @@ void PlayerSession::connect_funnel(TimePoint now, PlayerActions& out) {
 
 void PlayerSession::on(const LinkMacToViewerReportConnectedFunnel& message, TimePoint now, PlayerActions& out) {
     if (state_ != State::funnel) return out_of_order(message, out);
-    if (bytes::is_failure(message.hr))
-        return finish({false, message.hr, "the server refused the transport: " + bytes::hresult_text(message.hr), {}},
-                      out);
+    if (refused(message.hr, "the server refused the transport", out)) return;
     LinkViewerToMacOpenFile open;
     open.playIncarnation = incarnation(Purpose::open);
     open.fileName = bytes::to_utf16(options_.fileName);
@@ -99,10 +99,7 @@ void PlayerSession::on(const LinkMacToViewerReportReadBlock& message, TimePoint 
     if (reads_unanswered_ == 0) return out_of_order(message, out);
     --reads_unanswered_;
     if (state_ != State::header) return;
-    if (bytes::is_failure(message.hr)) {
-        const auto why = "the server does not send the header: " + bytes::hresult_text(message.hr);
-        return finish({false, message.hr, why, {}}, out);
-    }
+    if (refused(message.hr, "the server does not send the header", out)) return;
     if (transport_ == Transport::udp) {
         reply_deadline_.reset();  // the Header timer runs
     } else {
@@ -115,10 +112,7 @@ void PlayerSession::on(const LinkMacToViewerReportStreamSwitch& message, TimePoi
     if (state_ != State::selecting) return out_of_order(message, out);
     reply_deadline_.reset();
     awaited_.clear();
-    if (bytes::is_failure(message.hr)) {
-        const auto why = "the server refused the choice of streams: " + bytes::hresult_text(message.hr);
-        return finish({false, message.hr, why, {}}, out);
-    }
+    if (refused(message.hr, "the server refused the choice of streams", out)) return;
     if (entry_follows_) {
         state_ = State::playing;
     } else if (options_.autoplay) {
@@ -134,10 +128,7 @@ void PlayerSession::on(const LinkMacToViewerReportStartedPlaying& message, TimeP
     if (state_ != State::starting) return out_of_order(message, out);
     reply_deadline_.reset();
     awaited_.clear();
-    if (bytes::is_failure(message.hr)) {
-        const auto why = "the server does not start the stream: " + bytes::hresult_text(message.hr);
-        return finish({false, message.hr, why, {}}, out);
-    }
+    if (refused(message.hr, "the server does not start the stream", out)) return;
     state_ = State::playing;
     out.push_back(PlayingStarted{});
 }

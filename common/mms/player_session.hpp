@@ -196,6 +196,7 @@ private:
     void finish_stream(PlayerActions& out);  // Logging, CloseFile, Finished
     void finish(Finished finished, PlayerActions& out);
     void out_of_order(const Message& message, PlayerActions& out);
+    bool refused(std::uint32_t hr, std::string_view what, PlayerActions& out);  // then finished
     void time_out(TimePoint now, PlayerActions& out);
     void header_silent(TimePoint now, PlayerActions& out);
     enum class Purpose { open, header, play };

@@ -17,8 +17,9 @@ bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
 
 bool stops_plainly(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     const auto comparison = compare(ruleset, rule, packet);
-    return comparison.drops && comparison.matches() && std::ranges::none_of(comparison.conditions, [&](const auto& c) {
-               return c.key == "limit" || (c.key == "connection state" && packet.ct_state == "invalid");
+    return comparison.drops && comparison.matches() && !comparison.limited() &&
+           std::ranges::none_of(comparison.conditions, [&](const Condition& c) {
+               return c.key == "connection state" && packet.ct_state == "invalid";
            });
 }
 
@@ -90,9 +91,7 @@ const Rule* by_counters(const Ruleset& before, const Ruleset& after, Packet pack
         const auto& rule = before.rules()[index];
         const auto comparison = compare(before, rule, packet);
         if (comparison.count(Condition::Result::no) > 0) continue;
-        const bool limited =
-            std::ranges::any_of(comparison.conditions, [](const Condition& c) { return c.key == "limit"; });
-        if (!comparison.matches() || limited) return nullptr;
+        if (!comparison.matches() || comparison.limited()) return nullptr;
         if (!comparison.accepts && !comparison.drops) {
             if (has_effect(before, rule)) return nullptr;
             continue;

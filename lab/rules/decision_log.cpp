@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <set>
+#include <span>
 
 #include "common/evidence/journal.hpp"
 #include "lab/rules/deciders.hpp"
+#include "lab/rules/near_miss.hpp"
 #include "lab/rules/placing.hpp"
 #include "lab/rules/reach.hpp"
 
@@ -124,7 +126,8 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
     std::set<std::string> known;  // packets the trace tells of, and those that came to the firewall
     for (const auto& [key, row] : rows) known.insert(tuple(row.decision.arrived));
     auto came = known;
-    for (const auto& packet : counted ? counted->arrivals : std::vector<Packet>{}) came.insert(tuple(packet));
+    const auto arrivals = counted ? std::span<const Packet>{counted->arrivals} : std::span<const Packet>{};
+    for (const auto& packet : arrivals) came.insert(tuple(packet));
     const auto explain = [&](Packet packet, json::object& fields) {
         const bool answered = came.contains(tuple(packet.reversed()));
         if (packet.protocol == "udp" && !answered) packet.ct_state = "new";
@@ -221,7 +224,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         }
         events.push_back(std::move(event));
     }
-    for (const auto& packet : counted ? counted->arrivals : std::vector<Packet>{}) {
+    for (const auto& packet : arrivals) {
         if (!known.insert(tuple(packet)).second) continue;
         Event event;
         event.event = What::trace;

@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include "lab/rules/one_of.hpp"
+
 namespace wmlab::lab::rules {
 namespace {
 
@@ -52,10 +54,6 @@ std::string_view unquoted(std::string_view word) {
 void add_address(std::uint32_t first, std::uint32_t last, Literals& literals) {
     literals.addresses.insert(first);
     if (last != UINT32_MAX) literals.addresses.insert(last + 1);
-}
-
-bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-    return std::ranges::find(words, word) != words.end();
 }
 
 }  // namespace

@@ -445,6 +445,10 @@ unsigned Comparison::count(Condition::Result result) const {
     return sum;
 }
 
+bool Comparison::limited() const {
+    return std::ranges::any_of(conditions, [](const Condition& c) { return c.key == "limit"; });
+}
+
 Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     Comparison comparison;
     for (const auto& part : rule.expr) {

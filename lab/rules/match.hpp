@@ -1,5 +1,5 @@
-// Compares a packet with a rule, condition by condition, to find the rule that almost matched. Three-valued: a
-// condition this code does not know is `unknown`, and a rule with one is never named.
+// Compares a packet with a rule, condition by condition. Three-valued: a condition this code does not know is
+// `unknown`.
 #pragma once
 #include <boost/json/value.hpp>
 #include <cstdint>
@@ -44,21 +44,12 @@ struct Comparison {
     bool accepts = false;  // the rule's verdict lets the packet go on or through
     bool drops = false;    // drop or reject
     unsigned count(Condition::Result result) const;
+    bool limited() const;  // it depends on a limit as well, which may have been used up
     bool matches() const { return count(Condition::Result::no) == 0 && count(Condition::Result::unknown) == 0; }
 };
 // The one condition `left operation right`, as libnftables-json(5) writes its sides.
 Condition compare_value(const Ruleset& ruleset, const Rule& rule, const boost::json::value& left,
                         std::string_view operation, const boost::json::value& right, const Packet& packet);
 Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packet);
-
-struct NearMiss {
-    const Rule* rule = nullptr;
-    std::string differs;  // "destination port 5000 is above 4999"
-};
-// The accepting rule of the chain (and of chains it leads to) that the packet missed by just one thing: a condition, or
-// that the rule `stop`, which stopped the packet, stands before it. Nothing when there is none or none that is clearly
-// nearest. `stop`: nothing where a policy did it. `passing`: only rules that hold and come too late.
-std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
-                                  const Rule* stop = nullptr, bool passing = false);
 
 }  // namespace wmlab::lab::rules

@@ -1,9 +1,10 @@
+#include "lab/rules/near_miss.hpp"
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 
 #include "lab/rules/json_fields.hpp"
-#include "lab/rules/match.hpp"
 #include "lab/rules/reach.hpp"
 
 namespace wmlab::lab::rules {
@@ -20,15 +21,11 @@ struct Candidate {
     unsigned fits;  // selective conditions that hold
 };
 
-// The packet as it would look going the other way.
-Packet reversed(Packet packet) {
+// The packet as it would look going the other way to the same port.
+Packet other_way_to_port(Packet packet) {
     std::swap(packet.in, packet.out);
     std::swap(packet.source, packet.destination);
     return packet;
-}
-
-bool limited(const Comparison& comparison) {
-    return std::ranges::any_of(comparison.conditions, [](const Condition& c) { return c.key == "limit"; });
 }
 
 bool is_selective(const Condition& c) { return c.selective && c.result == Outcome::yes; }
@@ -59,7 +56,7 @@ bool accepts_there(const Ruleset& ruleset, const ChainName& name, const Packet& 
         const auto& rule = ruleset.rules()[index];
         const auto comparison = compare(ruleset, rule, packet);
         if (comparison.count(Outcome::no) > 0) continue;
-        if (!comparison.matches() || limited(comparison)) {
+        if (!comparison.matches() || comparison.limited()) {
             if (has_effect(ruleset, rule)) return false;
             continue;
         }
@@ -105,7 +102,7 @@ std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule
     for (const auto& c : comparison.conditions)
         if (c.result == Outcome::no) candidate.differs = c;
     if (comparison.count(Outcome::no) >= 2) {
-        const auto other_way = compare(ruleset, rule, reversed(packet));
+        const auto other_way = compare(ruleset, rule, other_way_to_port(packet));
         if (!other_way.matches() || !other_way.accepts || by_interface_only(other_way)) return std::nullopt;
         candidate.differs = {
             Outcome::no, "direction", "the rule is for the other direction, " + packet.out + " to " + packet.in,
@@ -138,7 +135,7 @@ struct Walk {
 
     void rule(const Rule& rule, const Comparison& comparison, bool sure) {
         if (stopped && comparison.accepts && comparison.matches() && sure && fitting(comparison) > 0 &&
-            !limited(comparison)) {
+            !comparison.limited()) {
             candidates.push_back(
                 {&rule,
                  {Outcome::no, std::string{order}, "it stands behind the rule that stopped the packet", true, 1, 0},
@@ -175,7 +172,7 @@ struct Walk {
                     }
                 away = away || (certain && verdict.contains("return"));
             };
-            const bool certain = comparison.matches() && !limited(comparison);
+            const bool certain = comparison.matches() && !comparison.limited();
             for (const auto& map : verdict_maps(ruleset, each))
                 for (const auto& entry : map.entries)
                     if (!entry.verdict->contains("accept") && !entry.verdict->contains("drop") &&

@@ -8,14 +8,11 @@
 #include <string>
 
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/one_of.hpp"
 
 namespace wmlab::lab::rules {
 namespace json = boost::json;
 namespace {
-
-bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-    return std::ranges::find(words, word) != words.end();
-}
 
 struct Target {
     std::string chain;
@@ -127,12 +124,12 @@ bool acts(const Ruleset& ruleset, const Rule& rule) {
         if (part.is_string()) return true;  // a chain written inside of the rule, as nft's JSON has it
         if (!object || object->empty()) continue;
         const std::string_view word = object->begin()->key();
-        if (is_one_of(word, {"match", "counter", "log", "limit", "jump", "goto", "vmap"})) continue;
+        if (one_of(word, {"match", "counter", "log", "limit", "jump", "goto", "vmap"})) continue;
         if (word == "xt") {
             const auto* body = object->begin()->value().if_object();
             const auto type = body ? text_at(*body, "type") : std::string{}, name = body ? text_at(*body, "name") : "";
             if (type == "match" && name != "recent") continue;
-            if (type == "target" && is_one_of(name, {"LOG", "NFLOG", "ULOG", "AUDIT", "TRACE"})) continue;
+            if (type == "target" && one_of(name, {"LOG", "NFLOG", "ULOG", "AUDIT", "TRACE"})) continue;
         }
         return true;
     }

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/one_of.hpp"
 
 namespace wmlab::lab::rules {
 namespace json = boost::json;
@@ -30,10 +31,6 @@ bool matches_none(const Ruleset& ruleset, const Rule& rule, std::span<const Pack
                     c.key == "output interface");
         });
     });
-}
-
-bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-    return std::ranges::find(words, word) != words.end();
 }
 
 // Only what is known to leave a packet's addresses as they are.

@@ -1,5 +1,6 @@
 #include "lab/rules/match.hpp"
 
+#include "lab/rules/near_miss.hpp"
 #include "tests/catch.hpp"
 
 using namespace wmlab::lab::rules;
