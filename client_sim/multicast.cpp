@@ -25,6 +25,7 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr int receive_buffer = 4 << 20;
+constexpr milliseconds catching_up_max{1000};
 constexpr int burst_max = 64;  // datagrams at a time: then others have a turn
 
 // The version of IGMP is the host's, for all its programs; only root may choose it.
@@ -83,10 +84,10 @@ private:
         while (!finished_) {
             const auto now = Clock::now();
             auto until = protocol_.next_deadline();
+            auto enough = Clock::time_point::max();
             if (play_.duration && started_) {
-                const auto enough = *started_ + *play_.duration;
-                if (now >= enough) break;
-                until = until ? std::min(*until, enough) : enough;
+                enough = *started_ + *play_.duration;
+                if (now < enough) until = until ? std::min(*until, enough) : enough;
             }
             // A datagram is used at once: its bytes last until any socket of this thread receives.
             bool any = false;
@@ -98,6 +99,9 @@ private:
                 const auto source = datagram->from.address().to_string();
                 perform(protocol_.receive(datagram->bytes, source, Clock::now()));
             }
+            // What came while this process had no processor is read first. What stopped coming is not called enough:
+            // another packet, or our patience, decides.
+            if (now >= enough && (any ? now >= enough + catching_up_max : !media_.behind(now))) break;
             if (const auto due = protocol_.next_deadline(); due && *due <= Clock::now()) {
                 perform(protocol_.tick(Clock::now()));
             } else if (!any) {

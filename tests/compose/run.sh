@@ -11,7 +11,7 @@ here=$(dirname "$(readlink -f "$0")")
 . "$here/../bare_root.sh"
 . "$here/engine.sh"
 with_engine "$@"
-bin=$1 source=$2
+bin=$(readlink -f "$1") source=$(readlink -f "$2")
 . "$here/../where/lib.sh"
 
 prepare_image

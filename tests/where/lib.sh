@@ -100,9 +100,14 @@ in_parallel() { # in_parallel FUNCTION WORD...: FUNCTION WORD for each, at the s
         children+=($!)
     done
     for word; do
-        wait "${children[0]}" || failed=1
+        if wait "${children[0]}"; then
+            cat "$work/$word.log"
+        else
+            failed=1
+            echo "WRONG $word; what was right is left out:"
+            grep -v '^ok ' "$work/$word.log"
+        fi
         children=("${children[@]:1}")
-        cat "$work/$word.log"
     done
 }
 
