@@ -1,4 +1,5 @@
 #include <fstream>
+#include <thread>
 
 #include "common/asf/file.hpp"
 #include "common/bytes/hex.hpp"
@@ -159,6 +160,22 @@ TEST_CASE("media begins and then stops: noticed, and said so", "[client_sim]") {
     REQUIRE(lab.client.events(What::media_silent).size() == 1);
     CHECK(number(lab.client.events(What::media_silent)[0], "waited") >= 1000);
     CHECK(number(lab.client.events(What::media_ended)[0], "packets") == 10);
+}
+
+TEST_CASE("a machine that stood still for longer than the deadline: the server gets the same time", "[client_sim]") {
+    auto stalled = short_flow(GENERATE(FlowType::mms_tcp, FlowType::mms_udp));
+    stalled.play = 400ms;
+    Lab lab{{stalled}};
+    lab.server->prepare(), lab.server->start();
+    lab.client.prepare(), lab.client.start();
+    REQUIRE(run_until(lab.io, [&] { return !lab.client.events(What::media_started).empty(); }));
+    std::this_thread::sleep_for(2s);  // both ends run in this thread
+    REQUIRE(run_until(lab.io, [&] { return lab.client.ended(); }));
+    lab.server->stop();
+    REQUIRE(run_until(lab.io, [&] { return lab.server->ended(); }));
+    CHECK(text(lab.end_of("f"), "outcome") == "worked");
+    CHECK(lab.client.events(What::media_silent).empty());
+    check_media(lab, "f");
 }
 
 TEST_CASE("playing begins and no media comes", "[client_sim]") {

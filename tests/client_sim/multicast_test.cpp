@@ -2,6 +2,7 @@
 #include <boost/asio/ip/multicast.hpp>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "common/asf/file.hpp"
 #include "common/msb/nsc.hpp"
@@ -118,6 +119,28 @@ TEST_CASE("multicast: a flow's media arrives whole at the group, from a sender w
     CHECK(started[0].leg == "media");
     CHECK(started[0].remote == place.text());
     CHECK(number(started[0], "ttl") == 7);
+}
+
+TEST_CASE("multicast: a machine that stood still: what stopped coming is not called enough", "[client_sim]") {
+    const auto place = new_place();
+    auto station = flow("station", scenario::FlowType::multicast);
+    station.from = {"media"};
+    station.to = {"player"};
+    station.group = *scenario::Ipv4::from(place.group);
+    station.port = 20080;
+    station.play = 300ms;
+    Lab lab{{station}};
+    lab.client.prepare(), lab.server->prepare();
+    lab.client.start(), lab.server->start();
+    REQUIRE(run_until(lab.io, [&] { return !lab.client.events(What::media_started).empty(); }));
+    std::this_thread::sleep_for(700ms);  // both ends run in this thread
+    REQUIRE(run_until(lab.io, [&] { return lab.client.ended(); }));
+    stop_it(lab.io, *lab.server);
+    CHECK(text(lab.end_of("station"), "outcome") == "worked");
+    check_received(lab.client, *lab.server);
+    const auto received = lab.client.events(What::media_ended);
+    CHECK(number(received[0], "longest_gap") >= 500);
+    CHECK(number(received[0], "last_gap") < 500);
 }
 
 TEST_CASE("multicast: silence ends the flow after its deadline, and is told", "[client_sim]") {
