@@ -45,12 +45,12 @@ ended() { # ended WHAT WANTED GOT LOG
     echo "WRONG $1: exit code $3, not $2"
     tail -n 100 "$4"
 }
-# docker-compose up, again where the engine itself failed: many containers start at once, and it is not under test here.
-up() { # up LOG
+# COMMAND into LOG, again where the engine itself failed: many containers start at once, and it is not under test here.
+again() { # again LOG COMMAND...
     local got tries=3
     while :; do
         got=0
-        docker-compose -f lab/compose.yaml up --exit-code-from judge > "$1" 2>&1 || got=$?
+        "${@:2}" > "$1" 2>&1 || got=$?
         tries=$((tries - 1))
         { [ $tries -gt 0 ] && grep -h -A5 -e 'Error response from daemon' -e 'OCI runtime' -e '^ERROR: for ' "$1"; } || return $got
         docker-compose -f lab/compose.yaml down -v --timeout 0 > /dev/null 2>&1 || true
@@ -64,7 +64,7 @@ whole() { # the documented command: all of kb189416.yaml through the correct rul
     cd "$work/0"
     COMPOSE_PROJECT_NAME=whole
     export COMPOSE_PROJECT_NAME
-    up log || got=$?
+    again log docker-compose -f lab/compose.yaml up --exit-code-from judge || got=$?
     ended "compose, kb189416.yaml" 0 $got log
     for report in report.json junit.xml report.md; do check "compose, kb189416.yaml: $report" yes "$([ -s reports/$report ] && echo yes)"; done
     docker-compose -f lab/compose.yaml down -v --timeout 0 > /dev/null 2>&1
@@ -74,8 +74,7 @@ composed() { # composed NUMBER RULESET
     tree "$1" "$2"
     cd "$work/$1"
     export SCENARIO=short.yaml COMPOSE_PROJECT_NAME=trial$1
-    export RULESET=$PWD/new.nft
-    up log || got=$?
+    again log env RULESET=$PWD/new.nft docker-compose -f lab/compose.yaml up --exit-code-from judge || got=$?
     ended "compose, $2" "$(want "$2")" $got log
     if [ "$2" != broken ]; then
         check "compose, $2: verdicts" "$(cat "$source/tests/where/expected/$2.txt")" "$(verdicts reports/report.json)"
