@@ -10,10 +10,6 @@ namespace wmlab::client_sim {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::milliseconds postponement{20};
-constexpr std::chrono::milliseconds late{200};
-constexpr unsigned postponed_max = 50;
-
 PlayClock::PlayClock(asio::io_context& io, Player& player) : player_{player}, timer_{io} {}
 
 asio::awaitable<void> PlayClock::run() {
@@ -27,16 +23,8 @@ asio::awaitable<void> PlayClock::run() {
             throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
         const auto now = std::chrono::steady_clock::now();
         if (player_.over() || now < at_) continue;
-        // On a loaded machine: read first, then judge. While this process had no processor the peer may have had none.
-        const bool stalled = now - at_ > late;
-        if ((stalled || player_.unread()) && postponed_times_ < postponed_max) {
-            ++postponed_times_;
-            postponed_ = now + (stalled ? now - at_ : Time::duration{postponement});
-            continue;
-        }
-        postponed_times_ = 0;
-        postponed_.reset();
-        player_.due(now);
+        postponed_ = reprieve_.until(player_.next_deadline(), now, player_.unread());
+        if (!postponed_) player_.due(now);
     }
 }
 

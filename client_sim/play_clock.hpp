@@ -5,6 +5,8 @@
 #include <chrono>
 #include <optional>
 
+#include "common/net/reprieve.hpp"
+
 namespace wmlab::client_sim {
 
 class PlayClock {
@@ -36,7 +38,7 @@ private:
     boost::asio::steady_timer timer_;
     Time at_ = Time::max();
     std::optional<Time> postponed_;
-    unsigned postponed_times_ = 0;
+    net::Reprieve reprieve_;
 };
 
 }  // namespace wmlab::client_sim

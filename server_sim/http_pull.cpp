@@ -4,6 +4,7 @@
 
 #include "common/net/connect.hpp"
 #include "common/net/deadline.hpp"
+#include "common/net/reprieve.hpp"
 #include "common/process/http_words.hpp"
 #include "common/process/outgoing.hpp"
 #include "common/process/probe.hpp"
@@ -151,18 +152,17 @@ private:
         if (over()) return;
         const auto now = Clock::now();
         const auto deadline = protocol_.next_deadline();
-        // What has arrived but was not read yet, because this machine is loaded, is not silence.
-        if (deadline && *deadline <= now && now < *deadline + loaded_machine_max && connection_->unread())
-            return wake_at(now + loaded_machine);
+        if (deadline && *deadline <= now) {
+            if (const auto later = reprieve_.until(*deadline, now, connection_->unread())) return wake_at(later);
+        }
         perform(protocol_.tick(now));
     }
-
-    static constexpr milliseconds loaded_machine{20}, loaded_machine_max{1000};
 
     Server& server_;
     const Pull& pull_;
     Intake& intake_;
     net::Deadline deadline_;
+    net::Reprieve reprieve_;
     bool finished_ = false, told_end_ = false;
     milliseconds patience_;
     wmsp::PlayerSession protocol_;

@@ -5,6 +5,7 @@
 #include "common/msbd/pulling_session.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/deadline.hpp"
+#include "common/net/reprieve.hpp"
 #include "common/process/msbd_words.hpp"
 #include "common/process/outgoing.hpp"
 #include "server_sim/pull.hpp"
@@ -131,9 +132,8 @@ private:
         if (finished_) return;
         const auto now = Clock::now();
         if (silent_at_ && *silent_at_ <= now) {
-            // What has arrived but was not read yet, because this machine is loaded, is not silence.
-            if (connection_.unread()) {
-                silent_at_ = now + loaded_machine;
+            if (const auto later = reprieve_.until(*silent_at_, now, connection_.unread())) {
+                silent_at_ = later;
             } else {
                 intake_.silent(patience_);
                 return finish("the source sent nothing for " + std::to_string(patience_.count()) + " ms");
@@ -142,12 +142,11 @@ private:
         perform(protocol_->tick(now));
     }
 
-    static constexpr milliseconds loaded_machine{20};
-
     const Pull& pull_;
     Intake& intake_;
     process::Outgoing connection_;
     net::Deadline deadline_;
+    net::Reprieve reprieve_;
     bool finished_ = false;
     std::optional<msbd::PullingSession> protocol_;
     milliseconds patience_{0};

@@ -13,6 +13,7 @@
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
+#include "common/net/reprieve.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
 #include "tests/catch.hpp"
@@ -45,6 +46,20 @@ asio::awaitable<int> fails() {
 asio::awaitable<void> nothing() { co_return; }
 
 }  // namespace
+
+TEST_CASE("a deadline counts unless something is unread or this process stood still", "[net]") {
+    const Reprieve::Time due{10s};
+    Reprieve on_time, unread, stood_still;
+    CHECK_FALSE(on_time.until(due, due + 1ms, false));
+    CHECK(unread.until(due, due, true) == due + 20ms);
+    CHECK_FALSE(unread.until(due, due + 20ms, false));
+    CHECK(stood_still.until(due, due + 2s, false) == due + 4s);
+    CHECK(stood_still.until(due, due + 3s, false) == due + 4s);  // woken in between
+    CHECK_FALSE(stood_still.until(due, due + 4s, false));
+    auto now = due;  // not for ever
+    for (int i = 0; i < 50; ++i) now = unread.until(due + 1s, now + 1s, true).value_or(due);
+    CHECK_FALSE(unread.until(due + 1s, now + 1s, true));
+}
 
 TEST_CASE("within: the step's result, its exception, or the end of our patience", "[net]") {
     CHECK(run(within(10s, at_once())) == 7);
