@@ -27,6 +27,15 @@ Place new_place() {
             "20080"};
 }
 
+scenario::Flow station_flow(const Place& place) {
+    auto out = flow("station", scenario::FlowType::multicast);
+    out.from = {"media"};
+    out.to = {"player"};
+    out.group = *scenario::Ipv4::from(place.group);
+    out.port = 20080;
+    return out;
+}
+
 Sim station_server(asio::io_context& io, const std::string& station, std::vector<std::string> more = {}) {
     more.insert(more.end(), {"--bind", "127.0.0.1", "--mms-port", "0", "--http-port", "0", "--content",
                              "clip=synthetic:256k:300ms", "--station", station});
@@ -94,11 +103,7 @@ private:
 
 TEST_CASE("multicast: a flow's media arrives whole at the group, from a sender with its TTL", "[client_sim]") {
     const auto place = new_place();
-    auto station = flow("station", scenario::FlowType::multicast);
-    station.from = {"media"};
-    station.to = {"player"};
-    station.group = *scenario::Ipv4::from(place.group);
-    station.port = 20080;
+    auto station = station_flow(place);
     station.ttl = 7;
     station.content = GENERATE("lecture", "clip");  // live; stored, which goes round
     station.play = 700ms;
@@ -123,11 +128,7 @@ TEST_CASE("multicast: a flow's media arrives whole at the group, from a sender w
 
 TEST_CASE("multicast: a machine that stood still: what stopped coming is not called enough", "[client_sim]") {
     const auto place = new_place();
-    auto station = flow("station", scenario::FlowType::multicast);
-    station.from = {"media"};
-    station.to = {"player"};
-    station.group = *scenario::Ipv4::from(place.group);
-    station.port = 20080;
+    auto station = station_flow(place);
     station.play = 300ms;
     Lab lab{{station}};
     lab.client.prepare(), lab.server->prepare();
@@ -145,11 +146,7 @@ TEST_CASE("multicast: a machine that stood still: what stopped coming is not cal
 
 TEST_CASE("multicast: silence ends the flow after its deadline, and is told", "[client_sim]") {
     const auto place = new_place();
-    auto station = flow("station", scenario::FlowType::multicast);
-    station.from = {"media"};
-    station.to = {"player"};
-    station.group = *scenario::Ipv4::from(place.group);
-    station.port = 20080;
+    auto station = station_flow(place);
     station.deadline = 100ms;
     Lab lab{{station}, false};
     REQUIRE(lab.play());
