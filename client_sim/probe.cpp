@@ -242,7 +242,7 @@ private:
 
     void take(net::DatagramSocket& socket, const std::map<std::string, std::uint16_t>& sent) {
         while (const auto datagram = socket.try_receive()) {
-            const auto nonce = process::nonce_in(datagram->bytes);
+            const auto nonce = process::proven_nonce_in(datagram->bytes);
             const auto known = nonce ? sent.find(*nonce) : sent.end();
             if (known == sent.end() || !open_[known->second]) continue;
             open_[known->second] = false;

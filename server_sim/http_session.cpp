@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/bytes/crc32.hpp"
@@ -40,7 +41,7 @@ std::string escaped(std::string_view text) {
 }  // namespace
 
 HttpSession::HttpSession(Server& server, HttpHall& hall, net::tcp::socket socket)
-    : Session{server, std::move(socket), "http"},
+    : Session{server, server.seats_http, std::move(socket), "http"},
       hall_{hall},
       protocol_{protocol_options(server, hall.new_client_id(), local_), Clock::now()} {}
 
@@ -73,7 +74,7 @@ void HttpSession::on_packet(const Packet& packet) {
 }
 
 void HttpSession::on_end() {
-    const auto ended = std::move(subscription_);  // we are called by it
+    const auto ended = played_out();  // we are called by it
     perform(protocol_.end_of_media(Clock::now()));
 }
 
@@ -108,7 +109,7 @@ void HttpSession::act(const wmsp::Send& action) {
 }
 
 void HttpSession::act(const wmsp::SendData& action) {
-    media_sent();
+    media_sent(Clock::now());
     // Of a download `skip` leaves out the frame's head, or there was never one; a player gets the whole frame.
     constexpr std::size_t frame_head = wmsp::framing_header_size + wmsp::mms_packet_header_size;
     const auto packet = std::span{*action.frame}.subspan(download_ ? action.skip : frame_head);
@@ -187,6 +188,8 @@ asio::awaitable<void> HttpSession::download() {
     const auto self = shared_from_this();
     const auto count = point_->content().packet_count().value_or(0);
     for (std::uint64_t number = 0; number < count && protocol_.streaming() && !abandoned(); ++number) {
+        constexpr std::uint64_t a_turn = 64;  // however fast the client reads, others have their turn
+        if (number % a_turn == a_turn - 1) co_await asio::post(server_.context.io, asio::use_awaitable);
         if (outbox_.queued() > download_ahead && !co_await outbox_.flushed(server_.limits.idle)) co_return;
         const auto packet = point_->content().packet(number);
         if (packet.empty()) break;  // the file shrank or broke
@@ -195,7 +198,7 @@ asio::awaitable<void> HttpSession::download() {
     if (protocol_.streaming() && !abandoned()) perform(protocol_.end_of_media(Clock::now()));
 }
 
-void HttpSession::act(const wmsp::StopMedia&) { subscription_.reset(); }
+void HttpSession::act(const wmsp::StopMedia&) { stops_playing(); }
 
 void HttpSession::act(const wmsp::SelectStreams& action) {
     if (!action.client_id) return;

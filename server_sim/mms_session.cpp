@@ -25,12 +25,31 @@ mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_i
 
 }  // namespace
 
-MmsSession::MmsSession(Server& server, net::DatagramSocket& datagrams, net::tcp::socket socket, std::uint32_t client_id)
-    : Session{server, std::move(socket), "control"},
+MmsSession::MmsSession(Server& server, MmsTargets& targets, net::DatagramSocket& datagrams, net::tcp::socket socket,
+                       std::uint32_t client_id)
+    : Session{server, server.seats_mms, std::move(socket), "control"},
+      targets_{targets},
       datagrams_{datagrams},
       protocol_{protocol_options(server, client_id, too_many()), Clock::now()} {}
 
-void MmsSession::receive(std::span<const std::byte> bytes) { perform(protocol_.receive(bytes, Clock::now())); }
+void MmsSession::receive(std::span<const std::byte> bytes) {
+    perform(protocol_.receive(bytes, Clock::now()));
+    note_target();
+}
+
+void MmsSession::note_target() {
+    std::optional<net::udp::endpoint> target;
+    if (protocol_.udp_port()) target = media_target();
+    if (target == target_) return;
+    if (target_) targets_.sends_no_longer_to(*this, *target_);
+    target_ = target;
+    if (target_) targets_.sends_to(*this, *target_);
+}
+
+void MmsSession::left() {
+    if (target_) targets_.sends_no_longer_to(*this, *target_);
+    target_.reset();
+}
 
 void MmsSession::disconnected() { abandon("peer", "the player closed the connection"); }
 
@@ -57,16 +76,17 @@ void MmsSession::datagram(std::span<const std::byte> bytes, const net::udp::endp
 
 void MmsSession::icmp(const net::QueuedError& error) {
     ++icmp_errors_;
+    constexpr std::size_t sorts_max = 8;  // one line for each, before any text is made
+    const auto same = [&](const net::QueuedError& other) { return other.error == error.error && other.icmp == error.icmp; };
+    if (icmp_seen_.size() >= sorts_max || std::ranges::any_of(icmp_seen_, same)) return;
+    icmp_seen_.push_back(error);
     net::Failure failure = net::Failure::of({error.error, boost::system::system_category()}, milliseconds{0});
     failure.icmp = error.icmp;
-    if (!icmp_seen_.insert(failure.text()).second) return;  // one line for each sort
     boost::json::object fields;
     fields["protocol"] = "udp";
     fields["failure"] = net::to_json(failure);
     write(What::connect_failed, "media", std::move(fields), net::text(local_), net::text(media_target()));
 }
-
-bool MmsSession::sends_to(const net::udp::endpoint& at) const { return protocol_.udp_port() && media_target() == at; }
 
 net::udp::endpoint MmsSession::media_target() const {
     return {remote_.address(), protocol_.udp_port().value_or(0)};  // never anybody but the TCP peer
@@ -79,7 +99,7 @@ void MmsSession::on_packet(const Packet& packet) {
 }
 
 void MmsSession::on_end() {
-    const auto ended = std::move(subscription_);  // we are called by it
+    const auto ended = played_out();  // we are called by it
     perform(protocol_.end_of_media(Clock::now()));
 }
 
@@ -116,7 +136,7 @@ void MmsSession::act(const mms::Send& action) {
 
 void MmsSession::act(const mms::SendData& action) {
     if (action.kind == mms::DataKind::media) {
-        media_sent();
+        media_sent(Clock::now());
         digest_.packet(action.LocationId, std::span{*action.packet}.subspan(mms::Data::header_size));
     }
     if (action.transport == mms::Transport::udp) {
@@ -192,7 +212,7 @@ void MmsSession::act(const mms::StartMedia& action) {
     subscription_ = point_->subscribe(*this, from);
 }
 
-void MmsSession::act(const mms::StopMedia&) { subscription_.reset(); }
+void MmsSession::act(const mms::StopMedia&) { stops_playing(); }
 
 void MmsSession::act(const mms::StreamsSelected& action) {
     for (const auto& entry : action.entries)

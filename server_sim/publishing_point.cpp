@@ -1,7 +1,10 @@
 #include "server_sim/publishing_point.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
+#include <boost/asio/post.hpp>
 
 #include "common/asf/packet.hpp"
 #include "common/bytes/crc32.hpp"
@@ -39,8 +42,9 @@ public:
         point_->live_.push_back(&subscriber);
         at_ = std::prev(point_->live_.end());
     }
+    std::uint64_t skipped() const override { return point_->skipped() - skipped_before_; }
     ~Live() override {
-        if (point_->delivering_)
+        if (point_->delivering())
             *at_ = nullptr;
         else
             point_->live_.erase(at_);
@@ -48,6 +52,7 @@ public:
 
 private:
     std::shared_ptr<PublishingPoint> point_;
+    const std::uint64_t skipped_before_ = point_->skipped();
     std::list<Subscriber*>::iterator at_;
 };
 
@@ -94,8 +99,11 @@ private:
                 if (!error && self->subscriber) self->deliver();
             });
         }
+        // Some of what is due; the rest in a later turn. What is very late stays late: the stream then takes longer.
         void deliver() {
-            while (subscriber && has_next() && due() <= steady_clock::now()) {
+            const auto begun = steady_clock::now();
+            if (has_next() && begun - due() > late_max) start += begun - due();
+            while (subscriber && has_next() && due() <= steady_clock::now() && steady_clock::now() - begun < slice) {
                 auto bytes = point->content_->packet(next);
                 if (bytes.empty()) {  // the file shrank or broke while it was played
                     end = next;
@@ -136,7 +144,10 @@ public:
 
     Waiting(PublishingPoint& point, Subscriber& subscriber, milliseconds limit)
         : state_{std::make_shared<State>(point.executor_, subscriber)} {
-        std::erase_if(point.waiting_, [](const auto& one) { return one.expired(); });
+        if (point.waiting_.size() >= point.waiting_max_) {
+            std::erase_if(point.waiting_, [](const auto& one) { return one.expired(); });
+            point.waiting_max_ = 2 * point.waiting_.size() + 16;
+        }
         point.waiting_.push_back(state_);
         state_->limit.expires_after(point.ready() ? milliseconds{0} : limit);
         state_->limit.async_wait([state = state_](boost::system::error_code error) {
@@ -168,7 +179,7 @@ PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string nam
 std::unique_ptr<Subscription> PublishingPoint::subscribe(Subscriber& subscriber, const Position& from) {
     if (!live()) return std::make_unique<Stored>(shared_from_this(), subscriber, from);
     auto subscription = std::make_unique<Live>(shared_from_this(), subscriber);
-    if (!armed_ && !relayed_) {
+    if (!armed_ && !relayed_ && !delivering()) {
         // While nobody listened the clock went on, and no packet was made.
         next_ = content_->packet_at_time(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
         arm();
@@ -185,29 +196,88 @@ void PublishingPoint::arm() {
 }
 
 // To everybody who is there; who comes during the delivery starts with the next.
-void PublishingPoint::deliver(const std::function<void(Subscriber&)>& give) {
+void PublishingPoint::deliver(Delivery delivery) {
     if (live_.empty()) return;
-    const auto self = shared_from_this();  // the last subscriber may be the last owner
-    delivering_ = true;
-    const auto last = std::prev(live_.end());
-    for (auto at = live_.begin();; ++at) {
-        if (*at) give(**at);
-        if (at == last) break;
-    }
-    live_.remove(nullptr);
-    delivering_ = false;
+    if (deliveries_.size() >= deliveries_max && delivery.what == Delivery::What::packet) return skip(1);
+    deliveries_.push_back(std::move(delivery));
+    if (deliveries_.size() == 1) deliver_some();
 }
 
+// As much as fits a slice. Thousands of subscribers and slow sends do not keep connections, signals and each other
+// from their turn.
+void PublishingPoint::deliver_some() {
+    const auto self = shared_from_this();  // the last subscriber may be the last owner
+    const auto until = steady_clock::now() + slice;
+    constexpr std::size_t between_looks = 4;  // at the clock
+    std::size_t given = 0;
+    while (delivering()) {
+        if (!begun_) {
+            live_.remove(nullptr);
+            if (live_.empty()) {
+                deliveries_.clear();
+                break;
+            }
+            next_to_get_ = live_.begin();
+            last_to_get_ = std::prev(live_.end());
+            begun_ = true;
+        }
+        const auto& delivery = deliveries_.front();
+        for (bool more = true; more;) {
+            auto* const subscriber = *next_to_get_;
+            more = next_to_get_ != last_to_get_;
+            if (subscriber) {
+                if (delivery.what == Delivery::What::packet)
+                    subscriber->on_packet(*delivery.packet);
+                else if (delivery.what == Delivery::What::header)
+                    subscriber->on_header();
+                else
+                    subscriber->on_end();
+                ++given;
+            }
+            if (more) ++next_to_get_;
+            if (more && given >= between_looks) {
+                given = 0;
+                if (steady_clock::now() < until) continue;
+                asio::post(executor_, [weak = weak_from_this()] {
+                    if (const auto point = weak.lock()) point->deliver_some();
+                });
+                return;
+            }
+        }
+        begun_ = false;
+        deliveries_.pop_front();
+    }
+    live_.remove(nullptr);
+    if (!relayed_ && !armed_ && !live_.empty()) arm();
+}
+
+void PublishingPoint::skip(std::uint64_t packets) {
+    skipped_ += packets;
+    constexpr auto between = std::chrono::seconds{10};
+    const auto now = steady_clock::now();
+    if (now - told_skip_ < between) return;
+    told_skip_ = now;
+    spdlog::warn("{}: too slow for {} players: {} packets were skipped so far", name_, live_.size(), skipped_);
+}
+
+// One packet, so that what else has come has its turn. Too late for what was due: goes on from the present.
 void PublishingPoint::tick() {
     const auto self = shared_from_this();
-    while (start_ + content_->send_time(next_) <= steady_clock::now() && !live_.empty()) {
-        auto bytes = content_->packet(next_);
-        if (bytes.empty()) break;
-        const Packet packet{next_++, std::move(bytes)};
-        deliver([&](Subscriber& subscriber) { subscriber.on_packet(packet); });
-    }
     armed_ = false;
-    if (!live_.empty()) arm();
+    if (live_.empty() || delivering()) return;  // the end of the delivery goes on
+    const auto now = steady_clock::now();
+    if (now - (start_ + content_->send_time(next_)) > late_max) {
+        const auto present = content_->packet_at_time(std::chrono::duration_cast<milliseconds>(now - start_));
+        if (present > next_) skip(present - next_);
+        next_ = std::max(next_, present);
+    }
+    auto bytes = content_->packet(next_);
+    Delivery delivery;
+    if (bytes.empty())
+        delivery.what = Delivery::What::end;  // the file shrank or broke
+    else
+        delivery.packet.emplace(next_++, std::move(bytes));
+    deliver(std::move(delivery));
 }
 
 void PublishingPoint::begin(const asf::Header& header) {
@@ -216,7 +286,11 @@ void PublishingPoint::begin(const asf::Header& header) {
     const bool goes_on = content_ != nullptr && !other && !ended_;
     if (!goes_on) content_ = std::make_shared<const Relayed>(std::move(live));
     ended_ = false;
-    if (other) deliver([](Subscriber& subscriber) { subscriber.on_header(); });
+    if (other) {
+        Delivery delivery;
+        delivery.what = Delivery::What::header;
+        deliver(std::move(delivery));
+    }
     for (const auto& one : std::exchange(waiting_, {}))
         if (const auto state = one.lock()) std::static_pointer_cast<Waiting::State>(state)->over();
 }
@@ -224,35 +298,48 @@ void PublishingPoint::begin(const asf::Header& header) {
 void PublishingPoint::relay(std::vector<std::byte> packet) {
     if (!ready() || packet.size() > header().packet_size) return;
     if (packet.size() < header().packet_size) packet = asf::padded(packet, header().packet_size);
-    const Packet shared{next_++, std::move(packet)};
-    deliver([&](Subscriber& subscriber) { subscriber.on_packet(shared); });
+    Delivery delivery;
+    delivery.packet.emplace(next_++, std::move(packet));
+    deliver(std::move(delivery));
 }
 
 void PublishingPoint::end() {
     if (!ready()) return;
     ended_ = true;
-    deliver([](Subscriber& subscriber) { subscriber.on_end(); });
+    Delivery delivery;
+    delivery.what = Delivery::What::end;
+    deliver(std::move(delivery));
 }
 
 std::unique_ptr<Subscription> PublishingPoint::wait(Subscriber& subscriber, milliseconds limit) {
     return std::make_unique<Waiting>(*this, subscriber, limit);
 }
 
-std::size_t PublishingPoint::subscribers() const { return live_.size() + stored_; }
+std::size_t PublishingPoint::subscribers() const {
+    const auto left = std::ranges::count(live_, static_cast<Subscriber*>(nullptr));
+    return live_.size() - static_cast<std::size_t>(left) + stored_;
+}
 
 void PublishingPoints::add(std::shared_ptr<PublishingPoint> point, std::vector<std::string> more_names) {
-    names_.emplace_back(point->name(), all_.size());
-    for (auto& name : more_names) names_.emplace_back(std::move(name), all_.size());
+    names_.emplace_back(point->name(), point);
+    for (auto& name : more_names) names_.emplace_back(std::move(name), point);
     all_.push_back(std::move(point));
 }
 
+void PublishingPoints::remove(const std::shared_ptr<PublishingPoint>& point) {
+    const auto kept = point;
+    std::erase_if(names_, [&](const auto& name) { return name.second == kept; });
+    std::erase(all_, kept);
+}
+
 std::shared_ptr<PublishingPoint> PublishingPoints::find(std::string_view requested) const {
+    using Name = std::pair<std::string, std::shared_ptr<PublishingPoint>>;
     while (!requested.empty() && requested.front() == '/') requested.remove_prefix(1);
-    const auto exact = std::ranges::find(names_, requested, &std::pair<std::string, std::size_t>::first);
-    if (exact != names_.end()) return all_[exact->second];
+    const auto exact = std::ranges::find(names_, requested, &Name::first);
+    if (exact != names_.end()) return exact->second;
     const auto similar = std::ranges::find_if(
         names_, [&](const auto& name) { return boost::algorithm::iequals(name.first, requested); });
-    return similar != names_.end() ? all_[similar->second] : nullptr;
+    return similar != names_.end() ? similar->second : nullptr;
 }
 
 }  // namespace wmlab::server_sim

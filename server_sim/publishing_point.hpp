@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -42,6 +43,7 @@ public:
 class Subscription {
 public:
     virtual ~Subscription() = default;
+    virtual std::uint64_t skipped() const { return 0; }  // packets that were never made, since there was no time
 };
 
 struct Position {  // of stored content; live content always starts now
@@ -66,10 +68,15 @@ public:
     bool live() const { return relayed_ || content_->live(); }
     bool relayed() const { return relayed_; }
     std::uint64_t next_number() const { return next_; }  // live: of the packet that comes next
+    // Live: packets that nobody got, since this process could not keep up with the clock and went on from the present.
+    std::uint64_t skipped() const { return skipped_; }
 
     // `subscriber` must outlive the subscription. The first packet comes in a later turn of the loop.
     [[nodiscard]] std::unique_ptr<Subscription> subscribe(Subscriber& subscriber, const Position& from = {});
     // Until ready() or the limit has passed: on_ready() comes once, unless the subscription is destroyed before.
+    static constexpr milliseconds late_max{2000};     // later than that nothing is made up for
+    static constexpr milliseconds slice{4};           // of one turn of the loop
+    static constexpr std::size_t deliveries_max = 64; // waiting: what comes beyond is skipped
     [[nodiscard]] std::unique_ptr<Subscription> wait(Subscriber& subscriber, milliseconds limit);
     std::size_t subscribers() const;
 
@@ -82,9 +89,17 @@ private:
     class Live;
     class Stored;
     class Waiting;
+    struct Delivery {
+        enum class What { packet, header, end };
+        What what = What::packet;
+        std::optional<Packet> packet = std::nullopt;
+    };
     void tick();
     void arm();
-    void deliver(const std::function<void(Subscriber&)>& give);
+    void skip(std::uint64_t packets);
+    void deliver(Delivery delivery);
+    void deliver_some();
+    bool delivering() const { return !deliveries_.empty(); }
 
     asio::any_io_executor executor_;
     std::string name_;
@@ -93,22 +108,29 @@ private:
     asio::steady_timer timer_;     // live: until the next packet is due
     std::uint64_t next_ = 0;       // live: its number
     std::list<Subscriber*> live_;  // null: left during a delivery
-    bool delivering_ = false, armed_ = false;
+    // One after the other, each to all who were there when it began, in slices between which others have their turn.
+    std::deque<Delivery> deliveries_;
+    std::list<Subscriber*>::iterator next_to_get_, last_to_get_;
+    bool begun_ = false, armed_ = false;
+    std::uint64_t skipped_ = 0;
+    SteadyTime told_skip_{};
     std::size_t stored_ = 0;
     bool relayed_ = false, ended_ = false;
     std::vector<std::weak_ptr<void>> waiting_;  // Waiting::State
+    std::size_t waiting_max_ = 16;              // then those are taken out that wait no longer
 };
 
 class PublishingPoints {
 public:
     void add(std::shared_ptr<PublishingPoint> point, std::vector<std::string> more_names = {});
+    void remove(const std::shared_ptr<PublishingPoint>& point);  // whoever has it keeps it
     // By a name as a URL's path has it, leading slashes ignored; then without regard to letter case. Null: unknown.
     std::shared_ptr<PublishingPoint> find(std::string_view requested) const;
     const std::vector<std::shared_ptr<PublishingPoint>>& all() const { return all_; }
 
 private:
     std::vector<std::shared_ptr<PublishingPoint>> all_;
-    std::vector<std::pair<std::string, std::size_t>> names_;
+    std::vector<std::pair<std::string, std::shared_ptr<PublishingPoint>>> names_;
 };
 
 }  // namespace wmlab::server_sim

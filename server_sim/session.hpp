@@ -21,7 +21,7 @@ public:
 protected:
     using Clock = std::chrono::steady_clock;
 
-    Session(Server& server, net::tcp::socket socket, std::string leg);
+    Session(Server& server, Seats& seats, net::tcp::socket socket, std::string leg);
 
     // --- the protocol
 
@@ -40,8 +40,10 @@ protected:
     void abandon(std::string by, std::string reason);  // before the protocol is finished
     void close(std::string reason);                    // when it is
     bool abandoned() const { return !closed_by_.empty(); }
-    bool too_many() const;  // this session is above the limits
-    void media_sent();      // writes media-started at the first packet
+    bool too_many() const { return !seat_.granted(); }  // this session is above the limits
+    void media_sent(SteadyTime now);  // writes media-started at the first packet
+    void stops_playing();             // ends the subscription
+    std::unique_ptr<Subscription> played_out();  // it has ended by itself
 
     void write(evidence::What what, boost::json::object fields = {});
     void write(evidence::What what, std::string leg, boost::json::object fields, std::string local, std::string remote);
@@ -56,14 +58,17 @@ protected:
 
 private:
     virtual void media_begins();
+    void unsubscribe();
+    void make_room();
     void stop_reading();
 
     std::string leg_;
     std::uint64_t connection_;
-    Peers::Seat seat_;
+    Seats::Seat seat_;
     net::Deadline deadline_;
     std::optional<SteadyTime> first_send_, last_send_;
-    bool reading_ = false, peer_closed_ = false;
+    std::uint64_t skipped_ = 0;
+    bool reading_ = false, peer_closed_ = false, made_room_ = false;
     std::string closed_by_, reason_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 #include <cerrno>
@@ -22,7 +23,7 @@ bool tells_of_icmp(int error) {
 std::optional<DatagramSocket::Datagram> DatagramSocket::try_receive() {
     // One for all sockets: 64 KiB for each of many players would be most of their memory.
     static thread_local std::array<std::byte, 65536> buffer;
-    for (int errors = 0; errors < 64; ++errors) {
+    for (int errors = 0; errors < 4; ++errors) {
         sockaddr_in from{};
         socklen_t size = sizeof from;
         const auto got = ::recvfrom(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT,
@@ -39,8 +40,14 @@ std::optional<DatagramSocket::Datagram> DatagramSocket::try_receive() {
 }
 
 asio::awaitable<DatagramSocket::Datagram> DatagramSocket::receive() {
+    constexpr unsigned in_a_row_max = 32;
+    if (++in_a_row_ > in_a_row_max) {
+        in_a_row_ = 0;
+        co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+    }
     for (;;) {
         if (auto datagram = try_receive()) co_return *datagram;
+        in_a_row_ = 0;
         const auto [error] = co_await socket_.async_wait(udp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
         if (error && !tells_of_icmp(error.value())) throw boost::system::system_error{error};
         drain_errors();
@@ -75,8 +82,10 @@ bool DatagramSocket::send_to(const udp::endpoint& to, std::span<const std::byte>
     return false;
 }
 
-void DatagramSocket::drain_errors() {
-    for (const auto& error : drain_error_queue(socket_.native_handle())) on_icmp(error);
+bool DatagramSocket::drain_errors() {
+    const auto errors = drain_error_queue(socket_.native_handle());
+    for (const auto& error : errors) on_icmp(error);
+    return !errors.empty();
 }
 
 udp::endpoint DatagramSocket::local() const {

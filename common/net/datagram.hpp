@@ -17,14 +17,15 @@ public:
         std::span<const std::byte> bytes;  // valid until the next receive of any socket of this thread
         udp::endpoint from;
     };
-    // Waits for the next datagram. ICMP errors met on the way go to on_icmp and do not end the wait.
+    // Waits for the next datagram. ICMP errors met on the way go to on_icmp and do not end the wait. However fast they
+    // come, others of this thread have their turn between some of them and the next.
     asio::awaitable<Datagram> receive();
     std::optional<Datagram> try_receive();  // the next one that is there already
 
     // Header and payload as one datagram. False: the kernel could not take it (counted in unsent()).
     bool send_to(const udp::endpoint& to, std::span<const std::byte> header, std::span<const std::byte> payload = {});
 
-    void drain_errors();  // hands what the error queue holds to on_icmp
+    bool drain_errors();  // hands some of what the error queue holds to on_icmp; false: it held nothing
     std::function<void(const QueuedError&)> on_icmp = [](const QueuedError&) {};
     udp::endpoint local() const;
     std::size_t unsent() const { return unsent_; }
@@ -34,6 +35,7 @@ public:
 private:
     udp::socket socket_;
     std::size_t unsent_ = 0;
+    unsigned in_a_row_ = 0;  // datagrams received without having waited
 };
 
 }  // namespace wmlab::net

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <map>
 
+#include "common/bytes/read_file.hpp"
 #include "common/rpc/port_registry.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/options.hpp"
@@ -380,17 +380,16 @@ private:
     // The ports that a server with this registry hands out. A file that is not there has been complained of, or is on
     // another host.
     void read_registry(const Node& node, const std::string& given) {
-        std::ifstream in{flow_.registry, std::ios::binary};
-        if (!in || !std::filesystem::is_regular_file(flow_.registry)) return;
-        std::string octets(registry_size_max + 1, '\0');
-        in.read(octets.data(), static_cast<std::streamsize>(octets.size()));
-        octets.resize(static_cast<std::size_t>(in.gcount()));
-        if (octets.size() > registry_size_max) {
+        if (!std::filesystem::is_regular_file(flow_.registry)) return;
+        const auto octets = bytes::read_file(flow_.registry, registry_size_max);
+        if (!octets) {
+            std::error_code unknown;
+            if (std::filesystem::file_size(flow_.registry, unknown) <= registry_size_max || unknown) return;
             problems_.add(node, "more than 1 MiB is no export of one registry key:",
                           "export HKLM\\SOFTWARE\\Microsoft\\Rpc\\Internet only");
             return;
         }
-        const auto read = rpc::read_reg(octets);
+        const auto read = rpc::read_reg(*octets);
         // A first line that is no export's says it all.
         const std::size_t told = !read.ok() && read.problems.front().line == 1 ? 1 : 3;
         for (std::size_t i = 0; i < std::min(read.problems.size(), told); ++i)

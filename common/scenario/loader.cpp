@@ -1,7 +1,6 @@
 #include "common/scenario/loader.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -460,24 +459,46 @@ Loaded load_file(const std::filesystem::path& file) {
     };
     std::error_code error;
     if (!std::filesystem::exists(file, error)) return refused("no such file");
-    if (std::filesystem::is_directory(file, error)) return refused("is a directory, not a scenario file");
-    std::ifstream in{file, std::ios::binary};
-    if (!in) return refused("cannot be read: " + std::generic_category().message(errno));
-    std::string text(document_size_max + 1, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (in.bad()) return refused("cannot be read");
-    return load(text, file.string(), file.parent_path());
+    if (!std::filesystem::is_regular_file(file, error))
+        return refused(std::filesystem::is_directory(file, error)
+                           ? "is a directory, not a scenario file"
+                           : "is not a file (- is standard input)");
+    const auto text = bytes::read_file(file, document_size_max);
+    if (!text) return refused(text.error().problem);
+    return load(*text, file.string(), file.parent_path());
 }
 
 std::string read_document(std::istream& in) {
+    constexpr std::size_t read_max = 64 * document_size_max;  // of a document that is too large in any case
     std::string document, line;
-    while (std::getline(in, line)) {
+    const auto add_line = [&] {
         const auto content = std::string_view{line}.substr(0, line.ends_with('\r') ? line.size() - 1 : line.size());
-        if (content == "...") break;
+        if (content == "...") return false;
         if (document.size() <= document_size_max) document += line.substr(0, document_size_max) + '\n';
+        line.clear();
+        return true;
+    };
+    auto* const buffer = in.rdbuf();
+    for (std::size_t read = 0; read < read_max; ++read) {
+        const auto next = buffer->sbumpc();
+        if (next == std::char_traits<char>::eof()) {
+            if (!line.empty()) add_line();
+            break;
+        }
+        if (next == '\n') {
+            if (!add_line()) break;
+        } else if (line.size() <= document_size_max) {
+            line += static_cast<char>(next);
+        }
     }
     return document;
+}
+
+boost::system::result<std::string, bytes::FileProblem> read_document(const std::filesystem::path& file) {
+    auto text = bytes::read_file(file, document_size_max);
+    if (!text) return text;
+    std::istringstream in{*text};
+    return read_document(in);
 }
 
 }  // namespace wmlab::scenario

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <numeric>
@@ -76,9 +75,9 @@ std::vector<std::string> words(const po::variables_map& values) { return list_of
 std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files) {
     auto loaded = [&] {
         if (file == "-" || check_files) return scenario::load_file(file);
-        std::ifstream in{file, std::ios::binary};
-        if (!in) return scenario::load_file(file);  // which says what is wrong with it
-        return scenario::load(scenario::read_document(in), file, std::filesystem::path{file}.parent_path(), false);
+        const auto text = scenario::read_document(std::filesystem::path{file});
+        if (!text) return scenario::load_file(file);  // which says what is wrong with it
+        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), false);
     }();
     if (loaded.ok()) return std::move(loaded.scenario);
     std::cerr << scenario::explain(loaded.problems);

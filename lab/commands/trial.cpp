@@ -110,9 +110,9 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
         text.directory = std::filesystem::current_path();
         text.yaml = scenario::read_document(std::cin);
         loaded = scenario::load(text.yaml, "-", text.directory);
-    } else if (std::ifstream in{file, std::ios::binary}) {
+    } else if (const auto read = scenario::read_document(std::filesystem::path{file})) {
         text.directory = std::filesystem::absolute(file).parent_path();
-        text.yaml = scenario::read_document(in);
+        text.yaml = *read;
         loaded = scenario::load(text.yaml, file, text.directory);
     } else {
         loaded = scenario::load_file(file);  // which says what is wrong with it

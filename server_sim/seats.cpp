@@ -1,0 +1,140 @@
+#include "server_sim/seats.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+namespace wmlab::server_sim {
+
+using boost::asio::ip::address;
+
+namespace {
+
+constexpr std::size_t standings = 3;
+constexpr std::size_t index_of(Seats::Standing standing) { return static_cast<std::size_t>(standing); }
+
+}  // namespace
+
+struct Seats::All {
+    std::size_t seats, taken = 0;
+    std::vector<State*> services;
+};
+
+struct Seats::Peer {
+    std::size_t seats = 0;
+    std::array<std::list<Seat*>, standings> by_standing;  // the longest there first
+};
+
+struct Seats::State {
+    State(Bounds given, std::shared_ptr<All> shared) : bounds{given}, all{std::move(shared)} {
+        all->services.push_back(this);
+    }
+    ~State() { std::erase(all->services, this); }
+
+    void count(const address& who, int change) {
+        auto& peer = peers[who];
+        by_seats.erase({peer.seats, who});
+        peer.seats = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(peer.seats) + change);
+        taken = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(taken) + change);
+        all->taken = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(all->taken) + change);
+        if (peer.seats > 0) by_seats.insert({peer.seats, who});
+        // Seats that were given up stay nowhere, so an empty peer has no lists either.
+        if (peer.seats == 0) peers.erase(who);
+    }
+
+    // Of the peer with the most seats first, so that one who takes many loses its own.
+    Seat* to_go(Time now) {
+        if (by_seats.empty()) return nullptr;
+        return to_go(now, [&](Standing standing) -> Seat* {
+            auto& largest = peers.at(std::prev(by_seats.end())->second).by_standing[index_of(standing)];
+            if (!largest.empty()) return largest.front();
+            auto& any = by_standing[index_of(standing)];
+            return any.empty() ? nullptr : any.front();
+        });
+    }
+    Seat* to_go(const address& of, Time now) {
+        const auto peer = peers.find(of);
+        if (peer == peers.end()) return nullptr;
+        return to_go(now, [&](Standing standing) -> Seat* {
+            auto& own = peer->second.by_standing[index_of(standing)];
+            return own.empty() ? nullptr : own.front();
+        });
+    }
+    template <class First>
+    Seat* to_go(Time now, const First& first) {
+        Seat* const newcomer = first(Standing::newcomer);
+        if (newcomer && now - newcomer->since_ >= bounds.grace) return newcomer;
+        Seat* const idle = first(Standing::idle);
+        return idle ? idle : newcomer;
+    }
+
+    Bounds bounds;
+    std::shared_ptr<All> all;
+    std::size_t taken = 0;
+    std::map<address, Peer> peers;
+    std::set<std::pair<std::size_t, address>> by_seats;
+    std::array<std::list<Seat*>, standings> by_standing;
+};
+
+std::shared_ptr<Seats::All> Seats::all(std::size_t seats) { return std::make_shared<All>(All{seats, 0, {}}); }
+
+Seats::Seats(Bounds bounds, std::shared_ptr<All> all) : state_{std::make_shared<State>(bounds, std::move(all))} {}
+
+std::size_t Seats::taken() const { return state_->taken; }
+
+std::size_t Seats::taken_by(const address& peer) const {
+    const auto found = state_->peers.find(peer);
+    return found == state_->peers.end() ? 0 : found->second.seats;
+}
+
+Seats::Seat::Seat(Seats& seats, const address& peer, std::function<void()> leave, Time now)
+    : state_{seats.state_}, address_{peer}, leave_{std::move(leave)}, since_{now} {
+    auto& state = *state_;
+    const auto makes_room = [](Seat* who) {
+        if (!who) return false;
+        const auto go = std::exchange(who->leave_, nullptr);
+        who->give_up();
+        if (go) go();
+        return true;
+    };
+    if (seats.taken_by(peer) >= state.bounds.of_peer) granted_ = makes_room(state.to_go(peer, now));
+    if (granted_ && state.taken >= state.bounds.seats) granted_ = makes_room(state.to_go(now));
+    if (granted_ && state.all->taken >= state.all->seats) {
+        const auto fullest = std::ranges::max_element(state.all->services, {}, &State::taken);
+        granted_ = makes_room((*fullest)->to_go(now));
+    }
+    // A refused connection has its seat, too, as long as it is being refused: so those can be counted.
+    counted_ = true;
+    state.count(address_, 1);
+    enter_lists();
+}
+
+Seats::Seat::~Seat() { give_up(); }
+
+void Seats::Seat::give_up() {
+    if (!std::exchange(counted_, false)) return;
+    leave_lists();
+    state_->count(address_, -1);
+}
+
+void Seats::Seat::stands(Standing standing) {
+    if (standing == standing_) return;
+    if (counted_) leave_lists();
+    standing_ = standing;
+    if (counted_) enter_lists();
+}
+
+void Seats::Seat::enter_lists() {
+    auto& all = state_->by_standing[index_of(standing_)];
+    auto& own = state_->peers.at(address_).by_standing[index_of(standing_)];
+    in_all_ = all.insert(all.end(), this);
+    in_peer_ = own.insert(own.end(), this);
+}
+
+void Seats::Seat::leave_lists() {
+    state_->by_standing[index_of(standing_)].erase(in_all_);
+    state_->peers.at(address_).by_standing[index_of(standing_)].erase(in_peer_);
+}
+
+}  // namespace wmlab::server_sim
