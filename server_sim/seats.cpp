@@ -43,30 +43,34 @@ struct Seats::State {
         if (peer.seats == 0) peers.erase(who);
     }
 
-    // Of the peer with the most seats first, so that one who takes many loses its own.
-    Seat* to_go(Time now) {
-        if (by_seats.empty()) return nullptr;
-        return to_go(now, [&](Standing standing) -> Seat* {
-            auto& largest = peers.at(std::prev(by_seats.end())->second).by_standing[index_of(standing)];
-            if (!largest.empty()) return largest.front();
-            auto& any = by_standing[index_of(standing)];
-            return any.empty() ? nullptr : any.front();
-        });
+    // Some newcomers are left the time to say what they want even where all others are idle: for those who come in
+    // earnest do not come alone.
+    static bool crowded(std::size_t newcomers, std::size_t of) {
+        constexpr std::size_t part = 8;
+        return newcomers >= std::max<std::size_t>(1, of / part);
     }
-    Seat* to_go(const address& of, Time now) {
+    static Seat* first(std::list<Seat*>& list) { return list.empty() ? nullptr : list.front(); }
+
+    // Of the peer with the most seats first, so that one who takes many loses its own.
+    Seat* to_go() {
+        auto& newcomers = by_standing[index_of(Standing::newcomer)];
+        auto* const largest = by_seats.empty() || by_seats.rbegin()->first < 2 ? nullptr
+                                                                               : &peers.at(by_seats.rbegin()->second);
+        if (largest)
+            if (auto* const one = first(largest->by_standing[index_of(Standing::newcomer)])) return one;
+        if (crowded(newcomers.size(), bounds.seats)) return first(newcomers);
+        if (largest)
+            if (auto* const one = first(largest->by_standing[index_of(Standing::idle)])) return one;
+        if (auto* const one = first(by_standing[index_of(Standing::idle)])) return one;
+        return first(newcomers);
+    }
+    Seat* to_go(const address& of) {
         const auto peer = peers.find(of);
         if (peer == peers.end()) return nullptr;
-        return to_go(now, [&](Standing standing) -> Seat* {
-            auto& own = peer->second.by_standing[index_of(standing)];
-            return own.empty() ? nullptr : own.front();
-        });
-    }
-    template <class First>
-    Seat* to_go(Time now, const First& first) {
-        Seat* const newcomer = first(Standing::newcomer);
-        if (newcomer && now - newcomer->since_ >= bounds.grace) return newcomer;
-        Seat* const idle = first(Standing::idle);
-        return idle ? idle : newcomer;
+        auto& newcomers = peer->second.by_standing[index_of(Standing::newcomer)];
+        auto& idle = peer->second.by_standing[index_of(Standing::idle)];
+        if (idle.empty() || crowded(newcomers.size(), bounds.of_peer)) return first(newcomers);
+        return first(idle);
     }
 
     Bounds bounds;
@@ -88,8 +92,8 @@ std::size_t Seats::taken_by(const address& peer) const {
     return found == state_->peers.end() ? 0 : found->second.seats;
 }
 
-Seats::Seat::Seat(Seats& seats, const address& peer, std::function<void()> leave, Time now)
-    : state_{seats.state_}, address_{peer}, leave_{std::move(leave)}, since_{now} {
+Seats::Seat::Seat(Seats& seats, const address& peer, std::function<void()> leave)
+    : state_{seats.state_}, address_{peer}, leave_{std::move(leave)} {
     auto& state = *state_;
     const auto makes_room = [](Seat* who) {
         if (!who) return false;
@@ -98,11 +102,11 @@ Seats::Seat::Seat(Seats& seats, const address& peer, std::function<void()> leave
         if (go) go();
         return true;
     };
-    if (seats.taken_by(peer) >= state.bounds.of_peer) granted_ = makes_room(state.to_go(peer, now));
-    if (granted_ && state.taken >= state.bounds.seats) granted_ = makes_room(state.to_go(now));
+    if (seats.taken_by(peer) >= state.bounds.of_peer) granted_ = makes_room(state.to_go(peer));
+    if (granted_ && state.taken >= state.bounds.seats) granted_ = makes_room(state.to_go());
     if (granted_ && state.all->taken >= state.all->seats) {
         const auto fullest = std::ranges::max_element(state.all->services, {}, &State::taken);
-        granted_ = makes_room((*fullest)->to_go(now));
+        granted_ = makes_room((*fullest)->to_go());
     }
     // A refused connection has its seat, too, as long as it is being refused: so those can be counted.
     counted_ = true;

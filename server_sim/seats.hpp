@@ -2,7 +2,6 @@
 // does not shut another; each peer has a share; and who has not said what it wants makes room for who comes after it.
 #pragma once
 #include <boost/asio/ip/address.hpp>
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <list>
@@ -20,11 +19,8 @@ public:
         idle,      // has, and neither gets nor gives a stream
         busy       // never has to go
     };
-    using Time = std::chrono::steady_clock::time_point;
-
     struct Bounds {
         std::size_t seats = 4000, of_peer = 1000;
-        std::chrono::milliseconds grace{500};  // a newcomer's, as long as there is an idle one to go instead
     };
 
     struct All;  // what the services of a process share: its descriptors
@@ -41,8 +37,7 @@ public:
     class Seat {
     public:
         // `leave` is called when the seat is wanted for somebody else, once at most, never from within here.
-        Seat(Seats& seats, const boost::asio::ip::address& peer, std::function<void()> leave,
-             Time now = std::chrono::steady_clock::now());
+        Seat(Seats& seats, const boost::asio::ip::address& peer, std::function<void()> leave);
         ~Seat();
         Seat(const Seat&) = delete;
         Seat& operator=(const Seat&) = delete;
@@ -61,7 +56,6 @@ public:
         std::shared_ptr<State> state_;
         boost::asio::ip::address address_;
         std::function<void()> leave_;
-        Time since_;
         Standing standing_ = Standing::newcomer;
         bool granted_ = true, counted_ = false;
         std::list<Seat*>::iterator in_all_, in_peer_;
