@@ -7,8 +7,8 @@
 #include <iostream>
 
 #include "lab/commands/options.hpp"
-#include "lab/error.hpp"
-#include "lab/sandbox.hpp"
+#include "lab/host/error.hpp"
+#include "lab/network/sandbox.hpp"
 
 namespace wmlab::lab::commands {
 

@@ -8,11 +8,11 @@
 
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/waves.hpp"
-#include "lab/bystanders.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/crew.hpp"
-#include "lab/error.hpp"
+#include "lab/host/error.hpp"
+#include "lab/run/bystanders.hpp"
+#include "lab/run/crew.hpp"
 
 namespace wmlab::lab::commands {
 namespace {

@@ -1,6 +1,6 @@
 // wmlab firewall: the firewall's part in a lab of containers or machines: loads the ruleset and records what its kernel
 // decides, until it is told to stop.
-#include "lab/firewall.hpp"
+#include "lab/firewall/loading.hpp"
 
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
@@ -14,9 +14,9 @@
 #include <optional>
 
 #include "lab/commands/options.hpp"
-#include "lab/error.hpp"
-#include "lab/recorder.hpp"
-#include "lab/tracer.hpp"
+#include "lab/firewall/tracer.hpp"
+#include "lab/host/error.hpp"
+#include "lab/run/recorder.hpp"
 
 namespace wmlab::lab::commands {
 namespace {

@@ -10,7 +10,7 @@
 #include "lab/commands/progress.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/gate/gate.hpp"
+#include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
 namespace {

@@ -12,9 +12,9 @@
 #include <sstream>
 
 #include "common/scenario/loader.hpp"
+#include "lab/capture/pcapng.hpp"
 #include "lab/commands/options.hpp"
-#include "lab/error.hpp"
-#include "lab/pcapng.hpp"
+#include "lab/host/error.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lab/judge/judge.hpp"
-#include "lab/runner.hpp"
+#include "lab/run/runner.hpp"
 
 namespace wmlab::lab::commands {
 
