@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . scripts/common.sh
 
-need "${build_packages[@]}" "${run_packages[@]}"
+need build run
 configure release OFF
 build release wmlab server_sim client_sim encoder_sim
 [ $# -gt 0 ] || set -- scenarios/kb189416.yaml
