@@ -6,11 +6,16 @@
 
 #include "common/bytes/hex.hpp"
 #include "common/process/mms_words.hpp"
+#include "server_sim/content.hpp"
 
 namespace wmlab::server_sim {
 namespace {
 
 using evidence::What;
+
+// So much of a live video is sent at once, so that it begins with a key frame; over UDP no more than any receiver's
+// buffer holds.
+constexpr std::size_t backlog_over_udp = 64 * 1024, backlog_over_tcp = 512 * 1024;
 
 mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, bool too_many) {
     mms::ServerOptions options;
@@ -35,6 +40,10 @@ void MmsSession::receive(std::span<const std::byte> bytes) { perform(protocol_.r
 void MmsSession::disconnected() { abandon("peer", "the player closed the connection"); }
 
 void MmsSession::datagram(std::span<const std::byte> bytes, const net::udp::endpoint& from) {
+    guarded([&] { asked_again(bytes, from); });
+}
+
+void MmsSession::asked_again(std::span<const std::byte> bytes, const net::udp::endpoint& from) {
     boost::json::object fields;
     boost::json::array sequences;
     if (const auto request = mms::RequestPacketListResend::parse(bytes)) {
@@ -73,9 +82,10 @@ net::udp::endpoint MmsSession::media_target() const {
 }
 
 void MmsSession::on_packet(const Packet& packet) {
-    if (streams_off_.all_of(packet)) return;
+    const auto part = selection_.filter(*packet.bytes, packet.bytes->size());
+    if (part && part->empty()) return;  // nothing of it is wanted
     // A second burst of a slow reader is not waited for: its queue is bounded, and the others are not held up.
-    perform(protocol_.media(static_cast<std::uint32_t>(packet.number), *packet.bytes, Clock::now()));
+    perform(protocol_.media(static_cast<std::uint32_t>(packet.number), part ? *part : *packet.bytes, Clock::now()));
 }
 
 void MmsSession::on_end() {
@@ -150,8 +160,17 @@ void MmsSession::on_ready() {
 
 void MmsSession::open() {
     const auto& header = point_->header();
+    if (!fits_transport()) {
+        spdlog::warn("{}: `{}` has packets of {} bytes, of which a datagram holds none: it is to be played over TCP",
+                     peer_text(), point_->name(), header.packet_size);
+        return perform(protocol_.open_failed(bytes::NS_E_INVALID_DATA, Clock::now()));
+    }
     mms::Content content;
-    content.header = asf::raw_for_mms(header);
+    // libmms loops for ever on a broadcast's Data Object of size 0; VLC, which names itself by a GUID of its own
+    // spelling, ends at once on any other.
+    constexpr std::uint64_t endless = 0x7FFF0000;
+    const bool vlc = protocol_.player() && protocol_.player()->vlc();
+    content.header = asf::raw_of_broadcast(header, vlc ? 0 : endless);
     content.packet_size = header.packet_size;
     content.bit_rate = header.maximum_bit_rate;
     content.live = point_->live();
@@ -160,6 +179,10 @@ void MmsSession::open() {
         content.packet_count = point_->content().packet_count().value_or(0);
         content.duration = header.play_duration - std::min(header.play_duration, header.preroll);
     }
+    content.can_stride = false;
+    selection_ = asf::Selection{header};
+    // Servers of version 4 choose no streams and get all of them (3.2.5.11).
+    if (protocol_.player() && protocol_.player()->windows_media_services_4()) selection_.select_all();
     digest_.header(content.header);
     perform(protocol_.opened(std::move(content), Clock::now()));
 }
@@ -167,22 +190,26 @@ void MmsSession::open() {
 void MmsSession::act(const mms::StartMedia& action) {
     const auto& content = point_->content();
     const auto& header = point_->header();
+    const auto streams = selection_.streams();
     Position from;
     milliseconds begin{0};
     if (action.from.locationId) {
-        from.packet = *action.from.locationId;
+        from.packet = content.start_for_packet(*action.from.locationId, streams);
     } else if (action.from.asfOffset) {
         const auto offset = std::uint64_t{*action.from.asfOffset};
-        from.packet = (offset - std::min<std::uint64_t>(offset, header.raw.size())) / header.packet_size;
+        const auto packet = (offset - std::min<std::uint64_t>(offset, header.raw.size())) / header.packet_size;
+        from.packet = content.start_for_packet(packet, streams);
     } else if (action.from.position) {
         begin = std::chrono::duration_cast<milliseconds>(*action.from.position);
-        from.packet = content.packet_at_time(begin);
+        from.packet = content.packet_at_time(begin, streams);
     }
     if (action.from.length && !point_->live()) {
         if (!action.from.position && from.packet < content.packet_count().value_or(0))
             begin = content.send_time(from.packet);
-        from.end = content.packet_at_time(begin + *action.from.length);
+        from.end = content.packets_before(begin + *action.from.length);
     }
+    from.backlog_max = protocol_.udp_port() ? backlog_over_udp : backlog_over_tcp;
+    selection_.start(!point_->live() && from.packet == 0);
     if (action.acceleration && header.maximum_bit_rate > 0) {
         constexpr double speed_max = 10;
         from.fast_for = milliseconds{action.acceleration->dwAccelDuration};
@@ -196,7 +223,12 @@ void MmsSession::act(const mms::StopMedia&) { subscription_.reset(); }
 
 void MmsSession::act(const mms::StreamsSelected& action) {
     for (const auto& entry : action.entries)
-        streams_off_.set(entry.wDstStreamNumber, entry.wThinningLevel == mms::STREAM_SWITCH_ENTRY::off);
+        selection_.apply(entry.wSrcStreamNumber, entry.wDstStreamNumber, entry.wThinningLevel);
+}
+
+// Over UDP a packet and the 8 bytes in front of it must be one datagram.
+bool MmsSession::fits_transport() const {
+    return !protocol_.udp_port() || point_->header().packet_size <= media_datagram_max;
 }
 
 std::string MmsSession::media_remote() const {

@@ -3,6 +3,7 @@
 #pragma once
 #include <set>
 
+#include "common/asf/selection.hpp"
 #include "common/mms/server_session.hpp"
 #include "common/net/datagram.hpp"
 #include "server_sim/session.hpp"
@@ -45,6 +46,8 @@ private:
     void act(const mms::Close& action) { close(action.reason); }
 
     void open();
+    void asked_again(std::span<const std::byte> bytes, const net::udp::endpoint& from);
+    bool fits_transport() const;
     std::string media_leg() const { return protocol_.udp_port() ? "media" : "control"; }
     net::udp::endpoint media_target() const;
     std::string media_remote() const;
@@ -52,7 +55,7 @@ private:
     net::DatagramSocket& datagrams_;
     mms::ServerSession protocol_;
     std::shared_ptr<PublishingPoint> point_;
-    StreamsOff streams_off_;
+    asf::Selection selection_;
 
     std::uint64_t datagrams_sent_ = 0, datagrams_unsent_ = 0;
     std::uint64_t icmp_errors_ = 0;

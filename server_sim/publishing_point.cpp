@@ -5,6 +5,8 @@
 
 #include "common/asf/packet.hpp"
 #include "common/bytes/crc32.hpp"
+#include "common/bytes/utf16.hpp"
+#include "common/url/url.hpp"
 
 namespace wmlab::server_sim {
 
@@ -20,7 +22,8 @@ public:
     std::optional<std::uint64_t> packet_count() const override { return std::nullopt; }
     std::vector<std::byte> packet(std::uint64_t) const override { return {}; }
     milliseconds send_time(std::uint64_t) const override { return milliseconds{0}; }
-    std::uint64_t packet_at_time(milliseconds) const override { return 0; }
+    std::uint64_t packet_at_time(milliseconds, const asf::StreamSet&) const override { return 0; }
+    std::uint64_t packets_before(milliseconds) const override { return 0; }
 
 private:
     asf::Header header_;
@@ -35,20 +38,21 @@ Packet::Packet(std::uint64_t of, std::vector<std::byte> packet)
 
 class PublishingPoint::Live : public Subscription {
 public:
-    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber) : point_{std::move(point)} {
-        point_->live_.push_back(&subscriber);
+    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber, const Position& from)
+        : point_{std::move(point)} {
+        point_->live_.push_back({&subscriber, from.backlog_max});
         at_ = std::prev(point_->live_.end());
     }
     ~Live() override {
         if (point_->delivering_)
-            *at_ = nullptr;
+            at_->to = nullptr;
         else
             point_->live_.erase(at_);
     }
 
 private:
     std::shared_ptr<PublishingPoint> point_;
-    std::list<Subscriber*>::iterator at_;
+    std::list<Listener>::iterator at_;
 };
 
 // One subscriber's own clock over stored content.
@@ -91,8 +95,15 @@ private:
         void wait() {
             timer.expires_at(has_next() ? due() : steady_clock::now());
             timer.async_wait([self = shared_from_this()](boost::system::error_code error) {
-                if (!error && self->subscriber) self->deliver();
+                if (!error && self->subscriber) self->guarded();
             });
+        }
+        void guarded() {
+            try {
+                deliver();
+            } catch (const std::exception& error) {
+                if (subscriber) subscriber->on_fault(error);
+            }
         }
         void deliver() {
             while (subscriber && has_next() && due() <= steady_clock::now()) {
@@ -167,10 +178,10 @@ PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string nam
 
 std::unique_ptr<Subscription> PublishingPoint::subscribe(Subscriber& subscriber, const Position& from) {
     if (!live()) return std::make_unique<Stored>(shared_from_this(), subscriber, from);
-    auto subscription = std::make_unique<Live>(shared_from_this(), subscriber);
+    auto subscription = std::make_unique<Live>(shared_from_this(), subscriber, from);
     if (!armed_ && !relayed_) {
         // While nobody listened the clock went on, and no packet was made.
-        next_ = content_->packet_at_time(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
+        next_ = content_->packets_before(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
         arm();
     }
     return subscription;
@@ -185,26 +196,69 @@ void PublishingPoint::arm() {
 }
 
 // To everybody who is there; who comes during the delivery starts with the next.
-void PublishingPoint::deliver(const std::function<void(Subscriber&)>& give) {
+void PublishingPoint::deliver(const std::function<void(Listener&)>& give) {
     if (live_.empty()) return;
     const auto self = shared_from_this();  // the last subscriber may be the last owner
     delivering_ = true;
     const auto last = std::prev(live_.end());
     for (auto at = live_.begin();; ++at) {
-        if (*at) give(**at);
+        try {
+            if (at->to) give(*at);
+        } catch (const std::exception& error) {
+            if (at->to) at->to->on_fault(error);
+        }
         if (at == last) break;
     }
-    live_.remove(nullptr);
+    live_.remove_if([](const Listener& one) { return one.to == nullptr; });
     delivering_ = false;
+}
+
+void PublishingPoint::deliver(const Packet& packet) {
+    deliver([&](Listener& one) {
+        if (!std::exchange(one.begun, true)) begin(one, packet);
+        if (one.to) one.to->on_packet(packet);
+    });
+    if (relayed_) remember(packet);
+}
+
+// What a player needs to show `packet`, its first one: all since the key frame.
+void PublishingPoint::begin(Listener& listener, const Packet& packet) {
+    if (listener.backlog_max == 0 || !header().has_video()) return;
+    if (relayed_) {
+        if (recent_size_ > listener.backlog_max) return;
+        for (std::size_t i = 0; i < recent_.size() && listener.to; ++i) listener.to->on_packet(recent_[i]);
+        return;
+    }
+    auto number = content_->start_for_packet(packet.number, asf::every_stream());
+    if ((packet.number - number) * header().packet_size > listener.backlog_max) return;
+    for (; number < packet.number && listener.to; ++number) {
+        auto bytes = content_->packet(number);
+        if (!bytes.empty()) listener.to->on_packet({number, std::move(bytes)});
+    }
+}
+
+void PublishingPoint::remember(const Packet& packet) {
+    constexpr std::size_t size_max = 2 << 20;
+    if (!header().has_video()) return;
+    const auto parsed = asf::parse_packet(*packet.bytes, header().packet_size);
+    const bool key_frame = parsed && asf::starts_key_frame(*parsed, header());
+    if (key_frame) recent_.clear(), recent_size_ = 0;
+    if (recent_.empty() && !key_frame) return;
+    recent_size_ += packet.bytes->size();
+    if (recent_size_ <= size_max) return recent_.push_back(packet);
+    recent_.clear();
+    recent_size_ = 0;
 }
 
 void PublishingPoint::tick() {
     const auto self = shared_from_this();
     while (start_ + content_->send_time(next_) <= steady_clock::now() && !live_.empty()) {
         auto bytes = content_->packet(next_);
-        if (bytes.empty()) break;
-        const Packet packet{next_++, std::move(bytes)};
-        deliver([&](Subscriber& subscriber) { subscriber.on_packet(packet); });
+        if (bytes.empty()) {  // the file shrank or broke: nothing follows, and nobody waits for it
+            armed_ = false;
+            return deliver([](Listener& one) { one.to->on_end(); });
+        }
+        deliver(Packet{next_++, std::move(bytes)});
     }
     armed_ = false;
     if (!live_.empty()) arm();
@@ -216,7 +270,8 @@ void PublishingPoint::begin(const asf::Header& header) {
     const bool goes_on = content_ != nullptr && !other && !ended_;
     if (!goes_on) content_ = std::make_shared<const Relayed>(std::move(live));
     ended_ = false;
-    if (other) deliver([](Subscriber& subscriber) { subscriber.on_header(); });
+    if (other || !goes_on) recent_.clear(), recent_size_ = 0;
+    if (other) deliver([](Listener& one) { one.to->on_header(); });
     for (const auto& one : std::exchange(waiting_, {}))
         if (const auto state = one.lock()) std::static_pointer_cast<Waiting::State>(state)->over();
 }
@@ -224,14 +279,13 @@ void PublishingPoint::begin(const asf::Header& header) {
 void PublishingPoint::relay(std::vector<std::byte> packet) {
     if (!ready() || packet.size() > header().packet_size) return;
     if (packet.size() < header().packet_size) packet = asf::padded(packet, header().packet_size);
-    const Packet shared{next_++, std::move(packet)};
-    deliver([&](Subscriber& subscriber) { subscriber.on_packet(shared); });
+    deliver(Packet{next_++, std::move(packet)});
 }
 
 void PublishingPoint::end() {
     if (!ready()) return;
     ended_ = true;
-    deliver([](Subscriber& subscriber) { subscriber.on_end(); });
+    deliver([](Listener& one) { one.to->on_end(); });
 }
 
 std::unique_ptr<Subscription> PublishingPoint::wait(Subscriber& subscriber, milliseconds limit) {
@@ -248,10 +302,23 @@ void PublishingPoints::add(std::shared_ptr<PublishingPoint> point, std::vector<s
 
 std::shared_ptr<PublishingPoint> PublishingPoints::find(std::string_view requested) const {
     while (!requested.empty() && requested.front() == '/') requested.remove_prefix(1);
-    const auto exact = std::ranges::find(names_, requested, &std::pair<std::string, std::size_t>::first);
+    // As it stands first: a name may itself look like an escape. Players send either form.
+    if (auto point = named(requested)) return point;
+    if (const auto decoded = url::decoded(requested); decoded != requested) return named(decoded);
+    return nullptr;
+}
+
+bool PublishingPoints::has(const std::string& name) const {
+    return std::ranges::find(names_, name, &std::pair<std::string, std::size_t>::first) != names_.end();
+}
+
+std::shared_ptr<PublishingPoint> PublishingPoints::named(std::string_view wanted) const {
+    const auto exact = std::ranges::find(names_, wanted, &std::pair<std::string, std::size_t>::first);
     if (exact != names_.end()) return all_[exact->second];
-    const auto similar = std::ranges::find_if(
-        names_, [&](const auto& name) { return boost::algorithm::iequals(name.first, requested); });
+    const auto text = bytes::as_utf8(wanted);
+    const auto similar = std::ranges::find_if(names_, [&](const auto& name) {
+        return boost::algorithm::iequals(bytes::as_utf8(name.first), text);
+    });
     return similar != names_.end() ? all_[similar->second] : nullptr;
 }
 

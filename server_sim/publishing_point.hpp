@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,8 @@ public:
     virtual void on_end() = 0;              // nothing comes after it: stored content is over, or what is relayed
     virtual void on_header() { on_end(); }  // relayed: another stream follows, header() has its header
     virtual void on_ready() {}              // of PublishingPoint::wait: the stream is there, or the wait was in vain
+    // One of these failed: it ends this subscriber and no other.
+    virtual void on_fault(const std::exception&) { on_end(); }
 };
 
 // Ends the deliveries when it is destroyed, also from within on_packet.
@@ -44,12 +47,14 @@ public:
     virtual ~Subscription() = default;
 };
 
-struct Position {  // of stored content; live content always starts now
+struct Position {  // of stored content; live content starts now
     std::uint64_t packet = 0;
     std::optional<std::uint64_t> end;  // first packet not to be sent; none: all
     // The first part faster than real time (a player's buffer): so much of the media at so many times its speed.
     milliseconds fast_for{0};
     double speed = 1;
+    // Live video starts with the key frame before now, unless more bytes than this have been sent since.
+    std::size_t backlog_max = 0;
 };
 
 class PublishingPoint : public std::enable_shared_from_this<PublishingPoint> {
@@ -82,9 +87,17 @@ private:
     class Live;
     class Stored;
     class Waiting;
+    struct Listener {
+        Subscriber* to = nullptr;  // null: left during a delivery
+        std::size_t backlog_max = 0;
+        bool begun = false;
+    };
     void tick();
     void arm();
-    void deliver(const std::function<void(Subscriber&)>& give);
+    void deliver(const std::function<void(Listener&)>& give);
+    void deliver(const Packet& packet);
+    void begin(Listener& listener, const Packet& packet);
+    void remember(const Packet& packet);
 
     asio::any_io_executor executor_;
     std::string name_;
@@ -92,7 +105,9 @@ private:
     SteadyTime start_;             // of the live clock
     asio::steady_timer timer_;     // live: until the next packet is due
     std::uint64_t next_ = 0;       // live: its number
-    std::list<Subscriber*> live_;  // null: left during a delivery
+    std::list<Listener> live_;
+    std::vector<Packet> recent_;  // relayed video: since the last key frame
+    std::size_t recent_size_ = 0;
     bool delivering_ = false, armed_ = false;
     std::size_t stored_ = 0;
     bool relayed_ = false, ended_ = false;
@@ -102,11 +117,15 @@ private:
 class PublishingPoints {
 public:
     void add(std::shared_ptr<PublishingPoint> point, std::vector<std::string> more_names = {});
-    // By a name as a URL's path has it, leading slashes ignored; then without regard to letter case. Null: unknown.
+    // By a name as a URL's path has it, leading slashes ignored, then without regard to letter case; then percent-decoded.
+    // Null: unknown.
     std::shared_ptr<PublishingPoint> find(std::string_view requested) const;
+    bool has(const std::string& name) const;  // this very name
     const std::vector<std::shared_ptr<PublishingPoint>>& all() const { return all_; }
 
 private:
+    std::shared_ptr<PublishingPoint> named(std::string_view wanted) const;
+
     std::vector<std::shared_ptr<PublishingPoint>> all_;
     std::vector<std::pair<std::string, std::size_t>> names_;
 };

@@ -121,7 +121,7 @@ ServerActions ServerSession::opened(Content content, TimePoint now) {
         report.fileAttributes = Report::is_broadcast | Report::is_live;
     } else {
         if (content.can_seek) report.fileAttributes |= Report::can_seek;
-        if (content.can_seek && content.has_video) report.fileAttributes |= Report::can_stride;
+        if (content.can_seek && content.has_video && content.can_stride) report.fileAttributes |= Report::can_stride;
         report.fileDuration = content.duration.count() > 0 ? content.duration.count() : 0;
         report.fileBlocks = static_cast<std::uint32_t>(std::min(std::ceil(report.fileDuration), 4294967295.0));
         report.filePacketCount = content.packet_count;
@@ -269,8 +269,12 @@ void ServerSession::send_data(SendData data, ServerActions& out) {
 void ServerSession::send_header(std::uint8_t incarnation, bool paced, TimePoint now, ServerActions& out) {
     const bytes::Bytes header{content_->header};
     // Players expect no part above filePacketSize.
-    const auto part_max =
-        std::max<std::size_t>(1, std::min<std::size_t>(options_.header_part_max, content_->packet_size));
+    auto part_max = std::max<std::size_t>(1, std::min<std::size_t>(options_.header_part_max, content_->packet_size));
+    // At a low bit rate in smaller parts, so that the player hears of it twice a second.
+    constexpr std::size_t part_min = 64;
+    const bool pace = paced && options_.pace_header && content_->bit_rate != 0;
+    if (pace && header.size() > part_max)
+        part_max = std::min(part_max, std::max<std::size_t>(part_min, content_->bit_rate / 16));
     header_parts_.clear();
     std::uint32_t LocationId = 0;
     for (std::size_t at = 0; at < header.size(); at += part_max, ++LocationId) {
@@ -283,19 +287,25 @@ void ServerSession::send_header(std::uint8_t incarnation, bool paced, TimePoint 
             data_packet(LocationId, incarnation, last ? Data::AFFlags_header_last : Data::AFFlags_header_part, part));
         header_parts_.push_back(std::move(data));
     }
-    if (paced && options_.pace_header && content_->bit_rate != 0) return send_header_parts(now, out);
+    if (pace) {
+        header_due_ = now;
+        return send_header_parts(now, out);
+    }
     for (auto& part : header_parts_) send_data(std::move(part), out);
     header_parts_.clear();
 }
 
-// The next part, and when the one after it is due.
+// The parts that are due, and when the next one is: by the rate of all of them, however late the clock tells.
 void ServerSession::send_header_parts(TimePoint now, ServerActions& out) {
-    auto part = std::move(header_parts_.front());
-    header_parts_.pop_front();
-    const std::chrono::duration<double> took{8.0 * static_cast<double>(part.packet->size()) / content_->bit_rate};
-    send_data(std::move(part), out);
+    while (!header_parts_.empty() && header_due_ <= now) {
+        auto part = std::move(header_parts_.front());
+        header_parts_.pop_front();
+        const std::chrono::duration<double> took{8.0 * static_cast<double>(part.packet->size()) / content_->bit_rate};
+        header_due_ += duration_cast<Duration>(took);
+        send_data(std::move(part), out);
+    }
     if (!header_parts_.empty()) {
-        header_deadline_ = now + duration_cast<Duration>(std::min(took, std::chrono::duration<double>{1}));
+        header_deadline_ = header_due_;
     } else if (state_ == State::init) {
         state_ = State::ready;
     }

@@ -22,7 +22,8 @@ struct Content {
     std::uint32_t bit_rate = 0;                 // bit/s of all streams
     bool live = false;
     bool has_video = false;
-    bool can_seek = true;  // never when live
+    bool can_seek = true;    // never when live
+    bool can_stride = true;  // stored video at other rates than 1
     bool playlist = false;
 };
 
@@ -163,6 +164,7 @@ private:
     std::uint32_t open_incarnation_ = 1;
     std::optional<Content> content_;
     std::deque<SendData> header_parts_;  // still to be sent
+    TimePoint header_due_{};             // the next of them
     std::uint8_t media_incarnation_ = 0;
     std::uint32_t end_incarnation_ = 0;
 
