@@ -1,6 +1,7 @@
 // One player's MMS session: moves the bytes of mms::ServerSession between its control connection, the shared UDP socket
 // and a publishing point, and writes the journal.
 #pragma once
+#include "common/asf/selection.hpp"
 #include "common/mms/server_session.hpp"
 #include "common/net/datagram.hpp"
 #include "server_sim/session.hpp"
@@ -55,20 +56,24 @@ private:
     void act(const mms::Close& action) { close(action.reason); }
 
     void open();
+    void asked_again(std::span<const std::byte> bytes, const net::udp::endpoint& from);
+    bool fits_transport() const;
     std::string media_leg() const { return protocol_.udp_port() ? "media" : "control"; }
     net::udp::endpoint media_target() const;
     std::string media_remote() const;
 
     void note_target();
+    std::shared_ptr<const std::vector<std::byte>> again(std::uint32_t LocationId) const;
+    mms::ServerOptions with_again(mms::ServerOptions options) const;
 
     MmsTargets& targets_;
     net::DatagramSocket& datagrams_;
     std::optional<net::udp::endpoint> target_;  // as MmsTargets knows it
     mms::ServerSession protocol_;
     std::shared_ptr<PublishingPoint> point_;
-    StreamsOff streams_off_;
+    asf::Selection selection_;
 
-    std::uint64_t datagrams_sent_ = 0, datagrams_unsent_ = 0;
+    net::DatagramSocket::Account datagrams_account_;
     std::uint64_t icmp_errors_ = 0;
     std::vector<net::QueuedError> icmp_seen_;  // one of each sort
 };

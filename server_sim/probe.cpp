@@ -22,6 +22,7 @@
 #include "common/net/datagram.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
+#include "common/process/confinement.hpp"
 #include "common/process/privileges.hpp"
 #include "common/process/probe.hpp"
 
@@ -309,6 +310,7 @@ private:
         ready.event = What::ready;
         journal.write(std::move(ready));
         process::drop_root_for_good({}, {});
+        process::confine({{}, {}, true});
         asio::posix::stream_descriptor life{io, in};
         char none = 0;
         life.async_read_some(asio::buffer(&none, 1), [&](boost::system::error_code, std::size_t) { io.stop(); });

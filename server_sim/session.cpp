@@ -7,8 +7,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "common/asf/packet.hpp"
-
 namespace wmlab::server_sim {
 
 using evidence::What;
@@ -71,7 +69,16 @@ asio::awaitable<void> Session::farewell() { co_await outbox_.flushed(flush_limit
 
 void Session::arm() {
     if (finished() || abandoned()) return;
-    deadline_.set(next_deadline(), weak_from_this(), &Session::tick);
+    deadline_.set(next_deadline(), weak_from_this(), &Session::due);
+}
+
+void Session::due() {
+    guarded([this] { tick(); });
+}
+
+void Session::on_fault(const std::exception& error) {
+    spdlog::warn("{}: {}", peer_text(), error.what());
+    abandon("error", error.what());
 }
 
 void Session::abandon(std::string by, std::string reason) {
@@ -145,21 +152,6 @@ boost::json::object Session::media_fields() const {
 
 void Session::write_media_end() {
     if (digest_.packets() > 0) write(What::media_ended, media_fields());
-}
-
-void StreamsOff::set(std::uint16_t stream, bool off) {
-    if (off)
-        streams_.insert(static_cast<std::uint8_t>(stream));
-    else
-        streams_.erase(static_cast<std::uint8_t>(stream));
-}
-
-bool StreamsOff::all_of(const Packet& packet) const {
-    if (streams_.empty()) return false;
-    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
-    if (!parsed || parsed->payloads.empty()) return false;
-    return std::ranges::all_of(parsed->payloads,
-                               [this](const auto& payload) { return streams_.contains(payload.stream); });
 }
 
 }  // namespace wmlab::server_sim

@@ -2,7 +2,6 @@
 // subscription to a publishing point, the account of what was sent, and the events from `accepted` to `closed`.
 #pragma once
 #include <memory>
-#include <set>
 #include <span>
 
 #include "common/net/deadline.hpp"
@@ -45,6 +44,17 @@ protected:
     void stops_playing();             // ends the subscription
     std::unique_ptr<Subscription> played_out();  // it has ended by itself
 
+    void on_fault(const std::exception& error) override;
+    // What a socket, a timer or another session calls: a fault in one session ends that session.
+    template <class Step>
+    void guarded(Step step) {
+        try {
+            step();
+        } catch (const std::exception& error) {
+            on_fault(error);
+        }
+    }
+
     void write(evidence::What what, boost::json::object fields = {});
     void write(evidence::What what, std::string leg, boost::json::object fields, std::string local, std::string remote);
     boost::json::object media_fields() const;  // of media-ended
@@ -60,6 +70,7 @@ private:
     virtual void media_begins();
     void unsubscribe();
     void make_room();
+    void due();
     void stop_reading();
 
     std::string leg_;
@@ -70,16 +81,6 @@ private:
     std::uint64_t skipped_ = 0;
     bool reading_ = false, peer_closed_ = false, made_room_ = false;
     std::string closed_by_, reason_;
-};
-
-// The streams of a content that a player has switched off.
-class StreamsOff {
-public:
-    void set(std::uint16_t stream, bool off);
-    bool all_of(const Packet& packet) const;  // it has nothing but payloads of these streams
-
-private:
-    std::set<std::uint8_t> streams_;
 };
 
 }  // namespace wmlab::server_sim

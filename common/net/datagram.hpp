@@ -2,8 +2,11 @@
 #pragma once
 #include <array>
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "common/net/failure.hpp"
 
@@ -11,7 +14,8 @@ namespace wmlab::net {
 
 class DatagramSocket {
 public:
-    explicit DatagramSocket(udp::socket socket) : socket_{std::move(socket)} {}
+    explicit DatagramSocket(udp::socket socket);
+    ~DatagramSocket();
 
     struct Datagram {
         std::span<const std::byte> bytes;  // valid until the next receive of any socket of this thread
@@ -25,6 +29,16 @@ public:
     // Header and payload as one datagram. False: the kernel could not take it (counted in unsent()).
     bool send_to(const udp::endpoint& to, std::span<const std::byte> header, std::span<const std::byte> payload = {});
 
+    // For a packet that many get, each behind a head of its own: sent together with its like by flush_all(), which
+    // whoever sends to many calls before the loop turns. `account` lives until then.
+    struct Account {
+        std::uint64_t sent = 0, unsent = 0;
+    };
+    using Buffer = std::shared_ptr<const std::vector<std::byte>>;
+    void send_with_others(const udp::endpoint& to, std::span<const std::byte, 8> head, const Buffer& body,
+                          Account& account);
+    static void flush_all();  // of this thread
+
     bool drain_errors();  // hands some of what the error queue holds to on_icmp; false: it held nothing
     std::function<void(const QueuedError&)> on_icmp = [](const QueuedError&) {};
     udp::endpoint local() const;
@@ -33,7 +47,11 @@ public:
     udp::socket& socket() { return socket_; }
 
 private:
+    struct Batch;
+    void flush();
+
     udp::socket socket_;
+    std::unique_ptr<Batch> batch_;  // made at the first use
     std::size_t unsent_ = 0;
     unsigned in_a_row_ = 0;  // datagrams received without having waited
 };

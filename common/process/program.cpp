@@ -22,6 +22,7 @@
 #include <system_error>
 
 #include "common/bytes/read_file.hpp"
+#include "common/process/confinement.hpp"
 #include "common/process/control.hpp"
 #include "common/process/privileges.hpp"
 #include "common/scenario/loader.hpp"
@@ -318,6 +319,8 @@ int live(const Description& description, const po::variables_map& values, const 
         throw;
     }
     drop_root_for_good(simulator->reads(), simulator->writes());
+    const auto confined = confine({simulator->reads(), simulator->writes(), simulator->reads_nothing_else()});
+    spdlog::debug("confined by: {}", confined.empty() ? "nothing that this kernel has" : confined);
     context.write(What::ready, "", "");
     const int code = life.live(given.control, std::move(given.rest));
     boost::json::object fields;

@@ -403,6 +403,72 @@ TEST_CASE("the history of a fat stream is bounded by its bytes", "[mms]") {
     CHECK(ask(94) == 0);
 }
 
+TEST_CASE("a packet that many get: the same bytes as media() sends, and the same when asked for again", "[mms]") {
+    const auto transport = GENERATE(Transport::udp, Transport::tcp);
+    const auto packet = [](std::uint32_t number) {
+        return std::make_shared<const std::vector<std::byte>>(200, static_cast<std::byte>(number));
+    };
+    ServerOptions options;
+    options.again = [&](std::uint32_t LocationId) { return LocationId == 13 ? nullptr : packet(LocationId); };
+    Hand alone, shared{options};
+    alone.reach(ServerSession::State::streaming, transport);
+    CHECK_FALSE(shared.session.shared_media(0, 200));  // not yet
+    shared.reach(ServerSession::State::streaming, transport);
+    CHECK_FALSE(shared.session.shared_media(0, 201));  // larger than was told
+    // Numbers with gaps: packets that were skipped, or were this player's own.
+    const std::vector<std::uint32_t> numbers{5, 6, 7, 10, 11, 12, 13, 20, 21, 700'000, 700'001};
+    std::vector<SendData> sent;
+    for (const auto number : numbers) {
+        const auto whole = all<SendData>(alone.session.media(number, *packet(number), alone.now)).at(0);
+        if (number == 12 || number == 21) {  // a packet of which this player does not get all
+            CHECK(*all<SendData>(shared.session.media(number, *packet(number), shared.now)).at(0).packet == *whole.packet);
+        } else {
+            const auto head = shared.session.shared_media(number, 200);
+            REQUIRE(head.has_value());
+            std::vector<std::byte> both{head->octets.begin(), head->octets.end()};
+            both.insert(both.end(), packet(number)->begin(), packet(number)->end());
+            CHECK(both == *whole.packet);
+            CHECK(head->sequence == whole.sequence);
+        }
+        sent.push_back(whole);
+    }
+    CHECK(shared.session.next_sequence() == numbers.size());
+    if (transport == Transport::tcp) return;
+    RequestPacketListResend request;
+    request.dwClientId = shared.session.client_id();
+    request.wSourceId = 1;
+    for (std::uint32_t sequence = 0; sequence < numbers.size() + 2; ++sequence)
+        request.dwBeginPacketList.push_back(sequence);
+    const auto again = all<SendData>(shared.session.datagram(request.serialise(), shared.now));
+    REQUIRE(again.size() == numbers.size() - 1);  // 13 is no longer kept
+    for (const auto& one : again) {
+        CHECK(one.kind == DataKind::resend);
+        CHECK(one.LocationId == numbers.at(one.sequence));
+        CHECK(*one.packet == *sent.at(one.sequence).packet);
+    }
+}
+
+TEST_CASE("a packet that many get: what may be asked for again is bounded", "[mms]") {
+    ServerOptions options;
+    options.history_packets = 100;
+    options.again = [](std::uint32_t) { return std::make_shared<const std::vector<std::byte>>(200); };
+    Hand hand{options};
+    hand.reach(ServerSession::State::streaming);
+    const auto step = GENERATE(1u, 2u);  // one run, or every packet a run of its own
+    for (std::uint32_t i = 0; i < 1000; ++i) REQUIRE(hand.session.shared_media(i * step, 200));
+    const auto answered = [&](std::uint32_t sequence) {
+        RequestPacketListResend request;
+        request.dwClientId = hand.session.client_id();
+        request.wSourceId = 1;
+        request.dwBeginPacketList = {sequence};
+        return all<SendData>(hand.session.datagram(request.serialise(), hand.now)).size() == 1;
+    };
+    CHECK(answered(999));
+    CHECK(answered(step == 1 ? 900 : 950));
+    CHECK_FALSE(answered(step == 1 ? 899 : 930));
+    CHECK_FALSE(answered(1000));
+}
+
 TEST_CASE("resends are answered until the player has left, also after the end", "[mms]") {
     Hand hand;
     hand.reach(ServerSession::State::streaming);

@@ -85,7 +85,7 @@ TEST_CASE("what is written is read back", "[asx]") {
     Asx asx;
     asx.title = "Monday & <Tuesday>";
     asx.entries = {{"One", {"mms://media/a b", "http://media/a?x=1&y=\"2\""}}, {"", {"mms://media/2"}}};
-    asx.entry_refs = {"http://media/more.asx"};
+    asx.entries.push_back({"", {"http://media/more.asx"}, true});
     CHECK(parse_asx(write_asx(asx)).value() == asx);
     CHECK(write_asx(asx).starts_with("<ASX version=\"3.0\">"));
     CHECK(write_reference({"http://a/x", "http://b/x"}) == "[Reference]\r\nRef1=http://a/x\r\nRef2=http://b/x\r\n");
