@@ -406,7 +406,7 @@ private:
             auto output = protocol.receive(std::span{buffer}.first(size), Clock::now());
             for (;;) {
                 write_notes(talk, output.notes);
-                if (!output.notes.empty()) seat.stands(Seats::Standing::idle);
+                if (!output.notes.empty()) seat.speaks();
                 if (!output.send.empty()) {
                     auto sending = asio::async_write(socket, asio::buffer(output.send), asio::use_awaitable);
                     co_await net::within(write_patience, std::move(sending));

@@ -11,7 +11,7 @@ using boost::asio::ip::address;
 
 namespace {
 
-constexpr std::size_t standings = 3;
+constexpr std::size_t standings = 4;
 constexpr std::size_t index_of(Seats::Standing standing) { return static_cast<std::size_t>(standing); }
 
 }  // namespace
@@ -49,28 +49,34 @@ struct Seats::State {
         constexpr std::size_t part = 8;
         return newcomers >= std::max<std::size_t>(1, of / part);
     }
+    static Seat* first_of(std::array<std::list<Seat*>, standings>& lists) {
+        for (const auto standing : {Standing::idle, Standing::greeted, Standing::newcomer})
+            if (auto* const one = first(lists[index_of(standing)])) return one;
+        return nullptr;
+    }
     static Seat* first(std::list<Seat*>& list) { return list.empty() ? nullptr : list.front(); }
 
     // Of the peer with the most seats first, so that one who takes many loses its own.
     Seat* to_go() {
-        auto& newcomers = by_standing[index_of(Standing::newcomer)];
+        const auto of = [&](Standing standing) -> std::list<Seat*>& { return by_standing[index_of(standing)]; };
         auto* const largest = by_seats.empty() || by_seats.rbegin()->first < 2 ? nullptr
                                                                                : &peers.at(by_seats.rbegin()->second);
         if (largest)
             if (auto* const one = first(largest->by_standing[index_of(Standing::newcomer)])) return one;
-        if (crowded(newcomers.size(), bounds.seats)) return first(newcomers);
+        for (const auto standing : {Standing::newcomer, Standing::greeted})
+            if (crowded(of(standing).size(), bounds.seats)) return first(of(standing));
         if (largest)
-            if (auto* const one = first(largest->by_standing[index_of(Standing::idle)])) return one;
-        if (auto* const one = first(by_standing[index_of(Standing::idle)])) return one;
-        return first(newcomers);
+            for (const auto standing : {Standing::greeted, Standing::idle})
+                if (auto* const one = first(largest->by_standing[index_of(standing)])) return one;
+        return first_of(by_standing);
     }
     Seat* to_go(const address& of) {
         const auto peer = peers.find(of);
         if (peer == peers.end()) return nullptr;
-        auto& newcomers = peer->second.by_standing[index_of(Standing::newcomer)];
-        auto& idle = peer->second.by_standing[index_of(Standing::idle)];
-        if (idle.empty() || crowded(newcomers.size(), bounds.of_peer)) return first(newcomers);
-        return first(idle);
+        auto& own = peer->second.by_standing;
+        for (const auto standing : {Standing::newcomer, Standing::greeted})
+            if (crowded(own[index_of(standing)].size(), bounds.of_peer)) return first(own[index_of(standing)]);
+        return first_of(own);
     }
 
     Bounds bounds;
@@ -126,6 +132,14 @@ void Seats::Seat::stands(Standing standing) {
     if (standing == standing_) return;
     if (counted_) leave_lists();
     standing_ = standing;
+    if (counted_) enter_lists();
+}
+
+// Who speaks goes to the end of its list: those who have been silent for the longest are the first to go.
+void Seats::Seat::speaks() {
+    if (standing_ == Standing::busy) return;
+    if (counted_) leave_lists();
+    standing_ = standing_ == Standing::newcomer ? Standing::greeted : Standing::idle;
     if (counted_) enter_lists();
 }
 

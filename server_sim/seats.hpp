@@ -16,7 +16,8 @@ public:
     // In the order in which they have to go.
     enum class Standing {
         newcomer,  // has not said one whole message
-        idle,      // has, and neither gets nor gives a stream
+        greeted,   // has said one
+        idle,      // has said more, and neither gets nor gives a stream
         busy       // never has to go
     };
     struct Bounds {
@@ -44,6 +45,7 @@ public:
 
         bool granted() const { return granted_; }  // false: nobody could make room, the connection is to be refused
         void stands(Standing standing);
+        void speaks();  // one more whole message
         Standing standing() const { return standing_; }
 
     private:

@@ -137,7 +137,7 @@ void Session::write(What what, boost::json::object fields) {
 }
 
 void Session::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
-    if (what == What::received && seat_.standing() == Seats::Standing::newcomer) seat_.stands(Seats::Standing::idle);
+    if (what == What::received) seat_.speaks();
     fields["connection"] = connection_;
     server_.context.write(what, flow_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
 }

@@ -101,7 +101,7 @@ void drop_root_for_good(std::span<const std::filesystem::path> reads, std::span<
     if (how == Drop::not_root) return;
     // What is not in the bounding set no program gets again. Those for changing the user are still to be used.
     for (int capability = 0; capability <= 63; ++capability)
-        if (capability != CAP_DAC_READ_SEARCH) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+        if (capability != CAP_DAC_READ_SEARCH || how == Drop::to_nobody) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
     int death_signal = 0;  // the kernel forgets it when the user changes
     ::prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
     if (how == Drop::to_nobody) {

@@ -81,6 +81,24 @@ TEST_CASE("seats: where all others are idle, who has just come has the time to s
     CHECK(player.asked_to_leave);  // a tenth of all say nothing: the oldest of them goes
 }
 
+TEST_CASE("seats: a crowd that says one word and no more does not push out a conversation", "[server_sim]") {
+    const bool same_machine = GENERATE(true, false);
+    Room room{80, same_machine ? 40u : 1000u};
+    const auto crowd = [&, number = 0]() mutable {
+        room.comes(same_machine ? "10.0.0.66" : "10.1." + std::to_string(number / 200) + "." + std::to_string(number % 200 + 1))
+            .seat->speaks();
+        ++number;
+    };
+    for (int i = 0; i < 200; ++i) crowd();
+    auto& player = room.comes(same_machine ? "10.0.0.66" : "10.0.0.7");
+    for (int i = 0; i < 5; ++i) {
+        for (int k = 0; k < 3; ++k) crowd();
+        player.seat->speaks();
+    }
+    for (int i = 0; i < 500; ++i) crowd();
+    CHECK_FALSE(player.asked_to_leave);
+}
+
 TEST_CASE("seats: who holds the most loses its own", "[server_sim]") {
     Room room{10};
     const auto& player = room.comes("10.0.0.7", Seats::Standing::idle);  // came first, has waited for longest
