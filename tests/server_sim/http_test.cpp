@@ -140,7 +140,7 @@ TEST_CASE("what others than players get", "[server_sim]") {
     const auto live = site.ask(get("/live", "curl/7.88"), 20000);
     CHECK(live.find("\r\n\r\n\x30\x26\xB2\x75") != std::string::npos);
 
-    CHECK(read(site.ask(get("/", "Mozilla/5.0"))).body.find("<a href=\"/clip.asx\">clip</a>") != std::string::npos);
+    CHECK(read(site.ask(get("/publishing-points", "Mozilla/5.0"))).body.find("<a href=\"/clip.asx\">clip</a>") != std::string::npos);
     CHECK(read(site.ask(get("/clip", "Mozilla/5.0"))).body.starts_with("[Reference]\r\nRef1=http://media/clip"));
     CHECK(read(site.ask(get("/clip.asx", "Mozilla/5.0"))).body.find("<Ref href=\"mms://media/clip\"/>") !=
           std::string::npos);
