@@ -4,7 +4,7 @@ build_packages=(g++ cmake ninja-build ccache git ca-certificates
     libboost1.81-dev libboost-program-options1.81-dev libboost-json1.81-dev libboost-url1.81-dev libboost-system1.81-dev
     libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev)
 run_packages=(nftables iptables iproute2 conntrack tinyproxy-bin)  # tinyproxy: of the shipped scenarios
-test_packages=(catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl ipset
+test_packages=(catch2 ffmpeg mplayer mpv wget vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl ipset
     libcap2-bin squid openssh-server openssh-client dpkg-dev file libxml2-utils
     python3-impacket nmap smbclient samba)
 # for tests/compose/run.sh and tests/package/deb.sh, which WMLAB_WITHOUT_DOCKER=1 leaves out
