@@ -1,13 +1,16 @@
 #include "client_sim/client.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <boost/algorithm/string/case_conv.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -81,6 +84,19 @@ void add_places(const std::filesystem::path& path, std::vector<std::string>& pla
         }
 }
 
+// Told before an hour of media is received in vain. What is there stays as it is until media comes.
+std::optional<std::string> why_not_written(const std::filesystem::path& path) {
+    constexpr int flags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int file = ::open(path.c_str(), flags);
+    const bool missing = file < 0 && errno == ENOENT;
+    if (missing) file = ::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600);
+    if (file < 0 && errno == ENXIO) return std::nullopt;  // a pipe whose reader is still to come
+    if (file < 0) return std::strerror(errno);
+    ::close(file);
+    if (missing) ::unlink(path.c_str());
+    return std::nullopt;
+}
+
 Play play_from_options(const process::Context& context) {
     const auto text = given<std::string>(context, "url");
     if (!text) throw process::UsageError{"nothing to play: give a URL, mms://HOST/NAME (see --help)"};
@@ -122,7 +138,11 @@ Play play_from_options(const process::Context& context) {
         play.proxy = net::host_port(*proxy);
         if (!play.proxy) throw process::UsageError{"--proxy wants HOST:PORT, not `" + *proxy + "`"};
     }
-    if (const auto file = given<std::string>(context, "save")) play.save = std::filesystem::absolute(*file);
+    if (const auto file = given<std::string>(context, "save")) {
+        play.save = std::filesystem::absolute(*file);
+        if (const auto problem = why_not_written(*play.save))
+            throw process::EnvironmentError{"--save: cannot write " + *file + ": " + *problem};
+    }
     return play;
 }
 

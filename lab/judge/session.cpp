@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/scenario/vlc.hpp"
 #include "lab/judge/flow.hpp"
 
 namespace wmlab::lab {
@@ -62,6 +63,10 @@ FlowResult judge_media(const FlowContext& context) {
         }
     }
 
+    if (udp && context.instance.flow->client_ports.first == scenario::vlc_port) {
+        flow.notes.push_back(fmt::format("media: port {} is VLC's own; KB189416 names 1024-5000 for players",
+                                         scenario::vlc_port));
+    }
     for (const auto* event : context.view.all(What::media_resumed)) {
         flow.notes.push_back(
             fmt::format("media: the connection was lost and opened again; nothing came for {:.1f} s, {}{} are missing",

@@ -58,7 +58,7 @@ TEST_CASE("Describe: head and $H, then the connection is closed", "[wmsp]") {
     CHECK(exchange.sent ==
           "HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nContent-Type: application/octet-stream\r\n"
           "Cache-Control: no-cache\r\nPragma: no-cache, client-id=2058721080, "
-          "features=\"seekable,stridable\"\r\nContent-Length: " +
+          "features=\"seekable\"\r\nContent-Length: " +
               std::to_string(frame.size()) + "\r\nConnection: close\r\n\r\n" + std::string{as_text(frame)});
     REQUIRE(exchange.close);
     CHECK(exchange.close->by_agreement);
@@ -186,7 +186,7 @@ TEST_CASE("a download is header and packets without frames", "[wmsp]") {
 
 TEST_CASE("the page of the root is the embedder's", "[wmsp]") {
     ServerSession session{{}, start};
-    const auto actions = session.receive(as_bytes(request("/", "Mozilla/5.0")), start);
+    const auto actions = session.receive(as_bytes(request(index_path, "Mozilla/5.0")), start);
     CHECK(of_kind<OpenRequest>(actions).at(0).purpose == Purpose::index);
     const auto answer = sent_by(session.document("text/html", "<html>lecture</html>", start));
     CHECK(answer.starts_with("HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nContent-Type: text/html\r\n"));
