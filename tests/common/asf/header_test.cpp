@@ -115,7 +115,7 @@ TEST_CASE("a stream found only inside Extended Stream Properties", "[asf]") {
     CHECK(header.streams[0].bitrate == 48000);
 }
 
-TEST_CASE("a header for relaying live has the broadcast flag and no totals", "[asf]") {
+TEST_CASE("departure 5.1: a header for relaying live has the broadcast flag and no totals but what players want", "[asf]") {
     const auto stored = Header::parse(reference_header()).value();
     const auto live = live_header(stored);
     CHECK(live == Header::parse(live.raw).value());

@@ -168,7 +168,7 @@ TEST_CASE("a stream that is replaced goes on until the other one's key frame", "
     CHECK_FALSE(selection.streams().test(1));
 }
 
-TEST_CASE("a start in the middle waits for the video's key frame, not for one that never comes", "[asf]") {
+TEST_CASE("departure 5.2.3: a start in the middle waits for the video's key frame, not for one that never comes", "[asf]") {
     auto selection = whole();
     selection.start(false);
     CHECK(ones_of(*selection.filter(packet_of({{1, false, 4, 20}, {2, false}}, 2), packet_size)) ==

@@ -566,3 +566,100 @@ TEST_CASE("seq and timeSent of the server's packets", "[mms]") {
     CHECK(head->seq == 1);
     CHECK(head->chunkCount * 8 == head->messageLength);
 }
+
+// --- departures of docs/protocols/mms.md: a test for each
+
+TEST_CASE("departure 2.2.3: chunkCount leaves out 16 bytes, and any is read", "[mms]") {
+    Hand hand;
+    const auto sent = all<Send>(hand.connect());
+    REQUIRE(sent.size() == 1);
+    bytes::Reader in{sent[0].packet};
+    in.seek(8, "messageLength");
+    const auto messageLength = in.u32("messageLength");
+    in.seek(16, "chunkCount");
+    CHECK(in.u32("chunkCount") == messageLength / 8);
+    auto packet = hand.framer.frame(serialise(LinkViewerToMacFunnelInfo{}));
+    packet[16] = std::byte{0x77};
+    CHECK(names(hand.session.receive(packet, hand.now)) == std::vector<std::string>{"LinkMacToViewerReportFunnelInfo"});
+}
+
+TEST_CASE("departure 2.2.4.7: fileBitRate is what the file says of all streams together", "[mms]") {
+    Hand hand;
+    hand.connect(), hand.funnel();
+    const auto reports = all<Send>(hand.open());
+    REQUIRE(reports.size() == 1);
+    CHECK(std::get<LinkMacToViewerReportOpenFile>(reports[0].message).fileBitRate == 64000);
+}
+
+TEST_CASE("departure 3.2.4.1: over UDP EndOfStream waits a second for the last datagrams", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::streaming);
+    CHECK(names(hand.session.end_of_media(hand.now)).empty());
+    hand.now += std::chrono::milliseconds{1000};
+    CHECK(names(hand.session.tick(hand.now)) == std::vector<std::string>{"LinkMacToViewerReportEndOfStream"});
+}
+
+TEST_CASE("departure 3.2.5.2: KeepAlive runs whenever nothing is received", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::streaming);
+    for (int i = 0; i < 3; ++i) {
+        hand.now += std::chrono::seconds{30};
+        CHECK(names(hand.session.tick(hand.now)) == std::vector<std::string>{"LinkMacToViewerPing"});
+    }
+}
+
+TEST_CASE("departure 3.2.5.6: nothing needs authentication, and a response to no challenge ends the session", "[mms]") {
+    Hand hand;
+    hand.connect(), hand.funnel();
+    CHECK(names(hand.open()) == std::vector<std::string>{"LinkMacToViewerReportOpenFile"});
+    CHECK(all<Close>(hand.send(LinkViewerToMacSecurityResponse{})).size() == 1);
+}
+
+TEST_CASE("departure 3.2.5.8: openFileId is not verified", "[mms]") {
+    Hand hand;
+    hand.connect(), hand.funnel(), hand.open();
+    LinkViewerToMacReadBlock read;
+    read.openFileId = 4711;
+    CHECK_FALSE(all<SendData>(hand.send(read)).empty());
+    LinkViewerToMacStartPlaying start;
+    start.openFileId = 4711;
+    CHECK(all<StartMedia>(hand.send(start)).size() == 1);
+}
+
+TEST_CASE("departure 3.2.5.11: media carries the playIncarnation of StartPlaying", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::ready);
+    LinkViewerToMacStartPlaying start;
+    start.playIncarnation = 0x2A;
+    hand.send(start);
+    const auto sent = all<SendData>(hand.session.media(0, Link::packet(0), hand.now));
+    REQUIRE(sent.size() == 1);
+    CHECK(std::to_integer<unsigned>((*sent[0].packet)[4]) == 0x2A);
+}
+
+TEST_CASE("departure 3.2.5.12: striding is refused", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::ready);
+    LinkViewerToMacStartStriding stride;
+    stride.rate = 5;
+    const auto reports = all<Send>(hand.send(stride));
+    REQUIRE(reports.size() == 1);
+    CHECK(std::get<LinkMacToViewerReportStartStriding>(reports[0].message).hr == bytes::E_INVALIDARG);
+    CHECK_FALSE(hand.session.finished());
+}
+
+TEST_CASE("departure 3.2.5.13: resends are those of the last packets, at a bounded rate", "[mms]") {
+    ServerOptions options;
+    options.history_packets = 10;
+    options.resends_per_second = 5;
+    Hand hand{options};
+    hand.reach(ServerSession::State::streaming);
+    for (std::uint32_t i = 0; i < 20; ++i) hand.session.media(i, Link::packet(i), hand.now);
+    RequestPacketListResend request;
+    request.dwClientId = options.client_id;
+    request.wSourceId = 1;
+    request.dwBeginPacketList = {0, 9};
+    CHECK(all<SendData>(hand.session.datagram(request.serialise(), hand.now)).empty());
+    request.dwBeginPacketList = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+    CHECK(all<SendData>(hand.session.datagram(request.serialise(), hand.now)).size() == 5);
+}

@@ -237,7 +237,7 @@ TEST_CASE("a deadline bounds the silence while the header is awaited, not the he
     CHECK(count(link.to_server, "LinkViewerToMacReadBlock") == 1);
 }
 
-TEST_CASE("a deadline below the Header timer's four retries ends the wait for a header that does not come", "[mms]") {
+TEST_CASE("departure 3.1.6.1: a deadline below the Header timer's four retries ends the wait for a header that does not come", "[mms]") {
     Link link;
     link.player_options.reply_timeout = 1500ms;
     link.wire = [](DataKind, std::uint32_t) { return std::vector<milliseconds>{}; };
