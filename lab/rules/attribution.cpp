@@ -133,8 +133,8 @@ private:
     std::string end_at(std::string_view address, const FlowResult& flow) const {
         const auto is = [&](const std::string& name) {
             const auto* host = scenario_.host(name);
-            return host != nullptr &&
-                   (host->address.text() == address || (host->published && host->published->text() == address));
+            const auto parsed = scenario::Ipv4::from(address);
+            return host != nullptr && parsed && (host->address == *parsed || host->published_at(*parsed));
         };
         return is(flow.from) ? "from" : is(flow.to) ? "to" : "proxy";
     }

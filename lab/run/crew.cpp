@@ -73,7 +73,7 @@ std::string direct_endpoint(const scenario::Scenario& scenario, const scenario::
 
 bool is_translated(const scenario::Scenario& scenario, const scenario::FlowInstance& flow) {
     const auto *from = scenario.host(flow.from), *to = scenario.host(flow.to);
-    return from != nullptr && to != nullptr && to->published && from->zone != to->zone;
+    return from != nullptr && to != nullptr && to->published_to(from->zone);
 }
 
 }  // namespace

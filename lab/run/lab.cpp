@@ -34,7 +34,7 @@ std::function<void(const CapturedFrame&)> each_frame_to(std::optional<Captures>&
 Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
          Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
     : setting{where},
-      network{scenario, setting},
+      network{scenario, setting, !ruleset.empty()},
       routes{setting.built_in() ? multicast_routes(scenario) : std::vector<MulticastRoute>{}},
       multicast{io, setting.built_in() ? &network.firewall() : nullptr, scenario, routes},
       captures{captures_in(captures_directory, taps(scenario, setting, network))},
