@@ -326,6 +326,15 @@ bool Crew::ended(const scenario::FlowInstance& flow) const {
     return member == nullptr || member->over || !member->ready;
 }
 
+void Crew::lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local,
+                const std::string& remote) {
+    const auto* const host = scenario_.host_at(sender);
+    if (host == nullptr) return;
+    for (const auto& member : members_)
+        if (member->host == host->name && !member->over)
+            member->process->write("lost " + protocol + " " + local + " " + remote + "\n");
+}
+
 void Crew::stop() {
     stopping_ = true;
     for (const auto& member : members_) {
