@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -17,6 +18,7 @@
 #include "lab/host/error.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
+#include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -25,6 +27,70 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>{std::chrono::steady_clock::now() - start}.count();
+}
+
+}  // namespace
+
+namespace {
+
+constexpr std::size_t alone_max = 8;  // flows that are run again by themselves
+
+std::string rule_name(const rules::Conditional& rule) {
+    return rule.line == 0 ? fmt::format("`{}` ({})", rule.text, rule.chain) : fmt::format("{}:{}", rule.file, rule.line);
+}
+
+// Flows that do not work behind rules that look at more than a packet are run once more, each by itself in a firewall
+// that has seen nothing before: so it is told apart what such a rule does to the flow and what to all of them together.
+bool try_alone(Report& report, const ScenarioText& text, const Inside& inside, const RunOptions& wish,
+               const std::vector<rules::Conditional>& conditionals) {
+    std::string named;
+    for (const auto& rule : conditionals) {
+        if (conditionals.size() > alone_max && &rule - conditionals.data() == alone_max) {
+            named += ", ...";
+            break;
+        }
+        named += fmt::format("{}{}, which {} ({})", named.empty() ? "" : "; ", rule_name(rule), words(rule.circumstance),
+                             rule.by);
+    }
+    report.notes.push_back(fmt::format("Verdicts may depend on more than each flow itself, because of {}.", named));
+    std::map<std::string, std::string> tried;  // what a flow's result looks like: the flow that was run for all such
+    std::map<std::string, bool> worked;        // that flow, alone
+    for (auto& flow : report.flows) {
+        const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
+        if ((!stopped && flow.verdict != Verdict::failed) || flow.certain || flow.by_proxy) continue;
+        const auto kind = fmt::format("{} {} {} {} {}:{}", flow.type, flow.from, flow.to, headline(flow),
+                                      flow.rule ? flow.rule->file : "", flow.rule ? flow.rule->line : 0);
+        const auto known = tried.find(kind);
+        if (known == tried.end() && worked.size() >= alone_max) continue;
+        const auto& id = tried.try_emplace(kind, flow.id).first->second;
+        if (known == tried.end()) {
+            auto alone = wish;
+            alone.flows = {flow.id};
+            alone.coverage = false;
+            alone.trace = false;
+            alone.before_end = nullptr;
+            if (!alone.journals.empty()) alone.journals = alone.journals / "alone" / flow.id;
+            alone.captures.clear();
+            const auto run = lab::run(text, inside, alone);
+            if (run.interrupted) return false;
+            JudgeOptions how;
+            how.only = [&](const scenario::FlowInstance& instance) { return instance.id == id; };
+            how.problems = run.problems;
+            const auto by_itself = judge(text.scenario, run.events, {}, how);
+            worked[id] = !by_itself.flows.empty() && (by_itself.flows.front().verdict == Verdict::pass ||
+                                                      (by_itself.flows.front().verdict == Verdict::degraded &&
+                                                       flow.verdict != Verdict::degraded));
+        }
+        const auto who = id == flow.id ? std::string{"run by itself"} : fmt::format("run by itself, its like {}", id);
+        flow.notes.push_back(
+            worked[id] ? fmt::format("{}, in a firewall that had seen nothing before, it works: this verdict depends on "
+                                     "what was played earlier or at the same time, or on chance ({}).",
+                                     who, named)
+                       : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else "
+                                     "was played makes no difference.",
+                                     who));
+    }
+    return true;
 }
 
 }  // namespace
@@ -54,7 +120,6 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.ruleset = fmt::format("the rules of {}", options.setting.device());
         how.only = [&](const scenario::FlowInstance& flow) { return chosen.empty() || chosen.contains(flow.id); };
         how.problems = run.problems;
-        how.seconds = seconds_since(start);
         trial.report = judge(text.scenario, run.events, {}, how);
         trial.interrupted = run.interrupted;
         const auto doubtful = needs_control(trial.report);
@@ -72,10 +137,13 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             trial.interrupted = control.interrupted;
             how.control_run = !control.interrupted;
             how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
-            how.seconds = seconds_since(start);
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
         rules::attribute(trial.report, text.scenario, run.events);
+        if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
+            !try_alone(trial.report, text, inside, wish, run.conditionals))
+            trial.interrupted = true;
+        trial.report.summary.seconds = seconds_since(start);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
         if (options.after) options.after(trial.report);

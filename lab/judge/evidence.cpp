@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <cmath>
 #include <tuple>
 
 namespace wmlab::lab {
@@ -59,6 +60,30 @@ bool names_port(const Event& event, const scenario::PortList& ports) {
 std::string_view text_field(const Event& event, std::string_view name) { return text_in(field(event, name)); }
 std::optional<double> number_field(const Event& event, std::string_view name) { return number_in(field(event, name)); }
 
+std::optional<std::uint64_t> whole_number(const boost::json::value& value) {
+    constexpr auto most = std::uint64_t{1} << 53;
+    if (!value.is_number()) return std::nullopt;
+    if (value.is_double()) {
+        const auto number = value.get_double();
+        if (!(number >= 0) || number > static_cast<double>(most) || number != std::floor(number)) return std::nullopt;
+        return static_cast<std::uint64_t>(number);
+    }
+    boost::system::error_code wrong;
+    const auto number = value.to_number<std::uint64_t>(wrong);
+    return wrong ? std::nullopt : std::optional{number};
+}
+
+std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name) {
+    const auto* value = field(event, name);
+    return value == nullptr ? std::nullopt : whole_number(*value);
+}
+
+std::optional<std::uint16_t> port_field(const Event& event, std::string_view name) {
+    const auto number = whole_field(event, name);
+    if (!number || *number == 0 || *number > 65535) return std::nullopt;
+    return static_cast<std::uint16_t>(*number);
+}
+
 bool true_field(const Event& event, std::string_view name) {
     const auto* value = field(event, name);
     return value != nullptr && value->is_bool() && value->get_bool();
@@ -75,8 +100,13 @@ std::optional<Failure> failure_of(const Event& event) {
     if (const auto* icmp = object.if_contains("icmp"); icmp != nullptr && icmp->is_object()) {
         const auto& message = icmp->get_object();
         Icmp found;
-        found.type = static_cast<unsigned>(number_in(message.if_contains("type")).value_or(3));
-        found.code = static_cast<unsigned>(number_in(message.if_contains("code")).value_or(0));
+        const auto octet = [&](std::string_view name, unsigned otherwise) {
+            const auto* given = message.if_contains(name);
+            const auto number = given == nullptr ? std::nullopt : whole_number(*given);
+            return number && *number <= 255 ? static_cast<unsigned>(*number) : otherwise;
+        };
+        found.type = octet("type", 3);
+        found.code = octet("code", 0);
         found.from = text_in(message.if_contains("from"));
         failure.icmp = found;
     }

@@ -1,6 +1,7 @@
 // All events of a run, put in order and made searchable: by flow, host and leg; what state each process's journal is
 // in; which flow a connection belonged to. Reads events, concludes nothing about the firewall.
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,6 +25,10 @@ using Events = std::vector<const Event*>;
 std::string_view text_field(const Event& event, std::string_view name);
 std::optional<double> number_field(const Event& event, std::string_view name);
 bool true_field(const Event& event, std::string_view name);
+// A whole number; a negative one, a fraction or one beyond 64 bits reads as nothing.
+std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name);
+std::optional<std::uint64_t> whole_number(const boost::json::value& value);
+std::optional<std::uint16_t> port_field(const Event& event, std::string_view name);
 
 // The `failure` object of an event.
 struct Failure {

@@ -146,8 +146,11 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
         const auto over = [&](const scenario::FlowInstance& flow) {
             return is_command(flow) ? commands.ended(flow) : crew.ended(flow);
         };
+        milliseconds programs{0};  // of one host they run one after another
+        for (const auto& flow : flows)
+            if (is_command(flow)) programs += longest(*flow.flow);
         for (const auto& flow : flows) {
-            const auto limit = longest(*flow.flow) + options.margin;
+            const auto limit = (is_command(flow) ? programs : longest(*flow.flow)) + options.margin;
             if (lab.wait([&] { return over(flow); }, started + limit) || lab.interruptions > 0) continue;
             if (options.crew.say) options.crew.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
         }
