@@ -216,14 +216,39 @@ void add_setting_options(po::options_description& options) {
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
         "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
         "for each host");
+    add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
+        "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
+    add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
 }
 
+namespace {
+
+void refuse_programs(const scenario::Scenario& scenario) {
+    const auto refuse = [&](const std::string& what) {
+        throw UsageError{fmt::format("{}: {}, and --no-programs allows none", scenario.file.string(), what)};
+    };
+    for (const auto& host : scenario.hosts) {
+        if (!host.run.empty()) refuse(fmt::format("host `{}` runs the program `{}`", host.name, host.run.front()));
+        if (!host.launch.empty())
+            refuse(fmt::format("host `{}` is reached by the program `{}`", host.name, host.launch.front()));
+    }
+    for (const auto& flow : scenario.flows)
+        if (!flow.run.empty()) refuse(fmt::format("flow `{}` runs the program `{}`", flow.id, flow.run.front()));
+}
+
+}  // namespace
+
 Setting setting_option(const po::variables_map& values, const scenario::Scenario& scenario) {
+    if (values.contains("no-programs")) {
+        if (values.contains("trust")) throw UsageError{"--trust and --no-programs say the opposite of each other"};
+        refuse_programs(scenario);
+    }
     try {
         auto setting = setting_from(scenario, list_of(values, "attach"), list_of(values, "launch"),
                                     values.contains("attach-force"));
+        setting.trust = values.contains("trust");
         setting.machine = std::make_shared<const Namespace>(Namespace::current());
         if (!setting.attached.empty() && ::geteuid() != 0)
             throw UsageError{"--attach puts hosts on the machine's own network cards and needs root: run it with sudo"};

@@ -83,7 +83,7 @@ public:
     // What the kernel's trace says of packets with these addresses, as they arrived at the firewall.
     const Events& traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const;
 
-    Events runner(What what) const;  // events of `wmlab`
+    const Events& runner(What what) const;  // events of `wmlab`
     const Event* lab_up() const;
 
 private:
@@ -92,15 +92,20 @@ private:
         Events events;
         bool names_flows = false;
         std::set<std::string, std::less<>> flows;
+        Events sockets;                  // listening, listen-failed
+        std::optional<Trouble> trouble;  // of this process, whatever the flow
     };
+    const std::vector<std::size_t>& runs_at(std::string_view host) const;
     bool takes_part(const Run& run, std::string_view flow) const;
-    std::optional<Trouble> trouble(const Run& run) const;
+    std::optional<Trouble> trouble_of(const Run& run) const;
     void assign_flows();
 
     const scenario::Scenario& scenario_;
     std::vector<Event> found_;  // copies of events whose flow had to be found out
     std::vector<Run> runs_;
     Events runner_;
+    std::map<What, Events> runner_by_;
+    std::map<std::string, std::vector<std::size_t>, std::less<>> runs_of_;  // by host
     std::map<std::string, FlowView, std::less<>> flows_;
     std::map<std::string, WireRecord, std::less<>> wires_;
     std::set<std::pair<std::string, Endpoint>> claimed_;

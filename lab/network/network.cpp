@@ -232,9 +232,12 @@ void Network::forget_connections() {
 }
 const std::vector<std::string>& Network::notes() const { return parts_->notes; }
 
-std::string hosts_file(const scenario::Scenario& scenario) {
+std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone) {
     std::string text = "127.0.0.1 localhost\n";
-    for (const auto& host : scenario.hosts) text += host.address.text() + " " + host.name + "\n";
+    for (const auto& host : scenario.hosts) {
+        const auto published = zone.empty() ? std::nullopt : host.published_to(zone);
+        text += published.value_or(host.address).text() + " " + host.name + "\n";
+    }
     return text;
 }
 

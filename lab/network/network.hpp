@@ -37,7 +37,7 @@ private:
     std::unique_ptr<Parts> parts_;
 };
 
-// The hosts file of a scenario.
-std::string hosts_file(const scenario::Scenario& scenario);
+// The hosts file of a scenario; `zone`: as hosts of that zone know the others, where the firewall translates.
+std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone = {});
 
 }  // namespace wmlab::lab

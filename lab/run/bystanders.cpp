@@ -78,6 +78,8 @@ HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& tex
         start.host = host.name;
         start.argv = host.run;
         start.directory = text.directory;
+        start.confined = !lab_.setting.trust;
+        start.names = lab_.names_at(host.name);
         std::string carried;
         if (const auto launched = lab_.setting.launched.find(host.name); launched != lab_.setting.launched.end()) {
             member.prefix = fmt::format("{}", fmt::join(launched->second, " "));
@@ -244,6 +246,8 @@ void Commands::launch(const scenario::FlowInstance& flow) {
     start.host = flow.from;
     start.argv = flow.flow->run;
     start.directory = text_.directory;
+    start.confined = !lab_.setting.trust;
+    start.names = lab_.names_at(flow.from);
     start.noise = [&member](std::string_view part) { keep_last(member.output, part); };
     start.ended = ended;
     try {

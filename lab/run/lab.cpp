@@ -43,6 +43,7 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
       notes{inside.notes},
       scenario_{scenario},
       inside_{inside},
+      translated_{!ruleset.empty()},
       signals_{io, SIGINT, SIGTERM, SIGHUP} {
     listen_for_signals();
     // A prefix may be `ssh NAME`: then the machine's own names are needed.
@@ -70,6 +71,14 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
 
 const Namespace* Lab::place_of(const std::string& host) const {
     return setting.launched.contains(host) ? nullptr : &network.host(host);
+}
+
+std::string Lab::names_at(const std::string& host) const {
+    const auto* const found = scenario_.host(host);
+    if (!translated_ || !inside_.mounts || found == nullptr) return {};
+    const bool differ = std::ranges::any_of(scenario_.hosts,
+                                            [&](const auto& other) { return other.published_to(found->zone).has_value(); });
+    return differ ? hosts_file(scenario_, found->zone) : std::string{};
 }
 
 void Lab::listen_for_signals() {
