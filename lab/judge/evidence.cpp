@@ -175,7 +175,7 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         const bool same_process =
             !runs_.empty() && runs_.back().host == event->host && runs_.back().process == event->process;
         if (event->event == What::started || !same_process) {
-            runs_.push_back({event->host, event->process, {}, false, {}});
+            runs_.push_back({event->host, event->process, {}, false, {}, {}, {}});
         }
         auto& run = runs_.back();
         if (!event->local.empty()) claimed_.emplace(event->host, Endpoint::from(event->local));
