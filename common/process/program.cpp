@@ -228,6 +228,7 @@ private:
             context_.endpoints[endpoint->flow] = endpoint->at;
             return;
         }
+        if (const auto* lost = std::get_if<LostPackets>(&command)) return net::tell(lost->what);
         if (const auto* ping = std::get_if<Ping>(&command)) {
             boost::json::object fields;
             fields["token"] = ping->token;

@@ -57,15 +57,11 @@ std::optional<double> read_max_loss(MapReader& map) {
     return fraction;
 }
 
-std::optional<std::string> read_content(ReadContext& context, MapReader& map) {
+std::optional<std::string> read_content(ReadContext& context, MapReader& map, const std::string& flow = {}) {
     const auto* node = map.find("content");
     const auto given = node != nullptr ? map.text(*node, "content") : std::nullopt;
     if (!given) return std::nullopt;
-    if (context.contents_known && context.scenario.content(*given) == nullptr) {
-        std::vector<std::string_view> names;
-        for (const auto& content : context.scenario.contents) names.push_back(content.name);
-        context.problems.add(*node, "unknown content", context.problems.did_you_mean(*given, names));
-    }
+    if (context.contents_known && context.scenario.content(*given) == nullptr) context.fed.push_back({node, flow});
     return given;
 }
 
@@ -198,7 +194,7 @@ private:
         }
         if (takes("content")) {
             flow_.content = defaults_.content.value_or(std::string{});
-            flow_.content = read_content(context_, map_).value_or(flow_.content);
+            flow_.content = read_content(context_, map_, flow_.id).value_or(flow_.content);
             const auto& contents = context_.scenario.contents;
             if (flow_.content.empty() && contents.size() == 1) flow_.content = contents.front().name;
             if (flow_.content.empty() && map_.find("content") == nullptr && context_.contents_known)
@@ -544,6 +540,56 @@ std::vector<std::string> read_words(MapReader& map, const Node& node, std::strin
     return words;
 }
 
+namespace {
+
+// What is no content's name must be that of a flow that brings a stream to the server where it is played.
+void check_feeders(ReadContext& context) {
+    const auto& scenario = context.scenario;
+    const auto source_of = [&](std::string_view name) {
+        return std::ranges::find_if(scenario.flows,
+                                    [&](const Flow& flow) { return flow.id == name && !fed_hosts(flow).empty(); });
+    };
+    for (const auto& [node, named] : context.fed) {
+        const auto source = source_of(node->text);
+        if (source == scenario.flows.end()) {
+            std::vector<std::string_view> names;
+            for (const auto& content : scenario.contents) names.push_back(content.name);
+            for (const auto& flow : scenario.flows)
+                if (!fed_hosts(flow).empty()) names.push_back(flow.id);
+            context.problems.add(*node, "unknown content", context.problems.did_you_mean(node->text, names));
+            continue;
+        }
+        for (const auto& flow : scenario.flows) {
+            if (flow.content != source->id || (!named.empty() && flow.id != named)) continue;
+            const auto servers = serving_hosts(flow);
+            const auto fed = fed_hosts(*source);
+            const auto missing =
+                std::ranges::find_if(servers, [&](const auto& server) { return std::ranges::count(fed, server) == 0; });
+            if (&flow == &*source || servers.empty())
+                context.problems.add(*node, "flow " + ticked(flow.id) + " cannot play what a flow brings:");
+            else if (missing != servers.end())
+                context.problems.add(*node, "the stream of this flow does not come to host " + ticked(*missing) + ':',
+                                     fed.empty() ? "" : "it comes to " + ticked(fed.front()));
+        }
+    }
+    // A circle would wait for itself.
+    for (const auto& flow : scenario.flows) {
+        const auto* at = &flow;
+        for (std::size_t steps = 0; steps <= scenario.flows.size(); ++steps) {
+            if (scenario.content(at->content) != nullptr) break;
+            const auto next = source_of(at->content);
+            if (next == scenario.flows.end()) break;
+            at = &*next;
+            if (at != &flow) continue;
+            context.problems.add({flow.line, 1}, {}, "flow " + ticked(flow.id) + " waits for its own stream",
+                                 "let one flow of the circle play a content");
+            break;
+        }
+    }
+}
+
+}  // namespace
+
 void read_flows(ReadContext& context, const Node& flows, const Node* defaults_node) {
     const auto defaults = read_defaults(context, defaults_node);
     if (!flows.is(Node::Kind::sequence) || flows.items.empty()) {
@@ -572,6 +618,7 @@ void read_flows(ReadContext& context, const Node& flows, const Node* defaults_no
                                  "more than " + std::to_string(instances_max) + " flows in all (from x to x count)");
         context.scenario.flows.push_back(std::move(*flow));
     }
+    check_feeders(context);
 }
 
 }  // namespace wmlab::scenario

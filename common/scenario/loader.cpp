@@ -113,9 +113,37 @@ private:
             if (given && *given != "lost" && *given != "heard")
                 problems_.add(*node, "unknown `igmp`", problems_.did_you_mean(*given, {"heard", "lost"}));
         }
+        read_reach(map, zone, subnet);
         read_interface(map, zone, key);
         map.finish();
         scenario_.zones.push_back(std::move(zone));
+    }
+
+    // What other zones can route to.
+    void read_reach(MapReader& map, Zone& zone, const std::optional<Subnet>& subnet) {
+        const auto* const hidden = map.find("private");
+        if (hidden != nullptr) {
+            const auto given = map.text(*hidden, "private");
+            if (given == "true" || given == "false") zone.is_private = given == "true";
+            if (given && !zone.is_private)
+                problems_.add(*hidden, "`private` is not true or false:", "true: other zones have no route to it");
+        }
+        const auto* const node = map.find("reachable");
+        if (node == nullptr) return;
+        if (zone.is_private == false)
+            problems_.add(*node, "`reachable` beside `private: false`", "with that all addresses are reachable");
+        for (const auto* one : one_or_more(*node)) {
+            const auto given = map.text(*one, "reachable");
+            if (!given) continue;
+            const auto net = Subnet::from(given->find('/') == std::string::npos ? *given + "/32" : *given);
+            if (!net)
+                problems_.add(*one, "not an IPv4 address or network:", "like 10.10.0.10 or 10.10.0.0/28");
+            else if (subnet && (!subnet->contains(net->network) || net->prefix < subnet->prefix))
+                problems_.add(*one, "outside of zone " + ticked(zone.name) + ", " + subnet->text() + ':');
+            else
+                zone.reachable.push_back(*net);
+        }
+        if (node->is(Node::Kind::sequence) && node->items.empty()) zone.is_private = true;
     }
 
     std::optional<Subnet> read_subnet(MapReader& map) {
@@ -224,7 +252,7 @@ private:
             host.launch = read_words(map, *node, "launch", true);
         }
         if (const auto* node = map.find("published"))
-            if (const auto given = map.text(*node, "published")) read_published(host, *node, *given);
+            read_published(host, *node, map);
         map.finish();
         scenario_.hosts.push_back(std::move(host));
     }
@@ -244,15 +272,32 @@ private:
             problems_.add(node, "two hosts with one address:", "also that of host " + ticked(other->name));
     }
 
+    // One address for all other zones, or a map with one for each zone that knows it by another (split DNS).
+    void read_published(Host& host, const Node& node, MapReader& map) {
+        if (!node.is(Node::Kind::map)) {
+            if (const auto given = map.text(node, "published")) read_published_address(host, node, *given, "");
+            return;
+        }
+        MapReader zones{node, "`published` of host " + ticked(host.name), problems_, "like { outside: 198.51.100.5 }"};
+        for (const auto& [key, value] : node.entries) {
+            if (!key.is(Node::Kind::scalar) || host.published.contains(key.text)) continue;  // said by MapReader
+            if (scenario_.zone(key.text) == nullptr && !scenario_.zones.empty())
+                problems_.add(key, "unknown zone", problems_.did_you_mean(key.text, names_of(scenario_.zones)));
+            if (const auto given = zones.text(value, key.text)) read_published_address(host, value, *given, key.text);
+        }
+    }
+
     // Any address but a host's: the firewall's own in another zone, or one that is routed to it.
-    void read_published(Host& host, const Node& node, const std::string& given) {
-        host.published = Ipv4::from(given);
-        if (!host.published)
+    void read_published_address(Host& host, const Node& node, const std::string& given, const std::string& zone) {
+        const auto address = Ipv4::from(given);
+        if (!address)
             problems_.add(node, "not an IPv4 address:");
-        else if (host.published == host.address)
+        else if (*address == host.address)
             problems_.add(node, "the host's own address as `published`:", "leave it out where nothing is translated");
-        else if (const auto* other = scenario_.host_at(*host.published))
+        else if (const auto* other = scenario_.host_at(*address))
             problems_.add(node, "the address of host " + ticked(other->name) + " as `published`:");
+        else
+            host.published[zone] = *address;
     }
 
     void read_firewall(const Node& node) {

@@ -53,6 +53,9 @@ struct Zone {
     std::string interface;   // the name the ruleset under test uses for the firewall's interface in this zone
     Ipv4 gateway;            // the firewall's address; .1 of the subnet unless gateway: says else
     bool igmp_lost = false;  // `igmp: lost`: the zone's switch keeps multicast, IGMP included, from the firewall
+    // What other zones can route to. Neither is given: all but hosts that are `published`.
+    std::optional<bool> is_private;    // `private`: true: nothing, false: everything
+    std::vector<Subnet> reachable;     // `reachable`: only these; a single address is a /32
 };
 
 struct Host {
@@ -60,7 +63,11 @@ struct Host {
     Ipv4 address;
     std::vector<std::string> run;     // a real program to run on the host (a proxy ...), empty: none
     std::vector<std::string> launch;  // command prefix by which the host is reached, empty: built-in lab
-    std::optional<Ipv4> published{};  // the address by which other zones reach it, where the firewall translates
+    // By zone, the address by which that zone reaches it, where the firewall translates; "": every other zone.
+    std::map<std::string, Ipv4, std::less<>> published{};
+
+    std::optional<Ipv4> published_to(std::string_view from_zone) const;  // nothing: it is known by its own address
+    bool published_at(Ipv4 known_as) const;
 };
 
 struct Content {  // also the name of the publishing point on every server
@@ -107,7 +114,7 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     std::string id;
     FlowType type = FlowType::mms_tcp;
     std::vector<std::string> from, to;
-    std::string content;
+    std::string content;  // of that name; or the name of a flow whose pull brings it (feeder())
     Expectation expect;
     milliseconds deadline{3000}, play{1000};
     double max_loss = 0.0;  // part of the packets that may be lost, 0..1
@@ -156,6 +163,8 @@ struct Scenario {
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;
     const Host* host_at(Ipv4 address) const;
+    // Whether routers outside of the address's zone know a way to it, as on the real outside of a private network.
+    bool routed(Ipv4 address, std::string_view from_zone) const;
     const Content* content(std::string_view name) const;
 };
 
@@ -166,5 +175,12 @@ struct FlowInstance {
     std::string from, to;
 };
 std::vector<FlowInstance> instances(const Scenario& scenario);  // in the file's order
+
+// The server that the flow's media comes from; empty: none does, or an encoder's.
+std::vector<std::string> serving_hosts(const Flow& flow);
+// The servers that a flow brings a stream to, which they offer by the flow's name. Empty: it brings none.
+std::vector<std::string> fed_hosts(const Flow& flow);
+// The instance that brings this one's content to its server; nothing: the server has the content.
+std::optional<FlowInstance> feeder(const Scenario& scenario, const FlowInstance& instance);
 
 }  // namespace wmlab::scenario

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -18,6 +19,7 @@
 #include "lab/host/error.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
+#include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -26,6 +28,70 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>{std::chrono::steady_clock::now() - start}.count();
+}
+
+}  // namespace
+
+namespace {
+
+constexpr std::size_t alone_max = 8;  // flows that are run again by themselves
+
+std::string rule_name(const rules::Conditional& rule) {
+    return rule.line == 0 ? fmt::format("`{}` ({})", rule.text, rule.chain) : fmt::format("{}:{}", rule.file, rule.line);
+}
+
+// Flows that do not work behind rules that look at more than a packet are run once more, each by itself in a firewall
+// that has seen nothing before: so it is told apart what such a rule does to the flow and what to all of them together.
+bool try_alone(Report& report, const ScenarioText& text, const Inside& inside, const RunOptions& wish,
+               const std::vector<rules::Conditional>& conditionals) {
+    std::string named;
+    for (const auto& rule : conditionals) {
+        if (conditionals.size() > alone_max && &rule - conditionals.data() == alone_max) {
+            named += ", ...";
+            break;
+        }
+        named += fmt::format("{}{}, which {} ({})", named.empty() ? "" : "; ", rule_name(rule), words(rule.circumstance),
+                             rule.by);
+    }
+    report.notes.push_back(fmt::format("Verdicts may depend on more than each flow itself, because of {}.", named));
+    std::map<std::string, std::string> tried;  // what a flow's result looks like: the flow that was run for all such
+    std::map<std::string, bool> worked;        // that flow, alone
+    for (auto& flow : report.flows) {
+        const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
+        if ((!stopped && flow.verdict != Verdict::failed) || flow.certain || flow.by_proxy) continue;
+        const auto kind = fmt::format("{} {} {} {} {}:{}", flow.type, flow.from, flow.to, headline(flow),
+                                      flow.rule ? flow.rule->file : "", flow.rule ? flow.rule->line : 0);
+        const auto known = tried.find(kind);
+        if (known == tried.end() && worked.size() >= alone_max) continue;
+        const auto& id = tried.try_emplace(kind, flow.id).first->second;
+        if (known == tried.end()) {
+            auto alone = wish;
+            alone.flows = {flow.id};
+            alone.coverage = false;
+            alone.trace = false;
+            alone.before_end = nullptr;
+            if (!alone.journals.empty()) alone.journals = alone.journals / "alone" / flow.id;
+            alone.captures.clear();
+            const auto run = lab::run(text, inside, alone);
+            if (run.interrupted) return false;
+            JudgeOptions how;
+            how.only = [&](const scenario::FlowInstance& instance) { return instance.id == id; };
+            how.problems = run.problems;
+            const auto by_itself = judge(text.scenario, run.events, {}, how);
+            worked[id] = !by_itself.flows.empty() && (by_itself.flows.front().verdict == Verdict::pass ||
+                                                      (by_itself.flows.front().verdict == Verdict::degraded &&
+                                                       flow.verdict != Verdict::degraded));
+        }
+        const auto who = id == flow.id ? std::string{"run by itself"} : fmt::format("run by itself, its like {}", id);
+        flow.notes.push_back(
+            worked[id] ? fmt::format("{}, in a firewall that had seen nothing before, it works: this verdict depends on "
+                                     "what was played earlier or at the same time, or on chance ({}).",
+                                     who, named)
+                       : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else "
+                                     "was played makes no difference.",
+                                     who));
+    }
+    return true;
 }
 
 }  // namespace
@@ -55,7 +121,6 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.ruleset = fmt::format("the rules of {}", options.setting.device());
         how.only = [&](const scenario::FlowInstance& flow) { return chosen.empty() || chosen.contains(flow.id); };
         how.problems = run.problems;
-        how.seconds = seconds_since(start);
         trial.report = judge(text.scenario, run.events, {}, how);
         trial.interrupted = run.interrupted;
         const auto doubtful = needs_control(trial.report);
@@ -73,10 +138,13 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             trial.interrupted = control.interrupted;
             how.control_run = !control.interrupted;
             how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
-            how.seconds = seconds_since(start);
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
         rules::attribute(trial.report, text.scenario, run.events);
+        if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
+            !try_alone(trial.report, text, inside, wish, run.conditionals))
+            trial.interrupted = true;
+        trial.report.summary.seconds = seconds_since(start);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
         if (options.after) options.after(trial.report);
@@ -143,14 +211,39 @@ void add_setting_options(po::options_description& options) {
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
         "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
         "for each host");
+    add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
+        "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
+    add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
 }
 
+namespace {
+
+void refuse_programs(const scenario::Scenario& scenario) {
+    const auto refuse = [&](const std::string& what) {
+        throw UsageError{fmt::format("{}: {}, and --no-programs allows none", scenario.file.string(), what)};
+    };
+    for (const auto& host : scenario.hosts) {
+        if (!host.run.empty()) refuse(fmt::format("host `{}` runs the program `{}`", host.name, host.run.front()));
+        if (!host.launch.empty())
+            refuse(fmt::format("host `{}` is reached by the program `{}`", host.name, host.launch.front()));
+    }
+    for (const auto& flow : scenario.flows)
+        if (!flow.run.empty()) refuse(fmt::format("flow `{}` runs the program `{}`", flow.id, flow.run.front()));
+}
+
+}  // namespace
+
 Setting setting_option(const po::variables_map& values, const scenario::Scenario& scenario) {
+    if (values.contains("no-programs")) {
+        if (values.contains("trust")) throw UsageError{"--trust and --no-programs say the opposite of each other"};
+        refuse_programs(scenario);
+    }
     try {
         auto setting = setting_from(scenario, list_of(values, "attach"), list_of(values, "launch"),
                                     values.contains("attach-force"));
+        setting.trust = values.contains("trust");
         setting.machine = std::make_shared<const Namespace>(Namespace::current());
         if (!setting.attached.empty() && ::geteuid() != 0)
             throw UsageError{"--attach puts hosts on the machine's own network cards and needs root: run it with sudo"};

@@ -52,12 +52,17 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
     return found;
 }
 
-Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer)
-    : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)} {
+Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer,
+               std::function<void(const rules::Decision&)> seen)
+    : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)}, seen_{std::move(seen)} {
     try {
         const Entered inside{firewall};
         listener_ = std::make_unique<rules::TraceListener>(
-            [this](const rules::Decision& decision) { log_.add(decision); }, rules::has_egress(ruleset_), buffer);
+            [this](const rules::Decision& decision) {
+                log_.add(decision);
+                if (seen_) seen_(decision);
+            },
+            rules::has_egress(ruleset_), buffer);
     } catch (const std::system_error& failure) {
         throw SetupFailed{"listen to the kernel's trace", failure.what()};
     }

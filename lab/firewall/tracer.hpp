@@ -2,6 +2,7 @@
 // decided what. The user's ruleset stays as it is: tracing is switched on by a table of its own, loaded beside it.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,8 +26,9 @@ public:
     // `ruleset` has been loaded into the firewall. SetupFailed: this system cannot trace; flows are judged all the
     // same.
     // `buffer`: of messages the kernel has written and this has not read yet, in bytes.
+    // `seen`: called with each decision, on the listener's thread.
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
-           unsigned buffer = rules::trace_buffer_wanted);
+           unsigned buffer = rules::trace_buffer_wanted, std::function<void(const rules::Decision&)> seen = {});
     const rules::Ruleset& ruleset() const { return ruleset_; }
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
     // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
@@ -37,6 +39,7 @@ private:
     std::filesystem::path file_;
     rules::Ruleset ruleset_;
     rules::DecisionLog log_;
+    std::function<void(const rules::Decision&)> seen_;
     std::unique_ptr<rules::TraceListener> listener_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <cmath>
 #include <tuple>
 
 namespace wmlab::lab {
@@ -59,6 +60,30 @@ bool names_port(const Event& event, const scenario::PortList& ports) {
 std::string_view text_field(const Event& event, std::string_view name) { return text_in(field(event, name)); }
 std::optional<double> number_field(const Event& event, std::string_view name) { return number_in(field(event, name)); }
 
+std::optional<std::uint64_t> whole_number(const boost::json::value& value) {
+    constexpr auto most = std::uint64_t{1} << 53;
+    if (!value.is_number()) return std::nullopt;
+    if (value.is_double()) {
+        const auto number = value.get_double();
+        if (!(number >= 0) || number > static_cast<double>(most) || number != std::floor(number)) return std::nullopt;
+        return static_cast<std::uint64_t>(number);
+    }
+    boost::system::error_code wrong;
+    const auto number = value.to_number<std::uint64_t>(wrong);
+    return wrong ? std::nullopt : std::optional{number};
+}
+
+std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name) {
+    const auto* value = field(event, name);
+    return value == nullptr ? std::nullopt : whole_number(*value);
+}
+
+std::optional<std::uint16_t> port_field(const Event& event, std::string_view name) {
+    const auto number = whole_field(event, name);
+    if (!number || *number == 0 || *number > 65535) return std::nullopt;
+    return static_cast<std::uint16_t>(*number);
+}
+
 bool true_field(const Event& event, std::string_view name) {
     const auto* value = field(event, name);
     return value != nullptr && value->is_bool() && value->get_bool();
@@ -75,8 +100,13 @@ std::optional<Failure> failure_of(const Event& event) {
     if (const auto* icmp = object.if_contains("icmp"); icmp != nullptr && icmp->is_object()) {
         const auto& message = icmp->get_object();
         Icmp found;
-        found.type = static_cast<unsigned>(number_in(message.if_contains("type")).value_or(3));
-        found.code = static_cast<unsigned>(number_in(message.if_contains("code")).value_or(0));
+        const auto octet = [&](std::string_view name, unsigned otherwise) {
+            const auto* given = message.if_contains(name);
+            const auto number = given == nullptr ? std::nullopt : whole_number(*given);
+            return number && *number <= 255 ? static_cast<unsigned>(*number) : otherwise;
+        };
+        found.type = octet("type", 3);
+        found.code = octet("code", 0);
         found.from = text_in(message.if_contains("from"));
         failure.icmp = found;
     }
@@ -135,6 +165,7 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         }
         if (event->process == runner_process) {
             runner_.push_back(event);
+            runner_by_[event->event].push_back(event);
             if (event->event == What::trace && !true_field(*event, "own"))
                 traced_[fmt::format("{} {} {}", text_field(*event, "protocol"), text_field(*event, "source"),
                                     text_field(*event, "destination"))]
@@ -144,11 +175,12 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         const bool same_process =
             !runs_.empty() && runs_.back().host == event->host && runs_.back().process == event->process;
         if (event->event == What::started || !same_process) {
-            runs_.push_back({event->host, event->process, {}, false, {}});
+            runs_.push_back({event->host, event->process, {}, false, {}, {}, {}});
         }
         auto& run = runs_.back();
         if (!event->local.empty()) claimed_.emplace(event->host, Endpoint::from(event->local));
         run.events.push_back(event);
+        if (event->event == What::listening || event->event == What::listen_failed) run.sockets.push_back(event);
         if (event->event != What::started) continue;
         if (const auto* flows = field(*event, "flows"); flows != nullptr && flows->is_array()) {
             run.names_flows = true;
@@ -156,6 +188,10 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         }
     }
     assign_flows();
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+        runs_of_[runs_[i].host].push_back(i);
+        runs_[i].trouble = trouble_of(runs_[i]);
+    }
 }
 
 // An answering end learns late, or never, which flow a connection belongs to: by the connection's number, then by the
@@ -249,18 +285,19 @@ bool Evidence::takes_part(const Run& run, std::string_view flow) const {
     return !run.names_flows || run.flows.contains(flow);
 }
 
-std::optional<Trouble> Evidence::trouble(const Run& run) const {
+std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
     const auto find = [&](What what) {
         const auto found = std::ranges::find(run.events, what, [](const Event* event) { return event->event; });
         return found == run.events.end() ? nullptr : *found;
     };
-    const auto died = std::ranges::find_if(runner_, [&](const Event* event) {
-        if (event->event != What::process_died || event->host != run.host) return false;
+    const auto& deaths = runner(What::process_died);
+    const auto died = std::ranges::find_if(deaths, [&](const Event* event) {
+        if (event->host != run.host) return false;
         const auto program = text_field(*event, "program");
         return program.empty() || program.find(run.process) != std::string_view::npos;
     });
     const auto* stopped = find(What::stopped);
-    if (died != runner_.end() && stopped == nullptr) {
+    if (died != deaths.end() && stopped == nullptr) {
         const auto signal = number_field(**died, "signal");
         const auto code = number_field(**died, "exit");
         const auto how = signal && *signal != 0 ? fmt::format(" by signal {}", *signal)
@@ -295,15 +332,16 @@ std::optional<Trouble> Evidence::trouble(const Run& run) const {
 std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view flow) const {
     bool any = false;
     std::optional<Trouble> worst;
-    for (const auto& run : runs_) {
-        if (run.host != host || !takes_part(run, flow)) continue;
+    for (const auto index : runs_at(host)) {
+        const auto& run = runs_[index];
+        if (!takes_part(run, flow)) continue;
         any = true;
-        const auto problem = trouble(run);
+        const auto& problem = run.trouble;
         if (problem && (!worst || problem->reason == Reason::process_died)) worst = problem;
     }
     if (any) return worst;
-    for (const auto* event : runner_) {
-        if (event->event == What::process_died && event->host == host) {
+    for (const auto* event : runner(What::process_died)) {
+        if (event->host == host) {
             return Trouble{Reason::process_died,
                            fmt::format("The simulator on {} ended before it wrote anything.", host)};
         }
@@ -312,13 +350,10 @@ std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view
 }
 
 std::optional<Trouble> Evidence::runner_trouble() const {
-    const Event* stopped = nullptr;
-    for (const auto* event : runner_) {
-        if (event->event == What::fatal) {
-            return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, "error"))};
-        }
-        if (event->event == What::stopped) stopped = event;
-    }
+    for (const auto* event : runner(What::fatal))
+        return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, "error"))};
+    const auto& ends = runner(What::stopped);
+    const Event* stopped = ends.empty() ? nullptr : ends.back();
     if (stopped == nullptr) return std::nullopt;  // journals collected by hand have no runner
     const auto lines = number_field(*stopped, "lines");
     if (lines && *lines != static_cast<double>(runner_.size())) {
@@ -340,11 +375,12 @@ Evidence::Bound Evidence::bound(std::string_view host, scenario::Protocol protoc
         if (!names_port(*event, ports)) return;
         (event->event == What::listening ? bound.listening : bound.failed) = event;
     };
-    for (const auto& run : runs_) {
-        if (run.host != host || !takes_part(run, flow)) continue;
-        for (const auto* event : run.events) look(event);
+    for (const auto index : runs_at(host)) {
+        if (!takes_part(runs_[index], flow)) continue;
+        for (const auto* event : runs_[index].sockets) look(event);
     }
-    for (const auto* event : runner_) look(event);
+    for (const auto what : {What::listening, What::listen_failed})
+        for (const auto* event : runner(what)) look(event);
     return bound;
 }
 
@@ -363,15 +399,21 @@ const Events& Evidence::traced(std::string_view protocol, const Endpoint& source
     return found == traced_.end() ? none : found->second;
 }
 
-Events Evidence::runner(What what) const {
-    Events chosen;
-    std::ranges::copy_if(runner_, std::back_inserter(chosen), [&](const Event* event) { return event->event == what; });
-    return chosen;
+const Events& Evidence::runner(What what) const {
+    static const Events none;
+    const auto found = runner_by_.find(what);
+    return found == runner_by_.end() ? none : found->second;
+}
+
+const std::vector<std::size_t>& Evidence::runs_at(std::string_view host) const {
+    static const std::vector<std::size_t> none;
+    const auto found = runs_of_.find(host);
+    return found == runs_of_.end() ? none : found->second;
 }
 
 const Event* Evidence::lab_up() const {
-    const auto found = std::ranges::find(runner_, What::lab_up, [](const Event* event) { return event->event; });
-    return found == runner_.end() ? nullptr : *found;
+    const auto& all = runner(What::lab_up);
+    return all.empty() ? nullptr : all.front();
 }
 
 }  // namespace wmlab::lab

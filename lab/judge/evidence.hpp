@@ -1,6 +1,7 @@
 // All events of a run, put in order and made searchable: by flow, host and leg; what state each process's journal is
 // in; which flow a connection belonged to. Reads events, concludes nothing about the firewall.
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,6 +25,10 @@ using Events = std::vector<const Event*>;
 std::string_view text_field(const Event& event, std::string_view name);
 std::optional<double> number_field(const Event& event, std::string_view name);
 bool true_field(const Event& event, std::string_view name);
+// A whole number; a negative one, a fraction or one beyond 64 bits reads as nothing.
+std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name);
+std::optional<std::uint64_t> whole_number(const boost::json::value& value);
+std::optional<std::uint16_t> port_field(const Event& event, std::string_view name);
 
 // The `failure` object of an event.
 struct Failure {
@@ -78,7 +83,7 @@ public:
     // What the kernel's trace says of packets with these addresses, as they arrived at the firewall.
     const Events& traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const;
 
-    Events runner(What what) const;  // events of `wmlab`
+    const Events& runner(What what) const;  // events of `wmlab`
     const Event* lab_up() const;
 
 private:
@@ -87,15 +92,20 @@ private:
         Events events;
         bool names_flows = false;
         std::set<std::string, std::less<>> flows;
+        Events sockets;                  // listening, listen-failed
+        std::optional<Trouble> trouble;  // of this process, whatever the flow
     };
+    const std::vector<std::size_t>& runs_at(std::string_view host) const;
     bool takes_part(const Run& run, std::string_view flow) const;
-    std::optional<Trouble> trouble(const Run& run) const;
+    std::optional<Trouble> trouble_of(const Run& run) const;
     void assign_flows();
 
     const scenario::Scenario& scenario_;
     std::vector<Event> found_;  // copies of events whose flow had to be found out
     std::vector<Run> runs_;
     Events runner_;
+    std::map<What, Events> runner_by_;
+    std::map<std::string, std::vector<std::size_t>, std::less<>> runs_of_;  // by host
     std::map<std::string, FlowView, std::less<>> flows_;
     std::map<std::string, WireRecord, std::less<>> wires_;
     std::set<std::pair<std::string, Endpoint>> claimed_;

@@ -16,11 +16,12 @@ std::string nonce(const Event& event) {
     const auto* value = event.fields.if_contains("nonce");
     if (value == nullptr) return {};
     if (value->is_string()) return std::string{value->get_string()};
-    return value->is_number() ? std::to_string(value->to_number<std::uint64_t>()) : std::string{};
+    const auto number = whole_number(*value);
+    return number ? std::to_string(*number) : std::string{};
 }
 
 std::uint16_t port_of(const Event& event, const std::string& address) {
-    if (const auto port = number_field(event, "port")) return static_cast<std::uint16_t>(*port);
+    if (const auto port = port_field(event, "port")) return *port;
     return Endpoint::from(address).port;
 }
 

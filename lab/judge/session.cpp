@@ -56,10 +56,10 @@ FlowResult judge_media(const FlowContext& context) {
     const auto account = account_media(context.view, ends.sender, ends.receiver, udp);
     if (account.sender_told || account.receiver_told) flow.media = account.media;
     if (const auto* ended = context.view.last(ends.receiver, What::media_ended)) {
-        const auto recovered = number_field(*ended, "recovered").value_or(0);
+        const auto recovered = whole_field(*ended, "recovered").value_or(0);
         if (recovered > 0) {
             flow.notes.push_back(fmt::format("media: {} were lost at first and came when asked for again",
-                                             counted(static_cast<std::uint64_t>(recovered), "packet")));
+                                             counted(recovered, "packet")));
         }
     }
 
@@ -71,7 +71,7 @@ FlowResult judge_media(const FlowContext& context) {
         flow.notes.push_back(
             fmt::format("media: the connection was lost and opened again; nothing came for {:.1f} s, {}{} are missing",
                         number_field(*event, "gap").value_or(0) / 1000, true_field(*event, "estimated") ? "about " : "",
-                        counted(static_cast<std::uint64_t>(number_field(*event, "lost").value_or(0)), "packet")));
+                        counted(whole_field(*event, "lost").value_or(0), "packet")));
     }
 
     for (const auto& leg : contexts) {

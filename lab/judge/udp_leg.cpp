@@ -87,8 +87,8 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
     const auto amount = fmt::format("UDP from {} to {} was sent {}", from, to, times(std::max<std::uint64_t>(sent, 1)));
     // A published address leads to the host where the firewall translates; that it is another proves nothing.
     const auto* receiving = context.scenario.host(datagrams.receiver);
-    const bool published =
-        receiving != nullptr && receiving->published && receiving->published->text() == destination.address;
+    const auto receiver_address = scenario::Ipv4::from(destination.address);
+    const bool published = receiving != nullptr && receiver_address && receiving->published_at(*receiver_address);
     if (!own.empty() && !destination.empty() && own.address != destination.address && !published) {
         return conclude(
             leg, Verdict::blocked, Cause::translated, context.forward,

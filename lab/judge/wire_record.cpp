@@ -30,7 +30,7 @@ bool Between::matches(const WireLine& line) const {
 
 void WireRecord::add(const evidence::Event& event) {
     const auto whole = [&](std::string_view name) {
-        return static_cast<std::uint64_t>(std::max(0.0, number_field(event, name).value_or(0)));
+        return whole_field(event, name).value_or(0);
     };
     WireLine line;
     line.kind = text_field(event, "kind");
@@ -51,11 +51,11 @@ void WireRecord::add(const evidence::Event& event) {
     line.destination = Endpoint::from(text_field(event, "destination"));
     line.bytes = whole("bytes");
     line.zone = text_field(event, "zone");
-    if (const auto ttl = number_field(event, "ttl")) line.ttl = static_cast<unsigned>(*ttl);
+    if (const auto ttl = whole_field(event, "ttl"); ttl && *ttl <= 255) line.ttl = static_cast<unsigned>(*ttl);
     if (line.kind == "icmp") {
         Icmp icmp;
-        icmp.type = static_cast<unsigned>(whole("type"));
-        icmp.code = static_cast<unsigned>(whole("code"));
+        icmp.type = static_cast<unsigned>(std::min<std::uint64_t>(whole("type"), 255));
+        icmp.code = static_cast<unsigned>(std::min<std::uint64_t>(whole("code"), 255));
         icmp.from = text_field(event, "sender");
         line.icmp = icmp;
     }

@@ -227,16 +227,33 @@ void Links::address(int index, scenario::Ipv4 address, const scenario::Subnet& s
     netlink_.request(std::move(message), "set the address " + address.text());
 }
 
-void Links::default_route(scenario::Ipv4 gateway) {
+namespace {
+
+NetlinkMessage new_route(const scenario::Subnet& to, unsigned char type) {
     NetlinkMessage message{RTM_NEWROUTE, create};
     rtmsg fixed{};
     fixed.rtm_family = AF_INET;
     fixed.rtm_table = RT_TABLE_MAIN;
     fixed.rtm_protocol = RTPROT_STATIC;
-    fixed.rtm_type = RTN_UNICAST;
+    fixed.rtm_type = type;
+    fixed.rtm_dst_len = static_cast<unsigned char>(to.prefix);
     message.fixed(fixed);
+    if (to.prefix > 0) message.attribute(RTA_DST, htonl(to.network.value));
+    return message;
+}
+
+}  // namespace
+
+void Links::default_route(scenario::Ipv4 gateway) { route({{}, 0}, gateway); }
+
+void Links::route(const scenario::Subnet& to, scenario::Ipv4 gateway) {
+    auto message = new_route(to, RTN_UNICAST);
     message.attribute(RTA_GATEWAY, htonl(gateway.value));
-    netlink_.request(std::move(message), "set the default route via " + gateway.text());
+    netlink_.request(std::move(message), "set the route to " + to.text() + " via " + gateway.text());
+}
+
+void Links::no_route(const scenario::Subnet& to) {
+    netlink_.request(new_route(to, RTN_UNREACHABLE), "take away the route to " + to.text());
 }
 
 void Links::forward(int index, const std::string& name) {

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 
 #include "lab/host/error.hpp"
@@ -129,7 +130,29 @@ struct Network::Parts {
     bool ipv6_left = false;                         // /proc/sys does not let us switch it off
 };
 
-Network::Network(const scenario::Scenario& scenario, const Setting& setting) : parts_{std::make_unique<Parts>()} {
+namespace {
+
+// What hosts of `at` cannot route to: Scenario::routed() as routes.
+void hide_private(const scenario::Scenario& scenario, const scenario::Zone& at, Links& links) {
+    for (const auto& zone : scenario.zones) {
+        if (zone.name == at.name) continue;
+        if (zone.reachable.empty() && !zone.is_private.value_or(false)) {
+            for (const auto& host : scenario.hosts)
+                if (host.zone == zone.name && !scenario.routed(host.address, at.name)) links.no_route({host.address, 32});
+            continue;
+        }
+        std::set<scenario::Subnet> reachable{zone.reachable.begin(), zone.reachable.end()};
+        for (const auto& host : scenario.hosts)
+            if (const auto known_as = host.published_to(at.name); known_as && zone.subnet.contains(*known_as))
+                reachable.insert({*known_as, 32});
+        if (!reachable.contains(zone.subnet)) links.no_route(zone.subnet);
+        for (const auto& net : reachable) links.route(net, at.gateway);
+    }
+}
+
+}  // namespace
+
+Network::Network(const scenario::Scenario& scenario, const Setting& setting, bool translated) : parts_{std::make_unique<Parts>()} {
     auto& parts = *parts_;
     constexpr int loopback = 1;
     parts.ipv6_left = ::access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0 &&
@@ -173,6 +196,7 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting) : p
             parts.sit_on_card(*setting.machine, place, links, host.address, zone);
         }
         links.default_route(zone.gateway);
+        if (translated) hide_private(scenario, zone, links);
     }
     for (const auto& [zone, place] : parts.switches) all_links.emplace_back(place);
 
@@ -208,9 +232,12 @@ void Network::forget_connections() {
 }
 const std::vector<std::string>& Network::notes() const { return parts_->notes; }
 
-std::string hosts_file(const scenario::Scenario& scenario) {
+std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone) {
     std::string text = "127.0.0.1 localhost\n";
-    for (const auto& host : scenario.hosts) text += host.address.text() + " " + host.name + "\n";
+    for (const auto& host : scenario.hosts) {
+        const auto published = zone.empty() ? std::nullopt : host.published_to(zone);
+        text += published.value_or(host.address).text() + " " + host.name + "\n";
+    }
     return text;
 }
 

@@ -16,6 +16,7 @@ namespace wmlab::lab {
 struct Setting {
     std::map<std::string, std::string, std::less<>> attached;               // by zone: its network card
     std::map<std::string, std::vector<std::string>, std::less<>> launched;  // by host: the command prefix
+    bool trust = false;                        // programs of the scenario run as the caller, with all that it may do
     bool force = false;                        // a card that is in use, a way around the device: notes, not errors
     std::shared_ptr<const Namespace> machine;  // where the cards are and prefixes run; the sandbox is elsewhere
 

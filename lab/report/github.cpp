@@ -45,7 +45,7 @@ std::string render_github(const Report& report, const Style&) {
         if (line != 0) properties += fmt::format("line={},", line);
         properties += fmt::format("title={}", escaped(fmt::format("{}: {}", flow.id, headline(flow)), true));
         out += fmt::format(
-            "::{} {}::{}\n", flow.verdict == Verdict::inconclusive ? "warning" : "error", properties,
+            "::{} {}::{}\n", says_nothing(flow.verdict) ? "warning" : "error", properties,
             escaped(fmt::format("Expected {}. {}", expected_words(flow.expected), flow.explanation), false));
     }
     return out + fmt::format("::notice title=wmlab::{}\n", escaped(summary_words(report), false));

@@ -18,7 +18,7 @@ details { margin: .5rem 0; } summary { cursor: pointer; } code { font-size: 90%;
 
 std::string_view css_class(const FlowResult& flow) {
     if (flow.as_expected) return "good";
-    return flow.verdict == Verdict::inconclusive ? "unsure" : "bad";
+    return says_nothing(flow.verdict) ? "unsure" : "bad";
 }
 
 std::string item(std::string_view label, std::string_view text) {

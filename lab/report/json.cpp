@@ -162,6 +162,7 @@ json::object flow_object(const FlowResult& result) {
     }
     if (!result.retries.empty()) flow["retries"] = strings(result.retries);
     if (!result.notes.empty()) flow["notes"] = strings(result.notes);
+    if (!result.because.empty()) flow["because"] = string(result.because);
     if (result.line != 0) flow["line"] = result.line;
     return flow;
 }

@@ -44,7 +44,7 @@ std::string render_junit(const Report& report, const Style&) {
                                      xml_escaped(headline(flow) + ", as expected\n" + details));
             continue;
         }
-        const std::string_view element = flow.verdict == Verdict::inconclusive ? "error" : "failure";
+        const std::string_view element = says_nothing(flow.verdict) ? "error" : "failure";
         out += fmt::format(">\n      <{0} type=\"{1}\" message=\"{2}\">{3}</{0}>\n    </testcase>\n", element,
                            xml_escaped(why(flow).empty() ? std::string{text(flow.verdict)} : why(flow)),
                            xml_escaped(fmt::format("{}; expected {}{}{}", headline(flow), expected_words(flow.expected),

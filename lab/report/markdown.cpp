@@ -41,9 +41,9 @@ std::string render_markdown(const Report& report, const Style&) {
     out += "\n| | flow | type | from → to | verdict | leg | cause |\n|---|---|---|---|---|---|---|\n";
     for (const auto& flow : report.flows) {
         out += fmt::format("| {} | {} | {} | {} → {} | {} | {} | {} |\n",
-                           flow.as_expected                        ? "✅"
-                           : flow.verdict == Verdict::inconclusive ? "❔"
-                                                                   : "❌",
+                           flow.as_expected             ? "✅"
+                           : says_nothing(flow.verdict) ? "❔"
+                                                        : "❌",
                            cell(flow.id), flow.type, flow.from, flow.to, text(flow.verdict), flow.leg, why(flow));
     }
     for (const auto& flow : report.flows) {

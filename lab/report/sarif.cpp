@@ -41,7 +41,7 @@ std::string render_sarif(const Report& report, const Style&) {
         if (rule.empty()) rule = flow.verdict == Verdict::pass ? "not-blocked" : "protocol-error";
         json::object result{
             {"ruleId", string(rule)},
-            {"level", flow.verdict == Verdict::inconclusive ? "warning" : "error"},
+            {"level", says_nothing(flow.verdict) ? "warning" : "error"},
             {"message", message(fmt::format("{} ({} -> {}): {}; expected {}. {}", flow.id, flow.from, flow.to,
                                             headline(flow), expected_words(flow.expected), flow.explanation))}};
         json::array locations;

@@ -21,7 +21,7 @@ private:
 };
 
 std::string_view colour(const FlowResult& flow) {
-    if (flow.verdict == Verdict::inconclusive && !flow.as_expected) return "33";
+    if (says_nothing(flow.verdict) && !flow.as_expected) return "33";
     return flow.as_expected ? "32" : "31";
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
+#include <vector>
 
 #include "common/scenario/catalogue.hpp"
 #include "lab/rules/endpoints.hpp"
@@ -34,14 +36,66 @@ bool whole(const Tuple& tuple) {  // with both ports
     return tuple.source.find(':') != std::string_view::npos && tuple.destination.find(':') != std::string_view::npos;
 }
 
+// The kernel's decisions, found by addresses: a run may have thousands, and each leg asks several times.
+class Decisions {
+public:
+    explicit Decisions(std::span<const Event> events) {
+        for (const auto& event : events) {
+            if (event.event != What::trace || event.fields.if_contains("own")) continue;
+            add(event, event.fields);
+            if (const auto* as = object_at(event.fields, "as")) add(event, *as);
+        }
+    }
+    // In the order of events; at least all that can fit.
+    std::vector<const Event*> near(const Tuple& tuple) const {
+        std::vector<const Event*> found;
+        const auto take = [&](const Index& index, std::string_view source, std::string_view destination) {
+            const auto entry = index.find(key(tuple.protocol, source, destination));
+            if (entry != index.end()) found.insert(found.end(), entry->second.begin(), entry->second.end());
+        };
+        if (whole(tuple)) {
+            take(exact_, tuple.source, tuple.destination);
+            take(portless_, address_of(tuple.source), address_of(tuple.destination));
+        } else if (tuple.source.empty() || tuple.destination.empty()) {
+            found = all_;
+        } else {
+            take(hosts_, address_of(tuple.source), address_of(tuple.destination));
+        }
+        std::ranges::sort(found);
+        const auto repeated = std::ranges::unique(found);
+        found.erase(repeated.begin(), repeated.end());
+        return found;
+    }
+
+private:
+    using Index = std::map<std::string, std::vector<const Event*>>;
+    static std::string key(std::string_view protocol, std::string_view source, std::string_view destination) {
+        std::string all{protocol};
+        all.append(" ").append(source).append(" ").append(destination);
+        return all;
+    }
+    void add(const Event& event, const json::object& packet) {
+        const auto protocol = text_at(event.fields, "protocol");
+        const auto source = text_at(packet, "source"), destination = text_at(packet, "destination");
+        const bool ports = source.find(':') != std::string::npos && destination.find(':') != std::string::npos;
+        (ports ? exact_[key(protocol, source, destination)]
+               : portless_[key(protocol, address_of(source), address_of(destination))])
+            .push_back(&event);
+        hosts_[key(protocol, address_of(source), address_of(destination))].push_back(&event);
+        all_.push_back(&event);
+    }
+
+    std::vector<const Event*> all_;
+    Index exact_, portless_, hosts_;
+};
+
 // The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
 // `with`: only decisions that tell this.
-const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std::string_view fate,
+const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::string_view fate,
                           std::string_view with = {}) {
     const Event* best = nullptr;
-    for (const auto& event : events) {
-        if (event.event != What::trace || event.fields.if_contains("own")) continue;
-        const auto& f = event.fields;
+    for (const auto* event : decisions.near(tuple)) {
+        const auto& f = event->fields;
         if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
         if (!with.empty() && !f.contains(with)) continue;
         // An answer to a translated address has its own one back only where the ruleset sees it.
@@ -56,7 +110,7 @@ const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std
             if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");
             return number_at(f, "first") < number_at(best->fields, "first");
         };
-        if (!best || better()) best = &event;
+        if (!best || better()) best = event;
     }
     return best;
 }
@@ -133,8 +187,8 @@ private:
     std::string end_at(std::string_view address, const FlowResult& flow) const {
         const auto is = [&](const std::string& name) {
             const auto* host = scenario_.host(name);
-            return host != nullptr &&
-                   (host->address.text() == address || (host->published && host->published->text() == address));
+            const auto parsed = scenario::Ipv4::from(address);
+            return host != nullptr && parsed && (host->address == *parsed || host->published_at(*parsed));
         };
         return is(flow.from) ? "from" : is(flow.to) ? "to" : "proxy";
     }
@@ -265,7 +319,7 @@ private:
     }
 
     const scenario::Scenario& scenario_;
-    std::span<const Event> events_;
+    Decisions events_;
 };
 
 }  // namespace

@@ -73,7 +73,7 @@ std::string direct_endpoint(const scenario::Scenario& scenario, const scenario::
 
 bool is_translated(const scenario::Scenario& scenario, const scenario::FlowInstance& flow) {
     const auto *from = scenario.host(flow.from), *to = scenario.host(flow.to);
-    return from != nullptr && to != nullptr && to->published && from->zone != to->zone;
+    return from != nullptr && to != nullptr && to->published_to(from->zone);
 }
 
 }  // namespace
@@ -324,6 +324,15 @@ bool Crew::ended(const scenario::FlowInstance& flow) const {
     if (ended_.contains(flow.id)) return true;
     const auto* const member = opener(flow);
     return member == nullptr || member->over || !member->ready;
+}
+
+void Crew::lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local,
+                const std::string& remote) {
+    const auto* const host = scenario_.host_at(sender);
+    if (host == nullptr) return;
+    for (const auto& member : members_)
+        if (member->host == host->name && !member->over)
+            member->process->write("lost " + protocol + " " + local + " " + remote + "\n");
 }
 
 void Crew::stop() {

@@ -39,6 +39,8 @@ public:
     void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
     // Every one of these flows has ended, or its opening program has.
     bool ended(const scenario::FlowInstance& flow) const;
+    // What the host at this address sends so is dropped for good: who waits there for an answer need not.
+    void lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local, const std::string& remote);
     void stop();  // told so first, made to after a while; returns when all have ended
 
 private:

@@ -53,6 +53,9 @@ public:
 
     const Namespace* place_of(const std::string& host) const;  // null: the host is another machine
 
+    // The lines of /etc/hosts for a program on this host, where they differ from the lab's.
+    std::string names_at(const std::string& host) const;
+
     // What a user types outside to get a shell on each host and on the firewall; for --keep.
     std::string how_to_enter() const;
 
@@ -60,6 +63,7 @@ private:
     void listen_for_signals();
     const scenario::Scenario& scenario_;
     const Inside& inside_;
+    const bool translated_;  // a ruleset is loaded: hosts are known by their published addresses
     boost::asio::signal_set signals_;
 };
 

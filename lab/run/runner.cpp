@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <atomic>
+#include <boost/asio/post.hpp>
 #include <map>
 #include <optional>
 #include <set>
@@ -30,17 +32,34 @@ std::vector<Flows> plan(const scenario::Scenario& scenario, const RunOptions& op
     auto flows = scenario::instances(scenario);
     if (!options.flows.empty()) {
         const std::set<std::string> wanted(options.flows.begin(), options.flows.end());
-        std::erase_if(flows, [&](const auto& flow) { return !wanted.contains(flow.id); });
+        // What is played may be what another flow brings: that one runs too, though nobody asked for its verdict.
+        std::set<std::string> needed = wanted;
+        for (const auto& flow : flows) {
+            if (!wanted.contains(flow.id)) continue;
+            for (auto source = scenario::feeder(scenario, flow); source && needed.insert(source->id).second;)
+                source = scenario::feeder(scenario, *source);
+        }
+        std::erase_if(flows, [&](const auto& flow) { return !needed.contains(flow.id); });
     }
     auto waves = scenario::waves(scenario, flows);
     if (options.jobs == 0) return waves;
     std::vector<Flows> smaller;
-    for (const auto& wave : waves)
-        for (std::size_t at = 0; at < wave.size(); at += options.jobs) {
-            const auto first = wave.begin() + static_cast<std::ptrdiff_t>(at);
-            smaller.emplace_back(
-                first, first + static_cast<std::ptrdiff_t>(std::min<std::size_t>(options.jobs, wave.size() - at)));
+    for (const auto& wave : waves) {
+        std::map<std::string, std::size_t> places;  // a flow is with the one that brings its content
+        const auto first = smaller.size();
+        for (const auto& flow : wave) {
+            const auto source = scenario::feeder(scenario, flow);
+            const auto with = source ? places.find(source->id) : places.end();
+            if (with != places.end()) {
+                smaller[with->second].push_back(flow);
+                places[flow.id] = with->second;
+                continue;
+            }
+            if (smaller.size() == first || smaller.back().size() >= options.jobs) smaller.emplace_back();
+            smaller.back().push_back(flow);
+            places[flow.id] = smaller.size() - 1;
         }
+    }
     return smaller;
 }
 
@@ -70,10 +89,52 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
     recorder.note(What::lab_up, {}, {}, std::move(fields));
 }
 
-void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options) {
+// Packets that begin something and that the firewall drops, from the thread that reads the trace to the wave at hand.
+// Only where every rule is plain: then whoever sends them once more sends them in vain.
+class Drops {
+public:
+    explicit Drops(Lab& lab) : lab_{lab} {}
+
+    void see(const rules::Decision& decision) {  // any thread
+        constexpr std::uint8_t syn = 0x02, ack = 0x10;
+        if (!plain || decision.fate != rules::Decision::Fate::dropped || !decision.complete || decision.own) return;
+        const auto& packet = decision.arrived;
+        const bool begins = packet.protocol == "tcp" ? (packet.tcp_flags & (syn | ack)) == syn
+                                                     : packet.protocol == "udp" && packet.ct_state != "established";
+        if (!begins) return;
+        boost::asio::post(lab_.io, [this, packet] {
+            const auto place = [](scenario::Ipv4 address, std::uint16_t port) {
+                return fmt::format("{}:{}", address.text(), port);
+            };
+            const auto from = place(packet.source, packet.source_port);
+            const auto to = place(packet.destination, packet.destination_port);
+            if (crew != nullptr && told_.insert(packet.protocol + " " + from + " " + to).second)
+                crew->lost(packet.source, packet.protocol, from, to);
+        });
+    }
+    void wave(Crew* next) {  // null: it is over
+        crew = next;
+        told_.clear();
+    }
+
+    std::atomic<bool> plain = false;
+
+private:
+    Lab& lab_;
+    Crew* crew = nullptr;         // of the wave at hand
+    std::set<std::string> told_;  // in it
+};
+
+void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
+              Drops& drops) {
     auto how = options.crew;
     how.direct = options.ruleset.empty();
     Crew crew{lab, recorder, text, flows, how};
+    struct Told {
+        Drops& drops;
+        Told(Drops& whose, Crew& of) : drops{whose} { drops.wave(&of); }
+        ~Told() { drops.wave(nullptr); }
+    } const told{drops, crew};
     Commands commands{lab, recorder, text};
     if (crew.wait_until_ready()) {
         // The players have joined; their first reports are under way. One that is stopped is waited for in vain.
@@ -85,8 +146,11 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
         const auto over = [&](const scenario::FlowInstance& flow) {
             return is_command(flow) ? commands.ended(flow) : crew.ended(flow);
         };
+        milliseconds programs{0};  // of one host they run one after another
+        for (const auto& flow : flows)
+            if (is_command(flow)) programs += longest(*flow.flow);
         for (const auto& flow : flows) {
-            const auto limit = longest(*flow.flow) + options.margin;
+            const auto limit = (is_command(flow) ? programs : longest(*flow.flow)) + options.margin;
             if (lab.wait([&] { return over(flow); }, started + limit) || lab.interruptions > 0) continue;
             if (options.crew.say) options.crew.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
         }
@@ -113,11 +177,15 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     const auto waves = plan(text.scenario, options);
     Lab lab{text.scenario, inside, options.ruleset, recorder, options.setting, options.captures};
     Run result;
+    Drops drops{lab};
     std::optional<Tracer> tracer;
     if (options.trace && !options.ruleset.empty() && options.setting.built_in()) {
         try {
             tracer.emplace(lab.network.firewall(), options.ruleset,
-                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted);
+                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted,
+                           [&](const rules::Decision& decision) { drops.see(decision); });
+            drops.plain = rules::plain(tracer->ruleset());
+            result.conditionals = rules::conditionals(tracer->ruleset());
             if (tracer->ruleset().empty())
                 lab.notes.push_back(
                     options.ruleset.string() +
@@ -132,7 +200,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
             note_lab(lab, recorder, options, number + 1);
             programs.wait_until_listening(waves[number]);
-            run_wave(lab, recorder, text, waves[number], options);
+            run_wave(lab, recorder, text, waves[number], options, drops);
         }
         if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;

@@ -10,7 +10,7 @@ namespace {
 bool works(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
 
 Change change_of(const FlowResult& before, const FlowResult& after) {
-    if (before.verdict == Verdict::inconclusive || after.verdict == Verdict::inconclusive) return Change::unknown;
+    if (says_nothing(before.verdict) || says_nothing(after.verdict)) return Change::unknown;
     if (before.verdict == after.verdict || works(before.verdict) == works(after.verdict)) {
         if (before.verdict == Verdict::pass && after.verdict == Verdict::degraded) return Change::broken;
         if (before.verdict == Verdict::degraded && after.verdict == Verdict::pass) return Change::repaired;

@@ -12,6 +12,7 @@
 namespace wmlab::lab {
 
 using scenario::Cause;
+using scenario::says_nothing;
 using scenario::Verdict;
 
 // The rule of the user's file that decided; filled by rule attribution after judging, absent where it is not known.
@@ -98,6 +99,7 @@ struct FlowResult {
     std::optional<Cause> cause;
     std::optional<Reason> reason;
     bool certain = false;  // as of the leg that decided
+    std::string because;   // not_tested: the flow it depends on
     std::string direction, transport;
     std::optional<Icmp> icmp;
     std::optional<RuleRef> rule;

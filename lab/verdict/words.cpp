@@ -12,6 +12,7 @@ std::string why(const FlowResult& flow) {
 std::string headline(const FlowResult& flow) {
     std::string words{text(flow.verdict)};
     if (!flow.leg.empty()) words += " at " + flow.leg;
+    if (!flow.because.empty()) words += fmt::format(" because of {}", flow.because);
     if (const auto code = why(flow); !code.empty()) words += ": " + code;
     if (!flow.direction.empty()) words += fmt::format(" ({})", flow.direction);
     return words;
@@ -44,7 +45,7 @@ std::string summary_words(const Report& report) {
                        sum.flows == 1 ? "" : "s", sum.as_expected, sum.unexpected, sum.inconclusive, sum.seconds);
 }
 
-bool is_bad(const FlowResult& flow) { return !flow.as_expected && flow.verdict != Verdict::inconclusive; }
+bool is_bad(const FlowResult& flow) { return !flow.as_expected && !says_nothing(flow.verdict); }
 
 std::string ruleset_words(const Report& report) {
     return report.ruleset.empty() ? "none: the firewall forwards everything" : report.ruleset;
