@@ -20,7 +20,7 @@ std::optional<LegResult> stopped_connection(const FlowContext& context) {
     const auto* from = context.scenario.host(context.instance.from);
     if (from == nullptr) return std::nullopt;
     for (const auto* line :
-         context.evidence.wire(from->name).find(Way::out, {"syn"}, {Endpoint{from->address.text(), 0}, {}})) {
+         context.evidence.wire(from->name, context.instance.id).find(Way::out, {"syn"}, {Endpoint{from->address.text(), 0}, {}})) {
         if (context.evidence.claimed(from->name, line->source)) continue;
         const auto address = scenario::Ipv4::from(line->destination.address);
         const auto* to = address ? context.scenario.host_at(*address) : nullptr;
@@ -41,7 +41,7 @@ std::optional<LegResult> stopped_connection(const FlowContext& context) {
         Conversation conversation;
         conversation.local = line->source;
         conversation.remote = line->destination;
-        if (context.evidence.wire(from->name).count(Way::in, {"syn-ack"}, {line->destination, line->source}) > 0)
+        if (context.evidence.wire(from->name, context.instance.id).count(Way::in, {"syn-ack"}, {line->destination, line->source}) > 0)
             continue;
         auto result = judge_conversation(place, conversation);
         if (result.verdict == Verdict::blocked || result.verdict == Verdict::failed) return result;

@@ -224,6 +224,7 @@ FlowResult judge_media(const FlowContext& context) {
 FlowResult judge_session(const FlowContext& context) {
     auto flow = judge_media(context);
     judge_freshness(context, flow);
+    settle_by_ledger(leg_contexts(context), flow);
     return flow;
 }
 
