@@ -19,8 +19,8 @@ struct Row {
 // From top to bottom; what nothing fits, the ledger does not decide.
 constexpr Row table[] = {
     {"it worked", [](const Account&, Outcome outcome) { return outcome == Outcome::worked; }, Verdict::pass, {}, Direction::none},
-    {"not all packets are accounted for, and the protocol failed",
-     [](const Account& a, Outcome outcome) { return !a.complete && outcome == Outcome::failed; }, Verdict::inconclusive, {}, Direction::none},
+    {"a wire lost packets to its witness, and the protocol failed",
+     [](const Account& a, Outcome outcome) { return a.lost && outcome == Outcome::failed; }, Verdict::inconclusive, {}, Direction::none},
     {"nothing sent there arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there && a.all; }, Verdict::blocked,
      Cause::dropped, Direction::there},
     {"nothing sent back arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back && a.all; }, Verdict::blocked,
@@ -41,7 +41,7 @@ constexpr Row table[] = {
      Cause::modified, Direction::back},
     {"something answered in another's name", [](const Account& a, Outcome) { return a.complete && a.answered; }, Verdict::blocked, Cause::reset,
      Direction::there},
-    {"all packets arrived as they were sent", [](const Account& a, Outcome outcome) { return a.complete && outcome == Outcome::failed; },
+    {"nothing is known to have been lost or changed", [](const Account& a, Outcome outcome) { return !a.lost && outcome == Outcome::failed; },
      Verdict::failed, {}, Direction::none},
 };
 
@@ -62,6 +62,8 @@ bool belongs(const LegContext& context, const ConnectionLedger& ledger) {
 Account sum_up(const LegContext& context, const ConnectionLedger& ledger) {
     Account account;
     account.complete = ledger.known();
+    const auto overrun = [&](const std::string& host) { return !context.wire(host).empty() && !context.wire(host).complete(); };
+    account.lost = overrun(context.leg.source) || overrun(context.leg.destination);
     account.udp = ledger.protocol == "udp";
     const auto lost = [&](const Lane& lane, const Lane& other) {
         if (account.udp) return !lane.lost.empty();

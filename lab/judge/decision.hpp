@@ -17,7 +17,8 @@ enum class Alteration { none, payload, destination };
 
 // What the ledger of one connection comes to.
 struct Account {
-    bool complete = false;
+    bool complete = false;  // both wires told of each packet
+    bool lost = false;      // a wire was watched, and its record is not whole: what is missing proves nothing
     enum class Loss { none, there, back } loss = Loss::none;  // of packets that were needed
     bool all = false;       // nothing at all arrived that way
     Alteration change = Alteration::none;

@@ -174,10 +174,11 @@ std::int64_t end_of(const std::vector<Seen>& a, const std::vector<Seen>& b, cons
 }  // namespace
 
 std::optional<CameTo> came_to(const LegContext& context, std::string_view protocol, const Between& near) {
-    if (!context.wire(context.leg.destination).between(in, protocol, near).empty())
-        return CameTo{context.leg.destination, near};
     constexpr std::size_t asked_max = 100;  // packets: the first tell
     auto sent = packets_on(context.wire(context.leg.source), out, protocol, near);
+    if (sent.empty()) return std::nullopt;
+    if (!context.wire(context.leg.destination).between(in, protocol, near).empty())
+        return CameTo{context.leg.destination, near};
     if (sent.size() > asked_max) sent.resize(asked_max);
     const auto& wires = context.evidence.wires(context.instance.id);
     using Place = std::tuple<std::string, Endpoint, Endpoint>;
@@ -190,7 +191,7 @@ std::optional<CameTo> came_to(const LegContext& context, std::string_view protoc
                 const Between between{line->source, line->destination};
                 // Packets that look alike, but that somebody sent with just these addresses, are those.
                 if (std::ranges::any_of(wires, [&](const auto& other) {
-                        return !other.second.between(out, protocol, between).empty();
+                        return other.first != "firewall" && !other.second.between(out, protocol, between).empty();
                     }))
                     continue;
                 const bool expected = host == context.leg.destination;
