@@ -94,9 +94,11 @@ bool ended_by_the_other_side(const FlowContext& context) {
 
 void weaken(const FlowContext& context, FlowResult& flow) {
     const bool passed = flow.verdict == Verdict::pass;
-    if (passed && !(context.instance.flow->proxy && ended_by_the_other_side(context))) return;
+    if (passed && !ended_by_the_other_side(context)) return;
     std::vector<std::string> hosts;
     std::optional<Trouble> trouble;
+    // A live stream that ends by being closed: by a server that ended itself it is no end of the stream.
+    if (passed) hosts = {context.instance.to};
     if (!passed) {
         hosts = {context.instance.from, context.instance.to};
         trouble = context.evidence.runner_trouble();

@@ -143,6 +143,7 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         const bool waited = received.last_gap ? *received.last_gap >= patience
                                               : received.longest_gap.value_or(0) >= patience ||
                                                     static_cast<double>(account.tail) * interval >= 500;
+        if (!udp) account.behind = static_cast<double>(account.tail) * interval;
         account.tail_lost = account.silent || (udp && waited && account.tail > 1);
     }
     const auto lost = account.lost + (account.tail_lost ? account.tail : 0);
