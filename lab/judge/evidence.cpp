@@ -183,10 +183,30 @@ void Evidence::assign_flows() {
             }
         }
     }
+    // Where the wires list packets, the SYN tells as whom a connection was opened: it is the same packet on both.
+    using Packet = decltype(Sighting{}.key());
+    std::map<Packet, std::pair<Endpoint, Endpoint>> sent;                // source, destination
+    std::map<std::tuple<std::string, Endpoint, Endpoint>, Packet> came;  // host, source, destination
+    for (const auto& [wave, of_wave] : wires_)
+        for (const auto& [host, wire] : of_wave)
+            for (const auto& line : wire.lines()) {
+                if (line.kind != "syn" || line.each.empty()) continue;
+                if (line.way == Way::out)
+                    sent.emplace(line.each.front().key(), std::pair{line.source, line.destination});
+                else
+                    came.emplace(std::tuple{host, line.source, line.destination}, line.each.front().key());
+            }
     const auto opener = [&](const Event& event) -> std::optional<std::pair<std::string, std::string>> {
         if (const auto match = opened.find({event.local, event.remote}); match != opened.end()) return match->second;
         const auto remote = Endpoint::from(event.remote);
         const auto address = scenario::Ipv4::from(remote.address);
+        if (const auto syn = came.find({event.host, remote, Endpoint::from(event.local)}); syn != came.end()) {
+            const auto from = sent.find(syn->second);
+            if (from == sent.end()) return std::nullopt;
+            const auto& [source, destination] = from->second;
+            const auto match = opened.find({destination.text(), source.text()});
+            return match == opened.end() ? std::nullopt : std::optional{match->second};
+        }
         if (remote.port == 0 || !address || scenario_.host_at(*address) != nullptr) return std::nullopt;
         const auto match = by_port.find({event.local, remote.port});
         if (match == by_port.end() || match->second.size() != 1) return std::nullopt;
