@@ -88,6 +88,8 @@ void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string ex
 
 // A live stream over HTTP may end by being closed. Where the proxy's program ended too, that was the proxy's end.
 bool ended_by_the_other_side(const FlowContext& context) {
+    const auto type = context.instance.flow->type;
+    if (type != scenario::FlowType::http && type != scenario::FlowType::http_distribution) return false;
     const auto* closed = context.view.last(context.instance.from, What::closed);
     return closed != nullptr && text_field(*closed, "by") == "peer";
 }

@@ -105,7 +105,9 @@ Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, 
                 same = true;
                 break;
             }
-            if (tcp ? other.sequence == one.packet.sequence && one.packet.id != 0 : other.bytes == one.packet.bytes) best = at;
+            // A rule writes over what is there; what is shorter or longer was cut or joined.
+            const bool same_place = !tcp || (other.sequence == one.packet.sequence && one.packet.id != 0);
+            if (same_place && other.bytes == one.packet.bytes) best = at;
             // A datagram of which fragments were lost did not arrive.
             if (!tcp && other.hash == one.packet.hash && other.bytes < one.packet.bytes) {
                 received[at->second].matched = true;

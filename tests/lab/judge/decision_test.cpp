@@ -1,6 +1,8 @@
 // The decision table, row by row; and the account of packets that it is asked about.
 #include "lab/judge/decision.hpp"
 
+#include <algorithm>
+
 #include "tests/catch.hpp"
 #include "tests/lab/judge/journal_builder.hpp"
 
