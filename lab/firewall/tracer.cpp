@@ -75,6 +75,11 @@ void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, u
         load_rules(firewall, edges);
 }
 
+void Tracer::begin_wave(std::size_t wave) {
+    listener_->settle();
+    log_.begin_wave(wave);
+}
+
 std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::Packet> arrivals) {
     const bool lost = listener_->stop_and_lost();
     std::optional<rules::Ruleset> later;

@@ -30,6 +30,8 @@ public:
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
            unsigned buffer = rules::trace_buffer_wanted, std::function<void(const rules::Decision&)> seen = {});
     const rules::Ruleset& ruleset() const { return ruleset_; }
+    // What happened before the call belongs to the waves before, what happens now to this one.
+    void begin_wave(std::size_t wave);
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
     // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
     std::vector<evidence::Event> finish(bool every_rule, std::vector<rules::Packet> arrivals = {});

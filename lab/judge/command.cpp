@@ -47,8 +47,8 @@ LegContext place_of(const FlowContext& context, const WireLine& line, const scen
 // What the wires of both hosts say of packets that none of a program's words tell of: sent, and never there.
 std::optional<LegResult> lost_on_the_way(const LegContext& place, const WireLine& line, const scenario::Host& to,
                                          std::initializer_list<std::string_view> kinds, std::string_view what) {
-    const auto& near = place.evidence.wire(place.leg.source);
-    const auto& far = place.evidence.wire(place.leg.destination);
+    const auto& near = place.evidence.wire(place.leg.source, place.instance.id);
+    const auto& far = place.evidence.wire(place.leg.destination, place.instance.id);
     if (!near.complete() || !far.complete()) return std::nullopt;
     const Between ends{line.source, line.destination};
     const Between at_far{line.source, Endpoint{to.address.text(), line.destination.port}};
@@ -73,7 +73,7 @@ std::optional<LegResult> stopped_connection(const FlowContext& context) {
     const auto ports = own_ports(context);
     if (from == nullptr || !ports) return std::nullopt;
     for (const auto* line :
-         context.evidence.wire(from->name).find(Way::out, {"syn", "udp"}, {Endpoint{from->address.text(), 0}, {}})) {
+         context.evidence.wire(from->name, context.instance.id).find(Way::out, {"syn", "udp"}, {Endpoint{from->address.text(), 0}, {}})) {
         if (!ports->contains(line->source.port) || context.evidence.claimed(from->name, line->source)) continue;
         const auto address = scenario::Ipv4::from(line->destination.address);
         const auto* to = address ? context.scenario.host_at(*address) : nullptr;
@@ -82,7 +82,7 @@ std::optional<LegResult> stopped_connection(const FlowContext& context) {
                 if (host.published_to(from->zone) == *address) to = &host;
         if (to == nullptr) continue;
         const auto place = place_of(context, *line, *from, *to);
-        const auto& wire = context.evidence.wire(from->name);
+        const auto& wire = context.evidence.wire(from->name, context.instance.id);
         if (line->kind == "udp") {
             if (auto lost = lost_on_the_way(place, *line, *to, {"udp"}, "UDP")) return lost;
             continue;

@@ -44,7 +44,9 @@ bool judge_exhaustion(const FlowContext& context, FlowResult& flow) {
     return true;
 }
 
-FlowResult judge_dcom(const FlowContext& context) {
+namespace {
+
+FlowResult judge_calls(const FlowContext& context) {
     auto flow = blank_flow(context);
     std::set<std::uint16_t> ports;
     for (const auto& leg : leg_contexts(context)) {
@@ -107,6 +109,14 @@ FlowResult judge_dcom(const FlowContext& context) {
                    fmt::format("The calls were answered, but {} says that the flow failed: {}.", flow.from,
                                text_field(*end, "reason")));
     }
+    return flow;
+}
+
+}  // namespace
+
+FlowResult judge_dcom(const FlowContext& context) {
+    auto flow = judge_calls(context);
+    settle_by_ledger(leg_contexts(context), flow);
     return flow;
 }
 

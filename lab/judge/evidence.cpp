@@ -57,6 +57,10 @@ bool names_port(const Event& event, const scenario::PortList& ports) {
 
 }  // namespace
 
+std::uint64_t wave_of(const Event& event) {
+    return static_cast<std::uint64_t>(std::clamp(number_field(event, "wave").value_or(0), 0.0, 1e9));
+}
+
 std::string_view text_field(const Event& event, std::string_view name) { return text_in(field(event, name)); }
 std::optional<double> number_field(const Event& event, std::string_view name) { return number_in(field(event, name)); }
 
@@ -161,11 +165,16 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
     std::ranges::sort(ordered, earlier);
     for (const auto* event : ordered) {
         if (event->event == What::wire) {
-            wires_[event->host].add(*event);
+            wires_[wave_of(*event)][event->host].add(*event);
         }
         if (event->process == runner_process) {
             runner_.push_back(event);
             runner_by_[event->event].push_back(event);
+            if (event->event == What::lab_up) {
+                const auto* flows = field(*event, "flows");
+                if (flows != nullptr && flows->is_array())
+                    for (const auto& flow : flows->get_array()) waves_[std::string{text_in(&flow)}] = wave_of(*event);
+            }
             if (event->event == What::trace && !true_field(*event, "own"))
                 traced_[fmt::format("{} {} {}", text_field(*event, "protocol"), text_field(*event, "source"),
                                     text_field(*event, "destination"))]
@@ -210,10 +219,30 @@ void Evidence::assign_flows() {
             }
         }
     }
+    // Where the wires list packets, the SYN tells as whom a connection was opened: it is the same packet on both.
+    using Packet = decltype(Sighting{}.key());
+    std::map<Packet, std::pair<Endpoint, Endpoint>> sent;                // source, destination
+    std::map<std::tuple<std::string, Endpoint, Endpoint>, Packet> came;  // host, source, destination
+    for (const auto& [wave, of_wave] : wires_)
+        for (const auto& [host, wire] : of_wave)
+            for (const auto& line : wire.lines()) {
+                if (line.kind != "syn" || line.each.empty()) continue;
+                if (line.way == Way::out)
+                    sent.emplace(line.each.front().key(), std::pair{line.source, line.destination});
+                else
+                    came.emplace(std::tuple{host, line.source, line.destination}, line.each.front().key());
+            }
     const auto opener = [&](const Event& event) -> std::optional<std::pair<std::string, std::string>> {
         if (const auto match = opened.find({event.local, event.remote}); match != opened.end()) return match->second;
         const auto remote = Endpoint::from(event.remote);
         const auto address = scenario::Ipv4::from(remote.address);
+        if (const auto syn = came.find({event.host, remote, Endpoint::from(event.local)}); syn != came.end()) {
+            const auto from = sent.find(syn->second);
+            if (from == sent.end()) return std::nullopt;
+            const auto& [source, destination] = from->second;
+            const auto match = opened.find({destination.text(), source.text()});
+            return match == opened.end() ? std::nullopt : std::optional{match->second};
+        }
         if (remote.port == 0 || !address || scenario_.host_at(*address) != nullptr) return std::nullopt;
         const auto match = by_port.find({event.local, remote.port});
         if (match == by_port.end() || match->second.size() != 1) return std::nullopt;
@@ -275,10 +304,24 @@ const FlowView& Evidence::flow(std::string_view id) const {
     return found == flows_.end() ? none : found->second;
 }
 
-const WireRecord& Evidence::wire(std::string_view host) const {
-    static const WireRecord none;
-    const auto found = wires_.find(host);
+std::uint64_t Evidence::wave(std::string_view flow) const {
+    const auto found = waves_.find(flow);
+    return found == waves_.end() ? 0 : found->second;
+}
+
+const std::map<std::string, WireRecord, std::less<>>& Evidence::wires(std::string_view flow) const {
+    static const std::map<std::string, WireRecord, std::less<>> none;
+    // Journals that do not tell waves apart have one account for all.
+    if (wires_.size() == 1) return wires_.begin()->second;
+    const auto found = wires_.find(wave(flow));
     return found == wires_.end() ? none : found->second;
+}
+
+const WireRecord& Evidence::wire(std::string_view host, std::string_view flow) const {
+    static const WireRecord none;
+    const auto& of_wave = wires(flow);
+    const auto found = of_wave.find(host);
+    return found == of_wave.end() ? none : found->second;
 }
 
 bool Evidence::takes_part(const Run& run, std::string_view flow) const {
@@ -393,10 +436,16 @@ bool Evidence::claimed(std::string_view host, const Endpoint& local) const {
     return claimed_.contains({std::string{host}, local});
 }
 
-const Events& Evidence::traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const {
-    static const Events none;
+Events Evidence::traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination,
+                        std::string_view flow) const {
     const auto found = traced_.find(fmt::format("{} {} {}", protocol, source.text(), destination.text()));
-    return found == traced_.end() ? none : found->second;
+    if (found == traced_.end()) return {};
+    Events chosen = found->second;
+    std::erase_if(chosen, [&](const Event* event) {
+        const auto number = wave_of(*event);
+        return number != 0 && wave(flow) != 0 && number != wave(flow);
+    });
+    return chosen;
 }
 
 const Events& Evidence::runner(What what) const {

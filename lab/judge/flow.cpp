@@ -89,6 +89,8 @@ void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string ex
 
 // A live stream over HTTP may end by being closed. Where the proxy's program ended too, that was the proxy's end.
 bool ended_by_the_other_side(const FlowContext& context) {
+    const auto type = context.instance.flow->type;
+    if (type != scenario::FlowType::http && type != scenario::FlowType::http_distribution) return false;
     const auto* closed = context.view.last(context.instance.from, What::closed);
     return closed != nullptr && text_field(*closed, "by") == "peer";
 }
@@ -137,9 +139,11 @@ void weaken(const FlowContext& context, FlowResult& flow) {
                    fmt::format("{} What is there says: {}", cut->sentence, flow.explanation));
         return;
     }
-    if (passed && !(context.instance.flow->proxy && ended_by_the_other_side(context))) return;
+    if (passed && !ended_by_the_other_side(context)) return;
     std::vector<std::string> hosts;
     std::optional<Trouble> trouble;
+    // A live stream that ends by being closed: by a server that ended itself it is no end of the stream.
+    if (passed) hosts = {context.instance.to};
     if (!passed) {
         hosts = {context.instance.from, context.instance.to};
         trouble = context.evidence.runner_trouble();

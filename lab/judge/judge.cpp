@@ -62,6 +62,11 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
         if (flow.type == "command" && was_run && worked) {
             flow.verdict = Verdict::blocked;
             flow.explanation += " With the firewall open it ends with exit status 0.";
+        } else if (flow.type != "command" && was_run && worked) {
+            doubt_flow(flow, Reason::contradiction, flow.leg,
+                       fmt::format("With the firewall open the flow works, so no host is at fault; yet nothing shows that its packets were "
+                                   "lost or changed: {}",
+                                   flow.explanation));
         }
         return;
     }
@@ -154,9 +159,9 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
 std::vector<std::string> needs_control(const Report& report) {
     std::vector<std::string> ids;
     for (const auto& flow : report.flows) {
-        const bool command = flow.type == "command" && flow.verdict == Verdict::failed;
+        const bool failed = flow.verdict == Verdict::failed;
         const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
-        if ((stopped && !flow.by_proxy && !flow.certain) || command) ids.push_back(flow.id);
+        if ((stopped && !flow.by_proxy && !flow.certain) || failed) ids.push_back(flow.id);
     }
     return ids;
 }

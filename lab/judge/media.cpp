@@ -8,7 +8,7 @@
 namespace wmlab::lab {
 namespace {
 
-struct Ledger {  // all media-ended lines of one end of a flow together
+struct MediaTold {  // all media-ended lines of one end of a flow together
     bool told = false, listed_all = true, readable = true;
     std::uint64_t packets = 0, bytes = 0, duplicates = 0, damaged = 0;
     std::map<std::uint64_t, std::vector<std::uint64_t>> digests;  // location: checksums (a location may come twice)
@@ -27,8 +27,8 @@ std::string text_or_number(const Event& event, std::string_view name) {
     return std::string{text_field(event, name)};
 }
 
-Ledger ledger(const FlowView& view, std::string_view host) {
-    Ledger all;
+MediaTold media_told(const FlowView& view, std::string_view host) {
+    MediaTold all;
     for (const auto* event : view.at(host)) {
         if (event->event != What::media_ended) continue;
         all.told = true;
@@ -68,7 +68,7 @@ Ledger ledger(const FlowView& view, std::string_view host) {
 
 MediaAccount account_media(const FlowView& view, std::string_view sender, std::string_view receiver, bool udp) {
     MediaAccount account;
-    const auto sent = ledger(view, sender), received = ledger(view, receiver);
+    const auto sent = media_told(view, sender), received = media_told(view, receiver);
     account.sender_told = sent.told;
     account.receiver_told = received.told;
     account.media.packets_sent = sent.packets;
@@ -148,6 +148,7 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         const bool waited = received.last_gap ? *received.last_gap >= patience
                                               : received.longest_gap.value_or(0) >= patience ||
                                                     static_cast<double>(account.tail) * interval >= 500;
+        if (!udp) account.behind = static_cast<double>(account.tail) * interval;
         account.tail_lost = account.silent || (udp && waited && account.tail > 1);
     }
     const auto lost = account.lost + (account.tail_lost ? account.tail : 0);

@@ -76,6 +76,17 @@ void verdict(json::object& object, const Result& result) {
     if (result.reason) object["reason"] = string(text(*result.reason));
 }
 
+json::object ledger(const Ledger& account) {
+    json::object object{{"complete", account.complete}};
+    if (!account.unknown.empty()) object["unknown"] = string(account.unknown);
+    for (const auto* lane : {&account.there, &account.back}) {
+        if (lane->direction.empty()) continue;
+        object[string(lane->direction)] =
+            json::object{{"left", lane->left}, {"arrived", lane->arrived}, {"changed", lane->changed}, {"dropped", lane->dropped}};
+    }
+    return object;
+}
+
 json::array legs(const std::vector<LegResult>& results) {
     json::array array;
     for (const auto& result : results) {
@@ -90,6 +101,7 @@ json::array legs(const std::vector<LegResult>& results) {
         if (!result.direction.empty()) leg["direction"] = string(result.direction);
         if (result.milliseconds) leg["milliseconds"] = *result.milliseconds;
         if (result.icmp) leg["icmp"] = icmp(*result.icmp);
+        if (result.ledger) leg["ledger"] = ledger(*result.ledger);
         if (result.rule) leg["rule"] = rule(*result.rule);
         if (result.near_miss) leg["near_miss"] = near_miss(*result.near_miss);
         if (!result.explanation.empty()) leg["explanation"] = string(result.explanation);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "common/scenario/catalogue.hpp"
@@ -39,13 +41,12 @@ bool whole(const Tuple& tuple) {  // with both ports
 // The kernel's decisions, found by addresses: a run may have thousands, and each leg asks several times.
 class Decisions {
 public:
-    explicit Decisions(std::span<const Event> events) {
-        for (const auto& event : events) {
-            if (event.event != What::trace || event.fields.if_contains("own")) continue;
-            add(event, event.fields);
-            if (const auto* as = object_at(event.fields, "as")) add(event, *as);
-        }
+    void take(const Event& event) {  // of the trace
+        if (event.fields.if_contains("own")) return;
+        add(event, event.fields);
+        if (const auto* as = object_at(event.fields, "as")) add(event, *as);
     }
+    const std::vector<const Event*>& all() const { return all_; }
     // In the order of events; at least all that can fit.
     std::vector<const Event*> near(const Tuple& tuple) const {
         std::vector<const Event*> found;
@@ -117,12 +118,26 @@ const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::s
 
 class Attributor {
 public:
-    Attributor(const scenario::Scenario& scenario, std::span<const Event> events)
-        : scenario_{scenario}, events_{events} {}
+    Attributor(const scenario::Scenario& scenario, std::span<const Event> events) : scenario_{scenario} {
+        std::map<std::string, std::int64_t, std::less<>> waves;
+        for (const auto& event : events) {
+            const auto* flows = event.event == What::lab_up ? event.fields.if_contains("flows") : nullptr;
+            if (flows == nullptr || !flows->is_array()) continue;
+            for (const auto& id : flows->get_array())
+                if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, "wave");
+        }
+        waves_ = std::move(waves);
+        for (const auto& event : events)
+            if (event.event == What::trace) by_wave_[number_at(event.fields, "wave")].take(event);
+    }
 
-    void flow(FlowResult& flow) const {
+    void flow(FlowResult& flow) {
         const auto* from = scenario_.host(flow.from);
         if (!from) return;
+        const auto wave = waves_.find(flow.id);
+        const auto here = by_wave_.find(wave == waves_.end() ? 0 : wave->second);
+        // A trace that does not tell waves apart is of all of them.
+        decisions_ = here != by_wave_.end() ? &here->second : &by_wave_[0];
         for (auto& leg : flow.legs) this->leg(leg, flow);
         for (auto& attempt : flow.attempts)
             for (auto& leg : attempt.legs) this->leg(leg, flow);
@@ -138,7 +153,7 @@ private:
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
             const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
-            const auto* event = decision_for(events_, tuple, "forwarded");
+            const auto* event = decision_for(*decisions_, tuple, "forwarded");
             // The first packet of a connection is a new one. If it is not here, it was not traced.
             const bool late = event && leg.protocol == "tcp" && text_at(event->fields, "state") == "established";
             if (event && !late) leg.rule = ref_from(object_at(event->fields, "rule"));
@@ -166,8 +181,15 @@ private:
                 tuples.push_back({leg.protocol, leg.destination_seen, leg.source_seen});
         }
         if (const auto tuple = to_group(leg, flow)) tuples = {*tuple};
+        if (const auto* event = decision_about_lost(leg)) {
+            leg.rule = ref_from(object_at(event->fields, "rule"));
+            if (const auto* near = object_at(event->fields, "near_miss"))
+                leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
+            suggest(leg, flow, *event);
+            return;
+        }
         for (const auto& tuple : tuples) {
-            const auto* event = decision_for(events_, tuple, "dropped");
+            const auto* event = decision_for(*decisions_, tuple, "dropped");
             if (!event) continue;
             leg.rule = ref_from(object_at(event->fields, "rule"));
             if (const auto* near = object_at(event->fields, "near_miss"))
@@ -176,11 +198,58 @@ private:
             return;
         }
         for (const auto& tuple : tuples) {
-            const auto* event = decision_for(events_, tuple, "unknown");
+            const auto* event = decision_for(*decisions_, tuple, "unknown");
             if (!event || text_at(event->fields, "by") != "counters") continue;
             leg.rule = ref_from(object_at(event->fields, "rule"));
             return;
         }
+        // Nothing dropped it: then what was written into it did.
+        leg.rule = leg.cause == Cause::modified ? changer(leg, {"payload", "header"}) : changer(leg, {"address", "port", "ttl", "header", "payload"});
+    }
+
+    // The decision that dropped most of the packets that the leg's ledger misses: they are told by identity.
+    const Event* decision_about_lost(const LegResult& leg) const {
+        if (!leg.ledger || !leg.ledger->complete) return nullptr;
+        const Event* best = nullptr;
+        std::size_t most = 0;
+        for (const auto* lane : {&leg.ledger->there, &leg.ledger->back}) {
+            if (lane->direction != leg.direction && !leg.direction.empty()) continue;
+            const std::set<std::pair<std::uint16_t, std::uint32_t>> lost(lane->lost.begin(), lane->lost.end());
+            // Only of TCP the identity is one by itself; of datagrams it says something beside their addresses.
+            const bool told = leg.protocol == "tcp";
+            for (const auto* event : decisions_->all()) {
+                const auto& f = event->fields;
+                if (f.contains("own") || text_at(f, "fate") != "dropped" || text_at(f, "protocol") != leg.protocol) continue;
+                const bool forth = fits(address_of(leg.source), text_at(f, "source"));
+                const bool ports = between(f, leg.source, leg.destination) || between(f, leg.destination, leg.source);
+                if (!told && !ports && !(f.contains("fragment") && addresses(f, leg, forth))) continue;
+                const auto number = lost_in(text_at(f, "each"), lost);
+                if (number > most) best = event, most = number;
+            }
+        }
+        return best;
+    }
+
+    // Fragments but the first have no ports.
+    static bool addresses(const json::object& packet, const LegResult& leg, bool forth) {
+        const auto source = address_of(forth ? leg.source : leg.destination), destination = address_of(forth ? leg.destination : leg.source);
+        return between(packet, source, destination);
+    }
+
+    static std::size_t lost_in(std::string_view each, const std::set<std::pair<std::uint16_t, std::uint32_t>>& lost) {
+        std::size_t found = 0;
+        while (!each.empty()) {
+            const auto word = each.substr(0, each.find(' '));
+            each.remove_prefix(std::min(each.size(), word.size() + 1));
+            std::uint16_t id = 0;
+            std::uint32_t sequence = 0;
+            const auto* const end = word.data() + word.size();
+            const auto [at, error] = std::from_chars(word.data(), end, id, 16);
+            if (error != std::errc{} || at == end) continue;
+            if (std::from_chars(at + 1, end, sequence, 16).ec != std::errc{}) continue;
+            found += lost.contains({id, sequence});
+        }
+        return found;
     }
 
     // "from", "to", "proxy": which of the flow's ends has this address.
@@ -199,8 +268,23 @@ private:
         for (const auto key : {which, std::string_view{other}})
             for (const auto& tuple : both_ways(leg))
                 for (const auto* fate : {"forwarded", "unfinished"})
-                    if (const auto* event = decision_for(events_, tuple, fate, key))
+                    if (const auto* event = decision_for(*decisions_, tuple, fate, key))
                         return ref_from(object_at(event->fields, key));
+        return changer(leg, {"address", "port"});
+    }
+
+    // The rule that writes one of these into the leg's packets.
+    std::optional<RuleRef> changer(const LegResult& leg, std::initializer_list<std::string_view> what) const {
+        for (const auto& tuple : both_ways(leg))
+            for (const auto* fate : {"forwarded", "unfinished", "dropped"}) {
+                const auto* event = decision_for(*decisions_, tuple, fate, "changes");
+                const auto* list = event == nullptr ? nullptr : event->fields.at("changes").if_array();
+                if (list == nullptr) continue;
+                for (const auto& entry : *list) {
+                    const auto* rule = entry.if_object();
+                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, "what")) != what.end()) return ref_from(rule);
+                }
+            }
         return std::nullopt;
     }
 
@@ -319,13 +403,15 @@ private:
     }
 
     const scenario::Scenario& scenario_;
-    Decisions events_;
+    std::map<std::string, std::int64_t, std::less<>> waves_;  // of flows
+    std::map<std::int64_t, Decisions> by_wave_;
+    const Decisions* decisions_ = nullptr;  // of the flow's wave
 };
 
 }  // namespace
 
 void attribute(Report& report, const scenario::Scenario& scenario, std::span<const Event> events) {
-    const Attributor attributor{scenario, events};
+    Attributor attributor{scenario, events};
     for (auto& flow : report.flows) attributor.flow(flow);
     for (const auto& event : events) {
         if (event.event != What::trace) continue;

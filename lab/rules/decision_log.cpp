@@ -1,7 +1,9 @@
 #include "lab/rules/decision_log.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
 #include <set>
 #include <span>
 
@@ -29,6 +31,22 @@ std::string tuple(const Packet& packet) {
 bool reset(const Packet& packet) {
     constexpr std::uint8_t rst = 0x04;
     return packet.protocol == "tcp" && (packet.tcp_flags & rst) != 0;
+}
+
+// "4711:9af03c21 ...": IP id and TCP sequence, hexadecimal, as a `wire` event lists packets.
+std::string packets_listed(const std::vector<std::pair<std::uint16_t, std::uint32_t>>& packets) {
+    std::string text;
+    for (const auto& [id, sequence] : packets) {
+        std::array<char, 16> digits;
+        const auto put = [&](std::uint32_t number) {
+            text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr);
+        };
+        if (!text.empty()) text += ' ';
+        put(id);
+        text += ':';
+        put(sequence);
+    }
+    return text;
 }
 
 std::string_view fate_name(Decision::Fate fate) {
@@ -86,17 +104,31 @@ void DecisionLog::add(const Decision& decision) {
     if (decision.complete)
         key += " " + std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
                std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "") +
-               (reset(decision.arrived) ? " reset" : "");
+               (reset(decision.arrived) ? " reset" : "") + (decision.later_fragment ? " fragment" : "");
     else
         key += " doubtful";
     const auto now = evidence::Clock::system().monotonic();
     const std::scoped_lock lock{mutex_};
+    if (wave_ != 0) key += " " + std::to_string(wave_);
     auto& row = rows_[key];
-    if (row.packets++ == 0) row.decision = decision, row.first = now;
+    if (row.packets++ == 0) row.decision = decision, row.first = now, row.wave = wave_;
     row.last = now;
+    constexpr std::size_t listed_max = 200'000;  // of all rows together
+    if (decision.fate == Decision::Fate::dropped && listed_ < listed_max) {
+        row.each.emplace_back(decision.ip_id, decision.sequence);
+        ++listed_;
+    }
     if (!decision.complete) return;
-    for (const auto& step : decision.steps)
-        if (step.handle != 0) ++hits_[{step.chain, step.handle}];
+    for (const auto& step : decision.steps) {
+        if (step.handle == 0) continue;
+        ++hits_[{step.chain, step.handle}];
+        row.matched.emplace(step.chain, step.handle);
+    }
+}
+
+void DecisionLog::begin_wave(std::size_t wave) {
+    const std::scoped_lock lock{mutex_};
+    wave_ = wave;
 }
 
 std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, const Counted* counted) {
@@ -153,6 +185,9 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         f["out"] = decision.packet.out;
         if (!decision.packet.ct_state.empty()) f["state"] = decision.packet.ct_state;
         f["packets"] = row.packets;
+        if (row.wave != 0) f["wave"] = row.wave;
+        if (decision.later_fragment) f["fragment"] = true;
+        if (row.each.size() == row.packets) f["each"] = packets_listed(row.each);
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
@@ -201,6 +236,16 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             const bool forth = of->hook == "prerouting" || of->hook == "output";
             f[forth ? "nat_destination" : "nat_source"] = rule_json(*translating);
         }
+        json::array changing;
+        for (const auto& [name, handle] : row.matched) {
+            const auto* matched = ruleset.rule(name, handle);
+            const auto what = matched == nullptr ? std::string{} : rules::changes(*matched);
+            if (what.empty()) continue;
+            auto entry = rule_json(*matched);
+            entry["what"] = what;
+            changing.push_back(std::move(entry));
+        }
+        if (!changing.empty()) f["changes"] = std::move(changing);
         const auto seen_source = endpoint(decision.packet.source, decision.packet.source_port);
         const auto seen_destination = endpoint(decision.packet.destination, decision.packet.destination_port);
         if (seen_source != endpoint(decision.arrived.source, decision.arrived.source_port) ||

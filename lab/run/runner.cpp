@@ -75,11 +75,14 @@ std::set<std::string> hosts_of(const std::vector<Flows>& waves) {
 
 bool is_command(const scenario::FlowInstance& flow) { return flow.flow->type == scenario::FlowType::command; }
 
-void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave) {
+void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave, const Flows& flows) {
     boost::json::object fields;
     fields["kind"] = lab.setting.kind();
     fields["control"] = options.control;
     fields["wave"] = wave;
+    boost::json::array played;
+    for (const auto& flow : flows) played.emplace_back(flow.id);
+    fields["flows"] = std::move(played);
     if (lab.multicast.active()) fields["routes"] = to_json(lab.routes);
     if (!lab.notes.empty()) {
         boost::json::array notes;
@@ -126,7 +129,7 @@ private:
 };
 
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
-              Drops& drops) {
+              Drops& drops, std::size_t wave) {
     auto how = options.crew;
     how.direct = options.ruleset.empty();
     Crew crew{lab, recorder, text, flows, how};
@@ -157,7 +160,7 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     }
     commands.stop();
     crew.stop();
-    for (auto& event : lab.wire.take()) recorder.add(std::move(event));
+    for (auto& event : lab.wire.take(wave)) recorder.add(std::move(event));
     for (auto& event : lab.multicast.take()) recorder.add(std::move(event));
     lab.network.forget_connections();
 }
@@ -198,9 +201,10 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
-            note_lab(lab, recorder, options, number + 1);
+            if (tracer) tracer->begin_wave(number + 1);
+            note_lab(lab, recorder, options, number + 1, waves[number]);
             programs.wait_until_listening(waves[number]);
-            run_wave(lab, recorder, text, waves[number], options, drops);
+            run_wave(lab, recorder, text, waves[number], options, drops, number + 1);
         }
         if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;

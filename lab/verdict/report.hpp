@@ -50,6 +50,18 @@ enum class Reason {
 };
 std::string_view text(Reason reason);
 
+// What became of a leg's packets, in each direction.
+struct Ledger {
+    struct Lane {
+        std::string direction;  // "from->to"
+        std::uint64_t left = 0, arrived = 0, changed = 0, dropped = 0;
+        // IP id and TCP sequence of those that left and did not arrive: how the kernel's trace knows them.
+        std::vector<std::pair<std::uint16_t, std::uint32_t>> lost;
+    } there, back;
+    bool complete = false;
+    std::string unknown;  // why it is not complete
+};
+
 struct LegResult {
     std::string name, protocol;                 // "media", "udp"
     std::string source, destination;            // "10.10.0.10:1755" as the sending end sees them; a port may be missing
@@ -62,6 +74,7 @@ struct LegResult {
     bool certain = false;          // stopped by what no ruleset changes: needs no positive control
     std::optional<double> milliseconds;
     std::optional<Icmp> icmp;
+    std::optional<Ledger> ledger;
     std::string explanation;            // sentences; empty for a leg that simply worked
     std::vector<std::string> evidence;  // one sentence for each thing that both ends and both wires say
     std::optional<RuleRef> rule;        // also for passing legs: the rule that accepted
