@@ -10,6 +10,7 @@
 #include "lab/commands/progress.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/run/identity.hpp"
 #include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
@@ -96,7 +97,10 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 if (done.interrupted) return done;
                 before = std::move(done.report);
             }
-            if (before) options.after = [&](Report& report) { report.baseline = compare(*before, report); };
+            if (before) options.after = [&](Report& report) { 
+                    report.baseline = compare(*before, report);
+                    add_ruleset(report.identity, job.baseline);
+                };
             auto done = try_scenario(job.text, inside, options);
             if (values.contains("apply-suggestions") && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options);

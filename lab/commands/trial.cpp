@@ -13,6 +13,7 @@
 
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
+#include "lab/commands/description.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
@@ -79,6 +80,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
         rules::attribute(trial.report, text.scenario, run.events);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
+        describe(trial.report, text, run.events, options.ruleset, options.setting.kind());
         if (options.after) options.after(trial.report);
     };
     // When the labs are gone and their captures complete.

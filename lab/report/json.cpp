@@ -163,6 +163,7 @@ json::object flow_object(const FlowResult& result) {
     if (!result.retries.empty()) flow["retries"] = strings(result.retries);
     if (!result.notes.empty()) flow["notes"] = strings(result.notes);
     if (result.line != 0) flow["line"] = result.line;
+    if (result.seconds) flow["seconds"] = *result.seconds;
     return flow;
 }
 
@@ -193,12 +194,57 @@ json::array coverage(const std::vector<RuleUse>& uses) {
     return list;
 }
 
+json::object hashed(const Hashed& file) { return {{"name", string(file.name)}, {"sha256", string(file.sha256)}}; }
+
+json::object identity(const Identity& of) {
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(string(text));
+    };
+    json::object object{{"when", string(of.when)},
+                        {"wmlab", json::object{{"version", string(of.version)}, {"commit", or_null(of.commit)}}},
+                        {"kernel", or_null(of.kernel)},
+                        {"nft", or_null(of.nft)},
+                        {"iptables", or_null(of.iptables)},
+                        {"machine", or_null(of.machine)},
+                        {"lab", or_null(of.lab)}};
+    object["scenario"] = of.scenario ? json::value(hashed(*of.scenario)) : json::value(nullptr);
+    json::array rulesets, contents;
+    for (const auto& file : of.rulesets) rulesets.push_back(hashed(file));
+    for (const auto& file : of.contents) contents.push_back(hashed(file));
+    object["rulesets"] = std::move(rulesets);
+    object["contents"] = std::move(contents);
+    return object;
+}
+
 }  // namespace
+
+std::string inert_json(std::string_view text) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        // C1, direction marks and the like in UTF-8; everything below a blank is escaped already.
+        const auto size = text[at] == '\x7f'                                 ? std::size_t{1}
+                          : text.substr(at).starts_with("\xc2")              ? std::size_t{2}
+                          : static_cast<unsigned char>(text[at]) >> 4 == 0xe ? std::size_t{3}
+                                                                             : std::size_t{0};
+        if (size == 0 || at + size > text.size()) {
+            out += text[at++];
+            continue;
+        }
+        const auto written = clean(text.substr(at, size));
+        if (written.starts_with("\\x"))
+            out += "\\u00" + written.substr(2);
+        else
+            out += written;
+        at += size;
+    }
+    return out;
+}
 
 std::string render_json(const Report& report, const Style&) {
     const auto& sum = report.summary;
     json::object root{{"schema", "wmlab.report/1"}, {"scenario", string(report.scenario)}};
     if (!report.file.empty()) root["file"] = string(report.file);
+    if (!report.identity.when.empty()) root["identity"] = identity(report.identity);
     root["ruleset"] = report.ruleset.empty() ? json::value(nullptr) : json::value(string(report.ruleset));
     root["summary"] = json::object{{"flows", sum.flows},
                                    {"as_expected", sum.as_expected},
@@ -213,7 +259,7 @@ std::string render_json(const Report& report, const Style&) {
     if (report.coverage) root["coverage"] = coverage(*report.coverage);
     std::string out;
     pretty(out, root, 0);
-    return out + "\n";
+    return inert_json(out) + "\n";
 }
 
 }  // namespace wmlab::lab

@@ -97,7 +97,19 @@ inline Report sample_report() {
     rollover.expected.transport = "tcp";
     rollover.attempts = {{"udp", Verdict::blocked, "media", "never arrived.", Cause::dropped, std::nullopt, {media}},
                          {"tcp", Verdict::pass, "", "played.", std::nullopt, std::nullopt, {control}}};
+    good.seconds = 1.25;
     report.flows = {good, bad, unsure, rollover};
+    report.identity = {"2026-11-24T16:31:32Z", "0.1.0", "2df2b4c+", "6.1.0-18-amd64", "1.0.6", "1.8.9 (nf_tables)",
+                       "x86_64, virtual machine", "built-in", Hashed{report.file, std::string(64, 'a')},
+                       {{report.ruleset, std::string(64, 'b')}}, {{"lecture", std::string(64, 'c')}}};
+    report.baseline = Comparison{"rules/old.nft",
+                                 {{good.id, Change::unchanged, "pass", "pass", true},
+                                  {bad.id, Change::broken, "pass", "blocked at media: rejected (to->from)", false},
+                                  {unsure.id, Change::unknown, "", "inconclusive at join: process-died", false},
+                                  {rollover.id, Change::repaired, "blocked", "pass", true}}};
+    report.coverage = std::vector<RuleUse>{{*control.rule, 12, {good.id, rollover.id}},
+                                           {*bad.rule, 41, {}},
+                                           {bad.near_miss->rule, 0, {}}};
     return report;
 }
 
