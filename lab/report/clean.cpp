@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cctype>
 
 namespace wmlab::lab {
@@ -59,6 +60,13 @@ bool begins_command(std::string_view text, std::size_t at) {
     return at < text.size() && text[at] == '[';
 }
 
+// "::error::", "::add-mask::x": a workflow command where a line begins with it. An address of IPv6 is none.
+bool begins_workflow_command(std::string_view text, std::size_t at) {
+    const auto line = text.substr(at, std::min(text.find('\n', at), text.size()) - at);
+    return line.starts_with("::") && line.size() > 2 && std::isalpha(static_cast<unsigned char>(line[2])) != 0 &&
+           line.find("::", 3) != std::string_view::npos;
+}
+
 void one(std::string& text) { text = clean(text); }
 void many(std::string& text) { text = clean(text, Lines::many); }
 
@@ -105,10 +113,28 @@ std::string valid_utf8(std::string_view text) {
     return out;
 }
 
+std::string inert_json(std::string_view json) {
+    std::string out;
+    for (std::size_t at = 0; at < json.size();) {
+        const auto c = character_at(json, at);
+        if (c.valid && c.value == '#' && begins_command(json, at))
+            out += "\\u0023";
+        else if (c.valid && c.value != '\n' && unprintable(c.value) && c.value < 0x10000)
+            out += fmt::format("\\u{:04x}", static_cast<unsigned>(c.value));
+        else
+            out += json.substr(at, c.size);
+        at += c.size;
+    }
+    return out;
+}
+
 std::string clean(std::string_view text, Lines lines) {
     std::string out;
+    bool line_begins = true;
     for (std::size_t at = 0; at < text.size();) {
         const auto c = character_at(text, at);
+        if (line_begins && begins_workflow_command(text, at)) out += '\\';
+        line_begins = c.valid && (c.value == '\n' || (line_begins && c.value == ' '));
         if (!c.valid) {
             out += replacement;
         } else if (unprintable(c.value) && !(c.value == '\n' && lines == Lines::many)) {

@@ -22,6 +22,9 @@ Report cleaned(Report report);
 // the colours of the text report. Behind cleaned(), for a text that was forgotten there.
 std::string printable(std::string_view rendered, bool colour);
 
+// JSON that says the same and whose strings give no orders either: what might is written as \u....
+std::string inert_json(std::string_view json);
+
 // UTF-8, what is none replaced by U+FFFD; nothing else changed.
 std::string valid_utf8(std::string_view text);
 

@@ -218,28 +218,6 @@ json::object identity(const Identity& of) {
 
 }  // namespace
 
-std::string inert_json(std::string_view text) {
-    std::string out;
-    for (std::size_t at = 0; at < text.size();) {
-        // C1, direction marks and the like in UTF-8; everything below a blank is escaped already.
-        const auto size = text[at] == '\x7f'                                 ? std::size_t{1}
-                          : text.substr(at).starts_with("\xc2")              ? std::size_t{2}
-                          : static_cast<unsigned char>(text[at]) >> 4 == 0xe ? std::size_t{3}
-                                                                             : std::size_t{0};
-        if (size == 0 || at + size > text.size()) {
-            out += text[at++];
-            continue;
-        }
-        const auto written = clean(text.substr(at, size));
-        if (written.starts_with("\\x"))
-            out += "\\u00" + written.substr(2);
-        else
-            out += written;
-        at += size;
-    }
-    return out;
-}
-
 std::string render_json(const Report& report, const Style&) {
     const auto& sum = report.summary;
     json::object root{{"schema", "wmlab.report/1"}, {"scenario", string(report.scenario)}};

@@ -10,7 +10,5 @@ namespace wmlab::lab {
 inline boost::json::string_view view(std::string_view text) { return {text.data(), text.size()}; }
 // What is no UTF-8 cannot stand in JSON.
 inline boost::json::string string(std::string_view text) { return boost::json::string(view(valid_utf8(text))); }
-// JSON text whose strings hold characters that a terminal might obey: those written as \u....
-std::string inert_json(std::string_view text);
 
 }  // namespace wmlab::lab

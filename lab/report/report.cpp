@@ -41,7 +41,7 @@ bool to_stdout(const ReportTarget& target) { return target.file.empty() || targe
 
 // COLUMNS, or what the terminal says; 0: it is none.
 unsigned terminal_width(int descriptor) {
-    constexpr unsigned least = 40, most = 160;  // lines longer than that are hard to read
+    constexpr unsigned least = 60, most = 160;  // lines longer than that are hard to read
     unsigned width = 0;
     winsize size{};
     if (const char* columns = std::getenv("COLUMNS"); columns != nullptr && *columns != '\0') {

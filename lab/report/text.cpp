@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <map>
 
 #include "lab/report/renderers.hpp"
@@ -45,7 +46,9 @@ std::size_t bytes_of(std::string_view text, std::size_t count) {
 // take it for a command ("::error").
 std::string filled(std::string_view paragraph, std::size_t indent, std::size_t width, std::size_t hang) {
     const auto begin_line = [](std::string_view word) {
-        return (word.starts_with("::") ? "\\" : "") + std::string{word};
+        const bool command =
+            word.starts_with("::") && word.size() > 2 && std::isalpha(static_cast<unsigned char>(word[2]));
+        return (command ? "\\" : "") + std::string{word};
     };
     std::string out(indent, ' ');
     auto column = indent, start = indent;
@@ -147,8 +150,8 @@ void fit(std::vector<Row>& rows, std::array<std::size_t, 6>& widths, std::size_t
     if (width == 0 || total() <= width) return;
     for (auto& row : rows) row[1].clear();
     widths[1] = 0;
-    for (const std::size_t column : {2U, 0U}) {
-        constexpr std::size_t least = 12;
+    for (const std::size_t column : {2U, 0U, 5U, 4U, 3U}) {
+        constexpr std::size_t least = 7;
         if (total() <= width || widths[column] <= least) continue;
         widths[column] -= std::min(total() - width, widths[column] - least);
         for (auto& row : rows) {
