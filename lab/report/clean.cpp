@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "lab/verdict/picture.hpp"
+
 namespace wmlab::lab {
 namespace {
 
@@ -69,6 +71,17 @@ bool begins_workflow_command(std::string_view text, std::size_t at) {
 
 void one(std::string& text) { text = clean(text); }
 void many(std::string& text) { text = clean(text, Lines::many); }
+
+std::string with_tabs_kept(std::string_view line) {  // of a file's text: they indent it
+    std::string out;
+    for (std::size_t at = 0;;) {
+        const auto end = line.find('\t', at);
+        out += clean(line.substr(at, end - at));
+        if (end == std::string_view::npos) return out;
+        out += "    ";
+        at = end + 1;
+    }
+}
 
 void rule(RuleRef& rule) {
     one(rule.file);
@@ -183,6 +196,21 @@ Report cleaned(Report report) {
             rule(use.rule);
             for (auto& flow : use.flows) one(flow);
         }
+    if (report.picture) {
+        auto picture = std::make_shared<Picture>(*report.picture);
+        for (auto& zone : picture->zones) {
+            one(zone.name);
+            for (auto& host : zone.hosts) one(host.name);
+        }
+        for (auto& file : picture->rulesets) {
+            one(file.file);
+            for (auto& line : file.lines) line = with_tabs_kept(line);
+        }
+        for (auto& [_, ladder] : picture->ladders)
+            for (auto& step : ladder.steps)
+                for (auto* text : {&step.from, &step.to, &step.label}) one(*text);
+        report.picture = std::move(picture);
+    }
     auto& identity = report.identity;
     for (auto* text : {&identity.when, &identity.version, &identity.commit, &identity.kernel, &identity.nft,
                        &identity.iptables, &identity.machine, &identity.lab})

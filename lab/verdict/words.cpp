@@ -117,7 +117,8 @@ std::vector<std::string> asides(const std::vector<const FlowResult*>& flows) {
     const auto add = [&](const std::string& id, std::string sentence) {
         const auto [at, fresh] = known.emplace(sentence, all.size());
         if (fresh) all.emplace_back(std::move(sentence), std::vector<std::string>{});
-        all[at->second].second.push_back(id);
+        auto& ids = all[at->second].second;
+        if (ids.empty() || ids.back() != id) ids.push_back(id);
     };
     for (const auto* flow : flows) {
         for (const auto& retry : flow->retries) add(flow->id, "retried: " + retry);

@@ -15,7 +15,7 @@ ROOT, SAMPLES = pathlib.Path(sys.argv[1]), sys.argv[2]
 
 
 class Balanced(html.parser.HTMLParser):
-    VOID = {"meta", "br"}
+    VOID = {"meta", "br", "input"}
 
     def __init__(self):
         super().__init__()

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "lab/verdict/report.hpp"
+#include "lab/verdict/picture.hpp"
 
 namespace wmlab::lab {
 
@@ -117,6 +117,19 @@ inline Report sample_report() {
                                   {bad.id, Change::broken, "pass", "blocked at media: rejected (to->from)", false},
                                   {unsure.id, Change::unknown, "", "inconclusive at join: process-died", false},
                                   {rollover.id, Change::repaired, "blocked", "pass", true}}};
+    Picture picture;
+    picture.zones = {{"inside", "10.10.0.0/24", {{"media", "10.10.0.10", false}}},
+                     {"outside", "10.20.0.0/24", {{"player", "10.20.0.10", false}, {"edge", "10.20.0.12", true}}}};
+    picture.rulesets = {{report.ruleset, std::vector<std::string>(40, "  tcp dport 1755 accept # a & <b>")}};
+    Ladder ladder;
+    ladder.steps = {{Step::Kind::packets, 0, "player", "media", "SYN to :1755"},
+                    {Step::Kind::message, 1.5, "player", "media", "LinkViewerToMacConnect"},
+                    {Step::Kind::media, 2.5, "media", "player", "media, udp to :1217", 41, false}};
+    ladder.lost = {3, 4, 17};
+    ladder.media = 41;
+    ladder.longest_gap = 31.5;
+    picture.ladders = {{bad.id, ladder}};
+    report.picture = std::make_shared<const Picture>(picture);
     report.coverage = std::vector<RuleUse>{
         {*control.rule, 12, {good.id, rollover.id}}, {*bad.rule, 41, {}}, {bad.near_miss->rule, 0, {}}};
     return report;
@@ -148,6 +161,12 @@ inline Report attacked_report(const std::string& words) {
         if (!flow.as_expected) flow.change = words;
         flow.notes = flow.retries = {words};
     }
+    auto picture = *report.picture;
+    picture.rulesets[0].file = words;
+    for (auto& line : picture.rulesets[0].lines) line = words;
+    for (auto& [_, ladder] : picture.ladders)
+        for (auto& step : ladder.steps) step.label = words;
+    report.picture = std::make_shared<const Picture>(picture);
     report.baseline->ruleset = words;
     for (auto& use : *report.coverage) use.rule.text = use.rule.file = use.rule.chain = words;
     report.identity.scenario->name = words;
