@@ -1,5 +1,5 @@
-// Text that others wrote - names, comments of rules, output of programs - in a report of ours: it stays where it was put
-// and gives no orders to a terminal, a browser or a pipeline that reads our standard output.
+// Text that others wrote - names, comments of rules, output of programs - in a report of ours: it stays where it was
+// put and gives no orders to a terminal, a browser or a pipeline that reads our standard output.
 #pragma once
 #include <string>
 #include <string_view>

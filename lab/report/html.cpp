@@ -187,7 +187,11 @@ std::string points_html(const Report& report, const FlowResult& flow) {
     return points.empty() ? points : "<ul>\n" + points + "</ul>\n";
 }
 
-std::string flow_html(const Report& report, std::size_t index, Shapes& shapes) {
+// Of a thousand flows the page stays one that can be mailed: ladders are drawn, those of what is not as expected first,
+// until they are this large together.
+constexpr std::size_t ladders_max = 750'000;
+
+std::string flow_html(const Report& report, std::size_t index, Shapes& shapes, std::size_t& drawn) {
     const auto& flow = report.flows[index];
     const auto css = state_of(flow);
     std::string rule = flow.rule ? fmt::format("{}:{}", flow.rule->file, flow.rule->line) : std::string{"no rule"};
@@ -202,9 +206,16 @@ std::string flow_html(const Report& report, std::size_t index, Shapes& shapes) {
     if (!flow.as_expected) out += fmt::format("<p>Expected {}.</p>\n", xml_escaped(expected_words(flow.expected)));
     if (!flow.explanation.empty()) out += fmt::format("<p>{}</p>\n", xml_escaped(flow.explanation));
     out += points_html(report, flow);
-    if (report.picture)
-        if (const auto found = report.picture->ladders.find(flow.id); found != report.picture->ladders.end())
-            out += ladder_html(flow, found->second, *report.picture, shapes);
+    const auto* const picture = report.picture.get();
+    if (picture != nullptr && picture->ladders.contains(flow.id)) {
+        if (drawn + shapes.bytes() < ladders_max) {
+            const auto ladder = ladder_html(flow, picture->ladders.at(flow.id), *picture, shapes);
+            drawn += ladder.size();
+            out += ladder;
+        } else {
+            out += "<p class=\"dim\">No ladder, so that the page stays small: run this flow alone (--only).</p>\n";
+        }
+    }
     return out + legs_html(flow.legs) + "</details>\n";
 }
 
@@ -251,11 +262,12 @@ std::string render_html(const Report& report, const Style&) {
     section(out, "matrix", "Stream types by zones", matrix_html(report));
     if (report.picture) section(out, "where", "Where the hosts are", topology_svg(report, *report.picture));
     Shapes shapes;
+    std::size_t drawn = 0;
     std::string flows{tools_html};
     flows += "<div id=\"list\">\n";
     for (const bool bad : {true, false})  // what is not as expected comes first
         for (std::size_t i = 0; i < report.flows.size(); ++i)
-            if (report.flows[i].as_expected != bad) flows += flow_html(report, i, shapes);
+            if (report.flows[i].as_expected != bad) flows += flow_html(report, i, shapes, drawn);
     section(out, "flows", "Flows", flows + "</div>\n" + shapes.definitions());
     if (report.picture) section(out, "rules", "The ruleset", ruleset_html(report, *report.picture));
     section(out, "coverage", "What each rule did", coverage_html(report));

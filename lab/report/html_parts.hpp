@@ -20,9 +20,11 @@ class Shapes {
 public:
     std::string use(const std::string& shape);  // "s12"
     std::string definitions() const;
+    std::size_t bytes() const { return bytes_; }
 
 private:
     std::map<std::string, std::size_t> known_;
+    std::size_t bytes_ = 0;
 };
 
 std::string topology_svg(const Report& report, const Picture& picture);

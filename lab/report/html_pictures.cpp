@@ -43,7 +43,9 @@ std::vector<std::string> columns_of(const FlowResult& flow, const Ladder& ladder
 }  // namespace
 
 std::string Shapes::use(const std::string& shape) {
-    return fmt::format("s{}", known_.emplace(shape, known_.size()).first->second);
+    const auto [at, fresh] = known_.emplace(shape, known_.size());
+    if (fresh) bytes_ += shape.size();
+    return fmt::format("s{}", at->second);
 }
 
 std::string Shapes::definitions() const {

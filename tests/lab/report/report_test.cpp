@@ -1,5 +1,6 @@
 #include "lab/report/report.hpp"
 
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -141,6 +142,32 @@ TEST_CASE("what is as expected gets no advice, and what many flows share is said
     CHECK(has(text, "200 flows: rules/new.nft:14: reject"));
     CHECK(has(text, "200 flows (load#0, load#1, load#2, load#3, load#4 and 195 more): the same"));
     CHECK(text.size() < 25'000);
+}
+
+TEST_CASE("the html report of a thousand flows can be mailed, and is written at once", "[report]") {
+    auto report = sample_report();
+    auto picture = *report.picture;
+    while (report.flows.size() < 1000) {
+        auto flow = report.flows[report.flows.size() % 5 == 0 ? 1 : 0];
+        flow.id = "load#" + std::to_string(report.flows.size());
+        auto ladder = picture.ladders.begin()->second;
+        for (int i = 0; i < 30; ++i)
+            ladder.steps.push_back(
+                {Step::Kind::message, i + 3.0, "player", "media", "LinkMacToViewerReportConnectedEX " + flow.id});
+        picture.ladders[flow.id] = ladder;
+        report.flows.push_back(flow);
+    }
+    report.picture = std::make_shared<const Picture>(picture);
+    for (const auto& renderer : renderers()) {
+        if (renderer.name != "html") continue;
+        const auto start = std::chrono::steady_clock::now();
+        const auto page = renderer.render(report, {});
+        CHECK(std::chrono::steady_clock::now() - start <
+              std::chrono::seconds{5});  // half of one, on a machine that is free
+        CHECK(page.size() < 2'000'000);
+        CHECK(has(page, "id=\"f999\""));
+        CHECK(has(page, "No ladder, so that the page stays small"));
+    }
 }
 
 TEST_CASE("where no report goes to standard output, the end of the text report does", "[report]") {
