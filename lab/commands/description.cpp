@@ -7,7 +7,13 @@
 #include "lab/run/identity.hpp"
 
 namespace wmlab::lab::commands {
-namespace {
+
+RulesetText text_of(std::string name, std::string_view text) {
+    RulesetText result{std::move(name), {}};
+    std::istringstream lines{std::string{text}};
+    for (std::string line; std::getline(lines, line);) result.lines.push_back(line);
+    return result;
+}
 
 std::vector<RulesetText> texts_of(const std::filesystem::path& ruleset) {
     std::vector<RulesetText> texts;
@@ -15,24 +21,25 @@ std::vector<RulesetText> texts_of(const std::filesystem::path& ruleset) {
     for (const auto& file : rules::read_source(ruleset).files) {
         std::error_code ignored;
         if (!std::filesystem::is_regular_file(file, ignored)) continue;
-        RulesetText text{file.string(), {}};
-        std::istringstream lines{rules::read_from_disk(file).value_or(std::string{})};
-        for (std::string line; std::getline(lines, line);) text.lines.push_back(line);
-        texts.push_back(std::move(text));
+        texts.push_back(text_of(file.string(), rules::read_from_disk(file).value_or(std::string{})));
     }
     return texts;
 }
 
-}  // namespace
+void describe(Report& report, const ScenarioText& text, std::span<const evidence::Event> events,
+              std::vector<RulesetText> rulesets, Identity identity) {
+    report.identity = std::move(identity);
+    time_flows(report, events);
+    auto picture = picture_of(report, text.scenario, events);
+    picture->rulesets = std::move(rulesets);
+    report.picture = std::move(picture);
+}
 
 void describe(Report& report, const ScenarioText& text, std::span<const evidence::Event> events,
               const std::filesystem::path& ruleset, std::string_view lab) {
-    if (report.identity.when.empty()) report.identity = identity_of(text.scenario, text.yaml, lab);
-    add_ruleset(report.identity, ruleset);
-    time_flows(report, events);
-    auto picture = picture_of(report, text.scenario, events);
-    picture->rulesets = texts_of(ruleset);
-    report.picture = std::move(picture);
+    auto identity = report.identity.when.empty() ? identity_of(text.scenario, text.yaml, lab) : report.identity;
+    add_ruleset(identity, ruleset);
+    describe(report, text, events, texts_of(ruleset), std::move(identity));
 }
 
 }  // namespace wmlab::lab::commands

@@ -77,6 +77,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.seconds = seconds_since(start);
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
+        trial.kept = {options.ruleset, how, run.notes, options.coverage};
         rules::attribute(trial.report, text.scenario, run.events);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
