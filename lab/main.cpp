@@ -28,6 +28,7 @@ constexpr std::array commands{
     Command{"rules", "the minimal rules that let exactly a scenario through", rules_command},
     Command{"audit", "what is open through the firewall that no flow needs", audit_command},
     Command{"firewall", "the firewall's part where it is a container or a machine", firewall_command},
+    Command{"replay", "judge a bundle of a run once more, offline", replay_command},
     Command{"explain", "what a cause or reason of a report means", explain_command},
     Command{"doctor", "what this machine allows, and what to do where it does not", doctor_command},
 };

@@ -18,5 +18,6 @@ int audit_command(Arguments arguments);
 int firewall_command(Arguments arguments);
 int exec_command(Arguments arguments);
 int doctor_command(Arguments arguments);
+int replay_command(Arguments arguments);
 
 }  // namespace wmlab::lab::commands

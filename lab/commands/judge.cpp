@@ -11,8 +11,10 @@
 
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
+#include "lab/commands/description.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/rules/attribution.hpp"
+#include "lab/rules/source.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -79,7 +81,8 @@ int judge_command(Arguments arguments) {
     auto names = words(*values);
     if (names.empty()) throw UsageError{"judge: which scenario, and which journals?"};
     const auto wish = report_wish(*values);
-    const auto scenario = read_scenario(names.front(), false);
+    const auto scenario_file = names.front();
+    const auto scenario = read_scenario(scenario_file, false);
     if (!scenario) return 2;
     names.erase(names.begin());
     if (names.empty()) throw UsageError{"judge: which journals?"};
@@ -93,6 +96,8 @@ int judge_command(Arguments arguments) {
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
     rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
+    ScenarioText text{*scenario, rules::read_from_disk(scenario_file).value_or(std::string{}), {}};
+    describe(report, text, collected.events, options.ruleset, "journals");
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;

@@ -3,13 +3,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 
 #include "common/scenario/catalogue.hpp"
+#include "lab/commands/bundle.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/run/identity.hpp"
 #include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
@@ -21,7 +24,7 @@ struct Job {  // one scenario file
     ScenarioText text;
     std::string name;  // the file's, without directory and suffix
     Setting setting;
-    std::filesystem::path ruleset, baseline, journals, captures;
+    std::filesystem::path ruleset, baseline, journals, captures, bundle;
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
 };
@@ -66,6 +69,13 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
     options.say = [&](const std::string& sentence) { progress.say(sentence); };
+    std::optional<BundleWriter> bundle;
+    if (!job.bundle.empty()) {
+        bundle.emplace(job.bundle);
+        bundle->flows = job.flows;
+        options.journals = bundle->journals();
+        options.captures = bundle->captures();
+    }
     bool reported = false, written = true;
     if (values.contains("keep"))
         options.keep = [&](Lab& lab, const Report& report) {
@@ -86,8 +96,13 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 auto done = try_scenario(job.text, inside, old);
                 if (done.interrupted) return done;
                 before = std::move(done.report);
+                if (bundle) bundle->baseline = std::move(done.kept);
             }
-            if (before) options.after = [&](Report& report) { report.baseline = compare(*before, report); };
+            if (before)
+                options.after = [&](Report& report) {
+                    report.baseline = compare(*before, report);
+                    add_ruleset(report.identity, job.baseline);
+                };
             auto done = try_scenario(job.text, inside, options);
             if (values.contains("apply-suggestions") && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options);
@@ -98,6 +113,11 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         }
     }();
     if (!reported) written = report_it(trial.report);
+    if (bundle && !trial.interrupted) {
+        bundle->run = std::move(trial.kept);
+        bundle->write(job.text, trial.report);
+        bundle->copy_to(job.journals, job.captures);
+    }
     if (trial.interrupted) return 130;
     if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
     return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
@@ -129,6 +149,8 @@ int run_command(Arguments arguments) {
         "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
     add("coverage", "list every rule of the ruleset: which flows need it, or that no packet came to it");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
+    add("bundle", po::value<std::string>()->value_name("FILE"),
+        "keep in one file all that the report rests on, for `wmlab replay` and `wmlab compare`");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
@@ -171,6 +193,11 @@ int run_command(Arguments arguments) {
         job.targets = wish.targets;
         if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
         if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();
+        if (values->contains("bundle")) {
+            job.bundle = (*values)["bundle"].as<std::string>();
+            if (files.size() > 1) job.bundle = of_its_own(job.bundle, job.name);
+            if (!std::ofstream{job.bundle, std::ios::app}) throw UsageError{"run: cannot write " + job.bundle.string()};
+        }
         if (files.size() > 1) {
             if (!job.captures.empty()) job.captures /= job.name;
             if (!job.journals.empty()) job.journals /= job.name;

@@ -14,6 +14,7 @@
 
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
+#include "lab/commands/description.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
@@ -140,6 +141,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
+        trial.kept = {options.ruleset, how, run.notes, options.coverage};
         rules::attribute(trial.report, text.scenario, run.events);
         if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
             !try_alone(trial.report, text, inside, wish, run.conditionals))
@@ -147,6 +149,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
         trial.report.summary.seconds = seconds_since(start);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
+        describe(trial.report, text, run.events, options.ruleset, options.setting.kind());
         if (options.after) options.after(trial.report);
     };
     // When the labs are gone and their captures complete.

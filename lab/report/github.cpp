@@ -38,17 +38,31 @@ std::string render_github(const Report& report, const Style&) {
     std::string out;
     for (const auto& flow : report.flows) {
         if (flow.as_expected) continue;
+        const auto change = changed_words(report, flow.id);
         const auto& file = flow.rule && !flow.rule->file.empty() ? flow.rule->file : report.file;
         const auto line = flow.rule && flow.rule->line != 0 ? flow.rule->line : flow.line;
         std::string properties;
         if (!file.empty()) properties += fmt::format("file={},", escaped(file, true));
         if (line != 0) properties += fmt::format("line={},", line);
         properties += fmt::format("title={}", escaped(fmt::format("{}: {}", flow.id, headline(flow)), true));
-        out += fmt::format(
-            "::{} {}::{}\n", says_nothing(flow.verdict) ? "warning" : "error", properties,
-            escaped(fmt::format("Expected {}. {}", expected_words(flow.expected), flow.explanation), false));
+        out += fmt::format("::{} {}::{}\n", says_nothing(flow.verdict) ? "warning" : "error", properties,
+                           escaped(fmt::format("Expected {}. {}{}", expected_words(flow.expected), flow.explanation,
+                                               change.empty() ? "" : "\n" + change),
+                                   false));
     }
-    return out + fmt::format("::notice title=wmlab::{}\n", escaped(summary_words(report), false));
+    // One more annotation has the rest: there may be ten of a kind.
+    auto last = summary_words(report) + "\n";
+    if (report.baseline) {
+        last += fmt::format("change, against {}\n", report.baseline->ruleset);
+        for (const auto& words : changes_words(*report.baseline)) last += words + "\n";
+    }
+    for (const auto& flow : report.flows)
+        last += fmt::format("{}{}: {}{}\n", flow.as_expected ? "" : "! ", flow.id, headline(flow),
+                            flow.transport.empty() ? "" : " over " + flow.transport);
+    if (report.coverage)
+        for (const auto& use : *report.coverage) last += fmt::format("{}: {}\n", rule_words(use.rule), use_words(use));
+    last += identity_line(report.identity);
+    return out + fmt::format("::notice title=wmlab::{}\n", escaped(last, false));
 }
 
 }  // namespace wmlab::lab

@@ -176,6 +176,7 @@ json::object flow_object(const FlowResult& result) {
     if (!result.notes.empty()) flow["notes"] = strings(result.notes);
     if (!result.because.empty()) flow["because"] = string(result.because);
     if (result.line != 0) flow["line"] = result.line;
+    if (result.seconds) flow["seconds"] = *result.seconds;
     return flow;
 }
 
@@ -206,12 +207,35 @@ json::array coverage(const std::vector<RuleUse>& uses) {
     return list;
 }
 
+json::object hashed(const Hashed& file) { return {{"name", string(file.name)}, {"sha256", string(file.sha256)}}; }
+
+json::object identity(const Identity& of) {
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(string(text));
+    };
+    json::object object{{"when", string(of.when)},
+                        {"wmlab", json::object{{"version", string(of.version)}, {"commit", or_null(of.commit)}}},
+                        {"kernel", or_null(of.kernel)},
+                        {"nft", or_null(of.nft)},
+                        {"iptables", or_null(of.iptables)},
+                        {"machine", or_null(of.machine)},
+                        {"lab", or_null(of.lab)}};
+    object["scenario"] = of.scenario ? json::value(hashed(*of.scenario)) : json::value(nullptr);
+    json::array rulesets, contents;
+    for (const auto& file : of.rulesets) rulesets.push_back(hashed(file));
+    for (const auto& file : of.contents) contents.push_back(hashed(file));
+    object["rulesets"] = std::move(rulesets);
+    object["contents"] = std::move(contents);
+    return object;
+}
+
 }  // namespace
 
 std::string render_json(const Report& report, const Style&) {
     const auto& sum = report.summary;
     json::object root{{"schema", "wmlab.report/1"}, {"scenario", string(report.scenario)}};
     if (!report.file.empty()) root["file"] = string(report.file);
+    if (!report.identity.when.empty()) root["identity"] = identity(report.identity);
     root["ruleset"] = report.ruleset.empty() ? json::value(nullptr) : json::value(string(report.ruleset));
     root["summary"] = json::object{{"flows", sum.flows},
                                    {"as_expected", sum.as_expected},
@@ -226,7 +250,7 @@ std::string render_json(const Report& report, const Style&) {
     if (report.coverage) root["coverage"] = coverage(*report.coverage);
     std::string out;
     pretty(out, root, 0);
-    return out + "\n";
+    return inert_json(out) + "\n";
 }
 
 }  // namespace wmlab::lab

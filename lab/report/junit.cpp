@@ -18,17 +18,26 @@ std::string render_junit(const Report& report, const Style&) {
                        xml_escaped(ruleset_words(report)));
     if (report.baseline)
         out += fmt::format("      <property name=\"baseline\" value=\"{}\"/>\n", xml_escaped(report.baseline->ruleset));
+    if (report.baseline)
+        for (const auto& words : changes_words(*report.baseline))
+            out += fmt::format("      <property name=\"change\" value=\"{}\"/>\n", xml_escaped(words));
+    for (const auto& [name, value] : identity_words(report.identity))
+        out += fmt::format("      <property name=\"{}\" value=\"{}\"/>\n", xml_escaped(name), xml_escaped(value));
+    if (report.coverage)
+        for (const auto& use : *report.coverage)
+            out += fmt::format("      <property name=\"rule {}\" value=\"{}\"/>\n", xml_escaped(rule_words(use.rule)),
+                               xml_escaped(use_words(use)));
     out += "    </properties>\n";
     for (const auto& flow : report.flows) {
-        out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"", xml_escaped(flow.type),
-                           xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)));
+        out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", xml_escaped(flow.type),
+                           xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)),
+                           flow.seconds.value_or(0));
         std::string details = flow.explanation + "\n";
         for (const auto& leg : flow.legs) {
             for (const auto& sentence : leg.evidence) details += fmt::format("{}: {}\n", leg.name, sentence);
         }
-        const auto* const change = change_of(report, flow.id);
-        const auto changed =
-            change == nullptr || change->change == Change::unchanged ? std::string{} : change_words(*change);
+        const auto changed = changed_words(report, flow.id);
+        if (!flow.transport.empty()) details = "transport: " + flow.transport + "\n" + details;
         if (!changed.empty()) details = changed + "\n" + details;
         if (flow.icmp) details += fmt::format("ICMP {}\n", icmp_line(*flow.icmp));
         if (flow.rule) details += fmt::format("rule: {}\n", rule_words(*flow.rule));
@@ -36,9 +45,10 @@ std::string render_junit(const Report& report, const Style&) {
             details += fmt::format("almost: {}; {}\n", rule_words(flow.near_miss->rule), flow.near_miss->differs);
         }
         if (!flow.change.empty()) details += fmt::format("must change: {}\n", flow.change);
-        for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
+        if (!flow.as_expected)
+            for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
         if (flow.as_expected) {
-            out += flow.verdict == Verdict::pass
+            out += flow.verdict == Verdict::pass && changed.empty() && flow.transport.empty()
                        ? "/>\n"
                        : fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n",
                                      xml_escaped(headline(flow) + ", as expected\n" + details));

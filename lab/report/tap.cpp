@@ -24,19 +24,36 @@ std::string yaml_quoted(std::string_view text) {  // a YAML double-quoted scalar
 std::string render_tap(const Report& report, const Style&) {
     std::string out = fmt::format("TAP version 13\n1..{}\n", report.flows.size());
     out += fmt::format("# scenario: {}\n# ruleset: {}\n", report.scenario, ruleset_words(report));
+    for (const auto& [name, value] : identity_words(report.identity)) out += fmt::format("# {}: {}\n", name, value);
     for (std::size_t i = 0; i < report.flows.size(); ++i) {
         const auto& flow = report.flows[i];
-        // '#' starts a directive in TAP; no id or host name can hold one.
+        // '#' starts a directive in TAP; no id, leg or host name can hold one.
         out += fmt::format("{} {} - {} {} -> {}: {}\n", flow.as_expected ? "ok" : "not ok", i + 1, flow.id, flow.from,
                            flow.to, headline(flow));
-        if (flow.as_expected) continue;
+        const auto change = changed_words(report, flow.id);
+        if (flow.as_expected && (flow.transport.empty() && change.empty())) continue;
+        if (flow.as_expected) {
+            out += "  ---\n";
+            if (!flow.transport.empty()) out += fmt::format("  transport: {}\n", yaml_quoted(flow.transport));
+            if (!change.empty()) out += fmt::format("  change: {}\n", yaml_quoted(change));
+            out += "  ...\n";
+            continue;
+        }
         out += fmt::format("  ---\n  verdict: {}\n  expected: {}\n", text(flow.verdict),
                            yaml_quoted(expected_words(flow.expected)));
         if (!flow.leg.empty()) out += fmt::format("  leg: {}\n", flow.leg);
         if (!why(flow).empty()) out += fmt::format("  cause: {}\n", why(flow));
+        if (!flow.transport.empty()) out += fmt::format("  transport: {}\n", yaml_quoted(flow.transport));
+        if (!change.empty()) out += fmt::format("  change: {}\n", yaml_quoted(change));
         if (flow.rule) out += fmt::format("  rule: {}\n", yaml_quoted(rule_words(*flow.rule)));
         out += fmt::format("  explanation: {}\n  ...\n", yaml_quoted(flow.explanation));
     }
+    if (report.baseline) {
+        out += fmt::format("# change, against {}\n", report.baseline->ruleset);
+        for (const auto& words : changes_words(*report.baseline)) out += fmt::format("# {}\n", words);
+    }
+    if (report.coverage)
+        for (const auto& use : *report.coverage) out += fmt::format("# {}: {}\n", rule_words(use.rule), use_words(use));
     return out + fmt::format("# {}\n", summary_words(report));
 }
 

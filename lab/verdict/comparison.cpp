@@ -1,5 +1,7 @@
 #include "lab/verdict/comparison.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 
 #include "lab/verdict/words.hpp"
@@ -71,6 +73,23 @@ const FlowChange* change_of(const Report& report, std::string_view flow) {
 std::string change_words(const FlowChange& change) {
     if (change.before.empty()) return {};
     return std::string{text(change.change)} + " by the change: before it was " + change.before;
+}
+
+std::string changed_words(const Report& report, std::string_view flow) {
+    const auto* const change = change_of(report, flow);
+    return change == nullptr || change->change == Change::unchanged ? std::string{} : change_words(*change);
+}
+
+std::vector<std::string> changes_words(const Comparison& comparison) {
+    std::vector<std::string> words;
+    for (const auto change : changes_told) {
+        const auto ids = of_change(comparison, change);
+        if (ids.empty()) continue;
+        words.push_back(change == Change::unchanged
+                            ? fmt::format("{}: {} flow{}", text(change), ids.size(), ids.size() == 1 ? "" : "s")
+                            : fmt::format("{}: {}", text(change), names(ids, ids.size())));
+    }
+    return words;
 }
 
 std::vector<std::string> of_change(const Comparison& comparison, Change wanted) {

@@ -2,6 +2,7 @@
 // by lab/report. Nothing here knows sockets, namespaces or the clock.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -128,6 +129,7 @@ struct FlowResult {
     std::vector<std::string> retries;  // "control: tried again after 3000 ms of silence"
     std::vector<std::string> notes;    // translation seen, resend not exercised ...
     unsigned line = 0;                 // of the scenario file
+    std::optional<double> seconds;     // from its start to its end, where the journals tell
 };
 
 struct Summary {
@@ -162,6 +164,23 @@ struct RuleUse {
     Use use() const { return !flows.empty() ? Use::needed : packets > 0 ? Use::hit : Use::never; }
 };
 
+// When, with what and on what a report came to be: by which somebody else can do it again.
+struct Hashed {
+    std::string name, sha256;  // the file as the user named it, or the content's name
+};
+struct Identity {
+    std::string when;                   // UTC, "2026-11-24T16:31:32Z"; of the start
+    std::string version, commit;        // of wmlab; commit empty: built from no repository
+    std::string kernel, nft, iptables;  // "6.1.0-18-amd64", "1.0.6"; empty: there is none
+    std::string machine;                // "x86_64, virtual machine"
+    std::string lab;                    // where the hosts are: "built-in", "attached", "machines", "journals"
+    std::optional<Hashed> scenario;     // empty: it came by a pipe that cannot be read again
+    std::vector<Hashed> rulesets;       // with what they include; of --baseline too
+    std::vector<Hashed> contents;       // files are hashed, synthetic ones by what makes them
+};
+
+struct Picture;  // lab/verdict/picture.hpp: what the html report draws
+
 struct Report {
     std::string scenario, file, ruleset;  // the scenario's name, its file; ruleset empty: forwards everything
     Summary summary;
@@ -169,6 +188,8 @@ struct Report {
     std::vector<std::string> notes;  // about the whole run
     std::optional<Comparison> baseline;
     std::optional<std::vector<RuleUse>> coverage;
+    Identity identity;
+    std::shared_ptr<const Picture> picture;  // may be missing
 };
 
 }  // namespace wmlab::lab
