@@ -143,6 +143,9 @@ void add_setting_options(po::options_description& options) {
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
         "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
         "for each host");
+    add("firewall", po::value<std::string>()->value_name("PREFIX"),
+        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': its "
+        "rules are read, nothing is changed, and the report names the rule that decided");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
 }
@@ -150,7 +153,8 @@ void add_setting_options(po::options_description& options) {
 Setting setting_option(const po::variables_map& values, const scenario::Scenario& scenario) {
     try {
         auto setting = setting_from(scenario, list_of(values, "attach"), list_of(values, "launch"),
-                                    values.contains("attach-force"));
+                                    values.contains("attach-force"),
+                                    values.contains("firewall") ? values["firewall"].as<std::string>() : std::string{});
         setting.machine = std::make_shared<const Namespace>(Namespace::current());
         if (!setting.attached.empty() && ::geteuid() != 0)
             throw UsageError{"--attach puts hosts on the machine's own network cards and needs root: run it with sudo"};
@@ -162,7 +166,8 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
 
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario) {
-    return setting.built_in() || option ? ruleset_for(option, scenario) : std::filesystem::path{};
+    // A firewall that is joined is compared with the file: its lines are named where it runs these rules.
+    return setting.built_in() || option || !setting.firewall.empty() ? ruleset_for(option, scenario) : std::filesystem::path{};
 }
 
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {

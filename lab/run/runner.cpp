@@ -14,6 +14,7 @@
 #include "lab/host/error.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
+#include "lab/run/gateway.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -72,7 +73,7 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
 
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options) {
     auto how = options.crew;
-    how.direct = options.ruleset.empty();
+    how.direct = options.ruleset.empty() && options.setting.built_in();  // a device has rules of its own
     Crew crew{lab, recorder, text, flows, how};
     Commands commands{lab, recorder, text};
     if (crew.wait_until_ready()) {
@@ -127,6 +128,11 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }
     }
+    std::optional<Gateway> gateway;
+    if (!options.setting.firewall.empty() && !options.setting.built_in())
+        gateway.emplace(lab, text.scenario,
+                        GatewayOptions{options.setting.firewall, options.ruleset, options.trace, options.trace_buffer,
+                                       options.journals});
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
@@ -139,6 +145,10 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         if (tracer)
             for (auto& event : tracer->finish(options.coverage, arrivals(text.scenario, recorder.events)))
                 recorder.add(std::move(event));
+        if (gateway) {
+            for (auto& event : gateway->finish(recorder.events)) recorder.add(std::move(event));
+            lab.notes.insert(lab.notes.end(), gateway->notes.begin(), gateway->notes.end());
+        }
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
         evidence::align_clocks(result.events);
