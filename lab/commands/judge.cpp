@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -11,7 +12,10 @@
 
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
+#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/logs/attribution.hpp"
+#include "lab/run/device_log.hpp"
 #include "lab/rules/attribution.hpp"
 
 namespace wmlab::lab::commands {
@@ -58,6 +62,17 @@ Collected collect(const std::vector<std::string>& names) {
 
 }  // namespace
 
+namespace {
+
+// When the run was, by its journals: a log without years is of that year.
+std::chrono::sys_time<std::chrono::nanoseconds> latest(const std::vector<evidence::Event>& events) {
+    std::chrono::sys_time<std::chrono::nanoseconds> last{};
+    for (const auto& event : events) last = std::max(last, std::chrono::sys_time<std::chrono::nanoseconds>{event.utc.time_since_epoch()});
+    return last;
+}
+
+}  // namespace
+
 int judge_command(Arguments arguments) {
     Usage usage{
         "judge",
@@ -93,6 +108,11 @@ int judge_command(Arguments arguments) {
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
     rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
+    if (const auto& device = scenario->firewall.log; !device.file.empty()) {
+        logs::attribute(report, collected.events,
+                        logs::read_log(device, read_log_file(device.file), latest(collected.events)), log_name(device));
+        advise_device(report, *scenario);
+    }
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;

@@ -13,9 +13,12 @@
 
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
+#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
+#include "lab/logs/attribution.hpp"
+#include "lab/run/device_log.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
 
@@ -77,6 +80,11 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
         rules::attribute(trial.report, text.scenario, run.events);
+        if (const auto& device = text.scenario.firewall.log; !device.empty() && !options.setting.built_in()) {
+            logs::attribute(trial.report, run.events,
+                            logs::read_log(device, run.device_log, std::chrono::system_clock::now()), log_name(device));
+            advise_device(trial.report, text.scenario);
+        }
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
         if (options.after) options.after(trial.report);
@@ -119,6 +127,8 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
         loaded = scenario::load_file(file);  // which says what is wrong with it
     }
     if (loaded.ok()) {
+        // Simulators get one text and no other files.
+        if (!loaded.expanded.empty()) text.yaml = std::move(loaded.expanded);
         text.scenario = std::move(loaded.scenario);
         return text;
     }

@@ -18,6 +18,7 @@ struct Run {
     std::vector<evidence::Event> events;
     std::vector<std::string> problems;  // of reading journals: evidence may be missing
     std::vector<std::string> notes;     // what this system does not allow in labs
+    std::string device_log;             // what the firewall's own log said, as text
     bool interrupted = false;           // SIGINT or SIGTERM: the events are those up to then
 };
 
