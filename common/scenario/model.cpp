@@ -72,7 +72,8 @@ std::string PortRange::text() const {
 
 std::string Flow::tag(std::string_view key) const {
     for (const auto& one : tags)
-        if (one.size() > key.size() && one.starts_with(key) && one[key.size()] == '=') return one.substr(key.size() + 1);
+        if (one.size() > key.size() && one.starts_with(key) && one[key.size()] == '=')
+            return one.substr(key.size() + 1);
     return {};
 }
 

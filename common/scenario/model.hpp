@@ -130,8 +130,8 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     PortList ports;                     // probe
     std::vector<std::string> run;       // command
 
-    unsigned line = 0;  // of the scenario file, from 1
-    std::vector<std::string> tags{};  // for --tag and the table of many sites: "site=lyon"
+    unsigned line = 0;                            // of the scenario file, from 1
+    std::vector<std::string> tags{};              // for --tag and the table of many sites: "site=lyon"
     std::string tag(std::string_view key) const;  // the value of the first tag `key=value`; empty: none
 };
 
@@ -141,7 +141,7 @@ struct MulticastRouteRule {  // which streams the firewall's multicast router ta
     std::vector<Subnet> groups;  // one group is a /32
 };
 
-struct DeviceLog {  // where the firewall's own log is read, for the names of its rules
+struct DeviceLog {                     // where the firewall's own log is read, for the names of its rules
     std::string format;                // "asa"; one of device_log_formats()
     std::string pattern;               // of the format `regex`
     std::filesystem::path file;        // absolute; or

@@ -122,8 +122,13 @@ void Problems::add(yaml::Place at, std::string_view value, std::string what, std
         if (colon) what.pop_back();
         what += " (row " + rows_[at.row - 1] + ")" + (colon ? ":" : "");
     }
-    Problem problem{source != nullptr ? source->file : file_, at.line, at.column, std::string{value}, std::move(what),
-                    printable(suggestion, 400),               {}};
+    Problem problem{source != nullptr ? source->file : file_,
+                    at.line,
+                    at.column,
+                    std::string{value},
+                    std::move(what),
+                    printable(suggestion, 400),
+                    {}};
     if (at.line > 0 && at.line <= lines.size()) {
         const auto line = lines[at.line - 1];
         const auto before = line.substr(0, at.column - 1);

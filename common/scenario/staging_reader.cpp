@@ -11,8 +11,8 @@ namespace {
 
 using yaml::Node;
 
-constexpr std::array<std::string_view, 11> formats{"asa",      "pan-os",   "fortios", "junos",     "pf",   "opnsense",
-                                                   "iptables", "nft",      "windows", "cisco-ios", "regex"};
+constexpr std::array<std::string_view, 11> formats{"asa",      "pan-os", "fortios", "junos",     "pf",   "opnsense",
+                                                   "iptables", "nft",    "windows", "cisco-ios", "regex"};
 constexpr std::size_t tags_max = 32, tag_size_max = 100, pattern_size_max = 1000;
 
 // "udp://192.0.2.1:5514"; tcp, and syslog for both
@@ -36,8 +36,9 @@ void read_log_from(ReadContext& context, MapReader& map, const Node& node, Devic
     if (!given) return;
     if (given->find("://") != std::string::npos) {
         if (!is_listener(*given))
-            context.problems.add(node, "not a syslog listener:",
-                                 "like udp://192.0.2.1:5514, with the address of this machine that the device sends to");
+            context.problems.add(
+                node, "not a syslog listener:",
+                "like udp://192.0.2.1:5514, with the address of this machine that the device sends to");
         log.listen = *given;
         return;
     }
@@ -67,8 +68,9 @@ void read_log(ReadContext& context, const Node& node) {
             if (given->size() > pattern_size_max) context.problems.add(*pattern, "longer than 1000 characters:");
         }
     } else if (log.format == "regex") {
-        context.problems.add(map.at(), {}, "the format `regex` has no `pattern`",
-                             "like 'RULE=(?<rule>\\S+) SRC=(?<source>\\S+) DST=(?<destination>\\S+) ACT=(?<action>\\S+)'");
+        context.problems.add(
+            map.at(), {}, "the format `regex` has no `pattern`",
+            "like 'RULE=(?<rule>\\S+) SRC=(?<source>\\S+) DST=(?<destination>\\S+) ACT=(?<action>\\S+)'");
     }
     if (const auto* from = map.require("from")) read_log_from(context, map, *from, log);
     map.finish();
@@ -119,7 +121,8 @@ std::vector<std::string> read_tags(MapReader& flow, const Node& node) {
             return static_cast<unsigned char>(c) > ' ' && c != ',' && c != 0x7F;
         });
         if (!good)
-            flow.problems().add(one, "not a tag:", "a tag is a word without blanks and commas, like nightly or site=lyon");
+            flow.problems().add(one,
+                                "not a tag:", "a tag is a word without blanks and commas, like nightly or site=lyon");
         else if (tags.size() < tags_max)
             tags.push_back(*given);
         else

@@ -1,5 +1,5 @@
-// The keys of a scenario about a lab that is not this machine: how hosts and firewall are reached, where the firewall's log
-// is, and the tags of many sites. Internal to the loader.
+// The keys of a scenario about a lab that is not this machine: how hosts and firewall are reached, where the firewall's
+// log is, and the tags of many sites. Internal to the loader.
 #pragma once
 #include <span>
 #include <string_view>

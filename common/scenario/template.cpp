@@ -71,7 +71,8 @@ public:
     bool run() {
         if (!root_.is(Kind::map)) return false;
         bool any = false;
-        for (const auto* key : {"include", "variables", "for_each", "hosts_from"}) any = any || find(root_, key) != nullptr;
+        for (const auto* key : {"include", "variables", "for_each", "hosts_from"})
+            any = any || find(root_, key) != nullptr;
         if (!any) return false;
         include(root_, directory_);
         variables();
@@ -122,7 +123,8 @@ private:
 
     std::optional<Node> parse(const Node& node, const std::filesystem::path& file, std::string text) {
         if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-        const auto source = problems_.add_source(file.lexically_proximate(std::filesystem::current_path()).string(), text);
+        const auto source =
+            problems_.add_source(file.lexically_proximate(std::filesystem::current_path()).string(), text);
         auto document = yaml::parse(text);
         if (document.error) {
             auto at = document.error->at;
@@ -233,8 +235,9 @@ private:
             const auto before = taken_;
             group(*inventory, zones, 0);
             if (taken_ == before)
-                problems_.add(*one, "no group of the inventory is called like a zone that has hosts with an address:",
-                              "a group `inside: { hosts: { media: { ansible_host: 10.10.0.10 } } }` fills the zone `inside`");
+                problems_.add(
+                    *one, "no group of the inventory is called like a zone that has hosts with an address:",
+                    "a group `inside: { hosts: { media: { ansible_host: 10.10.0.10 } } }` fills the zone `inside`");
         }
     }
 
@@ -306,7 +309,8 @@ private:
             for (const auto& [name, value] : row.values) values[name] = value;
             for (const auto& [key, value] : block.entries) {
                 const bool flows = key.text == "flows";
-                if (std::ranges::find(sections_of_rows, std::string_view{key.text}) == std::end(sections_of_rows)) continue;
+                if (std::ranges::find(sections_of_rows, std::string_view{key.text}) == std::end(sections_of_rows))
+                    continue;
                 auto copy = value;
                 in_row(copy, row.number);
                 const auto names = flows ? streams(copy) : std::vector<std::string>{};
@@ -377,7 +381,8 @@ private:
             tags.items.push_back(std::move(one));
         }
         const auto add = [&](const std::string& key, const std::string& value) {
-            if (value.empty() || std::ranges::any_of(tags.items, [&](const Node& tag) { return tag.text.starts_with(key + "="); }))
+            if (value.empty() ||
+                std::ranges::any_of(tags.items, [&](const Node& tag) { return tag.text.starts_with(key + "="); }))
                 return;
             tags.items.push_back(scalar(key + "=" + value, flow.at));
         };
@@ -426,7 +431,8 @@ private:
             const auto csv = read_csv(*text);
             const auto shown = file.lexically_proximate(std::filesystem::current_path()).string();
             if (!csv.problem.empty()) {
-                problems_.add(*one, shown + ":" + std::to_string(csv.problem_line) + ": " + csv.problem + ", in the table");
+                problems_.add(*one,
+                              shown + ":" + std::to_string(csv.problem_line) + ": " + csv.problem + ", in the table");
                 continue;
             }
             if (csv.rows.empty()) problems_.add(*one, "a table without rows:");
@@ -555,7 +561,8 @@ Csv read_csv(std::string_view text) {
     Csv csv;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const auto head = text.substr(0, text.find('\n'));
-    const char separator = head.find(',') == std::string_view::npos && head.find(';') != std::string_view::npos ? ';' : ',';
+    const char separator =
+        head.find(',') == std::string_view::npos && head.find(';') != std::string_view::npos ? ';' : ',';
     unsigned line = 1;
     const auto wrong = [&](unsigned at, std::string what) {
         csv.problem = std::move(what);

@@ -1,5 +1,6 @@
-// Scenario files that are made of others and of tables: `variables`, `include`, `for_each`, `hosts_from`. Works on the tree of
-// the file, before anything in it is understood; every node keeps the file, line and row it came from. Internal to the loader.
+// Scenario files that are made of others and of tables: `variables`, `include`, `for_each`, `hosts_from`. Works on the
+// tree of the file, before anything in it is understood; every node keeps the file, line and row it came from. Internal
+// to the loader.
 #pragma once
 #include <filesystem>
 #include <string>

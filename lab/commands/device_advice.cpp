@@ -13,8 +13,8 @@
 namespace wmlab::lab::commands {
 namespace {
 
-const std::map<std::string, std::string, std::less<>> languages{{"asa", "asa"},           {"pf", "pf"},   {"opnsense", "pf"},
-                                                                {"iptables", "iptables"}, {"nft", "nft"}, {"windows", "netsh"}};
+const std::map<std::string, std::string, std::less<>> languages{
+    {"asa", "asa"}, {"pf", "pf"}, {"opnsense", "pf"}, {"iptables", "iptables"}, {"nft", "nft"}, {"windows", "netsh"}};
 
 std::string in_language(const std::string& language, const scenario::Scenario& scenario, const rules::Needs& needs) {
     if (language == "asa") return rules::dialect::asa(scenario, needs);
@@ -36,7 +36,8 @@ std::vector<std::string> letting_lines(const std::string& language, const std::s
     for (std::string line; std::getline(in, line);) {
         line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
         const bool comment = line.starts_with('#') || line.starts_with('!') || line.starts_with("rem ");
-        const bool answers = line.find("established") != std::string::npos || line.find("ESTABLISHED") != std::string::npos;
+        const bool answers =
+            line.find("established") != std::string::npos || line.find("ESTABLISHED") != std::string::npos;
         if (!comment && !answers && line.find(marks.at(language)) != std::string::npos) lines.push_back(line);
     }
     return lines;
@@ -53,9 +54,10 @@ void advise_device(Report& report, const scenario::Scenario& scenario) {
         if (!flow.rule || flow.rule->chain != "device" || !flow.suggestions.empty() || flow.as_expected) continue;
         if (language == languages.end()) {
             if (!std::exchange(told, true))
-                report.notes.push_back(fmt::format("there are no suggestions in the language of {}; `wmlab rules` speaks nft, "
-                                                   "iptables, asa, pf and netsh",
-                                                   format));
+                report.notes.push_back(
+                    fmt::format("there are no suggestions in the language of {}; `wmlab rules` speaks nft, "
+                                "iptables, asa, pf and netsh",
+                                format));
             continue;
         }
         if (!all) all = rules::needs(scenario);

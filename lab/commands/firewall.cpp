@@ -1,7 +1,5 @@
 // wmlab firewall: the firewall's part in a lab of containers or machines: loads the ruleset and records what its kernel
 // decides, until it is told to stop.
-#include "lab/firewall/loading.hpp"
-
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/signalfd.h>
@@ -15,6 +13,7 @@
 
 #include "lab/commands/options.hpp"
 #include "lab/firewall/join.hpp"
+#include "lab/firewall/loading.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/firewall/same_rules.hpp"
 #include "lab/firewall/tracer.hpp"
@@ -82,8 +81,9 @@ int join_by_hand(const std::string& file, const po::variables_map& values, unsig
         for (const auto& zone : scenario->zones) interfaces.insert(zone.interface);
         auto matched = match_running(running, rules::read_source(ruleset), listing_of_file(ruleset, interfaces));
         if (!matched.other.empty())
-            std::cerr << fmt::format("wmlab: table {} of {} is not what runs: {}; lines are those of the running rules\n",
-                                     matched.other.front(), ruleset.string(), matched.first_difference);
+            std::cerr << fmt::format(
+                "wmlab: table {} of {} is not what runs: {}; lines are those of the running rules\n",
+                matched.other.front(), ruleset.string(), matched.first_difference);
         places = std::move(matched.source);
     }
     JoinedFirewall joined{here, places};
@@ -108,7 +108,8 @@ int firewall_command(Arguments arguments) {
         "RULESET --journal DIR | --join [SCENARIO --journal DIR]",
         "Loads the ruleset, unmodified, into the kernel of the machine or container this runs in, says `ready`, "
         "and records which rule decides about which packet, until SIGTERM or the end of its input. For "
-        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it loads "
+        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it "
+        "loads "
         "nothing and reads the rules of a firewall that is at work.",
         {},
         ""};
@@ -118,11 +119,13 @@ int firewall_command(Arguments arguments) {
     add("no-trace", "load the ruleset only, and name no rule");
     add("trace-buffer", po::value<unsigned>()->value_name("BYTES"),
         "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
-    add("join", "load nothing: name the rules of the firewall that runs here, whose kernel is only read and traced for the "
-                "addresses of a scenario. With SCENARIO and --journal by hand; without, `wmlab run --firewall` talks to it");
+    add("join",
+        "load nothing: name the rules of the firewall that runs here, whose kernel is only read and traced for the "
+        "addresses of a scenario. With SCENARIO and --journal by hand; without, `wmlab run --firewall` talks to it");
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "with --join: name lines of this file where its rules are those that run");
-    add("carried", po::value<std::string>()->value_name("DIR"), "with --join: where its own files were put; removed at once");
+    add("carried", po::value<std::string>()->value_name("DIR"),
+        "with --join: where its own files were put; removed at once");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     if (values->contains("carried")) remove_carried((*values)["carried"].as<std::string>());

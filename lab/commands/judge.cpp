@@ -4,8 +4,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -15,8 +15,8 @@
 #include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/logs/attribution.hpp"
-#include "lab/run/device_log.hpp"
 #include "lab/rules/attribution.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -67,7 +67,8 @@ namespace {
 // When the run was, by its journals: a log without years is of that year.
 std::chrono::sys_time<std::chrono::nanoseconds> latest(const std::vector<evidence::Event>& events) {
     std::chrono::sys_time<std::chrono::nanoseconds> last{};
-    for (const auto& event : events) last = std::max(last, std::chrono::sys_time<std::chrono::nanoseconds>{event.utc.time_since_epoch()});
+    for (const auto& event : events)
+        last = std::max(last, std::chrono::sys_time<std::chrono::nanoseconds>{event.utc.time_since_epoch()});
     return last;
 }
 

@@ -140,7 +140,9 @@ std::function<bool(const scenario::FlowInstance&)> only_option(const po::variabl
         const auto named = [&](const std::string& glob) {
             return like(glob)(instance.id) || like(glob)(instance.flow->id);
         };
-        const auto tagged = [&](const std::string& glob) { return std::ranges::any_of(instance.flow->tags, like(glob)); };
+        const auto tagged = [&](const std::string& glob) {
+            return std::ranges::any_of(instance.flow->tags, like(glob));
+        };
         return !without.contains(instance.flow->type) && (globs.empty() || std::ranges::any_of(globs, named)) &&
                (tags.empty() || std::ranges::any_of(tags, tagged));
     };

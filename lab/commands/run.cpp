@@ -119,7 +119,8 @@ std::vector<std::string> scenario_files(const std::vector<std::string>& words) {
         std::vector<std::string> found;
         for (const auto& entry : std::filesystem::directory_iterator{word, error}) {
             const auto suffix = entry.path().extension();
-            if ((suffix == ".yaml" || suffix == ".yml") && entry.is_regular_file(error)) found.push_back(entry.path().string());
+            if ((suffix == ".yaml" || suffix == ".yml") && entry.is_regular_file(error))
+                found.push_back(entry.path().string());
         }
         if (found.empty()) throw UsageError{fmt::format("run: the directory {} has no .yaml or .yml file", word)};
         std::ranges::sort(found);
@@ -153,7 +154,8 @@ int run_command(Arguments arguments) {
         "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
         "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal "
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report "
+        "files and journal "
         "folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),

@@ -16,7 +16,8 @@ void once(std::vector<std::string>& list, const std::string& name) {
 }
 
 std::string joined(const std::string& all, const std::string& more) {
-    return all.empty() || more.empty() || all.find(more) != std::string::npos ? (all.empty() ? more : all) : all + ", " + more;
+    return all.empty() || more.empty() || all.find(more) != std::string::npos ? (all.empty() ? more : all)
+                                                                              : all + ", " + more;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Many sites, many streams: one report of several scenarios, and the table site x stream. A flow's site is its tag `site=`
+// Many sites, many streams: one report of several scenarios, and the table site x stream. A flow's site is its tag
+// `site=`
 // (`for_each` gives it), else its scenario; its stream is its tag `stream=`, else its name.
 #pragma once
 #include <map>

@@ -18,9 +18,9 @@
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
 #include "lab/logs/attribution.hpp"
-#include "lab/run/device_log.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -154,7 +154,8 @@ void add_setting_options(po::options_description& options) {
         "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
         "for each host");
     add("firewall", po::value<std::string>()->value_name("PREFIX"),
-        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': its "
+        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': "
+        "its "
         "rules are read, nothing is changed, and the report names the rule that decided");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
@@ -177,7 +178,8 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario) {
     // A firewall that is joined is compared with the file: its lines are named where it runs these rules.
-    return setting.built_in() || option || !setting.firewall.empty() ? ruleset_for(option, scenario) : std::filesystem::path{};
+    return setting.built_in() || option || !setting.firewall.empty() ? ruleset_for(option, scenario)
+                                                                     : std::filesystem::path{};
 }
 
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {

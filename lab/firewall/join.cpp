@@ -237,11 +237,12 @@ int serve_join(int in, std::ostream& out) {
         std::vector<scenario::Ipv4> addresses;
         if (const auto* list = array_at(*job, "addresses"))
             for (const auto& one : *list)
-                if (const auto address = one.is_string() ? scenario::Ipv4::from(std::string_view{one.get_string()})
-                                                         : std::nullopt;
+                if (const auto address =
+                        one.is_string() ? scenario::Ipv4::from(std::string_view{one.get_string()}) : std::nullopt;
                     address && addresses.size() < addresses_max)
                     addresses.push_back(*address);
-        if (!source || addresses.empty()) throw SetupFailed{"join the firewall", "the job has no addresses or no places"};
+        if (!source || addresses.empty())
+            throw SetupFailed{"join the firewall", "the job has no addresses or no places"};
         JoinedFirewall joined{here, source_from(*source)};
         const auto* trace = job->if_contains("trace");
         if (trace && trace->is_bool() && !trace->get_bool()) {

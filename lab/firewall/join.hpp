@@ -1,6 +1,6 @@
-// The gateway's end of a read-only join (`wmlab firewall --join`): reads the rules that run there, asks the kernel's trace
-// for the scenario's addresses only, and says which rule decided. It loads nothing of the user's and changes none of it; its
-// own table belongs to this process (flag `owner`), so that the kernel removes it whatever ends the process.
+// The gateway's end of a read-only join (`wmlab firewall --join`): reads the rules that run there, asks the kernel's
+// trace for the scenario's addresses only, and says which rule decided. It loads nothing of the user's and changes none
+// of it; its own table belongs to this process (flag `owner`), so that the kernel removes it whatever ends the process.
 #pragma once
 #include <iosfwd>
 #include <memory>
@@ -26,8 +26,8 @@ public:
     JoinedFirewall(const Namespace& firewall, const rules::Source& source);  // SetupFailed: may not read the rules
     // SetupFailed: this kernel or its administrator refuses the trace; the rules' counters still tell.
     void trace(const std::vector<scenario::Ipv4>& addresses, unsigned buffer = rules::trace_buffer_wanted);
-    // Like Tracer::finish(), and the last event says so where the rules were changed meanwhile. `arrivals`: packets that
-    // must have come to the firewall, for the rules' counters where the trace tells nothing.
+    // Like Tracer::finish(), and the last event says so where the rules were changed meanwhile. `arrivals`: packets
+    // that must have come to the firewall, for the rules' counters where the trace tells nothing.
     std::vector<evidence::Event> finish(const std::vector<rules::Packet>& arrivals);
 
 private:

@@ -30,8 +30,8 @@ std::uint64_t untraced_packets(const Namespace& firewall);
 // Takes rules out, as read_ruleset() has read them. SetupFailed.
 void take_out(const Namespace& firewall, std::span<const rules::Rule* const> rules);
 
-// Rules of our own in tables with the flag `owner`: the kernel removes them with this object, or with the process, whatever
-// ends it. SetupFailed: the kernel lacks something (the flag came with Linux 5.12); nothing is left behind.
+// Rules of our own in tables with the flag `owner`: the kernel removes them with this object, or with the process,
+// whatever ends it. SetupFailed: the kernel lacks something (the flag came with Linux 5.12); nothing is left behind.
 class OwnedRules {
 public:
     OwnedRules(const Namespace& firewall, const std::string& nft);

@@ -111,7 +111,8 @@ RunningRules RunningRules::from(const json::object& object) {
     running.iptables = rules::text_at(object, "iptables");
     running.legacy = true_at(object, "legacy");
     if (const auto* values = rules::object_at(object, "settings"))
-        for (const auto& member : *values) running.settings[std::string{member.key()}] = rules::text_at(*values, member.key());
+        for (const auto& member : *values)
+            running.settings[std::string{member.key()}] = rules::text_at(*values, member.key());
     return running;
 }
 

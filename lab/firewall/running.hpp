@@ -1,5 +1,5 @@
-// The rules of a firewall that is not the lab's own, as they run: read, never changed. Which of their lines is which line
-// of the file that the user says they come from.
+// The rules of a firewall that is not the lab's own, as they run: read, never changed. Which of their lines is which
+// line of the file that the user says they come from.
 #pragma once
 #include <boost/json/object.hpp>
 #include <map>
@@ -14,10 +14,10 @@ namespace wmlab::lab {
 
 // What a firewall prints about itself. Texts, so that they can be sent.
 struct RunningRules {
-    std::string listing;    // `nft list ruleset`
-    std::string stateless;  // `nft --stateless list ruleset`
-    std::string iptables;   // `iptables-nft-save`; empty: nothing of iptables'
-    bool legacy = false;    // rules of iptables-legacy too, which nobody can trace
+    std::string listing;                          // `nft list ruleset`
+    std::string stateless;                        // `nft --stateless list ruleset`
+    std::string iptables;                         // `iptables-nft-save`; empty: nothing of iptables'
+    bool legacy = false;                          // rules of iptables-legacy too, which nobody can trace
     std::map<std::string, std::string> settings;  // /proc/sys/net/... by "ipv4/ip_forward"
 
     boost::json::object to_json() const;

@@ -41,7 +41,8 @@ std::string read_from_start(int from) {
     std::string text;
     char piece[1U << 16];
     ::lseek(from, 0, SEEK_SET);
-    for (ssize_t got = 0; (got = ::read(from, piece, sizeof piece)) > 0;) text.append(piece, static_cast<std::size_t>(got));
+    for (ssize_t got = 0; (got = ::read(from, piece, sizeof piece)) > 0;)
+        text.append(piece, static_cast<std::size_t>(got));
     return text;
 }
 

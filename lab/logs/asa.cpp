@@ -1,5 +1,5 @@
-// Cisco ASA and Firepower (ASA message guide): 106001, 106006, 106007, 106010, 106014, 106015, 106021, 106023, 106100, 302013
-// to 302016, 305011.
+// Cisco ASA and Firepower (ASA message guide): 106001, 106006, 106007, 106010, 106014, 106015, 106021, 106023, 106100,
+// 302013 to 302016, 305011.
 #include <algorithm>
 
 #include "lab/logs/fields.hpp"
@@ -93,7 +93,9 @@ std::optional<Entry> read_asa(std::string_view line) {
     }
     if (number == "106100") {  // access-list NAME denied tcp outside/A(p) -> inside/B(q) hit-cnt 1 ...
         if (words.size() < 7 || words[0] != "access-list") return std::nullopt;
-        entry.action = words[2] == "denied" ? deny : words[2] == "permitted" || words[2] == "est-allowed" ? permit : unknown;
+        entry.action = words[2] == "denied"                                   ? deny
+                       : words[2] == "permitted" || words[2] == "est-allowed" ? permit
+                                                                              : unknown;
         entry.protocol = protocol_of(words[3]);
         if (!ends(words[4], words[6])) return std::nullopt;
         entry.rule = "access-list " + std::string{words[1]};

@@ -21,7 +21,9 @@ constexpr nanoseconds offset_max = 15h;
 // A line is written when it happens, or when a retry or the end of a session is told; whole seconds are cut off.
 constexpr nanoseconds before_max = 3s, after_max = 20s;
 
-std::string endpoint_text(const End& end) { return end.port == 0 ? end.address : end.address + ":" + std::to_string(end.port); }
+std::string endpoint_text(const End& end) {
+    return end.port == 0 ? end.address : end.address + ":" + std::to_string(end.port);
+}
 
 bool whole(std::string_view endpoint) { return endpoint.find(':') != std::string_view::npos; }
 
@@ -75,7 +77,9 @@ private:
         for (const auto& event : events_) {
             if (event.flow.empty() || event.utc.time_since_epoch().count() == 0) continue;
             const Time time{event.utc.time_since_epoch()};
-            for (const auto& id : {key(event.flow, event.leg), key(event.flow, "")}) {
+            // Each end has its own clock: their times are not mixed.
+            for (const auto& id :
+                 {key(event.flow, event.leg) + " " + event.host, key(event.flow, "") + " " + event.host}) {
                 auto [found, fresh] = moments_.try_emplace(id, Moment{time, time});
                 if (fresh) continue;
                 found->second.first = std::min(found->second.first, time);
@@ -86,7 +90,8 @@ private:
 
     static bool stops(const LegResult& leg) {
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
-        return stopped && leg.cause != Cause::refused && leg.cause != Cause::proxy_denied && leg.cause != Cause::exhausted;
+        return stopped && leg.cause != Cause::refused && leg.cause != Cause::proxy_denied &&
+               leg.cause != Cause::exhausted;
     }
 
     void want(FlowResult& flow, LegResult& leg) {
@@ -94,10 +99,11 @@ private:
         if (!stopped && leg.verdict != Verdict::pass) return;
         Wanted wanted;
         wanted.flow = &flow, wanted.leg = &leg, wanted.stopped = stopped;
-        if (const auto found = moments_.find(key(flow.id, leg.name)); found != moments_.end())
-            wanted.when = found->second;
-        else if (const auto any = moments_.find(key(flow.id, "")); any != moments_.end())
-            wanted.when = any->second;
+        for (const auto& host : {flow.from, flow.to})
+            for (const auto& name : {leg.name, std::string{}})
+                if (const auto found = moments_.find(key(flow.id, name) + " " + host);
+                    found != moments_.end() && !wanted.when)
+                    wanted.when = found->second;
         // The whole 5-tuple: one line must not be taken for another flow's.
         std::set<std::string> sources{leg.source}, destinations{leg.destination};
         if (!leg.source_seen.empty()) sources.insert(leg.source_seen);
@@ -131,7 +137,8 @@ private:
             std::ranges::sort(differences);
             std::size_t best = 0;
             for (std::size_t first = 0, last = 0; first < differences.size(); ++first) {
-                while (last < differences.size() && differences[last].first - differences[first].first <= before_max) ++last;
+                while (last < differences.size() && differences[last].first - differences[first].first <= before_max)
+                    ++last;
                 std::set<std::size_t> legs;
                 for (auto i = first; i < last; ++i) legs.insert(differences[i].second);
                 if (legs.size() <= best || abs(differences[first].first) > offset_max) continue;
@@ -172,9 +179,10 @@ private:
         if (rules.empty()) return true;
         if (rules.size() > 1) {
             if (wanted.stopped)
-                leg.evidence.push_back(fmt::format("The firewall's log has more than one rule for these packets ({} and {}): "
-                                                   "none is named.",
-                                                   *rules.begin(), *std::next(rules.begin())));
+                leg.evidence.push_back(
+                    fmt::format("The firewall's log has more than one rule for these packets ({} and {}): "
+                                "none is named.",
+                                *rules.begin(), *std::next(rules.begin())));
             return !wanted.stopped;
         }
         const auto& entry = **std::ranges::min_element(found, {}, [](const Entry* one) { return one->line; });
@@ -188,22 +196,27 @@ private:
 
     void notes(std::size_t doubtful) {
         const auto note = [&](std::string text) { report_.notes.push_back(std::move(text)); };
-        if (!log_.problem.empty()) return note(fmt::format("the firewall's log {} was not read: {}", name_, log_.problem));
+        if (!log_.problem.empty())
+            return note(fmt::format("the firewall's log {} was not read: {}", name_, log_.problem));
         if (log_.lines > 0 && log_.understood == 0)
-            return note(fmt::format("no line of the firewall's log {} ({} lines) is a message about a packet in the format that "
-                                    "the scenario says: no rule is named from it",
-                                    name_, log_.lines));
-        if (log_.lines == 0) return note(fmt::format("the firewall's log {} is empty: no rule is named from it", name_));
+            return note(fmt::format(
+                "no line of the firewall's log {} ({} lines) is a message about a packet in the format that "
+                "the scenario says: no rule is named from it",
+                name_, log_.lines));
+        if (log_.lines == 0)
+            return note(fmt::format("the firewall's log {} is empty: no rule is named from it", name_));
         const bool any = std::ranges::any_of(wanted_, [](const Wanted& one) { return !one.lines.empty(); });
         if (!any)
             note(fmt::format("no line of the firewall's log {} is about a packet of this run", name_));
         else if (!offset_)
-            note(fmt::format("the times of the firewall's log {} are further from this run than clocks in other zones can be: it "
-                             "is taken for another run's",
-                             name_));
+            note(fmt::format(
+                "the times of the firewall's log {} are further from this run than clocks in other zones can be: it "
+                "is taken for another run's",
+                name_));
         else if (abs(*offset_) > before_max)
-            note(fmt::format("the clock of the firewall's log {} is {:.0f} s {} this machine's: taken into account", name_,
-                             std::chrono::duration<double>{abs(*offset_)}.count(), *offset_ > 0ns ? "ahead of" : "behind"));
+            note(fmt::format("the clock of the firewall's log {} is {:.0f} s {} this machine's: taken into account",
+                             name_, std::chrono::duration<double>{abs(*offset_)}.count(),
+                             *offset_ > 0ns ? "ahead of" : "behind"));
         if (doubtful > 0)
             note(fmt::format("the firewall's log names more than one rule for {} leg{}: none is named there", doubtful,
                              doubtful == 1 ? "" : "s"));

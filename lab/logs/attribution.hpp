@@ -1,5 +1,5 @@
-// Which line of a device's log is about which leg of which flow, and so which rule of the device's stopped it. Pure. A line
-// names a rule and never changes a verdict; where two rules could be meant, none is named.
+// Which line of a device's log is about which leg of which flow, and so which rule of the device's stopped it. Pure. A
+// line names a rule and never changes a verdict; where two rules could be meant, none is named.
 #pragma once
 #include <span>
 #include <string>

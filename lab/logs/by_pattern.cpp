@@ -1,5 +1,5 @@
-// Logs of any other device, by a pattern whose named groups say what is what. A line that the pattern takes too long for is
-// none of its lines.
+// Logs of any other device, by a pattern whose named groups say what is what. A line that the pattern takes too long
+// for is none of its lines.
 #include <boost/regex.hpp>
 #include <stdexcept>
 

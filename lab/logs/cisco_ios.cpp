@@ -1,4 +1,5 @@
-// Cisco IOS: access lists that log (SEC-6-IPACCESSLOGP, -LOGNP, -LOGRP) and the zone firewall (FW-6-DROP_PKT, -PASS_PKT).
+// Cisco IOS: access lists that log (SEC-6-IPACCESSLOGP, -LOGNP, -LOGRP) and the zone firewall (FW-6-DROP_PKT,
+// -PASS_PKT).
 #include "lab/logs/fields.hpp"
 
 namespace wmlab::lab::logs {

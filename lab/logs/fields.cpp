@@ -57,7 +57,8 @@ std::map<std::string, std::string, std::less<>> pairs_of(std::string_view text) 
     std::map<std::string, std::string, std::less<>> pairs;
     for (std::size_t at = 0; (at = text.find('=', at)) != std::string_view::npos;) {
         auto start = at;
-        while (start > 0 && text[start - 1] != ' ' && text[start - 1] != '\t' && text[start - 1] != '[' && text[start - 1] != ',')
+        while (start > 0 && text[start - 1] != ' ' && text[start - 1] != '\t' && text[start - 1] != '[' &&
+               text[start - 1] != ',')
             --start;
         const std::string key{text.substr(start, at - start)};
         ++at;

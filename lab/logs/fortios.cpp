@@ -17,10 +17,11 @@ std::optional<Entry> read_fortios(std::string_view line) {
     const auto action = value("action");
     using enum Entry::Action;
     // A session that ends is logged by how it ended.
-    entry.action = action == "close" || action == "timeout" || action == "client-rst" || action == "server-rst" ? teardown
-                   : action == "start"                                                                         ? build
-                   : action == "ip-conn"                                                                       ? unknown
-                                                                                                               : action_of(action);
+    entry.action = action == "close" || action == "timeout" || action == "client-rst" || action == "server-rst"
+                       ? teardown
+                   : action == "start"   ? build
+                   : action == "ip-conn" ? unknown
+                                         : action_of(action);
     if (is_ipv4(value("transip")) && value("transip") != "0.0.0.0")
         (value("trandisp") == "dnat" ? entry.destination_as : entry.source_as) =
             End{value("transip"), port_of(value("transport")).value_or(0)};

@@ -66,7 +66,8 @@ std::optional<Entry> read_junos(std::string_view line) {
         }
         // protocol-id, in a denial with the ICMP type: 6(0); the policy's name stands behind it.
         const auto number = words[at].substr(0, words[at].find('('));
-        if (const auto protocol = protocol_of(number); !protocol.empty() && number.find_first_not_of("0123456789") == number.npos) {
+        if (const auto protocol = protocol_of(number);
+            !protocol.empty() && number.find_first_not_of("0123456789") == number.npos) {
             entry.protocol = protocol;
             if (at + 1 < words.size()) entry.rule = policy_words(words[at + 1]);
             return entry;

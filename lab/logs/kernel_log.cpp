@@ -1,4 +1,5 @@
-// Linux: the targets LOG of iptables and the statement log of nftables, by the kernel's log. A rule's prefix is its name.
+// Linux: the targets LOG of iptables and the statement log of nftables, by the kernel's log. A rule's prefix is its
+// name.
 #include "lab/logs/fields.hpp"
 
 namespace wmlab::lab::logs {
@@ -23,7 +24,8 @@ std::optional<Entry> read_kernel_log(std::string_view line) {
     if (prefix.starts_with('[')) {
         const auto end = prefix.find(']');
         const auto inside = end == std::string_view::npos ? std::string_view{} : prefix.substr(1, end - 1);
-        if (!inside.empty() && inside.find_first_not_of(" .0123456789") == std::string_view::npos) prefix.remove_prefix(end + 1);
+        if (!inside.empty() && inside.find_first_not_of(" .0123456789") == std::string_view::npos)
+            prefix.remove_prefix(end + 1);
     }
     while (prefix.starts_with(' ')) prefix.remove_prefix(1);
     while (prefix.ends_with(' ')) prefix.remove_suffix(1);

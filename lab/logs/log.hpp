@@ -1,5 +1,5 @@
-// The log of a firewall that is a device: lines in, what it did with which packets out. Parsers are sans IO, one a format in a
-// file of its own; what is no message about a packet is nothing, and hostile text is text.
+// The log of a firewall that is a device: lines in, what it did with which packets out. Parsers are sans IO, one a
+// format in a file of its own; what is no message about a packet is nothing, and hostile text is text.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -23,11 +23,11 @@ struct End {
 
 struct Entry {
     enum class Action { deny, permit, build, teardown, translate, unknown } action = Action::unknown;
-    std::string protocol;     // "tcp", "udp", "icmp", "igmp"; empty: the message does not say
-    End source, destination;  // of the packet, as the device saw it come
+    std::string protocol;                          // "tcp", "udp", "icmp", "igmp"; empty: the message does not say
+    End source, destination;                       // of the packet, as the device saw it come
     std::optional<End> source_as, destination_as;  // after translation
-    std::string rule;         // what the device calls what decided, verbatim: `access-group "OUTSIDE_IN"`
-    bool stray = false;       // about a packet that belongs to no connection: no sign of what stopped one
+    std::string rule;    // what the device calls what decided, verbatim: `access-group "OUTSIDE_IN"`
+    bool stray = false;  // about a packet that belongs to no connection: no sign of what stopped one
     // On the device's own clock and in its own zone, as if it were UTC; nothing: the message has no time.
     std::optional<std::chrono::sys_time<std::chrono::nanoseconds>> time;
     std::size_t line = 0;  // of the log, from 1
@@ -53,7 +53,8 @@ struct Log {
 Log read_log(const scenario::DeviceLog& device, std::string_view text,
              std::chrono::sys_time<std::chrono::nanoseconds> now);
 
-// A pattern's named groups say what is what: rule, source, source_port, destination, destination_port, protocol, action.
+// A pattern's named groups say what is what: rule, source, source_port, destination, destination_port, protocol,
+// action.
 class Pattern {
 public:
     explicit Pattern(const std::string& pattern);  // std::invalid_argument

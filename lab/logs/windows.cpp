@@ -1,4 +1,5 @@
-// Windows Defender Firewall, pfirewall.log: date time action protocol source destination ports ... The file names no rule.
+// Windows Defender Firewall, pfirewall.log: date time action protocol source destination ports ... The file names no
+// rule.
 #include "lab/logs/fields.hpp"
 
 namespace wmlab::lab::logs {
@@ -15,7 +16,8 @@ std::optional<Entry> read_windows(std::string_view line) {
     entry.destination = {std::string{words[destination]}, port_of(words[destination_port]).value_or(0)};
     if (entry.action == Entry::Action::unknown) return std::nullopt;
     const auto way = words.back();
-    entry.rule = std::string{words[action]} + (way == "RECEIVE" || way == "SEND" || way == "FORWARD" ? " " + std::string{way} : "");
+    entry.rule = std::string{words[action]} +
+                 (way == "RECEIVE" || way == "SEND" || way == "FORWARD" ? " " + std::string{way} : "");
     return entry;
 }
 

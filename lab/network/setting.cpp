@@ -63,7 +63,8 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
     if (setting.built_in()) {
         if (!firewall.empty())
             throw std::invalid_argument{
-                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where they "
+                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where "
+                "they "
                 "are (--attach ZONE=NIC or --launch HOST=PREFIX)"};
         return setting;
     }

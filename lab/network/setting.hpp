@@ -26,8 +26,8 @@ struct Setting {
     std::string device() const;     // "the device between eth1 (inside) and eth2 (outside)"
 };
 
-// From the options ZONE=NIC, HOST=PREFIX and PREFIX (of the firewall; quotes as in a shell) and the scenario's own `launch:`. Every host must be
-// somewhere. std::invalid_argument with a sentence for the user.
+// From the options ZONE=NIC, HOST=PREFIX and PREFIX (of the firewall; quotes as in a shell) and the scenario's own
+// `launch:`. Every host must be somewhere. std::invalid_argument with a sentence for the user.
 Setting setting_from(const scenario::Scenario& scenario, std::span<const std::string> attach,
                      std::span<const std::string> launch, bool force, const std::string& firewall = {});
 

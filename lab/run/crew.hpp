@@ -34,9 +34,9 @@ public:
          CrewOptions options);
     ~Crew();
 
-    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. A machine that
-    // cannot be reached, or has another version of the simulators, is left out (Lab::unreachable), and the evidence says so.
-    // False: the user interrupts.
+    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. A machine
+    // that cannot be reached, or has another version of the simulators, is left out (Lab::unreachable), and the
+    // evidence says so. False: the user interrupts.
     bool wait_until_ready();
     void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
     // Every one of these flows has ended, or its opening program has.

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 using boost::system::error_code;
 
 constexpr std::size_t log_size_max = 64U << 20, senders_max = 16;
-constexpr auto under_way = 1500ms;  // devices write a little later
+constexpr auto under_way = 1500ms;                // devices write a little later
 constexpr const char* log_host = "firewall-log";  // no host of a scenario: it would be a name, but none that is started
 
 }  // namespace
@@ -108,7 +108,8 @@ DeviceLogSource::DeviceLogSource(Lab& lab, const scenario::DeviceLog& device)
         try {
             listen();
         } catch (const std::exception& failure) {
-            notes.push_back(fmt::format("the firewall's log cannot be received at {}: {}", device.listen, failure.what()));
+            notes.push_back(
+                fmt::format("the firewall's log cannot be received at {}: {}", device.listen, failure.what()));
         }
     }
 }
@@ -143,17 +144,18 @@ void DeviceLogSource::listen() {
 }
 
 void DeviceLogSource::receive() {
-    state_->datagrams->async_receive(asio::buffer(state_->datagram), [this, state = state_](error_code failure, std::size_t size) {
-        if (state->closed) return;
-        if (!failure) {
-            std::string_view text{state->datagram.data(), size};
-            while (text.ends_with('\n') || text.ends_with('\0')) text.remove_suffix(1);
-            std::string line{text};
-            std::ranges::replace(line, '\n', ' ');
-            state->add(line);
-        }
-        receive();
-    });
+    state_->datagrams->async_receive(asio::buffer(state_->datagram),
+                                     [this, state = state_](error_code failure, std::size_t size) {
+                                         if (state->closed) return;
+                                         if (!failure) {
+                                             std::string_view text{state->datagram.data(), size};
+                                             while (text.ends_with('\n') || text.ends_with('\0')) text.remove_suffix(1);
+                                             std::string line{text};
+                                             std::ranges::replace(line, '\n', ' ');
+                                             state->add(line);
+                                         }
+                                         receive();
+                                     });
 }
 
 void DeviceLogSource::accept() {
@@ -182,7 +184,8 @@ std::string DeviceLogSource::finish() {
     if (state_->cut) notes.push_back("the firewall's log is longer than is kept (64 MiB): its end is left out");
     if (!device_.file.empty()) {
         auto text = read_log_file(device_.file);
-        if (text.empty()) notes.push_back(fmt::format("the firewall's log {} is empty or cannot be read", device_.file.string()));
+        if (text.empty())
+            notes.push_back(fmt::format("the firewall's log {} is empty or cannot be read", device_.file.string()));
         return text;
     }
     if (state_->text.empty() && !state_->noise.empty())

@@ -1,5 +1,5 @@
-// A device's log while a scenario runs: a file, what a command prints, or what the device sends by syslog. Bounded; what goes
-// wrong costs the names of rules, never verdicts.
+// A device's log while a scenario runs: a file, what a command prints, or what the device sends by syslog. Bounded;
+// what goes wrong costs the names of rules, never verdicts.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace wmlab::lab {
 
-std::string log_name(const scenario::DeviceLog& device);  // for reports
+std::string log_name(const scenario::DeviceLog& device);       // for reports
 std::string read_log_file(const std::filesystem::path& file);  // its end, where it is large; empty: it cannot be read
 
 class DeviceLogSource {

@@ -36,7 +36,7 @@ std::string trimmed(std::string text) {
 struct Gateway::State {
     std::shared_ptr<Process> process;
     std::string noise;
-    bool over = false, running = false, tracing = false, ended = false;
+    bool over = false, carrying = false, running = false, tracing = false, ended = false;
     std::string untraced;  // why; empty: it traces
     std::string failed;    // why it cannot go on
     std::size_t left_out = 0;
@@ -64,8 +64,9 @@ std::vector<rules::Packet> packets_sent(const scenario::Scenario& scenario, std:
                 const auto from = scenario::Ipv4::from(source->host), to = scenario::Ipv4::from(destination->host);
                 if (!from || !to) continue;
                 const std::string protocol{scenario::text(leg.protocol)};
-                if (!known.insert(fmt::format("{} {}:{} {}:{}", protocol, from->text(), source->port, to->text(),
-                                              destination->port))
+                if (!known
+                         .insert(fmt::format("{} {}:{} {}:{}", protocol, from->text(), source->port, to->text(),
+                                             destination->port))
                          .second)
                     continue;
                 rules::Packet packet;
@@ -109,17 +110,21 @@ Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions op
     const auto settled = [&] {
         return state_->over || state_->tracing || !state_->untraced.empty() || !state_->failed.empty();
     };
-    if (!wait(settled, options_.start_limit) && lab_.interruptions == 0)
+    const bool in_time = wait(settled, options_.start_limit) ||
+                         (state_->carrying && lab_.interruptions == 0 && wait(settled, options_.carry_limit));
+    if (!in_time && lab_.interruptions == 0)
         state_->failed = fmt::format("nothing comes back after {} s{}{}", options_.start_limit.count() / 1000,
                                      state_->noise.empty() ? "" : ": ", trimmed(state_->noise));
     if (!state_->failed.empty())
-        notes.push_back(fmt::format("no rule can be named, because {} cannot be joined: {}. Try it by hand: `{} id`; it must "
-                                    "work without asking anything, and be root there",
-                                    who(), state_->failed, fmt::join(options_.prefix, " ")));
+        notes.push_back(
+            fmt::format("no rule can be named, because {} cannot be joined: {}. Try it by hand: `{} id`; it must "
+                        "work without asking anything, and be root there",
+                        who(), state_->failed, fmt::join(options_.prefix, " ")));
     else if (!state_->untraced.empty())
-        notes.push_back(fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules' own "
-                                    "counters leave no doubt",
-                                    who(), trimmed(state_->untraced)));
+        notes.push_back(
+            fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules' own "
+                        "counters leave no doubt",
+                        who(), trimmed(state_->untraced)));
 }
 
 Gateway::~Gateway() {
@@ -172,20 +177,23 @@ void Gateway::read(std::string_view line) {
 
 void Gateway::carry(const std::string& machine) {
     if (machine != own_machine()) {
-        state_->failed = fmt::format("wmlab is not installed there in version {}, and it is a machine of another kind ({}, "
-                                     "here {}): install the same version",
-                                     WMLAB_VERSION, machine, own_machine());
+        state_->failed = fmt::format(
+            "wmlab is not installed there in version {}, and it is a machine of another kind ({}, "
+            "here {}): install the same version",
+            WMLAB_VERSION, machine, own_machine());
         state_->process->close_input();
         return;
     }
     auto archive = own_archive();
     if (archive.empty()) {
-        state_->failed = fmt::format("wmlab is not installed there in version {}, and cannot be brought there: its own "
-                                     "files cannot be read",
-                                     WMLAB_VERSION);
+        state_->failed = fmt::format(
+            "wmlab is not installed there in version {}, and cannot be brought there: its own "
+            "files cannot be read",
+            WMLAB_VERSION);
         state_->process->close_input();
         return;
     }
+    state_->carrying = true;
     state_->process->write(std::to_string(archive.size()) + "\n");
     state_->process->write(std::move(archive));
 }
@@ -193,9 +201,10 @@ void Gateway::carry(const std::string& machine) {
 // Which line each rule is: of the file where its rules run, else of what the firewall prints.
 rules::Source Gateway::places(const RunningRules& running) {
     if (options_.ruleset.empty()) {
-        notes.push_back(fmt::format("rules are named by their lines in what {} prints ({}); give --ruleset FILE for lines of "
-                                    "your file",
-                                    who(), running.iptables.empty() ? "`nft list ruleset`" : "`iptables-save`"));
+        notes.push_back(
+            fmt::format("rules are named by their lines in what {} prints ({}); give --ruleset FILE for lines of "
+                        "your file",
+                        who(), running.iptables.empty() ? "`nft list ruleset`" : "`iptables-save`"));
         return source_of(running);
     }
     const auto file = options_.ruleset.string();
@@ -205,15 +214,16 @@ rules::Source Gateway::places(const RunningRules& running) {
         const auto matched =
             match_running(running, rules::read_source(options_.ruleset), listing_of_file(options_.ruleset, interfaces));
         if (!matched.other.empty())
-            notes.push_back(fmt::format("the rules of {} are not what {} runs (table {}: {}): rules of {} are named by their "
-                                        "lines in what the firewall prints",
-                                        file, who(), matched.other.front(), matched.first_difference,
-                                        fmt::join(matched.other, ", ")));
+            notes.push_back(fmt::format(
+                "the rules of {} are not what {} runs (table {}: {}): rules of {} are named by their "
+                "lines in what the firewall prints",
+                file, who(), matched.other.front(), matched.first_difference, fmt::join(matched.other, ", ")));
         return matched.source;
     } catch (const std::exception& failure) {
-        notes.push_back(fmt::format("{} could not be compared with the rules that run ({}): rules are named by their lines in "
-                                    "what the firewall prints",
-                                    file, trimmed(failure.what())));
+        notes.push_back(
+            fmt::format("{} could not be compared with the rules that run ({}): rules are named by their lines in "
+                        "what the firewall prints",
+                        file, trimmed(failure.what())));
         return source_of(running);
     }
 }
@@ -231,10 +241,12 @@ void Gateway::job(const RunningRules& running) {
         keep(iptables_listing_name, running.iptables);
     }
     if (running.legacy)
-        notes.push_back(fmt::format("{} also has rules of iptables-legacy, which the kernel does not trace: what they stop has "
-                                    "no rule here",
-                                    who()));
-    if (const auto forward = running.settings.find("ipv4/ip_forward"); forward != running.settings.end() && forward->second == "0")
+        notes.push_back(
+            fmt::format("{} also has rules of iptables-legacy, which the kernel does not trace: what they stop has "
+                        "no rule here",
+                        who()));
+    if (const auto forward = running.settings.find("ipv4/ip_forward");
+        forward != running.settings.end() && forward->second == "0")
         notes.push_back(fmt::format("{} does not forward at all (net.ipv4.ip_forward is 0)", who()));
     json::array addresses;
     for (const auto address : addresses_of(scenario_)) addresses.emplace_back(address.text());
@@ -250,23 +262,27 @@ std::vector<evidence::Event> Gateway::finish(std::span<const evidence::Event> ev
     if (!state_->over) {
         json::array arrivals;
         for (const auto& packet : packets_sent(scenario_, events)) arrivals.push_back(packet_json(packet));
-        state_->process->write(json::serialize(json::object{{"join", "finish"}, {"arrivals", std::move(arrivals)}}) + "\n");
+        state_->process->write(json::serialize(json::object{{"join", "finish"}, {"arrivals", std::move(arrivals)}}) +
+                               "\n");
         lab_.wait_regardless([&] { return state_->ended || state_->over || !state_->failed.empty(); },
                              steady_clock::now() + options_.finish_limit);
     }
     if (!state_->ended) {
-        notes.push_back(fmt::format("the join to {} broke off during the run ({}): a rule that is not named may still have "
-                                    "decided",
-                                    who(), state_->failed.empty() ? "it does not answer any more" : trimmed(state_->failed)));
+        notes.push_back(
+            fmt::format("the join to {} broke off during the run ({}): a rule that is not named may still have "
+                        "decided",
+                        who(), state_->failed.empty() ? "it does not answer any more" : trimmed(state_->failed)));
         return {};
     }
     if (state_->left_out > 0)
-        notes.push_back(fmt::format("{} told more than can be kept; {} decisions are left out", who(), state_->left_out));
+        notes.push_back(
+            fmt::format("{} told more than can be kept; {} decisions are left out", who(), state_->left_out));
     for (const auto& event : state_->events) {
         if (event.fields.contains("changed"))
-            notes.push_back(fmt::format("the rules of {} were changed during the run: rules are named as they were at its "
-                                        "beginning, and those that came later not at all",
-                                        who()));
+            notes.push_back(
+                fmt::format("the rules of {} were changed during the run: rules are named as they were at its "
+                            "beginning, and those that came later not at all",
+                            who()));
         if (const auto problem = rules::text_at(event.fields, "problem"); !problem.empty())
             notes.push_back(fmt::format("{}: {}", who(), trimmed(problem)));
     }

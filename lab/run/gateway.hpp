@@ -1,5 +1,5 @@
-// wmlab's end of the join to a firewall that is another machine (lab/firewall/join.hpp): started by a command prefix, told
-// the scenario's addresses, asked at the end which rule decided. What it cannot do costs rules, never verdicts.
+// wmlab's end of the join to a firewall that is another machine (lab/firewall/join.hpp): started by a command prefix,
+// told the scenario's addresses, asked at the end which rule decided. What it cannot do costs rules, never verdicts.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -17,9 +17,9 @@ struct GatewayOptions {
     std::vector<std::string> prefix;  // the command by which the firewall is reached
     std::filesystem::path ruleset;    // the file its rules are said to be; empty: none is known
     bool trace = true;
-    unsigned trace_buffer = 0;  // 0: what the trace wants
+    unsigned trace_buffer = 0;       // 0: what the trace wants
     std::filesystem::path journals;  // the running rules are kept there, for their lines; empty: nowhere
-    std::chrono::milliseconds start_limit{20'000}, finish_limit{20'000};
+    std::chrono::milliseconds start_limit{20'000}, carry_limit{180'000}, finish_limit{20'000};
 };
 
 class Gateway {

@@ -145,7 +145,8 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
                         GatewayOptions{options.setting.firewall, options.ruleset, options.trace, options.trace_buffer,
                                        options.journals});
     std::optional<DeviceLogSource> device_log;
-    if (!text.scenario.firewall.log.empty() && !options.setting.built_in()) device_log.emplace(lab, text.scenario.firewall.log);
+    if (!text.scenario.firewall.log.empty() && !options.setting.built_in())
+        device_log.emplace(lab, text.scenario.firewall.log);
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {

@@ -8,7 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace wmlab;
     const std::string_view text{reinterpret_cast<const char*>(data), size};
-    for (const auto* format : {"asa", "pan-os", "fortios", "junos", "pf", "opnsense", "iptables", "windows", "cisco-ios", "regex"}) {
+    for (const auto* format :
+         {"asa", "pan-os", "fortios", "junos", "pf", "opnsense", "iptables", "windows", "cisco-ios", "regex"}) {
         scenario::DeviceLog device;
         device.format = format;
         device.pattern = R"((?<rule>\S+) (?<source>[\d.]+) (?<destination>[\d.]+))";

@@ -95,6 +95,29 @@ in_parallel trial "${trials[@]:0:4}"
 in_parallel trial "${trials[@]:4:4}"
 in_parallel trial "${trials[@]:8:4}"
 
+# The hosts on this machine's cards, the firewall between them.
+attached() { # attached RULESET
+    local got=0 want=1
+    place machine
+    place firewall
+    cable machine eth1 firewall inside
+    cable machine eth2 firewall outside
+    at firewall ip addr add 10.10.0.1/24 dev inside
+    at firewall ip addr add 10.20.0.1/24 dev outside
+    forwarding firewall
+    load_ruleset "$work/$1.nft"
+    touch "$work/gateway-$1" # the lab does not see our processes
+    mount --bind "/proc/${pid[firewall]}/ns/net" "$work/gateway-$1"
+    [ $1 != right ] || want=0
+    at machine timeout 120 "$bin/wmlab" run "$scenario" --no-color --attach inside=eth1 --attach outside=eth2 --ruleset "$work/$1.nft" \
+        --firewall "nsenter --net=$work/gateway-$1 env PATH=$bin:$PATH" --report "json:$work/attached-$1.json" > "$work/attached-$1.output" 2>&1 || got=$?
+    umount "$work/gateway-$1"
+    check "attached, $1: exit code" $want $got
+    [ $want = $got ] || cat "$work/attached-$1.output"
+    check "attached, $1: the rules of the built-in lab" "$(built_in "$work/$1.nft" "attached-$1")" "$(named "$work/attached-$1.json")"
+}
+in_parallel attached right no-media wrong-port reject-media
+
 # Without the file: lines of what the firewall prints. wmlab is brought there where it is not installed.
 machines
 load_ruleset "$work/wrong-port.nft"

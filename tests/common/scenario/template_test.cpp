@@ -18,7 +18,9 @@ public:
         path = name;
     }
     ~Folder() { std::filesystem::remove_all(path); }
-    void write(const std::string& name, const std::string& text) const { std::ofstream{path / name, std::ios::binary} << text; }
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream{path / name, std::ios::binary} << text;
+    }
     Loaded load(const std::string& text) const { return wmlab::scenario::load(text, "sites.yaml", path); }
     std::filesystem::path path;
 };
@@ -90,8 +92,9 @@ TEST_CASE("rows in place, plain texts, variables, a name of the loop's own, a sh
 
 TEST_CASE("a scenario without these keys is left alone, dollars and all", "[template]") {
     const Folder folder;
-    const auto loaded = folder.load(head + hosts + "  player: { zone: outside, address: 10.20.0.10 }\nflows:\n" +
-                                    "  - { id: sh, type: command, from: player, to: media, run: [sh, -c, \"echo ${HOME}\"] }\n");
+    const auto loaded =
+        folder.load(head + hosts + "  player: { zone: outside, address: 10.20.0.10 }\nflows:\n" +
+                    "  - { id: sh, type: command, from: player, to: media, run: [sh, -c, \"echo ${HOME}\"] }\n");
     CHECK(explain(loaded.problems) == "");
     CHECK(loaded.expanded.empty());
     CHECK(loaded.scenario.flows.front().run.back() == "echo ${HOME}");
@@ -99,10 +102,14 @@ TEST_CASE("a scenario without these keys is left alone, dollars and all", "[temp
 
 TEST_CASE("included sections are added, what the file says itself wins", "[template]") {
     const Folder folder;
-    folder.write("base.yaml", head + "hosts:\n  media: { zone: inside, address: 10.10.0.99 }\n  spare: { zone: inside, address: 10.10.0.98 }\n" +
-                                  "flows:\n  - { id: base, type: mms-tcp, from: player, to: media }\n");
-    const auto loaded = folder.load("include: base.yaml\n" + hosts + "  player: { zone: outside, address: 10.20.0.10 }\n" +
-                                    "flows:\n  - { id: own, type: mms-tcp, from: player, to: media }\n");
+    folder.write(
+        "base.yaml",
+        head +
+            "hosts:\n  media: { zone: inside, address: 10.10.0.99 }\n  spare: { zone: inside, address: 10.10.0.98 }\n" +
+            "flows:\n  - { id: base, type: mms-tcp, from: player, to: media }\n");
+    const auto loaded =
+        folder.load("include: base.yaml\n" + hosts + "  player: { zone: outside, address: 10.20.0.10 }\n" +
+                    "flows:\n  - { id: own, type: mms-tcp, from: player, to: media }\n");
     CHECK(explain(loaded.problems) == "");
     CHECK(loaded.scenario.host("media")->address.text() == "10.10.0.10");
     CHECK(loaded.scenario.hosts.size() == 3);
@@ -120,13 +127,15 @@ TEST_CASE("hosts of an Ansible inventory: the groups are zones", "[template]") {
         edge: { ansible_host: 10.20.0.11 }
     printers: { hosts: { laser: { ansible_host: 10.30.0.1 } } }
 )");
-    const auto loaded = folder.load(head + "launch: [ssh, \"lab@{address}\", \"{host}\", \"{zone}\"]\nhosts_from: inventory.yaml\n" +
-                                    "hosts:\n  edge: { zone: outside, address: 10.20.0.99, launch: mine }\n" +
-                                    "flows:\n  - { id: own, type: mms-tcp, from: [player, edge], to: media }\n");
+    const auto loaded =
+        folder.load(head + "launch: [ssh, \"lab@{address}\", \"{host}\", \"{zone}\"]\nhosts_from: inventory.yaml\n" +
+                    "hosts:\n  edge: { zone: outside, address: 10.20.0.99, launch: mine }\n" +
+                    "flows:\n  - { id: own, type: mms-tcp, from: [player, edge], to: media }\n");
     CHECK(explain(loaded.problems) == "");
     REQUIRE(loaded.scenario.hosts.size() == 3);
     CHECK(loaded.scenario.host("player")->address.text() == "10.20.0.10");
-    CHECK(loaded.scenario.host("player")->launch == std::vector<std::string>{"ssh", "lab@10.20.0.10", "player", "outside"});
+    CHECK(loaded.scenario.host("player")->launch ==
+          std::vector<std::string>{"ssh", "lab@10.20.0.10", "player", "outside"});
     CHECK(loaded.scenario.host("edge")->launch == std::vector<std::string>{"mine"});
     CHECK(loaded.scenario.host("edge")->address.text() == "10.20.0.99");
 }
@@ -137,10 +146,14 @@ TEST_CASE("what is wrong in a template is said with its line and the row", "[tem
     };
     const auto row = GENERATE(values<Row>({
         {"an address of a row", head + hosts + loop, "name,address,port\na,10.20.0.1x,80\n", "sites.yaml:11:"},
-        {"the row is named", head + hosts + loop, "name,address,port\nb,10.20.0.10,80\na,10.20.0.1x,80\n", "sites.csv:3)"},
-        {"a column that is not there", head + hosts + loop, "name,addr,port\na,10.20.0.10,80\n", "unknown variable `site.address`"},
-        {"a suggestion for it", head + hosts + loop, "name,adress,port\na,10.20.0.10,80\n", "did you mean `site.adress`?"},
-        {"too few fields", head + hosts + loop, "name,address,port\na,10.20.0.10\n", "sites.csv:2: 2 fields where the head has 3"},
+        {"the row is named", head + hosts + loop, "name,address,port\nb,10.20.0.10,80\na,10.20.0.1x,80\n",
+         "sites.csv:3)"},
+        {"a column that is not there", head + hosts + loop, "name,addr,port\na,10.20.0.10,80\n",
+         "unknown variable `site.address`"},
+        {"a suggestion for it", head + hosts + loop, "name,adress,port\na,10.20.0.10,80\n",
+         "did you mean `site.adress`?"},
+        {"too few fields", head + hosts + loop, "name,address,port\na,10.20.0.10\n",
+         "sites.csv:2: 2 fields where the head has 3"},
         {"no rows", head + hosts + loop, "name,address,port\n", "a table without rows"},
         {"a quotation mark that is open", head + hosts + loop, "name,address,port\n\"a,10.20.0.10,80\n", "not closed"},
         {"two columns of one name", head + hosts + loop, "name,name,port\n", "two columns with the name"},
@@ -151,11 +164,17 @@ TEST_CASE("what is wrong in a template is said with its line and the row", "[tem
         {"a file to include that is not there", "include: nowhere.yaml\n", "", "no such file to include"},
         {"a fault in an included file", "include: broken.yaml\n" + head + hosts, "", "broken.yaml:2:"},
         {"an inventory without zones", head + "hosts_from: sites.csv.yaml\n", "", "no such inventory"},
-        {"a device log format", head + hosts + "firewall: { log: { format: asaa, from: x.log } }\n", "", "did you mean `asa`?"},
-        {"a listener without a port", head + hosts + "firewall: { log: { format: asa, from: \"udp://1.2.3.4\" } }\n", "", "not a syslog listener"},
-        {"a pattern that is missing", head + hosts + "firewall: { log: { format: regex, from: [cat, x] } }\n", "", "has no `pattern`"},
-        {"a default launch of something else", head + "launch: ssh {adress}\n" + hosts, "", "there are {address}, {host} and {zone}"},
-        {"a tag with a blank", head + hosts + "flows:\n - { id: a, type: mms-tcp, from: media, to: media, tags: \"a b\" }\n", "", "not a tag: `a b`"},
+        {"a device log format", head + hosts + "firewall: { log: { format: asaa, from: x.log } }\n", "",
+         "did you mean `asa`?"},
+        {"a listener without a port", head + hosts + "firewall: { log: { format: asa, from: \"udp://1.2.3.4\" } }\n",
+         "", "not a syslog listener"},
+        {"a pattern that is missing", head + hosts + "firewall: { log: { format: regex, from: [cat, x] } }\n", "",
+         "has no `pattern`"},
+        {"a default launch of something else", head + "launch: ssh {adress}\n" + hosts, "",
+         "there are {address}, {host} and {zone}"},
+        {"a tag with a blank",
+         head + hosts + "flows:\n - { id: a, type: mms-tcp, from: media, to: media, tags: \"a b\" }\n", "",
+         "not a tag: `a b`"},
     }));
     DYNAMIC_SECTION(row.name) {
         const Folder folder;
