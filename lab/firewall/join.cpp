@@ -12,6 +12,7 @@
 #include <set>
 #include <system_error>
 
+#include "lab/firewall/by_rules.hpp"
 #include "lab/host/error.hpp"
 #include "lab/rules/json_fields.hpp"
 
@@ -94,6 +95,46 @@ std::optional<json::object> object_of(const std::optional<std::string>& line) {
     auto value = json::parse(*line, wrong);
     if (wrong || !value.is_object()) return std::nullopt;
     return std::move(value.get_object());
+}
+
+std::string end_text(scenario::Ipv4 address, std::uint16_t port) { return address.text() + ":" + std::to_string(port); }
+
+json::object named(const std::optional<rules::Place>& place, const std::string& text, const rules::ChainName& chain) {
+    if (!place) return {{"file", ""}, {"line", 0}, {"text", text}, {"chain", chain.text()}};
+    return {{"file", place->file}, {"line", place->line}, {"text", place->text}, {"chain", chain.text()}};
+}
+
+// Where nothing is traced and counters do not tell either: the rule that stops such a packet by what it says.
+void add_worked_out(std::vector<evidence::Event>& events, const rules::Ruleset& ruleset,
+                    const std::vector<rules::Packet>& arrivals) {
+    const auto ends = [](const rules::Packet& packet) {
+        return packet.protocol + " " + end_text(packet.source, packet.source_port) + " " +
+               end_text(packet.destination, packet.destination_port);
+    };
+    std::set<std::string> came, known;
+    for (const auto& packet : arrivals) came.insert(ends(packet));
+    for (const auto& event : events)
+        if (event.fields.contains("rule"))
+            known.insert(rules::text_at(event.fields, "protocol") + " " + rules::text_at(event.fields, "source") + " " +
+                         rules::text_at(event.fields, "destination"));
+    for (auto packet : arrivals) {
+        if (!known.insert(ends(packet)).second) continue;
+        if (packet.protocol == "tcp" || !came.contains(ends(packet.reversed()))) packet.ct_state = "new";
+        const auto stopped = stopped_by(ruleset, packet);
+        if (!stopped) continue;
+        evidence::Event event;
+        event.event = evidence::What::trace;
+        event.fields = {{"fate", "unknown"},
+                        {"protocol", packet.protocol},
+                        {"source", end_text(packet.source, packet.source_port)},
+                        {"destination", end_text(packet.destination, packet.destination_port)},
+                        {"in", packet.in},
+                        {"out", packet.out},
+                        {"by", "counters"},
+                        {"rule", stopped.rule ? named(stopped.rule->place, stopped.rule->text, stopped.rule->chain)
+                                              : named(stopped.policy->policy, "policy drop", stopped.policy->name)}};
+        events.push_back(std::move(event));
+    }
 }
 
 const json::array* array_at(const json::object& object, std::string_view key) {
@@ -180,6 +221,7 @@ std::vector<evidence::Event> JoinedFirewall::finish(const std::vector<rules::Pac
     }
     const auto counted = later && now == stateless_ ? std::optional{rules::Counted{*later, arrivals}} : std::nullopt;
     auto events = log_.take(ruleset_, false, counted ? &*counted : nullptr);
+    if (!listener_ && now == stateless_) add_worked_out(events, ruleset_, arrivals);
     const auto note = [&](std::string_view key, json::value value) {
         evidence::Event event;
         event.event = evidence::What::trace;

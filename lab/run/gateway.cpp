@@ -122,7 +122,7 @@ Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions op
                         who(), state_->failed, fmt::join(options_.prefix, " ")));
     else if (!state_->untraced.empty())
         notes.push_back(
-            fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules' own "
+            fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules and their "
                         "counters leave no doubt",
                         who(), trimmed(state_->untraced)));
 }

@@ -132,13 +132,19 @@ check "brought there: nothing is left" "" "$(find "$work" -maxdepth 1 -name 'tmp
 got=$(joined other --firewall "$(gateway)" --ruleset "$work/right.nft")
 contains "a file that is not what runs is told" "$(notes "$work/other.json")" "are not what the firewall"
 
-# The trace is refused: the rules' counters, and where there are none a reason.
-counted=$work/counted.nft
-sed 's/ reject/ counter reject/' "$work/reject-media.nft" > "$counted"
-load_ruleset "$counted"
-got=$(joined untraced --no-trace --firewall "$(gateway)" --ruleset "$counted")
-contains "no trace: it is told" "$(notes "$work/untraced.json")" "does not let its packets be traced"
-check "no trace: verdicts" "$(cat "$source/tests/where/expected/reject-media.txt")" "$(verdicts "$work/untraced.json")"
+# The trace is refused: what was stopped is still named where the rules leave no doubt.
+untraced() { # untraced RULESET
+    machines
+    load_ruleset "$work/$1.nft"
+    joined "untraced-$1" --no-trace --firewall "$(gateway)" --ruleset "$work/$1.nft" > /dev/null
+    contains "no trace, $1: it is told" "$(notes "$work/untraced-$1.json")" "does not let its packets be traced"
+    check "no trace, $1: verdicts" "$(cat "$source/tests/where/expected/$1.txt")" "$(verdicts "$work/untraced-$1.json")"
+    check "no trace, $1: what stopped is named as in the built-in lab" \
+        "$(built_in "$work/$1.nft" "untraced-$1" | grep ' blocked ')" "$(named "$work/untraced-$1.json" | grep ' blocked ')"
+}
+in_parallel untraced right no-media wrong-port reject-media
+machines
+load_ruleset "$work/reject-media.nft"
 
 # A gateway that cannot be joined costs the rules, not the verdicts.
 refused() { # refused WHAT PART PREFIX
