@@ -121,10 +121,9 @@ private:
         return std::nullopt;
     }
 
-    std::optional<Node> parse(const Node& node, const std::filesystem::path& file, std::string text) {
+    std::optional<Node> parse(const Node& node, std::string text) {
         if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-        const auto source =
-            problems_.add_source(file.lexically_proximate(std::filesystem::current_path()).string(), text);
+        const auto source = problems_.add_source(node.text, text);
         auto document = yaml::parse(text);
         if (document.error) {
             auto at = document.error->at;
@@ -163,7 +162,7 @@ private:
             }
             auto text = read(*one, file, "file to include");
             if (!text) continue;
-            auto part = parse(*one, file, std::move(*text));
+            auto part = parse(*one, std::move(*text));
             if (!part) continue;
             including_.push_back(file);
             include(*part, file.parent_path());
@@ -230,7 +229,7 @@ private:
             const auto file = directory_ / one->text;
             auto text = read(*one, file, "inventory");
             if (!text) continue;
-            const auto inventory = parse(*one, file, std::move(*text));
+            const auto inventory = parse(*one, std::move(*text));
             if (!inventory) continue;
             const auto before = taken_;
             group(*inventory, zones, 0);
@@ -429,7 +428,7 @@ private:
             const auto text = read(*one, file, "table");
             if (!text) continue;
             const auto csv = read_csv(*text);
-            const auto shown = file.lexically_proximate(std::filesystem::current_path()).string();
+            const auto& shown = one->text;
             if (!csv.problem.empty()) {
                 problems_.add(*one,
                               shown + ":" + std::to_string(csv.problem_line) + ": " + csv.problem + ", in the table");

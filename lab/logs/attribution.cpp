@@ -20,6 +20,7 @@ using Time = std::chrono::sys_time<nanoseconds>;
 constexpr nanoseconds offset_max = 15h;
 // A line is written when it happens, or when a retry or the end of a session is told; whole seconds are cut off.
 constexpr nanoseconds before_max = 3s, after_max = 20s;
+constexpr nanoseconds near_offset = 60s;  // of clocks that somebody cares for
 
 std::string endpoint_text(const End& end) {
     return end.port == 0 ? end.address : end.address + ":" + std::to_string(end.port);
@@ -126,7 +127,7 @@ private:
     // How far the device's clock is ahead: what most legs agree on, those that passed first.
     void learn_offset() {
         for (const bool passed : {true, false}) {
-            std::vector<std::pair<nanoseconds, std::size_t>> differences;  // with the leg
+            Differences differences;
             for (std::size_t i = 0; i < wanted_.size(); ++i) {
                 const auto& wanted = wanted_[i];
                 if (wanted.stopped == passed || !wanted.when) continue;
@@ -135,18 +136,40 @@ private:
                         differences.emplace_back(*entry->time - wanted.when->first, i);
             }
             std::ranges::sort(differences);
-            std::size_t best = 0;
-            for (std::size_t first = 0, last = 0; first < differences.size(); ++first) {
-                while (last < differences.size() && differences[last].first - differences[first].first <= before_max)
-                    ++last;
-                std::set<std::size_t> legs;
-                for (auto i = first; i < last; ++i) legs.insert(differences[i].second);
-                if (legs.size() <= best || abs(differences[first].first) > offset_max) continue;
-                best = legs.size();
-                offset_ = differences[first + (last - first) / 2].first;
+            auto best = strongest(differences, std::nullopt);
+            if (best.legs == 0) continue;
+            // An earlier run with the same ports has left lines too: which are this run's?
+            const auto rival = strongest(differences, best.offset);
+            if (rival.legs * 5 >= best.legs * 4) {
+                const bool best_near = abs(best.offset) <= near_offset, rival_near = abs(rival.offset) <= near_offset;
+                if (best_near == rival_near) {
+                    two_runs_ = true;
+                    return;
+                }
+                if (rival_near) best = rival;
             }
-            if (offset_) return;
+            offset_ = best.offset;
+            return;
         }
+    }
+
+    struct Offset {
+        nanoseconds offset{};
+        std::size_t legs = 0;  // that agree on it
+    };
+    using Differences = std::vector<std::pair<nanoseconds, std::size_t>>;  // sorted; with the leg
+    static Offset strongest(const Differences& differences, std::optional<nanoseconds> but) {
+        Offset best;
+        for (std::size_t first = 0, last = 0; first < differences.size(); ++first) {
+            while (last < differences.size() && differences[last].first - differences[first].first <= before_max)
+                ++last;
+            const auto middle = differences[first + (last - first) / 2].first;
+            if (abs(middle) > offset_max || (but && abs(middle - *but) <= after_max + before_max)) continue;
+            std::set<std::size_t> legs;
+            for (auto i = first; i < last; ++i) legs.insert(differences[i].second);
+            if (legs.size() > best.legs) best = {middle, legs.size()};
+        }
+        return best;
     }
 
     static nanoseconds abs(nanoseconds time) { return time < 0ns ? -time : time; }
@@ -208,6 +231,9 @@ private:
         const bool any = std::ranges::any_of(wanted_, [](const Wanted& one) { return !one.lines.empty(); });
         if (!any)
             note(fmt::format("no line of the firewall's log {} is about a packet of this run", name_));
+        else if (two_runs_)
+            note(fmt::format(
+                "the firewall's log {} has the same packets twice, as of two runs: no rule is named from it", name_));
         else if (!offset_)
             note(fmt::format(
                 "the times of the firewall's log {} are further from this run than clocks in other zones can be: it "
@@ -231,6 +257,7 @@ private:
     std::map<std::string, Moment> moments_;
     std::vector<Wanted> wanted_;
     std::optional<nanoseconds> offset_;
+    bool two_runs_ = false;
 };
 
 }  // namespace

@@ -149,7 +149,7 @@ TEST_CASE("what is wrong in a template is said with its line and the row", "[tem
         {"the row is named", head + hosts + loop, "name,address,port\nb,10.20.0.10,80\na,10.20.0.1x,80\n",
          "sites.csv:3)"},
         {"a column that is not there", head + hosts + loop, "name,addr,port\na,10.20.0.10,80\n",
-         "unknown variable `site.address`"},
+         "(row sites.csv:2) `site.address`"},
         {"a suggestion for it", head + hosts + loop, "name,adress,port\na,10.20.0.10,80\n",
          "did you mean `site.adress`?"},
         {"too few fields", head + hosts + loop, "name,address,port\na,10.20.0.10\n",
