@@ -8,6 +8,7 @@
 #include "common/rpc/port_registry.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/options.hpp"
+#include "common/scenario/staging_reader.hpp"
 #include "common/scenario/values.hpp"
 #include "common/scenario/vlc.hpp"
 
@@ -188,6 +189,7 @@ private:
             flow_.play = defaults_.play.value_or(flow_.play);
             flow_.play = read_duration(map_, "play", play_min, play_max).value_or(flow_.play);
         }
+        if (const auto* tags = map_.find("tags")) flow_.tags = read_tags(map_, *tags);
         if (takes("max_loss")) {
             flow_.max_loss = defaults_.max_loss.value_or(flow_.max_loss);
             flow_.max_loss = read_max_loss(map_).value_or(flow_.max_loss);

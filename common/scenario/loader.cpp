@@ -8,6 +8,8 @@
 #include "common/scenario/flow_reader.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/problems.hpp"
+#include "common/scenario/staging_reader.hpp"
+#include "common/scenario/template.hpp"
 #include "common/scenario/values.hpp"
 
 namespace wmlab::scenario {
@@ -44,6 +46,7 @@ public:
         const auto* hosts = top.require("hosts");
         if (zones != nullptr) read_zones(*zones);
         context_.hosts_known = hosts != nullptr && hosts->is(Node::Kind::map);
+        if (const auto* launch = top.find("launch")) read_default_launch(context_, top, *launch);
         if (hosts != nullptr) read_hosts(*hosts);
         if (const auto* firewall = top.find("firewall")) read_firewall(*firewall);
         if (const auto* contents = top.find("content")) read_contents(*contents);
@@ -250,6 +253,8 @@ private:
         if (const auto* node = map.find("run")) host.run = read_words(map, *node, "run", false);
         if (const auto* node = map.find("launch")) {
             host.launch = read_words(map, *node, "launch", true);
+        } else {
+            host.launch = launch_of(scenario_, host);
         }
         if (const auto* node = map.find("published"))
             read_published(host, *node, map);
@@ -306,6 +311,7 @@ private:
             if (const auto given = map.text(*ruleset, "ruleset"))
                 scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
+        read_staging(context_, map);
         map.finish();
     }
 
@@ -478,15 +484,15 @@ Loaded load(std::string_view text, const std::string& file, const std::filesyste
     } else if (const auto bad = bad_character(text)) {
         problems.add(place_of(text, bad->first), {}, bad->second);
     } else {
-        const auto document = yaml::parse(text);
+        auto document = yaml::parse(text);
         if (document.error) {
             const auto& error = *document.error;
             problems.add(error.at, {}, "YAML: " + error.what,
                          error.suggestion.empty() ? syntax_hint(text, error.at) : error.suggestion);
         } else {
-            ReadContext context{
-                loaded.scenario, problems, std::filesystem::absolute(directory.empty() ? "." : directory),
-                check_files,     true,     true};
+            const auto here = std::filesystem::absolute(directory.empty() ? "." : directory);
+            if (expand(document.root, here, problems)) loaded.expanded = to_yaml(document.root);
+            ReadContext context{loaded.scenario, problems, here, check_files, true, true};
             Reader{context, document.root}.read();
         }
     }

@@ -28,6 +28,7 @@ std::string explain(const std::vector<Problem>& problems);
 struct Loaded {
     Scenario scenario;
     std::vector<Problem> problems;  // empty: the scenario is good
+    std::string expanded;           // the scenario as one text, where it is made of other files or rows; else empty
     bool ok() const { return problems.empty(); }
 };
 

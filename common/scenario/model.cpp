@@ -84,6 +84,13 @@ std::string PortRange::text() const {
     return first == last ? std::to_string(first) : std::to_string(first) + '-' + std::to_string(last);
 }
 
+std::string Flow::tag(std::string_view key) const {
+    for (const auto& one : tags)
+        if (one.size() > key.size() && one.starts_with(key) && one[key.size()] == '=')
+            return one.substr(key.size() + 1);
+    return {};
+}
+
 std::string text(const PortList& ports) {
     std::string all;
     for (const auto& range : ports) all += (all.empty() ? "" : " ") + range.text();

@@ -137,7 +137,9 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     PortList ports;                     // probe
     std::vector<std::string> run;       // command
 
-    unsigned line = 0;  // of the scenario file, from 1
+    unsigned line = 0;                            // of the scenario file, from 1
+    std::vector<std::string> tags{};              // for --tag and the table of many sites: "site=lyon"
+    std::string tag(std::string_view key) const;  // the value of the first tag `key=value`; empty: none
 };
 
 struct MulticastRouteRule {  // which streams the firewall's multicast router takes from one zone to others
@@ -146,9 +148,20 @@ struct MulticastRouteRule {  // which streams the firewall's multicast router ta
     std::vector<Subnet> groups;  // one group is a /32
 };
 
+struct DeviceLog {                     // where the firewall's own log is read, for the names of its rules
+    std::string format;                // "asa"; one of device_log_formats()
+    std::string pattern;               // of the format `regex`
+    std::filesystem::path file;        // absolute; or
+    std::vector<std::string> command;  // what prints it (ssh fw tail -F ...); or
+    std::string listen;                // "udp://192.0.2.1:5514": what it is sent to
+    bool empty() const { return format.empty(); }
+};
+
 struct Firewall {
     std::filesystem::path ruleset;                                    // absolute; empty: forwards everything
     std::optional<std::vector<MulticastRouteRule>> multicast_routes;  // absent: whatever the flows need
+    std::vector<std::string> launch{};  // command prefix by which it is joined where it is a machine; empty: it is not
+    DeviceLog log{};
 };
 
 struct Scenario {
@@ -159,6 +172,7 @@ struct Scenario {
     Firewall firewall;
     std::vector<Content> contents;
     std::vector<Flow> flows;
+    std::vector<std::string> launch{};  // for hosts without one of their own, with {address}, {host}, {zone}
 
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;

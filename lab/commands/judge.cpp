@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -12,9 +13,12 @@
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
 #include "lab/commands/description.hpp"
+#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/logs/attribution.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/source.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -60,6 +64,18 @@ Collected collect(const std::vector<std::string>& names) {
 
 }  // namespace
 
+namespace {
+
+// When the run was, by its journals: a log without years is of that year.
+std::chrono::sys_time<std::chrono::nanoseconds> latest(const std::vector<evidence::Event>& events) {
+    std::chrono::sys_time<std::chrono::nanoseconds> last{};
+    for (const auto& event : events)
+        last = std::max(last, std::chrono::sys_time<std::chrono::nanoseconds>{event.utc.time_since_epoch()});
+    return last;
+}
+
+}  // namespace
+
 int judge_command(Arguments arguments) {
     Usage usage{
         "judge",
@@ -96,6 +112,11 @@ int judge_command(Arguments arguments) {
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
     rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
+    if (const auto& device = scenario->firewall.log; !device.file.empty()) {
+        logs::attribute(report, collected.events,
+                        logs::read_log(device, read_log_file(device.file), latest(collected.events)), log_name(device));
+        advise_device(report, *scenario);
+    }
     ScenarioText text{*scenario, rules::read_from_disk(scenario_file).value_or(std::string{}), {}};
     describe(report, text, collected.events, options.ruleset, "journals");
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());

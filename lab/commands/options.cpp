@@ -2,6 +2,7 @@
 
 #include <fnmatch.h>
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -110,6 +111,18 @@ ReportWish report_wish(const po::variables_map& values) {
     return wish;
 }
 
+namespace {
+
+// An option that may be given once or more than once.
+std::vector<std::string> globs_of(const po::variables_map& values, const std::string& name) {
+    if (!values.contains(name)) return {};
+    const auto& value = values[name].value();
+    if (const auto* one = boost::any_cast<std::string>(&value)) return {*one};
+    return list_of(values, name);
+}
+
+}  // namespace
+
 std::function<bool(const scenario::FlowInstance&)> only_option(const po::variables_map& values) {
     std::set<scenario::FlowType> without;
     for (const auto& name : list_of(values, "without")) {
@@ -117,18 +130,28 @@ std::function<bool(const scenario::FlowInstance&)> only_option(const po::variabl
         if (spec == nullptr) throw UsageError{fmt::format("--without: there is no flow type `{}`", name)};
         without.insert(spec->type);
     }
-    const auto glob = values.contains("only") ? values["only"].as<std::string>() : std::string{};
-    if (without.empty() && glob.empty()) return {};
-    return [without, glob](const scenario::FlowInstance& instance) {
-        return !without.contains(instance.flow->type) &&
-               (glob.empty() || ::fnmatch(glob.c_str(), instance.id.c_str(), 0) == 0 ||
-                ::fnmatch(glob.c_str(), instance.flow->id.c_str(), 0) == 0);
+    const auto globs = globs_of(values, "only"), tags = globs_of(values, "tag");
+    if (without.empty() && globs.empty() && tags.empty()) return {};
+    return [without, globs, tags](const scenario::FlowInstance& instance) {
+        const auto like = [](const std::string& glob) {
+            return [&glob](const std::string& text) { return ::fnmatch(glob.c_str(), text.c_str(), 0) == 0; };
+        };
+        const auto named = [&](const std::string& glob) {
+            return like(glob)(instance.id) || like(glob)(instance.flow->id);
+        };
+        const auto tagged = [&](const std::string& glob) {
+            return std::ranges::any_of(instance.flow->tags, like(glob));
+        };
+        return !without.contains(instance.flow->type) && (globs.empty() || std::ranges::any_of(globs, named)) &&
+               (tags.empty() || std::ranges::any_of(tags, tagged));
     };
 }
 
 std::string narrowing(const po::variables_map& values) {
     std::string words;
-    if (values.contains("only")) words = fmt::format("that matches `{}`", values["only"].as<std::string>());
+    const auto globs = globs_of(values, "only"), tags = globs_of(values, "tag");
+    if (!globs.empty()) words = fmt::format("that matches `{}`", fmt::join(globs, "` or `"));
+    if (!tags.empty()) words += fmt::format("{}with the tag `{}`", words.empty() ? "" : " ", fmt::join(tags, "` or `"));
     const auto without = list_of(values, "without");
     if (!without.empty()) words += fmt::format("{}but of type {}", words.empty() ? "" : " ", fmt::join(without, ", "));
     return words;

@@ -10,9 +10,11 @@
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
+#include "lab/commands/sites.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/run/identity.hpp"
+#include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
@@ -47,7 +49,8 @@ int worse(int one, int other) {
     return rank(one) < rank(other) ? other : one;
 }
 
-int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish) {
+int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish,
+            std::optional<Report>& reported_as) {
     const bool quiet = values.contains("quiet");
     Progress progress{!quiet && ::isatty(STDERR_FILENO) != 0, job.flows.size()};
     const auto report_it = [&](const Report& report) {
@@ -118,9 +121,48 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         bundle->write(job.text, trial.report);
         bundle->copy_to(job.journals, job.captures);
     }
+    reported_as = trial.report;
     if (trial.interrupted) return 130;
     if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
     return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
+}
+
+// A directory stands for the scenarios in it.
+std::vector<std::string> scenario_files(const std::vector<std::string>& words) {
+    std::vector<std::string> files;
+    for (const auto& word : words) {
+        std::error_code error;
+        if (word == "-" || !std::filesystem::is_directory(word, error)) {
+            files.push_back(word);
+            continue;
+        }
+        std::vector<std::string> found;
+        for (const auto& entry : std::filesystem::directory_iterator{word, error}) {
+            const auto suffix = entry.path().extension();
+            if ((suffix == ".yaml" || suffix == ".yml") && entry.is_regular_file(error))
+                found.push_back(entry.path().string());
+        }
+        if (found.empty()) throw UsageError{fmt::format("run: the directory {} has no .yaml or .yml file", word)};
+        std::ranges::sort(found);
+        files.insert(files.end(), found.begin(), found.end());
+    }
+    return files;
+}
+
+// Files get one report of all scenarios besides each one's own; for people there is a table of sites and streams.
+std::string write_merged(const SiteTable& sites, const ReportWish& wish, bool several) {
+    std::vector<ReportTarget> files;
+    bool text = false;
+    for (const auto& target : wish.targets) {
+        if (!target.file.empty() && target.file != "-")
+            files.push_back(target);
+        else
+            text = text || target.renderer->name == "text";
+    }
+    std::string problem;
+    if (several && !files.empty() && sites.any()) problem = write_reports(sites.merged(), files, std::cout, wish.style);
+    if (text && sites.worth_a_table()) std::cout << '\n' << sites.table() << std::flush;
+    return problem;
 }
 
 }  // namespace
@@ -128,11 +170,13 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
 int run_command(Arguments arguments) {
     Usage usage{
         "run",
-        "SCENARIO...",
+        "SCENARIO|DIR...",
         "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
         "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nOf several scenarios each is a run of its own; report files and journal folders then carry its name.\n"};
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report "
+        "files and journal "
+        "folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
@@ -140,7 +184,10 @@ int run_command(Arguments arguments) {
         "the ruleset before the change: runs both, says what the change breaks, repairs and opens; exit 1 if it breaks "
         "what the scenario does not expect");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
-    add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
+    add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
+        "only flows whose name matches; repeatable");
+    add("tag", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
+        "only flows one of whose tags matches; repeatable");
     add("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
         "leave out flows of this type, such as multicast where nothing routes it; repeatable");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
@@ -156,7 +203,7 @@ int run_command(Arguments arguments) {
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;
-    const auto files = words(*values);
+    const auto files = scenario_files(words(*values));
     if (files.empty()) throw UsageError{"run: which scenario?"};
     if (values->contains("keep") && files.size() > 1) throw UsageError{"run: --keep takes one scenario"};
     const auto wish = report_wish(*values);
@@ -214,11 +261,22 @@ int run_command(Arguments arguments) {
     const auto setting = jobs.front().setting;
     const auto in_turn = [&](const Inside& inside) {
         int code = 0;
+        SiteTable sites;
         for (const auto& job : jobs) {
-            code = worse(code, run_job(job, inside, *values, wish));
+            std::optional<Report> report;
+            try {
+                code = worse(code, run_job(job, inside, *values, wish, report));
+            } catch (const SetupFailed& failure) {
+                if (jobs.size() == 1) throw;
+                std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
+                code = worse(code, 3);
+            }
+            if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
             if (code == 130) break;
         }
-        return code;
+        const auto problem = write_merged(sites, wish, jobs.size() > 1);
+        std::cerr << problem;
+        return problem.empty() ? code : worse(code, 1);
     };
     return inside_sandbox(in_turn, setting);
 }

@@ -15,12 +15,15 @@
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/commands/description.hpp"
+#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
+#include "lab/logs/attribution.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
 #include "lab/verdict/words.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -143,6 +146,11 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
         }
         trial.kept = {options.ruleset, how, run.notes, options.coverage};
         rules::attribute(trial.report, text.scenario, run.events);
+        if (const auto& device = text.scenario.firewall.log; !device.empty() && !options.setting.built_in()) {
+            logs::attribute(trial.report, run.events,
+                            logs::read_log(device, run.device_log, std::chrono::system_clock::now()), log_name(device));
+            advise_device(trial.report, text.scenario);
+        }
         if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
             !try_alone(trial.report, text, inside, wish, run.conditionals))
             trial.interrupted = true;
@@ -190,6 +198,8 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
         loaded = scenario::load_file(file);  // which says what is wrong with it
     }
     if (loaded.ok()) {
+        // Simulators get one text and no other files.
+        if (!loaded.expanded.empty()) text.yaml = std::move(loaded.expanded);
         text.scenario = std::move(loaded.scenario);
         return text;
     }
@@ -217,6 +227,10 @@ void add_setting_options(po::options_description& options) {
     add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
         "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
     add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
+    add("firewall", po::value<std::string>()->value_name("PREFIX"),
+        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': "
+        "its "
+        "rules are read, nothing is changed, and the report names the rule that decided");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
 }
@@ -245,7 +259,8 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
     }
     try {
         auto setting = setting_from(scenario, list_of(values, "attach"), list_of(values, "launch"),
-                                    values.contains("attach-force"));
+                                    values.contains("attach-force"),
+                                    values.contains("firewall") ? values["firewall"].as<std::string>() : std::string{});
         setting.trust = values.contains("trust");
         setting.machine = std::make_shared<const Namespace>(Namespace::current());
         if (!setting.attached.empty() && ::geteuid() != 0)
@@ -258,7 +273,9 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
 
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario) {
-    return setting.built_in() || option ? ruleset_for(option, scenario) : std::filesystem::path{};
+    // A firewall that is joined is compared with the file: its lines are named where it runs these rules.
+    return setting.built_in() || option || !setting.firewall.empty() ? ruleset_for(option, scenario)
+                                                                     : std::filesystem::path{};
 }
 
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {

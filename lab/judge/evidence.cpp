@@ -373,6 +373,10 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
 }
 
 std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view flow) const {
+    for (const auto* event : runner_)
+        if (event->event == What::process_died && event->host == host)
+            if (const auto why = text_field(*event, "unreachable"); !why.empty())
+                return Trouble{Reason::process_died, fmt::format("{} takes no part: {}.", host, why)};
     bool any = false;
     std::optional<Trouble> worst;
     for (const auto index : runs_at(host)) {

@@ -58,9 +58,12 @@ bool same_verdict(const Rule& rule, const Place& place, Dialect dialect) {
         const auto* object = part.if_object();
         if (!object || object->empty()) continue;
         const std::string_view word = object->begin()->key();
-        if (dialect == Dialect::iptables) {
-            if (word == "accept" && place.text.find("ACCEPT") == std::string::npos) return false;
-            if (word == "drop" && place.text.find("DROP") == std::string::npos) return false;
+        if (dialect == Dialect::iptables) {  // beside tables of nft's own, where a running firewall was read
+            const auto says = [&](const char* iptables) {
+                return place.text.find(iptables) != std::string::npos || place.text.find(word) != std::string::npos;
+            };
+            if (word == "accept" && !says("ACCEPT")) return false;
+            if (word == "drop" && !says("DROP")) return false;
         } else if (word == "accept" || word == "drop" || word == "reject" || word == "jump" || word == "goto" ||
                    word == "return") {
             if (place.text.find(word) == std::string::npos && place.text.find('$') == std::string::npos) return false;

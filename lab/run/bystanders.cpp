@@ -161,12 +161,13 @@ void HostPrograms::wait_until_listening(const std::vector<scenario::FlowInstance
         while (!decided() && lab_.interruptions == 0 && steady_clock::now() < limit)
             lab_.io.run_one_for(5ms);  // the kernel does not announce listeners
         if (member != members_.end() && unreachable(*member) && lab_.interruptions == 0)
-            throw SetupFailed{fmt::format("start {} on {} by `{}`", member->program, host, member->prefix),
-                              !member->output.empty() ? last(member->output)
-                              : member->over          ? member->process->ending()->text()
-                                                      : "nothing comes back",
-                              fmt::format("try it by hand: `{} {}`; it must work without asking anything",
-                                          member->prefix, member->program)};
+            lab_.unreachable.emplace(
+                host, SetupFailed{fmt::format("start {} on {} by `{}`", member->program, host, member->prefix),
+                                  !member->output.empty() ? last(member->output)
+                                  : member->over          ? member->process->ending()->text()
+                                                          : "nothing comes back",
+                                  fmt::format("try it by hand: `{} {}`; it must work without asking anything",
+                                              member->prefix, member->program)});
         evidence::Event event;
         event.host = host;
         event.leg = "proxy";

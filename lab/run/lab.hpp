@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "common/scenario/model.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/capture/wire.hpp"
+#include "lab/host/error.hpp"
 #include "lab/network/multicast_routing.hpp"
 #include "lab/network/network.hpp"
 #include "lab/network/sandbox.hpp"
@@ -43,8 +45,10 @@ public:
     Wire wire;
     Launcher launcher;
     std::vector<std::string> notes;  // what this system does not allow
-    int interruptions = 0;           // SIGINT, SIGTERM, SIGHUP received
-    int last_signal = 0;             // of these
+    std::map<std::string, SetupFailed, std::less<>>
+        unreachable;        // hosts on other machines, and why: theirs are no flows
+    int interruptions = 0;  // SIGINT, SIGTERM, SIGHUP received
+    int last_signal = 0;    // of these
 
     // Runs what happens until `done` holds (true), or the time is over or the user interrupts (false).
     bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);

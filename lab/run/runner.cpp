@@ -16,6 +16,8 @@
 #include "lab/host/error.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
+#include "lab/run/device_log.hpp"
+#include "lab/run/gateway.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -131,7 +133,7 @@ private:
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
               Drops& drops, std::size_t wave) {
     auto how = options.crew;
-    how.direct = options.ruleset.empty();
+    how.direct = options.ruleset.empty() && options.setting.built_in();  // a device has rules of its own
     Crew crew{lab, recorder, text, flows, how};
     struct Told {
         Drops& drops;
@@ -163,6 +165,16 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     for (auto& event : lab.wire.take(wave)) recorder.add(std::move(event));
     for (auto& event : lab.multicast.take()) recorder.add(std::move(event));
     lab.network.forget_connections();
+}
+
+// A machine that is away costs its own flows. Where it costs all of them, nothing was tested.
+void refuse_if_nothing_is_left(const Lab& lab, const std::vector<Flows>& waves) {
+    if (lab.unreachable.empty()) return;
+    const auto away = [&](const std::string& host) { return lab.unreachable.contains(host); };
+    for (const auto& wave : waves)
+        for (const auto& flow : wave)
+            if (!away(flow.from) && !away(flow.to) && !(flow.flow->proxy && away(flow.flow->proxy->host))) return;
+    throw lab.unreachable.begin()->second;
 }
 
 }  // namespace
@@ -198,6 +210,14 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }
     }
+    std::optional<Gateway> gateway;
+    if (!options.setting.firewall.empty() && !options.setting.built_in())
+        gateway.emplace(lab, text.scenario,
+                        GatewayOptions{options.setting.firewall, options.ruleset, options.trace, options.trace_buffer,
+                                       options.journals});
+    std::optional<DeviceLogSource> device_log;
+    if (!text.scenario.firewall.log.empty() && !options.setting.built_in())
+        device_log.emplace(lab, text.scenario.firewall.log);
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
@@ -205,12 +225,21 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             note_lab(lab, recorder, options, number + 1, waves[number]);
             programs.wait_until_listening(waves[number]);
             run_wave(lab, recorder, text, waves[number], options, drops, number + 1);
+            if (number + 1 == waves.size()) refuse_if_nothing_is_left(lab, waves);
         }
         if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;
         if (tracer)
             for (auto& event : tracer->finish(options.coverage, arrivals(text.scenario, recorder.events)))
                 recorder.add(std::move(event));
+        if (gateway) {
+            for (auto& event : gateway->finish(recorder.events)) recorder.add(std::move(event));
+            lab.notes.insert(lab.notes.end(), gateway->notes.begin(), gateway->notes.end());
+        }
+        if (device_log) {
+            result.device_log = device_log->finish();
+            lab.notes.insert(lab.notes.end(), device_log->notes.begin(), device_log->notes.end());
+        }
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
         evidence::align_clocks(result.events);
