@@ -169,7 +169,7 @@ json::object flow_object(const FlowResult& result) {
 json::object baseline(const Comparison& comparison) {
     json::object object{{"ruleset", string(comparison.ruleset)}};
     for (const auto change : changes_told)
-        object[view(change == Change::opened ? "newly_open" : text(change))] = strings(of_change(comparison, change));
+        object[view(text(change))] = strings(of_change(comparison, change));
     json::array flows;
     for (const auto& flow : comparison.flows)
         flows.push_back(json::object{{"id", string(flow.id)},

@@ -32,7 +32,7 @@ std::string render_markdown(const Report& report, const Style&) {
             }
             for (const auto& id : ids) {
                 const auto& flow = *change_of(report, id);
-                out += fmt::format("- **{}**: {} ({} → {}{})\n", text(change), cell(id),
+                out += fmt::format("- **{}**: {} ({} → {}{})\n", change_word(change), cell(id),
                                    cell(flow.before.empty() ? "not run" : flow.before), cell(flow.after),
                                    flow.as_expected ? ", as expected" : "");
             }

@@ -139,8 +139,8 @@ std::string render_text(const Report& report, const Style& style) {
             }
             for (const auto& id : ids) {
                 const auto& flow = *change_of(report, id);
-                const auto* const code = change == Change::repaired ? "32" : change == Change::unknown ? "33" : "31";
-                out += fmt::format("  {} {}: {} -> {}{}\n", paint(code, std::string{text(change)} + ":"), id,
+                const auto* const code = change == Change::repaired || change == Change::better ? "32" : change == Change::unknown ? "33" : "31";
+                out += fmt::format("  {} {}: {} -> {}{}\n", paint(code, change_word(change) + ":"), id,
                                    flow.before.empty() ? "not run" : flow.before, flow.after,
                                    flow.as_expected ? ", as expected" : "");
             }

@@ -17,6 +17,12 @@ std::string headline(const FlowResult& flow) {
     return words;
 }
 
+std::string outcome_words(const FlowResult& flow) {
+    auto words = headline(flow);
+    if (flow.type == "mms-auto" && !flow.transport.empty()) words += " over " + flow.transport;
+    return words;
+}
+
 std::string expected_words(const scenario::Expectation& expected) {
     std::string words = expected.verdict ? std::string{text(*expected.verdict)} : std::string{"any verdict"};
     if (expected.leg) words += " at " + *expected.leg;

@@ -10,6 +10,8 @@ namespace wmlab::lab {
 
 std::string why(const FlowResult& flow);       // "dropped", "not-listening"; empty for a plain pass
 std::string headline(const FlowResult& flow);  // "blocked at media: dropped (to->from)"
+std::string outcome_words(const FlowResult& flow);  // the same with the transport of a rollover: "pass over http"
+std::string change_word(Change change);        // "newly open"
 std::string expected_words(const scenario::Expectation& expected);  // "blocked at control: dropped"
 std::string rule_words(const RuleRef& rule);                        // "new.nft:14: policy drop (inet filter forward)"
 std::string icmp_line(const Icmp& icmp);                            // "3/13 from 10.20.0.1 (the firewall (outside))"
@@ -22,7 +24,7 @@ std::string ruleset_words(const Report& report);  // the file, or that there is 
 const FlowChange* change_of(const Report& report, std::string_view flow);
 std::string change_words(const FlowChange& change);
 std::vector<std::string> of_change(const Comparison& comparison, Change wanted);
-inline constexpr Change changes_told[] = {Change::broken, Change::opened, Change::repaired, Change::unknown,
-                                          Change::unchanged};
+inline constexpr Change changes_told[] = {Change::broken,   Change::worse,  Change::newly_open, Change::newly_closed,
+                                          Change::repaired, Change::better, Change::unknown,    Change::unchanged};
 
 }  // namespace wmlab::lab
