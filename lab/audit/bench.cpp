@@ -280,7 +280,7 @@ struct Bench::Parts {
     }
 
     // Reads all there is. True: the marker was among it.
-    bool read_seen(std::uint32_t base, std::span<Outcome> outcomes, std::uint32_t marker) {
+    bool read_seen(std::uint32_t base, std::span<const Crafted> sent, std::span<Outcome> outcomes, std::uint32_t marker) {
         bool marked = false;
         std::array<iovec, 4 * batch> parts;
         std::array<sockaddr_ll, 4 * batch> from;
@@ -304,6 +304,9 @@ struct Bench::Parts {
                 }
                 const auto packet = sighted(bytes);
                 if (!packet || packet->nonce - base >= outcomes.size()) continue;
+                const auto& wanted = sent[packet->nonce - base];  // and no answer of the firewall's to it
+                if (packet->protocol != wanted.protocol || packet->type != wanted.type) continue;
+                if (packet->protocol == tcp_number && packet->source == wanted.destination && packet->destination == wanted.source) continue;
                 const auto zone = zone_of(from[i].sll_ifindex);
                 if (zone == firewall_itself) continue;
                 outcomes[packet->nonce - base] = {Outcome::End::forwarded, zone, packet->destination,
@@ -348,7 +351,7 @@ struct Bench::Parts {
         const auto zone = packets.front().zone == firewall_itself ? std::size_t{0} : packets.front().zone;
         send_frame(zone, marker_protocol, token, std::nullopt);
         const auto deadline = Clock::now() + marker_limit;
-        while (!read_seen(base, outcomes, marker)) {
+        while (!read_seen(base, packets, outcomes, marker)) {
             if (Clock::now() > deadline) return false;
             pollfd wait{seen.get(), POLLIN, 0};
             ::poll(&wait, 1, 10);

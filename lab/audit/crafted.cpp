@@ -135,7 +135,7 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
     if (packet.protocol == tcp_number) {
         put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
         put32(bytes, at + 4, shape.sequence.value_or(nonce));
-        put32(bytes, at + 8, shape.acknowledgement.value_or(packet.flags & TH_ACK ? nonce + 1 : 0));
+        put32(bytes, at + 8, shape.acknowledgement.value_or(packet.flags & TH_ACK ? ~nonce : 0));
         bytes[at + 12] = static_cast<std::uint8_t>(transport / 4 << 4);
         bytes[at + 13] = packet.flags;
         put16(bytes, at + 14, shape.window.value_or(64240));
@@ -206,6 +206,7 @@ std::optional<Sighted> sighted(std::span<const std::uint8_t> bytes) {
     if ((seen.protocol == tcp_number || seen.protocol == udp_number) && transport.size() >= 4)
         seen.source_port = static_cast<std::uint16_t>(get16(transport, 0)),
         seen.destination_port = static_cast<std::uint16_t>(get16(transport, 2));
+    if ((seen.protocol == icmp_v4 || seen.protocol == icmp_v6) && !transport.empty()) seen.type = transport[0];
     const auto nonce = nonce_behind(seen.protocol, transport);
     if (!nonce) return std::nullopt;
     seen.nonce = *nonce;

@@ -63,7 +63,7 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
 struct Sighted {
     std::uint32_t nonce = 0;
     Address source, destination;
-    std::uint8_t protocol = 0;
+    std::uint8_t protocol = 0, type = 0;  // type: of ICMP
     std::uint16_t source_port = 0, destination_port = 0;
 };
 std::optional<Sighted> sighted(std::span<const std::uint8_t> bytes);

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "lab/audit/formats.hpp"
 #include "lab/audit/opened.hpp"
+#include "lab/verdict/words.hpp"
 
 namespace wmlab::lab {
 namespace json = boost::json;
@@ -140,20 +142,21 @@ unsigned AuditReport::not_tested() const {
     return count;
 }
 
-std::string audit_text(const AuditReport& report) {
+std::string audit_text(const AuditReport& report, bool colour, bool quiet) {
+    const auto bad = [&](std::string text) { return colour ? "\x1b[31m" + text + "\x1b[0m" : text; };
     std::string out = fmt::format("{}\nruleset: {}\n\n", report.scenario,
                                   report.ruleset.empty() ? "none (forwards everything)" : report.ruleset);
     bool anything = false;
     for (const auto& pair : report.pairs) {
-        const bool quiet = std::ranges::none_of(pair.openings, [](const Opening& o) { return o.flows.empty(); }) &&
-                           pair.shut.empty() && pair.not_tested.empty();
-        if (quiet) continue;
+        const bool nothing = std::ranges::none_of(pair.openings, [](const Opening& o) { return o.flows.empty() && o.accepted.empty(); }) &&
+                             pair.shut.empty() && pair.not_tested.empty();
+        if (nothing) continue;
         anything = true;
         out += fmt::format("{} ({}) -> {} ({}), {}\n", pair.from, pair.from_zone, pair.to, pair.to_zone,
                            scenario::text(pair.protocol));
         for (const auto& opening : pair.openings) {
-            if (!opening.flows.empty()) continue;
-            out += fmt::format("  open, no flow needs it   {:<12}{}\n", opening.ports.text(),
+            if (!opening.flows.empty() || !opening.accepted.empty()) continue;
+            out += fmt::format("  {}   {:<12}{}\n", bad("open, no flow needs it"), opening.ports.text(),
                                opening.rule             ? "let through by " + place_of(*opening.rule)
                                : report.ruleset.empty() ? ""
                                                         : "by which rule could not be traced");
@@ -166,7 +169,7 @@ std::string audit_text(const AuditReport& report) {
     for (const auto& opened : report.opened) {
         if (!opened.counts()) continue;
         anything = true;
-        out += fmt::format("{}\n  open, no flow needs it   {}\n", where_words(opened), what_words(opened));
+        out += fmt::format("{}\n  {}   {}\n", where_words(opened), bad("open, no flow needs it"), what_words(opened));
         if (opened.rule) out += fmt::format("    let through by {}\n", place_of(*opened.rule));
         if (opened.translated_by) out += fmt::format("    translated by {}\n", place_of(*opened.translated_by));
     }
@@ -175,6 +178,13 @@ std::string audit_text(const AuditReport& report) {
         anything = anything || !conditional.proven;
         out += fmt::format("conditional: {}\n  condition: {}\n  could open: {}\n  {}\n", place_of(conditional.rule), conditional.condition,
                            conditional.could_open, proven_words(conditional));
+    }
+    for (const auto& rule : by_rule(report)) {
+        const auto count = rule.openings.size();
+        if (count > 1)
+            out += fmt::format("the rule {} opens {} ways that no flow needs\n", rule.rule ? place_of(*rule.rule) : std::string{"(untraced)"}, count);
+        if (!quiet)
+            for (const auto& accepted : rule.accepted) out += accepted + "\n";
     }
     if (!anything) out += "Nothing is open that no flow needs, and nothing that is needed is shut.\n";
     unsigned open_ranges = 0;
@@ -186,7 +196,8 @@ std::string audit_text(const AuditReport& report) {
     for (const auto& [from, to, seconds] : report.directions)
         out += fmt::format("  {} -> {}: {:.1f} s\n", from, to, seconds);
     if (!report.tried.empty()) out += fmt::format("  further packets: {:.1f} s\n", report.explored_seconds);
-    for (const auto& note : report.notes) out += "note: " + note + "\n";
+    if (!quiet)
+        for (const auto& note : report.notes) out += "note: " + note + "\n";
     if (!report.tried.empty()) out += fmt::format("tried: all TCP and UDP ports; {}\n", fmt::join(report.tried, "; "));
     const auto left = left_words(report);
     out += left.empty() ? "not tried: nothing that a rule asks for\n" : fmt::format("not tried: {}\n", left);

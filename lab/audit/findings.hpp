@@ -58,7 +58,7 @@ PairAudit find_openings(std::string from, std::string to, scenario::Protocol pro
                         const std::vector<rules::Need>& perhaps = {},  // open: for those; shut: no matter
                         const std::function<bool(unsigned port)>& reached = {});  // another way: not shut then
 
-std::string audit_text(const AuditReport& report);
+std::string audit_text(const AuditReport& report, bool colour = false, bool quiet = false);  // quiet: what counts
 std::string audit_json(const AuditReport& report);  // schema wmlab.audit/1
 
 // 0 nothing open that no flow needs, 1 something is, 4 some ports could not be tested.

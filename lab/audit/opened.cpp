@@ -9,6 +9,7 @@
 
 #include "lab/rules/literals.hpp"
 #include "lab/rules/match.hpp"
+#include "lab/verdict/words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -224,22 +225,6 @@ void say_what_was_tried(const Dimensions& dimensions, const Asked& asked, const 
 }
 
 }  // namespace
-
-std::string where_words(const Opened& opened) {
-    return fmt::format("{} -> {}: {} -> {}", opened.from_zone, opened.to_zone, fmt::join(opened.from, ", "), fmt::join(opened.to, ", "));
-}
-
-std::string what_words(const Opened& opened) {
-    std::string numbers;
-    for (const auto& range : opened.ports) numbers += (numbers.empty() ? "" : ", ") + range.text();
-    auto words = opened.protocol == "ip"             ? "IP protocol " + numbers
-                 : opened.protocol.starts_with("ic") ? opened.protocol + " type " + numbers
-                                                     : opened.protocol + " " + numbers;
-    if (opened.family == "ipv6") words = "IPv6 " + words;
-    if (!opened.condition.empty()) words += ", " + opened.condition;
-    if (!opened.leads_to.empty()) words += ", leads to " + opened.leads_to;
-    return words;
-}
 
 Explored explore_ruleset(const scenario::Scenario& scenario, const std::filesystem::path& ruleset, const ExploreOptions& options) {
     const auto start = Clock::now();

@@ -33,7 +33,4 @@ Explored explore_ruleset(const scenario::Scenario& scenario, const std::filesyst
 void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after,
                     const Dimensions& dimensions, Comparison& comparison);
 
-std::string where_words(const Opened& opened);  // "outside -> inside: anyone -> media"
-std::string what_words(const Opened& opened);   // "udp 1-65535 from port 53"
-
 }  // namespace wmlab::lab

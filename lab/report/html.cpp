@@ -36,6 +36,19 @@ std::string render_html(const Report& report, const Style&) {
         "<p>Ruleset: <code>{}</code></p>\n",
         title, style_sheet, title, xml_escaped(summary_words(report)), xml_escaped(ruleset_words(report)));
     for (const auto& note : report.notes) out += fmt::format("<p>{}</p>\n", xml_escaped(note));
+    if (report.baseline) {
+        std::string points;
+        for (const auto& flow : report.baseline->flows)
+            if (flow.change != Change::unchanged && !flow.before.empty()) points += fmt::format("<li>{}: {}</li>\n", xml_escaped(flow.id), xml_escaped(change_words(flow)));
+        for (const auto* list : {&report.baseline->opened, &report.baseline->closed})
+            for (const auto& opened : *list)
+                points += fmt::format("<li>{} {}, {}; {}</li>\n", list == &report.baseline->opened ? "opens" : "closes", xml_escaped(where_words(opened)),
+                                      xml_escaped(what_words(opened)), xml_escaped(by_words(opened)));
+        for (const auto& left : report.baseline->not_tried) points += fmt::format("<li>not tried: {}</li>\n", xml_escaped(left));
+        out += fmt::format("<h2>What the change does</h2>\n<p>Against <code>{}</code></p>\n<ul>\n{}</ul>\n", xml_escaped(report.baseline->ruleset),
+                           points.empty() ? "<li>nothing</li>\n" : points);
+        if (report.flows.empty()) return out + "</body>\n</html>\n";
+    }
     if (report.flows.empty()) return out + "<p>No flow was tested.</p>\n</body>\n</html>\n";
     out +=
         "<table>\n<thead><tr><th>flow</th><th>type</th><th>from &rarr; "

@@ -143,8 +143,29 @@ std::string render_text(const Report& report, const Style& style) {
                 out += fmt::format("  {} {}: {} -> {}{}\n", paint(code, change_word(change) + ":"), id,
                                    flow.before.empty() ? "not run" : flow.before, flow.after,
                                    flow.as_expected ? ", as expected" : "");
+                for (const auto& difference : flow.differences) out += filled("- " + difference, 4);
             }
         }
+        for (const auto& flow : report.baseline->flows) {
+            if (flow.change == Change::unchanged)
+                for (const auto& difference : flow.differences) out += filled(fmt::format("{}: {}", flow.id, difference), 4);
+            if (!flow.note.empty()) out += filled(fmt::format("{}: {}", flow.id, flow.note), 4);
+        }
+        const auto& gate = *report.baseline;
+        for (const auto* list : {&gate.opened, &gate.closed}) {
+            const bool opens = list == &gate.opened;
+            for (const auto& opened : *list) {
+                out += fmt::format("  {} {}: {}\n", paint(opens && opened.counts() ? "31" : "33", opens ? "opens" : "closes"), where_words(opened), what_words(opened));
+                out += fmt::format("    {} {}\n", opens ? "now" : "before", by_words(opened));
+                if (opened.other) out += fmt::format("    {} {}\n", opens ? "before it was stopped by" : "now it is stopped by", rule_words(*opened.other));
+                if (!opened.flows.empty()) out += fmt::format("    needed by {}\n", fmt::join(opened.flows, ", "));
+                if (!opened.accepted.empty()) out += fmt::format("    accepted: {}\n", opened.accepted);
+            }
+        }
+        if (gate.opened.empty() && gate.closed.empty() && !gate.tried.empty()) out += "  opens nothing, closes nothing\n";
+        for (const auto& note : gate.notes) out += filled("note: " + note, 2);
+        if (!gate.tried.empty()) out += filled(fmt::format("tried on both: TCP and UDP ports; {}; {:.1f} s", fmt::join(gate.tried, "; "), gate.seconds), 2);
+        for (const auto& left : gate.not_tried) out += filled("not tried: " + left, 2);
     }
     if (report.coverage) {
         out += "\nrules\n";
@@ -161,7 +182,7 @@ std::string render_text(const Report& report, const Style& style) {
     const auto& sum = report.summary;
     const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
     out += "\n" + paint(last, summary_words(report)) + "\n";
-    if (sum.flows == 0) out += "No flow was tested.\n";
+    if (sum.flows == 0 && !(report.baseline && !report.baseline->tried.empty())) out += "No flow was tested.\n";
     return out;
 }
 

@@ -173,6 +173,14 @@ void decide(FlowChange& change, const FlowResult& before, const FlowResult& afte
         change.differences.insert(change.differences.end(), list->begin(), list->end());
     change.chance = found.chance;
     change.explained = found.explained;
+    if (!found.worse.empty()) {
+        change.by = after.rule;
+        for (const auto& attempt : after.attempts)
+            for (const auto& leg : attempt.legs)
+                if (!change.by && leg.verdict == Verdict::blocked && leg.rule) change.by = leg.rule;
+        for (const auto& leg : after.legs)
+            if (!change.by && leg.verdict == Verdict::blocked && leg.rule) change.by = leg.rule;
+    }
     if (!found.worse.empty())
         change.change = Change::worse;
     else if (!found.better.empty())

@@ -160,6 +160,7 @@ struct FlowChange {
     std::string note;                      // "decided by chance or count: ..."
     bool chance = false;                   // it may be: loss and time are never twice the same
     bool explained = false;                // the scenario expects just this
+    std::optional<RuleRef> by;             // the rule that made it worse, where known
 };
 struct Comparison {
     std::string ruleset;  // the old one
