@@ -164,6 +164,17 @@ struct Firewall {
     DeviceLog log{};
 };
 
+// An opening that is known and accepted (`accepted:`), or that a change may make (`allow_open:`): all that is given must
+// fit.
+struct Accepted {
+    std::string rule;        // a part of the rule's text, or FILE:LINE
+    std::string from, to;    // a host, a zone, or an address as reports have it
+    std::string protocol;    // "tcp", "udp", "icmp", "ip" ...
+    PortList ports;          // all ports of the opening are among them
+    std::string reason, until;  // "2027-03-31": the last day; empty: for good
+    unsigned line = 0;
+};
+
 struct Scenario {
     std::string name;
     std::filesystem::path file;  // where it came from; "-" for standard input
@@ -173,6 +184,7 @@ struct Scenario {
     std::vector<Content> contents;
     std::vector<Flow> flows;
     std::vector<std::string> launch{};  // for hosts without one of their own, with {address}, {host}, {zone}
+    std::vector<Accepted> accepted, allow_open;
 
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;

@@ -134,12 +134,14 @@ FlowResult judge_probe(const FlowContext& context) {
         }
     }
     const auto kind = capital(scenario::text(leg.protocol));
+    flow.open_ports.emplace();
     const Group* worst = nullptr;
     std::size_t open = 0, shut = 0, unknown = 0;
     std::string several;
     for (const auto& [key, group] : groups) {
         const auto verdict = std::get<0>(key);
         (verdict == Verdict::pass ? open : verdict == Verdict::inconclusive ? unknown : shut) += group.ports.size();
+        if (verdict == Verdict::pass) flow.open_ports = merged(group.ports);
         const bool worse = worst == nullptr || worst->first.verdict == Verdict::pass ||
                            (worst->first.verdict == Verdict::inconclusive && verdict != Verdict::pass);
         if (worse) worst = &group;

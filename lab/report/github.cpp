@@ -50,6 +50,17 @@ std::string render_github(const Report& report, const Style&) {
                                                change.empty() ? "" : "\n" + change),
                                    false));
     }
+    for (const auto& opened : report.baseline ? report.baseline->opened : std::vector<Opened>{}) {
+        if (!opened.counts()) continue;
+        std::string properties;
+        if (opened.rule && !opened.rule->file.empty())
+            properties = fmt::format("file={},line={},", escaped(opened.rule->file, true), opened.rule->line);
+        out += fmt::format("::{} {}title=the change opens something::{}\n", opened.proven ? "error" : "warning", properties,
+                           escaped(fmt::format("{}, {}; {}", where_words(opened), what_words(opened), by_words(opened)), false));
+    }
+    for (const auto& flow : report.baseline ? report.baseline->flows : std::vector<FlowChange>{})
+        if (flow.change == Change::worse && !flow.explained)
+            out += fmt::format("::error title={}::{}\n", escaped(flow.id + " is worse", true), escaped(change_words(flow), false));
     // One more annotation has the rest: there may be ten of a kind.
     auto last = summary_words(report) + "\n";
     if (report.baseline) {

@@ -110,7 +110,7 @@ std::string change_html(const Report& report) {
                                     : change == Change::unknown ? "unsure"
                                                                 : "bad";
             out += fmt::format("<tr><td>{}</td><td class=\"{}\">{}</td><td>{}</td><td>{}{}</td></tr>\n",
-                               flow_link(report, flow.id), css, text(change),
+                               flow_link(report, flow.id), css, change_word(change),
                                xml_escaped(flow.before.empty() ? "not run" : flow.before), xml_escaped(flow.after),
                                flow.as_expected ? ", as expected" : "");
         }
@@ -256,6 +256,10 @@ std::string render_html(const Report& report, const Style&) {
         out += fmt::format("<p class=\"dim\">{}</p>\n", xml_escaped(line));
     out += "</header>\n<main id=\"main\">\n";
     for (const auto& note : report.notes) out += fmt::format("<p>{}</p>\n", xml_escaped(note));
+    if (report.flows.empty() && report.baseline) {
+        section(out, "change", "What the change does", change_html(report));
+        return out + "</main>\n</body>\n</html>\n";
+    }
     if (report.flows.empty()) return out + "<p>No flow was tested.</p>\n</main>\n</body>\n</html>\n";
     section(out, "blame", "Not as expected", blame_html(report));
     section(out, "change", "What the change does", change_html(report));

@@ -180,18 +180,53 @@ json::object flow_object(const FlowResult& result) {
     return flow;
 }
 
+json::object opening(const Opened& opened) {
+    json::array ports;
+    for (const auto& range : opened.ports) ports.push_back(string(range.text()));
+    json::object entry{{"family", string(opened.family)},
+                       {"hook", string(opened.hook)},
+                       {"from_zone", string(opened.from_zone)},
+                       {"to_zone", string(opened.to_zone)},
+                       {"from", strings(opened.from)},
+                       {"to", strings(opened.to)},
+                       {"addresses", json::object{{"from", strings(opened.from)}, {"to", strings(opened.to)}}},
+                       {"protocol", string(opened.protocol)},
+                       {"ports", std::move(ports)},
+                       {"proven", opened.proven}};
+    if (!opened.condition.empty()) entry["condition"] = string(opened.condition);
+    if (!opened.leads_to.empty()) entry["leads_to"] = string(opened.leads_to);
+    entry["rule"] = opened.rule ? json::value(rule(*opened.rule)) : json::value(nullptr);
+    if (opened.translated_by) entry["translated_by"] = rule(*opened.translated_by);
+    if (opened.other) entry["other_side"] = rule(*opened.other);
+    if (!opened.flows.empty()) entry["flows"] = strings(opened.flows);
+    if (!opened.accepted.empty()) entry["accepted"] = string(opened.accepted);
+    return entry;
+}
+
 json::object baseline(const Comparison& comparison) {
     json::object object{{"ruleset", string(comparison.ruleset)}};
     for (const auto change : changes_told)
-        object[view(change == Change::opened ? "newly_open" : text(change))] = strings(of_change(comparison, change));
+        object[view(text(change))] = strings(of_change(comparison, change));
     json::array flows;
     for (const auto& flow : comparison.flows)
         flows.push_back(json::object{{"id", string(flow.id)},
                                      {"change", string(text(flow.change))},
                                      {"before", string(flow.before)},
                                      {"after", string(flow.after)},
-                                     {"as_expected", flow.as_expected}});
+                                     {"as_expected", flow.as_expected},
+                                     {"differences", strings(flow.differences)}});
+    for (std::size_t i = 0; i < comparison.flows.size(); ++i)
+        if (!comparison.flows[i].note.empty()) flows[i].as_object()["note"] = string(comparison.flows[i].note);
     object["flows"] = std::move(flows);
+    for (const auto* list : {&comparison.opened, &comparison.closed}) {
+        json::array entries;
+        for (const auto& one : *list) entries.push_back(opening(one));
+        object[list == &comparison.opened ? "opened" : "closed"] = std::move(entries);
+    }
+    object["tried"] = strings(comparison.tried);
+    object["not_tried"] = strings(comparison.not_tried);
+    if (!comparison.notes.empty()) object["notes"] = strings(comparison.notes);
+    object["seconds"] = comparison.seconds;
     return object;
 }
 

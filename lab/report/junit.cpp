@@ -7,7 +7,21 @@
 namespace wmlab::lab {
 
 std::string render_junit(const Report& report, const Style&) {
-    const auto& sum = report.summary;
+    auto sum = report.summary;
+    std::string openings;  // of a change: a failure each
+    for (const auto& opened : report.baseline ? report.baseline->opened : std::vector<Opened>{}) {
+        if (!opened.counts()) continue;
+        ++sum.flows, ++(opened.proven ? sum.unexpected : sum.inconclusive);
+        openings += fmt::format("    <testcase classname=\"change\" name=\"{0}\" time=\"0\">\n      <{1} type=\"newly-open\" message=\"{2}\">{3}</{1}>\n    </testcase>\n",
+                                xml_escaped("opens " + what_words(opened)), opened.proven ? "failure" : "error",
+                                xml_escaped(fmt::format("opens {}, {}; {}", where_words(opened), what_words(opened), by_words(opened))), xml_escaped(by_words(opened)));
+    }
+    for (const auto& flow : report.baseline ? report.baseline->flows : std::vector<FlowChange>{}) {
+        if (flow.change != Change::worse || flow.explained || !flow.as_expected) continue;
+        ++sum.flows, ++sum.unexpected;
+        openings += fmt::format("    <testcase classname=\"change\" name=\"{0}\" time=\"0\">\n      <failure type=\"worse\" message=\"{1}\"/>\n    </testcase>\n",
+                                xml_escaped(flow.id + " after the change"), xml_escaped(change_words(flow)));
+    }
     const auto counts =
         fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", sum.flows, sum.unexpected, sum.inconclusive);
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
@@ -61,7 +75,7 @@ std::string render_junit(const Report& report, const Style&) {
                                                    changed.empty() ? "" : "; ", changed)),
                            xml_escaped(details));
     }
-    return out + "  </testsuite>\n</testsuites>\n";
+    return out + openings + "  </testsuite>\n</testsuites>\n";
 }
 
 }  // namespace wmlab::lab

@@ -66,7 +66,7 @@ std::string render_markdown(const Report& report, const Style&) {
     std::string out = fmt::format("## wmlab: {}\n\n**{}**\n\nRuleset: {}\n", cell(report.scenario),
                                   summary_words(report), cell(ruleset_words(report)));
     for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
-    if (report.flows.empty()) return out + "\nNo flow was tested.\n";
+    if (report.flows.empty() && !report.baseline) return out + "\nNo flow was tested.\n";
     if (report.baseline) {
         out += fmt::format("\n### What the change does\n\nAgainst {}:\n\n", cell(report.baseline->ruleset));
         for (const auto change : changes_told) {
@@ -77,11 +77,18 @@ std::string render_markdown(const Report& report, const Style&) {
             }
             for (const auto& id : ids) {
                 const auto& flow = *change_of(report, id);
-                out += fmt::format("- **{}**: {} ({} → {}{})\n", text(change), cell(id),
+                out += fmt::format("- **{}**: {} ({} → {}{})\n", change_word(change), cell(id),
                                    cell(flow.before.empty() ? "not run" : flow.before), cell(flow.after),
                                    flow.as_expected ? ", as expected" : "");
+                for (const auto& difference : flow.differences) out += fmt::format("  - {}\n", cell(difference));
             }
         }
+        for (const auto* list : {&report.baseline->opened, &report.baseline->closed})
+            for (const auto& opened : *list)
+                out += fmt::format("- **{}**{}: {}, {}; {}\n", list == &report.baseline->opened ? "opens" : "closes",
+                                   opened.accepted.empty() ? "" : fmt::format(" (accepted: {})", cell(opened.accepted)), cell(where_words(opened)), cell(what_words(opened)),
+                                   cell(by_words(opened)));
+        for (const auto& left : report.baseline->not_tried) out += fmt::format("- not tried: {}\n", cell(left));
     }
     const auto blamed = blames(report);
     if (!blamed.empty()) {
@@ -93,6 +100,7 @@ std::string render_markdown(const Report& report, const Style&) {
                                cell(names(ids, 20)));
         }
     }
+    if (report.flows.empty()) return out;
     out += "\n| | flow | type | from → to | verdict | leg | cause |\n|---|---|---|---|---|---|---|\n";
     for (const auto& flow : report.flows) {
         out += fmt::format("| {} | {} | {} | {} → {} | {} | {} | {} |\n",

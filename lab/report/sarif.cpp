@@ -159,7 +159,9 @@ std::string render_sarif(const Report& report, const Style&) {
     json::array rules;
     for (const auto& entry : pages()) rules.push_back(rule_of(entry));
     for (const auto& [code, sentence] : {std::pair{"not-blocked", "A flow gets through that should not."},
-                                         std::pair{"protocol-error", "The protocol ended in an error."}}) {
+                                         std::pair{"protocol-error", "The protocol ended in an error."},
+                                         std::pair{"newly-open", "A change of the rules opens what no flow needs."},
+                                         std::pair{"worse", "A flow works less well after a change of the rules."}}) {
         rules.push_back(json::object{{"id", code},
                                      {"name", code},
                                      {"shortDescription", message(sentence)},
@@ -169,6 +171,21 @@ std::string render_sarif(const Report& report, const Style&) {
     json::array results;
     for (const auto& flow : report.flows)
         if (!flow.as_expected) results.push_back(result_of(report, flow));
+    const auto told = [&](const std::string& id, std::string_view level, const std::string& words, const std::optional<RuleRef>& by) {
+        json::object result{{"ruleId", string(id)}, {"level", string(level)}, {"message", message(words)}};
+        if (by && !by->file.empty())
+            result["locations"] = json::array{location(by->file, by->line)};
+        else if (!report.file.empty() && report.file != "-")
+            result["locations"] = json::array{location(report.file, 0)};
+        result["partialFingerprints"] = json::object{{"change/v1", string(words)}};
+        results.push_back(std::move(result));
+    };
+    for (const auto& opened : report.baseline ? report.baseline->opened : std::vector<Opened>{})
+        if (opened.counts())
+            told("newly-open", opened.proven ? "error" : "warning", fmt::format("The change opens {}, {}; {}", where_words(opened), what_words(opened), by_words(opened)),
+                 opened.leads_to.empty() || !opened.translated_by ? opened.rule : opened.translated_by);
+    for (const auto& flow : report.baseline ? report.baseline->flows : std::vector<FlowChange>{})
+        if (flow.change == Change::worse && !flow.explained) told("worse", "error", flow.id + ": " + change_words(flow), flow.by);
     json::object driver{{"name", "wmlab"}, {"rules", std::move(rules)}};
     const auto& identity = report.identity;
     if (!identity.version.empty()) {

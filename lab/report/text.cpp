@@ -191,6 +191,27 @@ std::string table(const std::vector<const FlowResult*>& flows, const Page& page)
     return out;
 }
 
+// What the change does to packets that are no flow's.
+void openings(std::string& out, const Comparison& gate, const Page& page) {
+    for (const auto* list : {&gate.opened, &gate.closed}) {
+        const bool opens = list == &gate.opened;
+        for (const auto& opened : *list) {
+            const std::string word = opens ? "opens" : "closes";
+            auto line = page.fill(fmt::format("{} {}: {}", word, where_words(opened), what_words(opened)), 2, 2);
+            if (line.substr(2).starts_with(word)) line.replace(2, word.size(), page.paint(opens && opened.counts() ? "31" : "33", word));
+            out += line;
+            out += page.fill(fmt::format("{} {}", opens ? "now" : "before", by_words(opened)), 4, 2);
+            if (opened.other) out += page.fill(fmt::format("{} {}", opens ? "before it was stopped by" : "now it is stopped by", rule_words(*opened.other)), 4, 2);
+            if (!opened.flows.empty()) out += page.fill(fmt::format("needed by {}", fmt::join(opened.flows, ", ")), 4, 2);
+            if (!opened.accepted.empty()) out += page.fill(fmt::format("accepted: {}", opened.accepted), 4, 2);
+        }
+    }
+    if (gate.opened.empty() && gate.closed.empty() && !gate.tried.empty()) out += "  opens nothing, closes nothing\n";
+    for (const auto& note : gate.notes) out += page.fill("note: " + note, 2, 2);
+    if (!gate.tried.empty()) out += page.fill(fmt::format("tried on both: TCP and UDP ports; {}; {:.1f} s", fmt::join(gate.tried, "; "), gate.seconds), 2, 2);
+    for (const auto& left : gate.not_tried) out += page.fill("not tried: " + left, 2, 2);
+}
+
 void change(std::string& out, const Report& report, const Page& page) {
     out += page.fill(fmt::format("change, against {}", report.baseline->ruleset), 0, 2).insert(0, "\n");
     for (const auto change : changes_told) {
@@ -201,16 +222,23 @@ void change(std::string& out, const Report& report, const Page& page) {
         }
         for (const auto& id : ids) {
             const auto& flow = *change_of(report, id);
-            const auto* const code = change == Change::repaired ? "32" : change == Change::unknown ? "33" : "31";
-            const auto word = std::string{text(change)} + ":";
+            const auto* const code = change == Change::repaired || change == Change::better ? "32" : change == Change::unknown ? "33" : "31";
+            const auto word = change_word(change) + ":";
             auto line =
                 page.line(fmt::format("{} {}: {} -> {}{}", word, id, flow.before.empty() ? "not run" : flow.before,
                                       flow.after, flow.as_expected ? ", as expected" : ""),
                           2);
             if (line.substr(2).starts_with(word)) line.replace(2, word.size(), page.paint(code, word));
             out += line;
+            for (const auto& difference : flow.differences) out += page.fill("- " + difference, 4, 2);
         }
     }
+    for (const auto& flow : report.baseline->flows) {
+        if (flow.change == Change::unchanged)
+            for (const auto& difference : flow.differences) out += page.fill(fmt::format("{}: {}", flow.id, difference), 4, 2);
+        if (!flow.note.empty()) out += page.fill(fmt::format("{}: {}", flow.id, flow.note), 4, 2);
+    }
+    openings(out, *report.baseline, page);
 }
 
 void coverage(std::string& out, const Report& report, const Page& page) {
@@ -244,7 +272,7 @@ std::string to_blame(const Report& report, const Page& page) {
 std::string last_line(const Report& report, const Page& page) {
     const auto& sum = report.summary;
     const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
-    return "\n" + page.paint(last, summary_words(report)) + "\n" + (sum.flows == 0 ? "No flow was tested.\n" : "");
+    return "\n" + page.paint(last, summary_words(report)) + "\n" + (sum.flows == 0 && !(report.baseline && !report.baseline->tried.empty()) ? "No flow was tested.\n" : "");
 }
 
 }  // namespace

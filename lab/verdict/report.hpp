@@ -126,6 +126,7 @@ struct FlowResult {
     std::vector<LegResult> legs;
     std::optional<Media> media;
     std::vector<Attempt> attempts;     // mms-auto
+    std::optional<scenario::PortList> open_ports;  // probe: at which something arrived
     std::vector<std::string> retries;  // "control: tried again after 3000 ms of silence"
     std::vector<std::string> notes;    // translation seen, resend not exercised ...
     unsigned line = 0;                 // of the scenario file
@@ -137,19 +138,53 @@ struct Summary {
     double seconds = 0;
 };
 
-// What a change of the rules did to the flows (--baseline; lab/gate).
-enum class Change { broken, repaired, opened, unchanged, unknown };
-std::string_view text(Change change);  // "broken", "newly open"
+// What packets can do through a firewall or, `hook` input and output, to and from it: of the rules' making, whether a
+// flow needs it or not. Neighbouring ports, types and addresses with the same answer are one.
+struct Opened {
+    std::string family = "ipv4", hook = "forward";  // "ipv6"; "input", "output": the firewall's own
+    std::string from_zone, to_zone;
+    std::vector<std::string> from, to;        // hosts, "anyone" of the zone, addresses
+    std::string protocol;                     // "tcp", "udp", "icmp", "icmpv6", "ip" (others, by number)
+    std::vector<scenario::PortRange> ports;   // destination ports; of icmp types, of ip the protocols' numbers
+    std::string condition;                    // "from port 53"; empty: none
+    std::string leads_to;                     // translated: "media:22"
+    std::optional<RuleRef> rule, translated_by;  // that lets it through, that translates it
+    std::optional<RuleRef> other;             // of a change: what decides on the other side
+    std::vector<std::string> flows;           // that need it
+    bool proven = true;                       // false: told from the rule alone, no packet of ours can meet it
+    std::string accepted;                     // why it is accepted; empty: it is not
+    bool counts() const { return flows.empty() && accepted.empty(); }
+};
+
+// A rule that asks for something no sweep goes through: a length, a mark, the time, a set that packets fill.
+struct Conditional {
+    RuleRef rule;
+    std::string condition, could_open;
+    std::optional<bool> proven;  // by one packet made to meet it: it came through or not; nothing: none can be made
+    std::string accepted;
+};
+
+// What a change of the rules did to a flow (--baseline).
+enum class Change { broken, worse, newly_open, newly_closed, repaired, better, unchanged, unknown };
+std::string_view text(Change change);  // "broken", "newly_open"
 
 struct FlowChange {
     std::string id;
     Change change = Change::unknown;
     std::string before, after;  // "pass", "blocked at media: dropped"
     bool as_expected = false;   // what it is now
+    std::vector<std::string> differences;  // "transport udp -> http"
+    std::string note;                      // "decided by chance or count: ..."
+    bool chance = false;                   // it may be: loss and time are never twice the same
+    bool explained = false;                // the scenario expects just this
+    std::optional<RuleRef> by;             // the rule that made it worse, where known
 };
 struct Comparison {
     std::string ruleset;  // the old one
     std::vector<FlowChange> flows;
+    std::vector<Opened> opened, closed;
+    std::vector<std::string> tried, not_tried, notes;  // of the sweep of both rulesets
+    double seconds = 0;                                // it took
 };
 
 // What a rule of the user's ruleset did (--coverage; lab/rules/coverage).

@@ -11,8 +11,13 @@ namespace wmlab::lab {
 
 std::string why(const FlowResult& flow);       // "dropped", "not-listening"; empty for a plain pass
 std::string headline(const FlowResult& flow);  // "blocked at media: dropped (to->from)"
+std::string outcome_words(const FlowResult& flow);  // the same with the transport of a rollover: "pass over http"
+std::string change_word(Change change);        // "newly open"
 std::string expected_words(const scenario::Expectation& expected);  // "blocked at control: dropped"
 std::string rule_words(const RuleRef& rule);                        // "new.nft:14: policy drop (inet filter forward)"
+std::string where_words(const Opened& opened);  // "outside -> inside: anyone -> media"
+std::string what_words(const Opened& opened);   // "udp 1-65535, from port 53"
+std::string by_words(const Opened& opened);     // "let through by new.nft:14: ...; translated by ..."
 std::string icmp_line(const Icmp& icmp);                            // "3/13 from 10.20.0.1 (the firewall (outside))"
 std::string summary_words(const Report& report);  // "12 flows: 11 as expected, 1 not, 0 inconclusive; 3.1 s"
 bool is_bad(const FlowResult& flow);              // not as expected, inconclusive excepted
@@ -48,7 +53,7 @@ std::string changed_words(const Report& report, std::string_view flow);  // empt
 // "broken: a, b", "unchanged: 7 flows": of every change that there is.
 std::vector<std::string> changes_words(const Comparison& comparison);
 std::vector<std::string> of_change(const Comparison& comparison, Change wanted);
-inline constexpr Change changes_told[] = {Change::broken, Change::opened, Change::repaired, Change::unknown,
-                                          Change::unchanged};
+inline constexpr Change changes_told[] = {Change::broken,   Change::worse,  Change::newly_open, Change::newly_closed,
+                                          Change::repaired, Change::better, Change::unknown,    Change::unchanged};
 
 }  // namespace wmlab::lab
