@@ -9,6 +9,7 @@
 #include "common/scenario/flow_reader.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/problems.hpp"
+#include "common/scenario/surroundings.hpp"
 #include "common/scenario/values.hpp"
 
 namespace wmlab::scenario {
@@ -262,6 +263,7 @@ private:
             if (const auto given = map.text(*ruleset, "ruleset"))
                 scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
+        read_surroundings(context_, map);
         map.finish();
     }
 
@@ -357,7 +359,9 @@ private:
                 if (!rate) {
                     problems_.add(*bitrate, "not a bitrate:", "like 64k or 1.5M");
                 } else if (*rate < bitrate_min || *rate > bitrate_max) {
-                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:");
+                    const bool thousands = *rate >= bitrate_min / 1000 && *rate <= bitrate_max / 1000;
+                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:",
+                                  thousands ? "did you mean " + ticked(*given + "k") + '?' : std::string{});
                 } else {
                     content.bitrate = *rate;
                 }

@@ -140,8 +140,9 @@ std::string json_of(const Namespace& firewall, const std::string& listing) {
 
 }  // namespace
 
-rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
-    const auto source = rules::read_source(file);
+rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path) {
+    const auto source = rules::read_source(file, rules::read_from_disk, include_path);
     const auto listing = nft(firewall, "list ruleset", NFT_CTX_OUTPUT_HANDLE, "list the rules");
     const auto json = json_of(firewall, listing);
     std::string plain;

@@ -11,7 +11,8 @@
 namespace wmlab::lab {
 
 // After load_ruleset(): `file` is what was loaded. SetupFailed.
-rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file);
+rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path = {});
 
 // nft's listing, without handles, counters and what else changes.
 std::string list_rules(const Namespace& firewall);

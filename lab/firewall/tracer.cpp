@@ -52,8 +52,12 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
     return found;
 }
 
-Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer)
-    : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)} {
+Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer,
+               rules::IncludePath include_path)
+    : firewall_{firewall},
+      file_{ruleset},
+      include_path_{std::move(include_path)},
+      ruleset_{read_ruleset(firewall, ruleset, include_path_)} {
     try {
         const Entered inside{firewall};
         listener_ = std::make_unique<rules::TraceListener>(
@@ -73,7 +77,7 @@ void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, u
 std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::Packet> arrivals) {
     const bool lost = listener_->stop_and_lost();
     std::optional<rules::Ruleset> later;
-    if (lost) later = read_ruleset(firewall_, file_);
+    if (lost) later = read_ruleset(firewall_, file_, include_path_);
     const auto counted = later ? std::optional{rules::Counted{*later, std::move(arrivals)}} : std::nullopt;
     auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
     const auto note = [&](std::string_view key, boost::json::value value) {

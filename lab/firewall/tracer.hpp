@@ -26,7 +26,7 @@ public:
     // same.
     // `buffer`: of messages the kernel has written and this has not read yet, in bytes.
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
-           unsigned buffer = rules::trace_buffer_wanted);
+           unsigned buffer = rules::trace_buffer_wanted, rules::IncludePath include_path = {});
     const rules::Ruleset& ruleset() const { return ruleset_; }
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
     // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
@@ -35,6 +35,7 @@ public:
 private:
     const Namespace& firewall_;
     std::filesystem::path file_;
+    rules::IncludePath include_path_;
     rules::Ruleset ruleset_;
     rules::DecisionLog log_;
     std::unique_ptr<rules::TraceListener> listener_;

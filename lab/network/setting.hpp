@@ -17,6 +17,7 @@ struct Setting {
     std::map<std::string, std::string, std::less<>> attached;               // by zone: its network card
     std::map<std::string, std::vector<std::string>, std::less<>> launched;  // by host: the command prefix
     bool force = false;                        // a card that is in use, a way around the device: notes, not errors
+    bool plain = false;                        // a firewall without the gateway's own settings: the control's
     std::shared_ptr<const Namespace> machine;  // where the cards are and prefixes run; the sandbox is elsewhere
 
     bool built_in() const { return attached.empty() && launched.empty(); }

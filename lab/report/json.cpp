@@ -210,6 +210,11 @@ std::string render_json(const Report& report, const Style&) {
     root["flows"] = std::move(flows);
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
     if (report.baseline) root["baseline"] = baseline(*report.baseline);
+    if (report.patch)
+        root["patch"] =
+            json::object{{"diff", string(report.patch->diff)},    {"directory", string(report.patch->directory)},
+                         {"rules", report.patch->rules},          {"proven", report.patch->proven},
+                         {"flows", strings(report.patch->flows)}, {"notes", strings(report.patch->notes)}};
     if (report.coverage) root["coverage"] = coverage(*report.coverage);
     std::string out;
     pretty(out, root, 0);

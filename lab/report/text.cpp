@@ -158,6 +158,18 @@ std::string render_text(const Report& report, const Style& style) {
                                use.use() == Use::never ? "" : ": " + why);
         }
     }
+    if (report.patch) {
+        const auto& patch = *report.patch;
+        out += patch.diff.empty()
+                   ? "\nsuggested change: none\n"
+                   : fmt::format("\nsuggested change, {} rule{}, for {} flow{}{}\n", patch.rules,
+                                 patch.rules == 1 ? "" : "s", patch.flows.size(), patch.flows.size() == 1 ? "" : "s",
+                                 patch.proven ? ", proven" : ", not proven");
+        for (const auto& note : patch.notes) out += filled("note: " + note, 2);
+        if (!patch.diff.empty() && !patch.directory.empty())
+            out += fmt::format("  to be applied there: patch -p0 -d {}\n", patch.directory);
+        out += patch.diff;
+    }
     const auto& sum = report.summary;
     const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
     out += "\n" + paint(last, summary_words(report)) + "\n";

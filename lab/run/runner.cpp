@@ -12,6 +12,7 @@
 #include "common/scenario/waves.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
+#include "lab/rules/site.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
 
@@ -111,18 +112,25 @@ milliseconds longest(const scenario::Flow& flow) {
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {
     Recorder recorder{options.journals, options.seen};
     const auto waves = plan(text.scenario, options);
-    Lab lab{text.scenario, inside, options.ruleset, recorder, options.setting, options.captures};
+    auto setting = options.setting;
+    setting.plain = options.control;
+    Lab lab{text.scenario, inside, options.ruleset, recorder, setting, options.captures};
     Run result;
     std::optional<Tracer> tracer;
     if (options.trace && !options.ruleset.empty() && options.setting.built_in()) {
         try {
             tracer.emplace(lab.network.firewall(), options.ruleset,
-                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted);
+                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted,
+                           text.scenario.firewall.include_path);
             if (tracer->ruleset().empty())
                 lab.notes.push_back(
                     options.ruleset.string() +
                     " holds no rule and no policy that drops: the firewall forwards everything. (What "
                     "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
+            for (auto& sentence : rules::misfits(tracer->ruleset(), text.scenario)) {
+                if (options.crew.say) options.crew.say("note: " + sentence);
+                lab.notes.push_back(std::move(sentence));
+            }
         } catch (const SetupFailed& failure) {
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }

@@ -87,6 +87,17 @@ struct Suggestion {
     std::string dialect, rule;  // "nft"
     std::string file;           // of the ruleset, and the line before which it belongs; 0 unknown
     unsigned line = 0;
+    std::string chain, command;  // "inet filter forward"; how it is written there: rules::as_command()
+    std::string bare;            // the rule without the command
+};
+
+struct Patch {              // one change of the user's files that makes the flows pass (--suggest)
+    std::string diff;       // unified, for `patch -p0`; empty: there is nothing to change, or nothing helps
+    std::string directory;  // where patch is to be run; empty: here
+    unsigned rules = 0;
+    bool proven = false;             // the flows it is for pass with it, and no other flow does worse
+    std::vector<std::string> flows;  // that it is for
+    std::vector<std::string> notes;
 };
 
 struct FlowResult {
@@ -154,6 +165,7 @@ struct Report {
     std::vector<std::string> notes;  // about the whole run
     std::optional<Comparison> baseline;
     std::optional<std::vector<RuleUse>> coverage;
+    std::optional<Patch> patch;
 };
 
 }  // namespace wmlab::lab
