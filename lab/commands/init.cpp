@@ -1,21 +1,18 @@
 // wmlab init: a scenario to begin with, from what a ruleset names.
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/firewall/kernel_rules.hpp"
-#include "lab/firewall/loading.hpp"
 #include "lab/firewall/missing.hpp"
+#include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/netlink.hpp"
 #include "lab/rules/site.hpp"
@@ -26,27 +23,15 @@ namespace {
 
 namespace po = boost::program_options;
 
-// Loads the ruleset where nothing is, with the interfaces that it asks for by number.
+// Loads the ruleset where nothing is but the interfaces that it asks for by number.
 rules::Ruleset ruleset_alone(const std::filesystem::path& file) {
     const auto scratch = Namespace::create("a look at the rules");
     Links links{scratch};
-    std::set<std::string> made{"lo"};
     int index = 10;
-    const auto make = [&](const std::vector<std::string>& names) {
-        bool any = false;
-        for (const auto& name : names)
-            if (made.insert(name).second) links.add_bridge(name, index++), any = true;
-        return any;
-    };
-    make(devices_named(rules::read_source(file)));
-    for (;;) {
-        try {
-            load_ruleset(scratch, file);
-            return read_ruleset(scratch, file);
-        } catch (const RulesetRefused& refused) {
-            if (!make(lacking_interfaces(refused.what()))) throw;
-        }
-    }
+    std::vector<std::string> notes;
+    load_for(
+        {}, scratch, file, [&](const std::string& name) { links.add_bridge(name, index++); }, notes);
+    return read_ruleset(scratch, file);
 }
 
 // What `define MEDIA = 10.10.0.10` calls an address.
@@ -73,8 +58,7 @@ int init_command(Arguments arguments) {
     const auto files = words(*values);
     if (files.size() != 1) throw UsageError{"init: one ruleset, please"};
     const std::filesystem::path file = files.front();
-    if (::access(file.c_str(), R_OK) != 0 || std::filesystem::is_directory(file))
-        throw UsageError{"init: cannot read the ruleset " + file.string()};
+    examine_ruleset(file);
     const auto output = values->contains("output") ? std::filesystem::path{(*values)["output"].as<std::string>()}
                                                    : std::filesystem::path{};
     if (std::filesystem::exists(output)) throw UsageError{"init: " + output.string() + " is there already"};

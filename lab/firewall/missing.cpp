@@ -2,8 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <map>
+#include <optional>
 #include <regex>
 #include <set>
+
+#include "lab/firewall/loading.hpp"
+#include "lab/host/error.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -117,6 +123,42 @@ std::vector<std::string> about_includes(const rules::Source& source) {
         }
     }
     return notes;
+}
+
+rules::Dialect load_for(const scenario::Scenario& scenario, const Namespace& firewall,
+                        const std::filesystem::path& ruleset, const std::function<void(const std::string&)>& add,
+                        std::vector<std::string>& notes) {
+    const auto& include_path = scenario.firewall.include_path;
+    const auto source = rules::read_source(ruleset, rules::read_from_disk, include_path);
+    std::set<std::string> there{"lo"}, made;
+    for (const auto& zone : scenario.zones) there.insert(zone.interface);
+    for (const auto& interface : scenario.firewall.interfaces) there.insert(interface.name);
+    const auto make = [&](const std::vector<std::string>& names) {
+        bool any = false;
+        for (const auto& name : names) {
+            if (!there.insert(name).second) continue;
+            add(name);
+            made.insert(name);
+            any = true;
+        }
+        return any;
+    };
+    make(devices_named(source));
+    std::optional<rules::Dialect> dialect;
+    while (!dialect) {
+        try {
+            dialect = load_ruleset(firewall, ruleset, include_path);
+        } catch (const RulesetRefused& refused) {
+            if (!make(lacking_interfaces(refused.what()))) throw;
+        }
+    }
+    for (auto& note : about_includes(source)) notes.push_back(std::move(note));
+    for (const auto& name : made)
+        notes.push_back(
+            ruleset.string() + " names the interface " + name +
+            ", which no zone of the scenario has: it was made, and nobody is behind it (`firewall: { interfaces: [" +
+            name + "] }` says that this is meant)");
+    return *dialect;
 }
 
 }  // namespace wmlab::lab

@@ -357,7 +357,7 @@ private:
             if (interface.hides)
                 for (const auto& [address, leads_to] : site_.published)
                     if (!taken(around(address)) && !outer) outer = around(address);
-            add_zone(interface.hides && later.size() == 1 ? "outside" : name, name, outer.value_or(unused()), true);
+            add_zone(interface.hides ? "outside" : name, name, outer.value_or(unused()), true);
         }
         // Networks that no interface is named with.
         for (const auto& [network, times] : site_.networks) {
@@ -414,8 +414,16 @@ private:
             server_ = chosen.begin()->second;
             server_zone_ = zone_of(chosen.begin()->first)->name;
         }
-        const auto other = std::ranges::find_if(zones_.rbegin(), zones_.rend(),
-                                                [&](const SkeletonZone& zone) { return zone.name != server_zone_; });
+        auto other = std::ranges::find_if(zones_.rbegin(), zones_.rend(),
+                                          [&](const SkeletonZone& zone) { return zone.name != server_zone_; });
+        if (const auto hiding = std::ranges::find_if(zones_.rbegin(), zones_.rend(),
+                                                     [&](const SkeletonZone& zone) {
+                                                         const auto found = site_.interfaces.find(zone.interface);
+                                                         return zone.name != server_zone_ &&
+                                                                found != site_.interfaces.end() && found->second.hides;
+                                                     });
+            hiding != zones_.rend())
+            other = hiding;
         const auto& outside = other == zones_.rend() ? zones_.back() : *other;
         for (std::uint32_t last = 10; player_.empty() && last < 250; ++last) {
             const Ipv4 address{outside.subnet.network.value + last};

@@ -2,14 +2,10 @@
 
 #include <algorithm>
 #include <csignal>
-#include <optional>
-#include <set>
 
 #include "lab/firewall/loading.hpp"
 #include "lab/firewall/missing.hpp"
-#include "lab/host/error.hpp"
 #include "lab/network/attachment.hpp"
-#include "lab/network/surroundings.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -67,47 +63,13 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
     boost::json::object loaded;
     loaded["dialect"] = "none";
     if (!ruleset.empty()) {
-        const auto dialect = load_with_interfaces(scenario, ruleset);
+        const auto dialect = load_for(
+            scenario, network.firewall(), ruleset, [&](const std::string& name) { network.add_interface(name); },
+            notes);
         loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
         loaded["file"] = ruleset.string();
     }
     recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
-}
-
-// An interface that a rule asks for by its number, and that no zone of the scenario has, is made.
-rules::Dialect Lab::load_with_interfaces(const scenario::Scenario& scenario, const std::filesystem::path& ruleset) {
-    const auto& include_path = scenario.firewall.include_path;
-    const auto source = rules::read_source(ruleset, rules::read_from_disk, include_path);
-    std::set<std::string> there{"lo", nowhere_interface}, made;
-    for (const auto& zone : scenario.zones) there.insert(zone.interface);
-    for (const auto& interface : scenario.firewall.interfaces) there.insert(interface.name);
-    const auto make = [&](const std::vector<std::string>& names) {
-        bool any = false;
-        for (const auto& name : names) {
-            if (!there.insert(name).second) continue;
-            network.add_interface(name);
-            made.insert(name);
-            any = true;
-        }
-        return any;
-    };
-    make(devices_named(source));
-    const auto load = [&]() -> std::optional<rules::Dialect> {
-        try {
-            return load_ruleset(network.firewall(), ruleset, include_path);
-        } catch (const RulesetRefused& refused) {
-            if (!make(lacking_interfaces(refused.what()))) throw;
-            return std::nullopt;
-        }
-    };
-    auto dialect = load();
-    while (!dialect) dialect = load();
-    for (auto& note : about_includes(source)) notes.push_back(std::move(note));
-    for (const auto& name : made)
-        notes.push_back(ruleset.string() + " names the interface " + name +
-                        ", which no zone of the scenario has: it was made, and nobody is behind it" +
-                        " (`firewall: { interfaces: [" + name + "] }` says that this is meant)");
-    return *dialect;
 }
 
 const Namespace* Lab::place_of(const std::string& host) const {

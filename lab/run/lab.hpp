@@ -17,7 +17,6 @@
 #include "lab/network/sandbox.hpp"
 #include "lab/network/setting.hpp"
 #include "lab/programs/launcher.hpp"
-#include "lab/rules/source.hpp"
 #include "lab/run/recorder.hpp"
 
 namespace wmlab::lab {
@@ -59,7 +58,6 @@ public:
 
 private:
     void listen_for_signals();
-    rules::Dialect load_with_interfaces(const scenario::Scenario& scenario, const std::filesystem::path& ruleset);
     const scenario::Scenario& scenario_;
     const Inside& inside_;
     boost::asio::signal_set signals_;
