@@ -106,6 +106,13 @@ struct Part {
 };
 constexpr std::size_t lines_at_once = 200;
 
+// iptables-nft-restore 1.8.9 ends with a segmentation fault where a rule is to be replaced that the same table of the
+// same file has just made.
+bool replaces(std::string_view line) { return line.starts_with("-R ") || line.starts_with("--replace "); }
+bool replaces_rules(std::string_view text) {
+    return text.find("\n-R ") != std::string_view::npos || text.find("\n--replace ") != std::string_view::npos;
+}
+
 std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
     std::vector<std::string> lines;
     std::istringstream in{text};
@@ -121,6 +128,7 @@ std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
             kept[table] = lines[table];
             if (end < lines.size()) kept[end] = lines[end];
             for (std::size_t rules = 0; at < end && rules < rules_max; ++at) {
+                if (replaces(lines[at]) && rules > 0) break;
                 kept[at] = lines[at];
                 rules += lines[at].starts_with('-') || lines[at].starts_with('[') ? 1 : 0;
             }
@@ -155,7 +163,7 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
     if (const auto sets = rules::ipsets_beside(file, text)) load_ipsets(firewall, *sets);
     auto result = run_tool(firewall, {program.string()}, text);
     // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.
-    if (!result.ending.ok() && result.output.find(too_long) != std::string::npos)
+    if (!result.ending.ok() && (result.output.find(too_long) != std::string::npos || replaces_rules(text)))
         for (const auto& part : parts_of(text, lines_at_once)) {
             auto words = std::vector{program.string()};
             if (!part.first) words.emplace_back("--noflush");

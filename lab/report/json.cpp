@@ -48,8 +48,10 @@ void pretty(std::string& out, const json::value& value, std::size_t depth) {
 }
 
 json::object rule(const RuleRef& rule) {
-    return {
+    json::object object{
         {"file", string(rule.file)}, {"line", rule.line}, {"text", string(rule.text)}, {"chain", string(rule.chain)}};
+    if (!rule.via.empty()) object["via"] = string(rule.via);
+    return object;
 }
 
 json::object near_miss(const NearMiss& near) {

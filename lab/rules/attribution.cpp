@@ -17,7 +17,7 @@ namespace {
 std::optional<RuleRef> ref_from(const json::object* rule) {
     if (!rule) return std::nullopt;
     return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                   text_at(*rule, "chain")};
+                   text_at(*rule, "chain"), text_at(*rule, "via")};
 }
 
 struct Tuple {

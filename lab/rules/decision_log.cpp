@@ -61,6 +61,18 @@ json::object policy_json(const Ruleset& ruleset, const ChainName& name) {
             {"chain", name.text()}};
 }
 
+// By which rule the packet came to the chain of the one that decided, where others lead there too.
+std::string way_to(const Ruleset& ruleset, const Decision& decision, const Rule& rule) {
+    const auto* chain = ruleset.chain(rule.chain);
+    if (!chain || !chain->hook.empty()) return {};
+    for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
+        if (it->target != rule.chain.chain || it->chain.table != rule.chain.table) continue;
+        const auto* jump = rule_of(ruleset, decision, *it);
+        if (jump && jump->place) return jump->place->file + ":" + std::to_string(jump->place->line);
+    }
+    return {};
+}
+
 // Whether any rule makes the kernel track connections.
 bool asks_state(const Ruleset& ruleset) {
     return std::ranges::any_of(ruleset.chains(), [](const auto& entry) { return entry.second.type == "nat"; }) ||
@@ -208,9 +220,11 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             rule = nullptr;
             f["contradicted"] = true;
         }
-        if (rule)
+        if (rule) {
             f["rule"] = rule_json(*rule);
-        else if (!decider.chain.chain.empty() && decider.handle == 0)
+            if (const auto via = way_to(ruleset, decision, *rule); !via.empty()) f["rule"].as_object()["via"] = via;
+        }
+        if (!rule && !decider.chain.chain.empty() && decider.handle == 0)
             f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
         if (every_rule) {
             json::array steps;

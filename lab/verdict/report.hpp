@@ -19,6 +19,7 @@ struct RuleRef {
     std::string file;
     unsigned line = 0;
     std::string text, chain;  // "policy drop", "inet filter forward"
+    std::string via = {};     // "rules.v4:212": the rule that led to its chain, where packets come to it from others
 };
 struct NearMiss {  // the rule that almost matched
     RuleRef rule;
