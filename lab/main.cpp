@@ -23,6 +23,7 @@ constexpr std::array commands{
     Command{"run", "build the lab, run all flows, judge, report", run_command},
     Command{"exec", "run a program on a host of the lab", exec_command},
     Command{"judge", "judge journals collected by hand", judge_command},
+    Command{"init", "a scenario to begin with, from what a ruleset names", init_command},
     Command{"check", "validate scenarios without running them", check_command},
     Command{"list", "the flows of a scenario, and the legs and ports each needs", list_command},
     Command{"rules", "the minimal rules that let exactly a scenario through", rules_command},

@@ -334,10 +334,15 @@ private:
                 const auto low = PortRange::from(word.substr(0, dash));
                 const auto high = dash == std::string_view::npos ? low : PortRange::from(word.substr(dash + 1));
                 const bool reversed = low && high && low->first > high->first;
-                problems_.add(
-                    item.at, word,
-                    reversed ? "the range is reversed:" : "not a port or a range of ports from 1 to 65535:",
-                    reversed ? "did you mean " + ticked(high->text() + '-' + low->text()) + '?' : std::string{});
+                const bool listed = word.find_first_of(",;") != std::string_view::npos;
+                std::string list{word};  // "80,443"
+                for (auto at = list.find_first_of(",;"); at != std::string::npos; at = list.find_first_of(",;", at + 2))
+                    list.replace(at, 1, ", ");
+                problems_.add(item.at, word,
+                              reversed ? "the range is reversed:" : "not a port or a range of ports from 1 to 65535:",
+                              reversed ? "did you mean " + ticked(high->text() + '-' + low->text()) + '?'
+                              : listed ? "several are a list: [" + list + "]"
+                                       : std::string{});
                 return;
             }
             for (const auto& other : ports) {

@@ -10,6 +10,7 @@
 #include "common/scenario/problems.hpp"
 #include "common/scenario/staging_reader.hpp"
 #include "common/scenario/template.hpp"
+#include "common/scenario/surroundings.hpp"
 #include "common/scenario/values.hpp"
 
 namespace wmlab::scenario {
@@ -316,6 +317,7 @@ private:
                 scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
         read_staging(context_, map);
+        read_surroundings(context_, map);
         map.finish();
     }
 
@@ -457,7 +459,9 @@ private:
                 if (!rate) {
                     problems_.add(*bitrate, "not a bitrate:", "like 64k or 1.5M");
                 } else if (*rate < bitrate_min || *rate > bitrate_max) {
-                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:");
+                    const bool thousands = *rate >= bitrate_min / 1000 && *rate <= bitrate_max / 1000;
+                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:",
+                                  thousands ? "did you mean " + ticked(*given + "k") + '?' : std::string{});
                 } else {
                     content.bitrate = *rate;
                 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/scenario/verdict.hpp"
@@ -157,8 +158,27 @@ struct DeviceLog {                     // where the firewall's own log is read, 
     bool empty() const { return format.empty(); }
 };
 
+struct FurtherInterface {  // of the gateway; no zone of the scenario is behind it
+    std::string name;
+    std::optional<Ipv4> address;  // with the subnet below
+    Subnet subnet;
+};
+
+struct DefaultRoute {  // where the gateway sends what it has no other route for; nobody is there unless a host is named
+    enum class To { nowhere, none, zone } to = To::nowhere;  // nowhere: out of an interface of its own
+    std::string zone;
+    std::optional<Ipv4> gateway;  // in the zone
+};
+
 struct Firewall {
-    std::filesystem::path ruleset;                                    // absolute; empty: forwards everything
+    std::filesystem::path ruleset;  // absolute; empty: forwards everything
+    // What the real gateway has besides rules and zones.
+    std::vector<std::pair<std::string, std::string>> sysctls;  // "net/ipv4/ip_forward" and its value
+    DefaultRoute default_route;
+    std::vector<FurtherInterface> interfaces;
+    std::vector<std::filesystem::path> include_path;                  // absolute
+    std::vector<std::string> users, groups;                           // that rules name
+    std::vector<std::pair<std::string, Ipv4>> names;                  // of hosts that rules name
     std::optional<std::vector<MulticastRouteRule>> multicast_routes;  // absent: whatever the flows need
     std::vector<std::string> launch{};  // command prefix by which it is joined where it is a machine; empty: it is not
     DeviceLog log{};

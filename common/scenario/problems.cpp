@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "common/scenario/values.hpp"
+#include "common/scenario/yaml_hints.hpp"
 
 namespace wmlab::scenario {
 namespace {
@@ -200,7 +201,11 @@ void MapReader::finish(const std::function<bool(const yaml::Node& key)>& other) 
         if (!key.is(yaml::Node::Kind::scalar) || std::ranges::find(known_, key.text) != known_.end()) continue;
         if (!reported.insert(key.text).second) continue;  // said twice: a problem of its own
         if (other && other(key)) continue;
-        problems_.add(key, "unknown key in " + owner_ + ':', problems_.did_you_mean(key.text, known_));
+        const auto blank = yaml::with_blank(key.text);
+        if (!blank.empty() && value.is(yaml::Node::Kind::null))
+            problems_.add(key, "no blank behind the colon:", "write " + ticked(blank));
+        else
+            problems_.add(key, "unknown key in " + owner_ + ':', problems_.did_you_mean(key.text, known_));
     }
 }
 

@@ -9,6 +9,7 @@ namespace wmlab::lab::commands {
 using Arguments = std::span<const std::string>;
 
 int run_command(Arguments arguments);
+int init_command(Arguments arguments);
 int judge_command(Arguments arguments);
 int check_command(Arguments arguments);
 int list_command(Arguments arguments);

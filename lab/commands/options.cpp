@@ -33,6 +33,33 @@ std::size_t distance(std::string_view a, std::string_view b) {  // Levenshtein
     return row.back();
 }
 
+// What program_options complains of, in plain words and with what may be meant.
+std::string in_words(const po::error& error, const po::options_description& known) {
+    const auto* named = dynamic_cast<const po::error_with_option_name*>(&error);
+    if (named == nullptr) return error.what();
+    auto name = named->get_option_name();
+    if (!name.empty() && name.front() != '-') name.insert(0, "--");
+    const auto takes = [&]() -> std::string {
+        const auto* option = known.find_nothrow(name.substr(name.find_first_not_of('-')), false);
+        return option == nullptr ? std::string{} : option->format_parameter();
+    };
+    if (dynamic_cast<const po::unknown_option*>(&error) != nullptr) {
+        std::vector<std::string> names;
+        for (const auto& option : known.options()) names.push_back("--" + option->long_name());
+        const auto near = nearest(name, names);
+        return fmt::format("no option `{}`{}", name,
+                           near.empty() ? "; --help lists them" : fmt::format("; did you mean `{}`?", near));
+    }
+    if (dynamic_cast<const po::multiple_occurrences*>(&error) != nullptr)
+        return fmt::format("`{}` is given twice, and it takes one {}", name, takes().empty() ? "value" : takes());
+    if (const auto* syntax = dynamic_cast<const po::invalid_command_line_syntax*>(&error);
+        syntax != nullptr && !takes().empty())
+        return fmt::format("`{}` needs its {}", name, takes());
+    if (dynamic_cast<const po::invalid_option_value*>(&error) != nullptr)
+        return fmt::format("`{}` takes {}: {}", name, takes(), error.what());
+    return error.what();
+}
+
 }  // namespace
 
 std::string nearest(std::string_view mistyped, const std::vector<std::string>& names) {
@@ -57,7 +84,7 @@ std::optional<po::variables_map> parse(const Usage& usage, Arguments arguments) 
                   values);
         po::notify(values);
     } catch (const po::error& error) {
-        throw UsageError{fmt::format("{}: {}", usage.name, error.what())};
+        throw UsageError{fmt::format("{}: {}", usage.name, in_words(error, visible))};
     }
     if (values.contains("help")) {
         std::cout << fmt::format("usage: wmlab {} {}\n\n{}\n\noptions\n", usage.name, usage.synopsis, usage.summary)

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -31,6 +33,7 @@ struct Job {  // one scenario file
     std::filesystem::path ruleset, baseline, journals, captures, bundle;
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
+    std::filesystem::path patch;  // --suggest
 };
 
 // Of several scenarios each has its own file and folder: out.json becomes out-NAME.json.
@@ -49,6 +52,12 @@ int worse(int one, int other) {
     constexpr std::array order{0, 4, 1, 2, 3, 130};
     const auto rank = [&](int code) { return std::ranges::find(order, code) - order.begin(); };
     return rank(one) < rank(other) ? other : one;
+}
+
+void write_patch(const std::filesystem::path& file, const Patch& patch) {
+    std::ofstream out{file, std::ios::binary | std::ios::trunc};
+    out << patch.diff;
+    if (!out.flush()) throw SetupFailed{"write " + file.string(), std::strerror(errno)};
 }
 
 // What the change opens and closes for packets that are no flow's.
@@ -137,8 +146,9 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 };
             auto done = try_scenario(job.text, inside, options);
             if (done.report.baseline && !done.interrupted) run_chance_again(job, inside, options, done.report);
-            if (values.contains("apply-suggestions") && !done.interrupted)
+            if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options);
+            if (!job.patch.empty() && done.report.patch) write_patch(job.patch, *done.report.patch);
             return done;
         } catch (...) {
             progress.clear();
@@ -230,6 +240,9 @@ int run_command(Arguments arguments) {
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("bundle", po::value<std::string>()->value_name("FILE"),
         "keep in one file all that the report rests on, for `wmlab replay` and `wmlab compare`");
+    add("suggest", po::value<std::string>()->value_name("FILE.patch"),
+        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as "
+        "--apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
@@ -243,6 +256,12 @@ int run_command(Arguments arguments) {
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
     if (values->contains("no-trace") && values->contains("apply-suggestions"))
         throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
+    constexpr unsigned jobs_max = 100'000;  // what was written with a minus sign is far above
+    if (const auto& jobs = (*values)["jobs"];
+        !jobs.defaulted() && (jobs.as<unsigned>() == 0 || jobs.as<unsigned>() > jobs_max))
+        throw UsageError{"run: `--jobs` is how many flows run at the same time, 1 or more; leave it out for no limit"};
+    if (values->contains("no-trace") && values->contains("suggest"))
+        throw UsageError{"run: --suggest needs the trace, which --no-trace switches off"};
     if (values->contains("no-trace") && values->contains("coverage"))
         throw UsageError{"run: --coverage needs the trace, which --no-trace switches off"};
 
@@ -267,6 +286,12 @@ int run_command(Arguments arguments) {
         }
         if (values->contains("apply-suggestions") && !job.setting.built_in())
             throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
+        if (values->contains("suggest")) {
+            if (!job.setting.built_in() || job.ruleset.empty())
+                throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
+            job.patch = (*values)["suggest"].as<std::string>();
+            if (files.size() > 1) job.patch = of_its_own(job.patch, job.name);
+        }
         if (values->contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
             throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
         job.targets = wish.targets;

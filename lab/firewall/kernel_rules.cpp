@@ -140,8 +140,9 @@ std::string json_of(const Namespace& firewall, const std::string& listing) {
 
 }  // namespace
 
-rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
-    return read_ruleset(firewall, rules::read_source(file));
+rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path) {
+    return read_ruleset(firewall, rules::read_source(file, rules::read_from_disk, include_path));
 }
 
 rules::Ruleset read_ruleset(const Namespace& firewall, const rules::Source& source) {

@@ -14,7 +14,8 @@ struct nft_ctx;
 namespace wmlab::lab {
 
 // After load_ruleset(): `file` is what was loaded. SetupFailed.
-rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file);
+rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path = {});
 // The same where the places of the rules are known already: of a firewall whose rules nobody loaded here.
 rules::Ruleset read_ruleset(const Namespace& firewall, const rules::Source& source);
 

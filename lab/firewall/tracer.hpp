@@ -28,7 +28,8 @@ public:
     // `buffer`: of messages the kernel has written and this has not read yet, in bytes.
     // `seen`: called with each decision, on the listener's thread.
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
-           unsigned buffer = rules::trace_buffer_wanted, std::function<void(const rules::Decision&)> seen = {});
+           unsigned buffer = rules::trace_buffer_wanted, std::function<void(const rules::Decision&)> seen = {},
+           rules::IncludePath include_path = {});
     const rules::Ruleset& ruleset() const { return ruleset_; }
     // What happened before the call belongs to the waves before, what happens now to this one.
     void begin_wave(std::size_t wave);
@@ -39,6 +40,7 @@ public:
 private:
     const Namespace& firewall_;
     std::filesystem::path file_;
+    rules::IncludePath include_path_;
     rules::Ruleset ruleset_;
     rules::DecisionLog log_;
     std::function<void(const rules::Decision&)> seen_;

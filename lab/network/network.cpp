@@ -20,6 +20,7 @@
 #include "lab/host/error.hpp"
 #include "lab/network/attachment.hpp"
 #include "lab/network/netlink.hpp"
+#include "lab/network/surroundings.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -83,7 +84,8 @@ void plain_packets(const char* interface) {
 struct Network::Parts {
     std::map<std::string, Namespace, std::less<>> hosts, switches;
     std::map<std::string, int, std::less<>> bridges;  // by zone
-    std::optional<Namespace> firewall;
+    std::optional<Namespace> firewall, nowhere;
+    int nowhere_bridge = 0;
     std::vector<std::string> notes;
     int next_index = 10;  // unique in the whole lab
     int ports = 0;
@@ -98,8 +100,8 @@ struct Network::Parts {
     }
 
     // A cable from a host (or the firewall) to its zone's switch.
-    void connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
-                 const scenario::Zone& zone) {
+    Cable connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
+                  const scenario::Zone& zone) {
         const auto index = next_index++;
         const auto port = next_index++;
         Links of_switch{switches.at(zone.name)};
@@ -113,6 +115,23 @@ struct Network::Parts {
         links.address(index, address, zone.subnet);
         links.up(index, interface);
         if (&place == &*firewall) links.forward(index, interface);
+        return {index, port, &switches.at(zone.name)};
+    }
+    // Of the firewall, to a switch without anybody.
+    int add_interface(Links& links, const std::string& name) {
+        if (!nowhere) {
+            nowhere = Namespace::create("nowhere");
+            nowhere_bridge = next_index++;
+            Links{*nowhere}.add_bridge("switch", nowhere_bridge);
+            const Entered entered{*nowhere};
+            set(switch_settings);
+        }
+        const auto index = next_index++, port = next_index++;
+        Links{*nowhere}.add_veth("port" + std::to_string(ports++), port, nowhere_bridge, {&*firewall, name, index});
+        if (ipv6_left) links.no_ipv6(index);
+        links.up_without_arp(index, name);
+        links.forward(index, name);
+        return index;
     }
     void sit_on_card(const Namespace& machine, const Namespace& place, Links& links, scenario::Ipv4 address,
                      const scenario::Zone& zone) {
@@ -174,8 +193,13 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
         }
         auto& firewall_links = all_links.emplace_back(*parts.firewall);
         firewall_links.up(loopback, "lo");
+        std::map<std::string, Cable, std::less<>> cables;
         for (const auto& zone : scenario.zones)
-            parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
+            cables[zone.name] = parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
+        surround(
+            *parts.firewall, firewall_links, scenario, cables,
+            [&](const std::string& name) { return parts.add_interface(firewall_links, name); }, !setting.plain,
+            parts.notes);
     }
     for (const auto& [zone, card] : setting.attached)
         parts.cards[zone] = examine_card(setting, zone, card, parts.notes);
@@ -227,6 +251,10 @@ const Namespace& Network::switch_of(std::string_view zone) const {
     if (found == parts_->switches.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
     return found->second;
 }
+void Network::add_interface(const std::string& name) {
+    Links links{firewall()};
+    parts_->add_interface(links, name);
+}
 void Network::forget_connections() {
     if (parts_->firewall) lab::forget_connections(*parts_->firewall);
 }
@@ -238,6 +266,7 @@ std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone
         const auto published = zone.empty() ? std::nullopt : host.published_to(zone);
         text += published.value_or(host.address).text() + " " + host.name + "\n";
     }
+    for (const auto& [name, address] : scenario.firewall.names) text += address.text() + " " + name + "\n";
     return text;
 }
 

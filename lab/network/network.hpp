@@ -29,6 +29,7 @@ public:
     const Namespace& host(std::string_view name) const;  // std::out_of_range for a name the scenario does not have
     const Namespace& firewall() const;
     const Namespace& switch_of(std::string_view zone) const;  // the same; built-in setting only
+    void add_interface(const std::string& name);              // to the firewall; nothing is behind it
     void forget_connections();                      // empties the firewall's connection tracking, where it is ours
     const std::vector<std::string>& notes() const;  // settings this system does not allow, and what follows from it
 

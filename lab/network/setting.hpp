@@ -19,6 +19,7 @@ struct Setting {
     bool trust = false;                        // programs of the scenario run as the caller, with all that it may do
     std::vector<std::string> firewall{};       // the command prefix by which the firewall is joined; empty: it is not
     bool force = false;                        // a card that is in use, a way around the device: notes, not errors
+    bool plain = false;                        // a firewall without the gateway's own settings: the control's
     std::shared_ptr<const Namespace> machine;  // where the cards are and prefixes run; the sandbox is elsewhere
 
     bool built_in() const { return attached.empty() && launched.empty(); }

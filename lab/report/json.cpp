@@ -48,8 +48,10 @@ void pretty(std::string& out, const json::value& value, std::size_t depth) {
 }
 
 json::object rule(const RuleRef& rule) {
-    return {
+    json::object object{
         {"file", string(rule.file)}, {"line", rule.line}, {"text", string(rule.text)}, {"chain", string(rule.chain)}};
+    if (!rule.via.empty()) object["via"] = string(rule.via);
+    return object;
 }
 
 json::object near_miss(const NearMiss& near) {
@@ -282,6 +284,11 @@ std::string render_json(const Report& report, const Style&) {
     root["flows"] = std::move(flows);
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
     if (report.baseline) root["baseline"] = baseline(*report.baseline);
+    if (report.patch)
+        root["patch"] =
+            json::object{{"diff", string(report.patch->diff)},    {"directory", string(report.patch->directory)},
+                         {"rules", report.patch->rules},          {"proven", report.patch->proven},
+                         {"flows", strings(report.patch->flows)}, {"notes", strings(report.patch->notes)}};
     if (report.coverage) root["coverage"] = coverage(*report.coverage);
     std::string out;
     pretty(out, root, 0);

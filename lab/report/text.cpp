@@ -257,6 +257,15 @@ void coverage(std::string& out, const Report& report, const Page& page) {
     }
 }
 
+void patch(std::string& out, const Patch& patch, const Page& page) {
+    out += patch.diff.empty() ? "\nsuggested change: none\n"
+                              : fmt::format("\nsuggested change, {} rule{}, for {} flow{}{}\n", patch.rules, patch.rules == 1 ? "" : "s", patch.flows.size(),
+                                            patch.flows.size() == 1 ? "" : "s", patch.proven ? ", proven" : ", not proven");
+    for (const auto& note : patch.notes) out += page.fill("note: " + note, 2, 2);
+    if (!patch.diff.empty() && !patch.directory.empty()) out += fmt::format("  to be applied there: patch -p0 -d {}\n", patch.directory);
+    out += patch.diff;
+}
+
 // What is not as expected, by what is to blame, where that is more than the paragraphs say at a glance.
 std::string to_blame(const Report& report, const Page& page) {
     std::string out;
@@ -306,6 +315,7 @@ std::string render_text(const Report& report, const Style& style) {
     if (!notes.empty()) out += "\nnotes\n" + notes;
     if (report.baseline) change(out, report, page);
     if (report.coverage) coverage(out, report, page);
+    if (report.patch) patch(out, *report.patch, page);
     if (report.summary.unexpected + report.summary.inconclusive > 1) out += to_blame(report, page);
     return out + last_line(report, page);
 }

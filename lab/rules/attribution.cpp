@@ -21,7 +21,7 @@ namespace {
 std::optional<RuleRef> ref_from(const json::object* rule) {
     if (!rule) return std::nullopt;
     return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                   text_at(*rule, "chain")};
+                   text_at(*rule, "chain"), text_at(*rule, "via")};
 }
 
 struct Tuple {
@@ -168,9 +168,10 @@ private:
             // A DCOM call that follows an untranslated reference dies for what happened to the leg before it.
             for (const auto& other : flow.legs)
                 if (!leg.rule) leg.rule = translator(other, which);
-            if (leg.name == flow.leg || flow.leg.empty()) flow.change = change_of(leg, flow);
+            if (to_be_opened(flow) && (leg.name == flow.leg || flow.leg.empty())) flow.change = change_of(leg, flow);
             return;
         }
+        const bool untranslated = suggest_translation(leg, flow);
         if (leg.cause == Cause::refused || leg.cause == Cause::proxy_denied || leg.cause == Cause::exhausted) return;
         auto tuples = both_ways(leg);
         if (!leg.direction.empty()) {  // only packets that go that way
@@ -194,7 +195,7 @@ private:
             leg.rule = ref_from(object_at(event->fields, "rule"));
             if (const auto* near = object_at(event->fields, "near_miss"))
                 leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
-            suggest(leg, flow, *event);
+            if (!untranslated) suggest(leg, flow, *event);
             return;
         }
         for (const auto& tuple : tuples) {
@@ -316,9 +317,88 @@ private:
         return {{leg.protocol, leg.source, leg.destination}, {leg.protocol, leg.destination, leg.source}};
     }
 
+    // The leg goes to the address by which a host is published, and no rule leads it to the host: then the rule that
+    // does so is missing, and what happens to the packets instead is no matter.
+    bool suggest_translation(const LegResult& leg, FlowResult& flow) const {
+        const auto published = scenario::Ipv4::from(address_of(leg.destination));
+        const auto* source = scenario_.host_at(scenario::Ipv4::from(address_of(leg.source)).value_or(scenario::Ipv4{}));
+        const auto host = std::ranges::find_if(
+            scenario_.hosts, [&](const scenario::Host& h) { return published && h.published == published; });
+        if (!to_be_opened(flow) || host == scenario_.hosts.end() || source == nullptr || leg.direction == "to->from")
+            return false;
+        bool seen = false;
+        const json::object* places = nullptr;
+        Dialect dialect = Dialect::nft;
+        for (const auto& event : events_) {
+            if (event.event != What::trace) continue;
+            if (const auto* general = object_at(event.fields, "places")) {
+                places = general;
+                dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
+            }
+            if (text_at(event.fields, "protocol") != leg.protocol ||
+                !between(event.fields, leg.source, leg.destination))
+                continue;
+            seen = true;
+            const auto* as = object_at(event.fields, "as");
+            if (as != nullptr && address_of(text_at(*as, "destination")) != address_of(leg.destination))
+                return false;  // it is translated
+        }
+        const auto needed = spec_leg(leg, flow);
+        if (!seen || !needed) return false;
+        const auto zone = std::ranges::find(scenario_.zones, *published, &scenario::Zone::gateway);
+        auto ports = ports_words(needed->destination_ports);
+        flow.change = published->text() +
+                      (zone != scenario_.zones.end() ? " is the firewall itself" : " is no host's own address") +
+                      "; no dnat rule takes " + (leg.protocol == "tcp" ? "TCP" : "UDP") +
+                      (ports.empty() ? "" : " " + ports) + " to " + host->name + " (" + host->address.text() + ")";
+        if (places == nullptr) return true;
+        const auto* in = scenario_.zone(source->zone);
+        const auto* out = scenario_.zone(host->zone);
+        const auto add = [&](const json::object& place, std::string bare) {
+            Suggestion suggestion;
+            suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
+            suggestion.file = text_at(place, "file");
+            suggestion.line = static_cast<unsigned>(number_at(place, "line"));
+            suggestion.chain = text_at(place, "chain");
+            suggestion.command = text_at(place, "command");
+            suggestion.bare = std::move(bare);
+            suggestion.rule = as_command(suggestion.bare, dialect, suggestion.chain, suggestion.command);
+            add_suggestion(flow, std::move(suggestion));
+        };
+        if (const auto* place = object_at(*places, "dnat"))
+            add(*place, dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect,
+                                  text_at(*place, "chain"), in != nullptr ? in->interface : std::string{}));
+        if (const auto* place = object_at(*places, "forward")) {
+            auto inner = *needed;
+            inner.destination_address = host->address;
+            const auto chain = text_at(*place, "chain");
+            add(*place, accept_rule(inner, dialect, chain.substr(chain.rfind(' ') + 1), false,
+                                    in != nullptr && place->contains("in") ? in->interface : std::string{},
+                                    out != nullptr && place->contains("out") ? out->interface : std::string{}));
+        }
+        return true;
+    }
+
+    static std::string ports_words(const scenario::PortList& ports) {
+        std::string words;
+        for (const auto& range : ports) words += (words.empty() ? "" : ", ") + range.text();
+        return words;
+    }
+
+    static void add_suggestion(FlowResult& flow, Suggestion suggestion) {
+        const auto same = [&](const Suggestion& s) { return s.rule == suggestion.rule && s.line == suggestion.line; };
+        if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
+    }
+
+    // What is shut and shall be shut needs no advice.
+    static bool to_be_opened(const FlowResult& flow) {
+        const auto wish = flow.expected.verdict.value_or(Verdict::pass);
+        return !flow.as_expected && (wish == Verdict::pass || wish == Verdict::degraded);
+    }
+
     void suggest(const LegResult& leg, FlowResult& flow, const Event& event) const {
         const auto* before = object_at(event.fields, "before");
-        if (!before) return;
+        if (!before || !to_be_opened(flow)) return;
         const auto dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
         const auto chain = text_at(*before, "chain");
         const auto name = chain.substr(chain.rfind(' ') + 1);
@@ -336,17 +416,23 @@ private:
         const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();
         std::string rule_text;
         // Without a rule that asks for the state, the kernel does not track connections: then the addresses tell.
-        if (can_ask && (answer || state == "established" || state == "related")) {
+        // Nor where a rule picks these packets out by what they are (length, content, rate): it guards everybody else.
+        const auto* general = event.fields.if_contains("general");
+        const bool whatever = general == nullptr || !general->is_bool() || general->get_bool();
+        if (can_ask && whatever && (answer || state == "established" || state == "related")) {
             rule_text = accept_answers(dialect, name);
         } else {
             auto needed = spec_leg(leg, flow);
             if (!needed) return;
             if (untranslated) needed = as_seen_there(*needed, leg);
-            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer);
+            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer,
+                                    text_at(*before, "in"), text_at(*before, "out"));
         }
-        suggestion.rule = as_command(rule_text, dialect, chain, text_at(*before, "command"));
-        const auto same = [&](const Suggestion& s) { return s.rule == suggestion.rule && s.line == suggestion.line; };
-        if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
+        suggestion.chain = chain;
+        suggestion.command = text_at(*before, "command");
+        suggestion.bare = rule_text;
+        suggestion.rule = as_command(rule_text, dialect, chain, suggestion.command);
+        add_suggestion(flow, std::move(suggestion));
     }
 
     // The leg with its addresses as translated where the packet was stopped. `answer`: the packet came back.

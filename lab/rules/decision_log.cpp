@@ -9,6 +9,7 @@
 
 #include "common/evidence/journal.hpp"
 #include "lab/rules/deciders.hpp"
+#include "lab/rules/json_fields.hpp"
 #include "lab/rules/near_miss.hpp"
 #include "lab/rules/placing.hpp"
 #include "lab/rules/reach.hpp"
@@ -78,6 +79,18 @@ json::object policy_json(const Ruleset& ruleset, const ChainName& name) {
             {"chain", name.text()}};
 }
 
+// By which rule the packet came to the chain of the one that decided, where others lead there too.
+std::string way_to(const Ruleset& ruleset, const Decision& decision, const Rule& rule) {
+    const auto* chain = ruleset.chain(rule.chain);
+    if (!chain || !chain->hook.empty()) return {};
+    for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
+        if (it->target != rule.chain.chain || it->chain.table != rule.chain.table) continue;
+        const auto* jump = rule_of(ruleset, decision, *it);
+        if (jump && jump->place) return jump->place->file + ":" + std::to_string(jump->place->line);
+    }
+    return {};
+}
+
 // Whether any rule makes the kernel track connections.
 bool asks_state(const Ruleset& ruleset) {
     return std::ranges::any_of(ruleset.chains(), [](const auto& entry) { return entry.second.type == "nat"; }) ||
@@ -88,6 +101,20 @@ bool asks_state(const Ruleset& ruleset) {
                    if (text.find(word) != std::string::npos) return true;
                return false;
            });
+}
+
+// Where the rules of a chain name interfaces, so does one that is put among them.
+void name_interfaces(const Ruleset& ruleset, const Packet& packet, const Chain* base, json::object& before) {
+    bool in = false, out = false;
+    for (const auto& rule : ruleset.rules()) {
+        if (rule.chain.text() != text_at(before, "chain")) continue;
+        const auto text = json::serialize(rule.expr);
+        in = in || text.find("\"iifname\"") != std::string::npos || text.find("\"iif\"") != std::string::npos;
+        out = out || text.find("\"oifname\"") != std::string::npos || text.find("\"oif\"") != std::string::npos;
+    }
+    const std::string_view hook = base != nullptr ? std::string_view{base->hook} : std::string_view{};
+    if (in && (hook == "forward" || hook == "input" || hook == "prerouting")) before["in"] = packet.in;
+    if (out && (hook == "forward" || hook == "postrouting")) before["out"] = packet.out;
 }
 
 // Connection tracking comes at the priority -200 of the hooks prerouting and output.
@@ -167,6 +194,21 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             fields["rule"] = rule_json(*rule), fields["by"] = "counters";
     };
     const bool asks = asks_state(ruleset);
+    if (auto places = general_places(ruleset); !places.empty()) {
+        for (auto& [what, place] : places) {
+            const auto chain = text_at(place.get_object(), "chain");
+            const auto of =
+                std::ranges::find_if(ruleset.chains(), [&](const auto& entry) { return entry.first.text() == chain; });
+            Packet any;
+            any.in = any.out = "yes";
+            name_interfaces(ruleset, any, of == ruleset.chains().end() ? nullptr : &of->second, place.get_object());
+        }
+        Event event;
+        event.event = What::trace;
+        event.fields["places"] = std::move(places);
+        event.fields["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
+        events.push_back(std::move(event));
+    }
     std::map<std::uint32_t, std::string> ways_out;  // by destination
     for (const auto& [key, row] : rows)
         if (row.decision.complete && !row.decision.packet.out.empty())
@@ -213,9 +255,11 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             rule = nullptr;
             f["contradicted"] = true;
         }
-        if (rule)
+        if (rule) {
             f["rule"] = rule_json(*rule);
-        else if (!decider.chain.chain.empty() && decider.handle == 0)
+            if (const auto via = way_to(ruleset, decision, *rule); !via.empty()) f["rule"].as_object()["via"] = via;
+        }
+        if (!rule && !decider.chain.chain.empty() && decider.handle == 0)
             f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
         if (every_rule) {
             json::array steps;
@@ -254,8 +298,10 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         if (decision.fate == Decision::Fate::dropped) {
             auto before = stopping_place(ruleset, decision, rule);
             const auto* base = ruleset.chain(base_of(ruleset, decision));
+            if (!before.empty()) name_interfaces(ruleset, decision.packet, base, before);
             if (!before.empty()) f["before"] = std::move(before);
             const auto& state = decision.packet.ct_state;
+            f["general"] = decision.by_policy || !rule || catch_all(ruleset, *rule, decision.packet);
             f["tracks"] = base && !before_tracking(*base) && (state == "established" || state == "related" || !asks);
             if (decision.by_policy || (rule && stops_plainly(ruleset, *rule, decision.packet))) {
                 const auto* stop = decision.by_policy ? nullptr : rule;

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "lab/firewall/loading.hpp"
+#include "lab/firewall/missing.hpp"
 #include "lab/network/attachment.hpp"
 
 namespace wmlab::lab {
@@ -47,7 +48,8 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
       signals_{io, SIGINT, SIGTERM, SIGHUP} {
     listen_for_signals();
     // A prefix may be `ssh NAME`: then the machine's own names are needed.
-    if (inside.mounts && setting.launched.empty()) mount_private_names(hosts_file(scenario), notes);
+    if (inside.mounts && setting.launched.empty())
+        mount_private_names(hosts_file(scenario), notes, scenario.firewall.users, scenario.firewall.groups);
     notes.insert(notes.end(), network.notes().begin(), network.notes().end());
     for (const auto& host : scenario.hosts) {
         if (const auto found = setting.launched.find(host.name); found != setting.launched.end()) {
@@ -62,7 +64,9 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
     boost::json::object loaded;
     loaded["dialect"] = "none";
     if (!ruleset.empty()) {
-        const auto dialect = load_ruleset(network.firewall(), ruleset);
+        const auto dialect = load_for(
+            scenario, network.firewall(), ruleset, [&](const std::string& name) { network.add_interface(name); },
+            notes);
         loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
         loaded["file"] = ruleset.string();
     }

@@ -14,6 +14,7 @@
 #include "common/scenario/waves.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
+#include "lab/rules/site.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
 #include "lab/run/device_log.hpp"
@@ -190,7 +191,9 @@ milliseconds longest(const scenario::Flow& flow) {
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {
     Recorder recorder{options.journals, options.seen};
     const auto waves = plan(text.scenario, options);
-    Lab lab{text.scenario, inside, options.ruleset, recorder, options.setting, options.captures};
+    auto setting = options.setting;
+    setting.plain = options.control;
+    Lab lab{text.scenario, inside, options.ruleset, recorder, setting, options.captures};
     Run result;
     Drops drops{lab};
     std::optional<Tracer> tracer;
@@ -198,7 +201,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         try {
             tracer.emplace(lab.network.firewall(), options.ruleset,
                            options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted,
-                           [&](const rules::Decision& decision) { drops.see(decision); });
+                           [&](const rules::Decision& decision) { drops.see(decision); }, text.scenario.firewall.include_path);
             drops.plain = rules::plain(tracer->ruleset());
             result.conditionals = rules::conditionals(tracer->ruleset());
             if (tracer->ruleset().empty())
@@ -206,6 +209,10 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
                     options.ruleset.string() +
                     " holds no rule and no policy that drops: the firewall forwards everything. (What "
                     "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
+            for (auto& sentence : rules::misfits(tracer->ruleset(), text.scenario)) {
+                if (options.crew.say) options.crew.say("note: " + sentence);
+                lab.notes.push_back(std::move(sentence));
+            }
         } catch (const SetupFailed& failure) {
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }

@@ -21,6 +21,7 @@ struct RuleRef {
     std::string file;
     unsigned line = 0;
     std::string text, chain;  // "policy drop", "inet filter forward"
+    std::string via = {};     // "rules.v4:212": the rule that led to its chain, where packets come to it from others
 };
 struct NearMiss {  // the rule that almost matched
     RuleRef rule;
@@ -102,6 +103,17 @@ struct Suggestion {
     std::string dialect, rule;  // "nft"
     std::string file;           // of the ruleset, and the line before which it belongs; 0 unknown
     unsigned line = 0;
+    std::string chain, command;  // "inet filter forward"; how it is written there: rules::as_command()
+    std::string bare;            // the rule without the command
+};
+
+struct Patch {              // one change of the user's files that makes the flows pass (--suggest)
+    std::string diff;       // unified, for `patch -p0`; empty: there is nothing to change, or nothing helps
+    std::string directory;  // where patch is to be run; empty: here
+    unsigned rules = 0;
+    bool proven = false;             // the flows it is for pass with it, and no other flow does worse
+    std::vector<std::string> flows;  // that it is for
+    std::vector<std::string> notes;
 };
 
 struct FlowResult {
@@ -225,6 +237,7 @@ struct Report {
     std::optional<std::vector<RuleUse>> coverage;
     Identity identity;
     std::shared_ptr<const Picture> picture;  // may be missing
+    std::optional<Patch> patch;
 };
 
 }  // namespace wmlab::lab

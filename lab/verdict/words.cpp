@@ -38,7 +38,8 @@ std::string expected_words(const scenario::Expectation& expected) {
 std::string rule_words(const RuleRef& rule) {
     auto words = rule.line == 0 ? rule.file : fmt::format("{}:{}", rule.file, rule.line);
     if (!rule.text.empty()) words += ": " + rule.text;
-    if (!rule.chain.empty()) words += fmt::format(" ({})", rule.chain);
+    if (!rule.chain.empty())
+        words += fmt::format(" ({}{})", rule.chain, rule.via.empty() ? "" : ", come to by " + rule.via);
     return words;
 }
 
