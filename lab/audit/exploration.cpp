@@ -116,13 +116,13 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
     }
     for (const auto& host : scenario.hosts) {
         taken.insert(host.address.value);
-        if (host.published) taken.insert(host.published->value), special.push_back({host.published->value, host.published->value});
+        for (const auto& [_, address] : host.published) taken.insert(address.value), special.push_back({address.value, address.value});
     }
     for (std::size_t z = 0; z < scenario.zones.size(); ++z) {
         const auto& zone = scenario.zones[z];
         Spans own{{zone_span(zone).first + 1, zone_span(zone).last - 1}};
         for (const auto& host : scenario.hosts)
-            if (host.published) own = without(own, {{host.published->value, host.published->value}});
+            for (const auto& [_, address] : host.published) own = without(own, {{address.value, address.value}});
         own = without(own, {{zone.gateway.value, zone.gateway.value}});
         const auto all = classes(four, own);
         std::size_t largest = 0;
@@ -161,6 +161,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                 end.address = {sample_of(found.spans, taken), false};
                 add_end(std::move(end));
             }
+          }
         }
     }
     if (on(Dimension::own_addresses) || on(Dimension::own_hooks))
@@ -173,12 +174,12 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
         }
     if (on(Dimension::own_addresses))
         for (const auto& host : scenario.hosts) {
-            if (!host.published) continue;
+          for (const auto& [_, published] : host.published) {
             PlanEnd end;
             end.kind = PlanEnd::Kind::published;
             for (std::size_t z = 0; z < scenario.zones.size(); ++z)
                 if (scenario.zones[z].name == host.zone) end.zone = z;
-            end.address = Address::of(*host.published);
+            end.address = Address::of(published);
             end.hosts = {host.name};
             const bool known = std::ranges::any_of(ends, [&](const PlanEnd& other) { return other.address == end.address; });
             if (known) {  // the firewall's own address, or several hosts': one end, more names
@@ -187,6 +188,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
             } else {
                 add_end(std::move(end));
             }
+          }
         }
     const bool v6 = on(Dimension::ipv6) && bench.has_v6() && asked.filters_v6;
     if (v6) {
@@ -214,6 +216,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                 end.others = "the firewall";
                 add_end(std::move(end));
             }
+          }
         }
         // Unicast, without loopback, mapped addresses and link-local ones.
         const Spans outside = without({{Wide{1} << 121, (Wide{0xFE80} << 112) - 1}, {Wide{0xFEC0} << 112, (Wide{0xFF} << 120) - 1}}, twins);
@@ -226,6 +229,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                 end.address = {found.spans.front().contains((Wide{0x20010DB8} << 96) + 0x7777) ? (Wide{0x20010DB8} << 96) + 0x7777 : sample_of(found.spans, {}), true};
                 add_end(std::move(end));
             }
+          }
         }
     }
 

@@ -17,11 +17,11 @@ const std::map<std::string, std::string, std::less<>> languages{
     {"asa", "asa"}, {"pf", "pf"}, {"opnsense", "pf"}, {"iptables", "iptables"}, {"nft", "nft"}, {"windows", "netsh"}};
 
 std::string in_language(const std::string& language, const scenario::Scenario& scenario, const rules::Needs& needs) {
-    if (language == "asa") return rules::dialect::asa(scenario, needs);
-    if (language == "pf") return rules::dialect::pf(scenario, needs);
-    if (language == "iptables") return rules::dialect::iptables(scenario, needs);
-    if (language == "nft") return rules::dialect::nft(scenario, needs);
-    return rules::dialect::netsh(scenario, needs);
+    if (language == "asa") return rules::dialect::asa(scenario, needs, rules::Form::whole);
+    if (language == "pf") return rules::dialect::pf(scenario, needs, rules::Form::whole);
+    if (language == "iptables") return rules::dialect::iptables(scenario, needs, rules::Form::whole);
+    if (language == "nft") return rules::dialect::nft(scenario, needs, rules::Form::whole);
+    return rules::dialect::netsh(scenario, needs, rules::Form::whole);
 }
 
 // Of a whole file the lines that let something through.

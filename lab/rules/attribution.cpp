@@ -323,14 +323,14 @@ private:
         const auto published = scenario::Ipv4::from(address_of(leg.destination));
         const auto* source = scenario_.host_at(scenario::Ipv4::from(address_of(leg.source)).value_or(scenario::Ipv4{}));
         const auto host = std::ranges::find_if(
-            scenario_.hosts, [&](const scenario::Host& h) { return published && h.published == published; });
+            scenario_.hosts, [&](const scenario::Host& h) { return published && h.published_at(*published); });
         if (!to_be_opened(flow) || host == scenario_.hosts.end() || source == nullptr || leg.direction == "to->from")
             return false;
         bool seen = false;
         const json::object* places = nullptr;
         Dialect dialect = Dialect::nft;
-        for (const auto& event : events_) {
-            if (event.event != What::trace) continue;
+        for (const auto* one : decisions_->all()) {
+            const auto& event = *one;
             if (const auto* general = object_at(event.fields, "places")) {
                 places = general;
                 dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;

@@ -43,8 +43,6 @@ Wanted wanted(const scenario::Flow& flow, const std::string& leg) {
     return has(*expected) ? Wanted::yes : Wanted::no;
 }
 
-std::optional<scenario::Ipv4> published_for(const scenario::Host& host, const std::string&) { return host.published; }
-
 }  // namespace
 
 Needs needs(const scenario::Scenario& scenario) {
@@ -107,7 +105,7 @@ Needs needs(const scenario::Scenario& scenario) {
     found.needs = std::move(rows);
     for (const auto& need : found.needs) {
         const auto* host = scenario.host(need.destination);
-        const auto outer = host != nullptr && !need.multicast ? published_for(*host, need.source_zone) : std::nullopt;
+        const auto outer = host != nullptr && !need.multicast ? host->published_to(need.source_zone) : std::nullopt;
         if (!outer) continue;
         const auto same = std::ranges::find_if(found.translations, [&](const Translation& t) {
             return t.published == *outer && t.protocol == need.protocol && t.in == need.in &&
