@@ -7,7 +7,7 @@ meets all of them; told are the medians of processor time a packet, the ratios t
 set up in a second, and resident memory a player. Receivers read nothing over UDP and everything over TCP. A round counts only
 where at least 97 of 100 packets were sent. Not part of ctest: numbers of a shared machine pass or fail nothing.
 """
-import argparse, os, resource, selectors, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+import argparse, os, re, resource, selectors, signal, socket, statistics, struct, subprocess, sys, tempfile, time
 
 BARE = r"""
 #define _GNU_SOURCE
@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
     for (;;) {
         struct timeval none = {0, 0};
         fd_set in;
-        FD_ZERO(&in), FD_SET(0, &in);
+        FD_ZERO(&in);
+        FD_SET(0, &in);
         if (select(1, &in, 0, 0, &none) > 0) break;
         if (!strcmp(mode, "sendmmsg"))
             for (int i = 0; i < n;) {
@@ -137,8 +138,8 @@ class Mms:
 
     def funnel(self, port):
         old = self.words[2]
-        fixed = old[32:52]
-        text = old[52:].decode("utf-16le").split("\0")[0].split("\\")
+        fixed = old[32:60]
+        text = old[60:].decode("utf-16le").split("\0")[0].split("\\")
         text[-1] = str(port)
         return self.framed(old, fixed + "\\".join(text).encode("utf-16le") + b"\0\0")
 
@@ -316,11 +317,13 @@ def main():
         process = subprocess.Popen([os.path.join(options.bin, "server_sim"), "--content", f"live=synthetic:{options.rate}k:20s", "--bind", "127.0.0.1",
                                     "--mms-port", "17551", "--http-port", "17552", "--log-level", "error"], stdout=subprocess.DEVNULL)
         time.sleep(1)
-        got = subprocess.run([os.path.join(options.bin, "client_sim"), "mmst://127.0.0.1:17551/live", "--duration", "4", "--save", saved, "--quiet"],
+        got = subprocess.run([os.path.join(options.bin, "client_sim"), "mmst://127.0.0.1:17551/live", "--duration", "4", "--save", saved, "--log-level", "error"],
                              capture_output=True, text=True)
         process.terminate(), process.wait()
-        words = got.stdout.split()
-        packets, size = int(words[0]), int(words[2][1:])
+        counted = re.search(r"(\d+) packets \((\d+) bytes\)", got.stdout + got.stderr)
+        if not counted:
+            sys.exit(f"no stream to measure: {got.stdout}{got.stderr}")
+        packets, size = int(counted[1]), int(counted[2])
         options.size = size // packets
         options.interval = options.size * 8 / options.rate * 1000  # microseconds
         print(f"{options.players} players of {options.rate} kbit/s: packets of {options.size} bytes every {options.interval / 1000:.1f} ms; "

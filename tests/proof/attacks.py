@@ -58,7 +58,7 @@ class Attack:
 
 class Idle(Attack):
     def step(self):
-        self.hold(connect(self.port, self.source()))
+        self.hold(connect(self.port, self.source()), 5000)
 
 
 class FirstThenIdle(Attack):
@@ -67,7 +67,7 @@ class FirstThenIdle(Attack):
     def step(self):
         one = connect(self.port, self.source())
         one.send(FIRST[self.service][:-4] if self.service == "http" else FIRST[self.service])
-        self.hold(one)
+        self.hold(one, 5000)
 
 
 class Drip(Attack):
@@ -191,7 +191,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 20000), most))
     server = subprocess.Popen([os.path.join(options.bin, "server_sim"), "--content", "live=synthetic:64k", "--bind", "127.0.0.1", "--mms-port", str(MMS),
                                "--http-port", str(HTTP), "--msbd-port", str(MSBD), "--mapper-port", str(DCOM), "--reserved-ports", OBJECT,
-                               "--max-sessions", "400", "--max-sessions-per-peer", "300", "--log-level", "error"], stdout=subprocess.DEVNULL,
+                               "--log-level", "error"], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
     for _ in range(200):
         try:

@@ -84,7 +84,7 @@ TEST_CASE("seats: where all others are idle, who has just come has the time to s
 TEST_CASE("seats: a crowd that says one word and no more does not push out a conversation", "[server_sim]") {
     const bool same_machine = GENERATE(true, false);
     Room room{80, same_machine ? 40u : 1000u};
-    const auto crowd = [&, number = 0]() mutable {
+    auto crowd = [&, number = 0]() mutable {
         room.comes(same_machine ? "10.0.0.66" : "10.1." + std::to_string(number / 200) + "." + std::to_string(number % 200 + 1))
             .seat->speaks();
         ++number;
