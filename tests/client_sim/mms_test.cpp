@@ -338,7 +338,8 @@ TEST_CASE("the plain tool: URLs, --save byte for byte, exit codes", "[client_sim
         std::filesystem::remove(file);
     }
     CHECK(play({"--url", "mmst://" + authority + "/other"}) == 1);
-    CHECK(play({"--url", "mmst://" + authority + "/clip", "--save", "/nowhere/at/all.asf"}) == 1);
+    CHECK_THROWS_AS(play({"--url", "mmst://" + authority + "/clip", "--save", "/nowhere/at/all.asf"}), process::EnvironmentError);
+    CHECK_THROWS_AS(play({"--url", "mmst://" + authority + "/clip", "--save", "/"}), process::EnvironmentError);
     CHECK(play({"--url", "mmsu://" + authority + "/clip", "--udp-ports", "4400-4410", "--start", "0.1"}) == 0);
     CHECK_THROWS_AS(play({}), process::UsageError);
     CHECK_THROWS_AS(play({"--url", "gopher://x/y"}), process::UsageError);
