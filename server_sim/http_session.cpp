@@ -200,8 +200,11 @@ void HttpSession::act(const wmsp::StartMedia& action) {
     }
     from.fast_for = fast_start;
     from.speed = fast_start_speed;
-    from.backlog_max = live_backlog;
-    selection_.start(!point_->live() && from.packet == 0);
+    // A server that pulls hands on what comes, as it comes; its players are given their key frame there.
+    const auto& request = protocol_.request();
+    const bool relay = request && request->user_agent.product == wmsp::UserAgent::Product::NSServer;
+    if (!relay) from.backlog_max = live_backlog;
+    selection_.start(relay || (!point_->live() && from.packet == 0));
     subscription_ = point_->subscribe(*this, from);
 }
 

@@ -246,8 +246,10 @@ void MmsSession::act(const mms::StartMedia& action) {
             begin = content.send_time(from.packet);
         from.end = content.packets_before(begin + *action.from.length);
     }
-    from.backlog_max = protocol_.udp_port() ? backlog_over_udp : backlog_over_tcp;
-    selection_.start(!point_->live() && from.packet == 0);
+    // A server that pulls hands on what comes, as it comes; its players are given their key frame there.
+    const bool relay = protocol_.player() && protocol_.player()->windows_media_services_4();
+    if (!relay) from.backlog_max = protocol_.udp_port() ? backlog_over_udp : backlog_over_tcp;
+    selection_.start(relay || (!point_->live() && from.packet == 0));
     if (action.acceleration && header.maximum_bit_rate > 0) {
         constexpr double speed_max = 10;
         from.fast_for = milliseconds{action.acceleration->dwAccelDuration};
