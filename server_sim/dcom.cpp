@@ -6,9 +6,9 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <fstream>
 #include <iterator>
 
+#include "common/bytes/user_file.hpp"
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
@@ -25,13 +25,14 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds write_patience{30'000};
+constexpr std::size_t registry_size_max = 1U << 20;
 constexpr std::size_t peers_max = 4096;  // over UDP: whose connection number and flow are remembered
 
 rpc::InternetKey key_of(const std::filesystem::path& file) {
-    std::ifstream in{file, std::ios::binary};
-    if (!in) throw process::EnvironmentError{"cannot read the registry export " + file.string()};
-    const std::string octets{std::istreambuf_iterator<char>{in}, {}};
-    const auto read = rpc::read_reg(octets);
+    const auto exported = bytes::read_user_file(file, registry_size_max);
+    if (!exported.ok())
+        throw process::EnvironmentError{"cannot read the registry export " + file.string() + ": it " + exported.problem};
+    const auto read = rpc::read_reg(exported.octets);
     if (!read.ok()) throw process::EnvironmentError{file.string() + ": " + read.problems.front().text()};
     return rpc::InternetKey::from(read.file);
 }

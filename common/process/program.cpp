@@ -17,16 +17,19 @@
 #include <boost/program_options/parsers.hpp>
 #include <charconv>
 #include <csignal>
-#include <fstream>
 #include <iostream>
+#include <sstream>
 #include <system_error>
 
+#include "common/bytes/user_file.hpp"
 #include "common/process/control.hpp"
 #include "common/process/privileges.hpp"
 #include "common/scenario/loader.hpp"
 
 namespace wmlab::process {
 namespace {
+
+constexpr std::size_t config_size_max = 1U << 20;
 
 namespace po = boost::program_options;
 using evidence::What;
@@ -61,8 +64,9 @@ po::variables_map parse(const Description& description, const po::options_descri
     po::store(po::command_line_parser{argc, argv}.options(all).positional(description.positional).run(), values);
     if (values.contains("config")) {
         const auto& name = values["config"].as<std::string>();
-        std::ifstream file{name};
-        if (!file) throw UsageError{"cannot read the config file " + name};
+        const auto read = bytes::read_user_file(name, config_size_max);
+        if (!read.ok()) throw UsageError{"cannot read the config file " + name + ": it " + read.problem};
+        std::istringstream file{read.octets};
         try {
             po::store(po::parse_config_file(file, all), values);
         } catch (const po::error& error) {
@@ -109,9 +113,9 @@ Scenario load_scenario(const po::variables_map& values) {
         out.control = true;
         if (values.contains("base")) directory = std::filesystem::absolute(values["base"].as<std::string>());
     } else {
-        std::ifstream file{name};
-        if (!file) throw UsageError{"cannot read the scenario " + name};
-        yaml.assign(std::istreambuf_iterator<char>{file}, {});
+        auto read = bytes::read_user_file(name, scenario::document_size_max);
+        if (!read.ok()) throw UsageError{"cannot read the scenario " + name + ": it " + read.problem};
+        yaml = std::move(read.octets);
         directory = std::filesystem::absolute(name).parent_path();
     }
     // The ruleset and other hosts' files need not be here; what this host needs it opens itself.

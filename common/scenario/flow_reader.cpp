@@ -376,8 +376,13 @@ private:
     // The ports that a server with this registry hands out. A file that is not there has been complained of, or is on
     // another host.
     void read_registry(const Node& node, const std::string& given) {
+        std::error_code error;
+        if (std::filesystem::exists(flow_.registry, error) && !std::filesystem::is_regular_file(flow_.registry, error)) {
+            problems_.add(node, "registry is a pipe or a device, not a file:");
+            return;
+        }
         std::ifstream in{flow_.registry, std::ios::binary};
-        if (!in || !std::filesystem::is_regular_file(flow_.registry)) return;
+        if (!in) return;
         std::string octets(registry_size_max + 1, '\0');
         in.read(octets.data(), static_cast<std::streamsize>(octets.size()));
         octets.resize(static_cast<std::size_t>(in.gcount()));

@@ -1,10 +1,10 @@
 #include "common/scenario/loader.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <sstream>
 
+#include "common/bytes/user_file.hpp"
 #include "common/bytes/utf16.hpp"
 #include "common/scenario/flow_reader.hpp"
 #include "common/scenario/options.hpp"
@@ -504,23 +504,27 @@ Loaded load_file(const std::filesystem::path& file) {
         return loaded;
     };
     std::error_code error;
-    if (!std::filesystem::exists(file, error)) return refused("no such file");
     if (std::filesystem::is_directory(file, error)) return refused("is a directory, not a scenario file");
-    std::ifstream in{file, std::ios::binary};
-    if (!in) return refused("cannot be read: " + std::generic_category().message(errno));
-    std::string text(document_size_max + 1, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (in.bad()) return refused("cannot be read");
+    const auto read = bytes::read_user_file(file, 16 * document_size_max);
+    if (!read.ok()) return refused(read.problem);
+    const auto& text = read.octets;
     return load(text, file.string(), file.parent_path());
 }
 
 std::string read_document(std::istream& in) {
+    constexpr std::size_t read_max = 16 * document_size_max;  // an endless stream is not read to its end
     std::string document, line;
-    while (std::getline(in, line)) {
+    auto* const buffer = in.rdbuf();
+    constexpr auto end = std::char_traits<char>::eof();
+    std::size_t octets = 0;
+    for (int c = 0; buffer != nullptr && c != end && octets < read_max;) {
+        line.clear();
+        while ((c = buffer->sbumpc()) != end && c != '\n' && ++octets < read_max)
+            if (line.size() <= document_size_max) line += static_cast<char>(c);
+        if (c == end && line.empty()) break;
         const auto content = std::string_view{line}.substr(0, line.ends_with('\r') ? line.size() - 1 : line.size());
         if (content == "...") break;
-        if (document.size() <= document_size_max) document += line.substr(0, document_size_max) + '\n';
+        if (document.size() <= document_size_max) document += line + '\n';
     }
     return document;
 }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "common/bytes/user_file.hpp"
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
 #include "lab/commands/options.hpp"
@@ -42,6 +43,8 @@ Collected collect(const std::vector<std::string>& names) {
         for (const auto& file : files_of(name)) {
             std::ifstream opened;
             if (file != "-") {
+                if (const auto problem = bytes::problem_with_user_file(file); !problem.empty())
+                    throw UsageError{fmt::format("judge: {}: {}", file.string(), problem)};
                 errno = 0;
                 opened.open(file, std::ios::binary);
                 if (!opened) throw UsageError{fmt::format("judge: {}: {}", file.string(), std::strerror(errno))};

@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <numeric>
 #include <set>
+#include <sstream>
 
+#include "common/bytes/user_file.hpp"
 #include "common/scenario/catalogue.hpp"
 
 namespace wmlab::lab::commands {
@@ -76,8 +77,9 @@ std::vector<std::string> words(const po::variables_map& values) { return list_of
 std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files) {
     auto loaded = [&] {
         if (file == "-" || check_files) return scenario::load_file(file);
-        std::ifstream in{file, std::ios::binary};
-        if (!in) return scenario::load_file(file);  // which says what is wrong with it
+        const auto read = bytes::read_user_file(file, scenario::document_size_max);
+        if (!read.ok()) return scenario::load_file(file);  // which says what is wrong with it
+        std::istringstream in{read.octets};
         return scenario::load(scenario::read_document(in), file, std::filesystem::path{file}.parent_path(), false);
     }();
     if (loaded.ok()) return std::move(loaded.scenario);

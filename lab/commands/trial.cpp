@@ -6,12 +6,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <set>
 #include <sstream>
 
+#include "common/bytes/user_file.hpp"
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/commands/options.hpp"
@@ -179,7 +179,8 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
         text.directory = std::filesystem::current_path();
         text.yaml = scenario::read_document(std::cin);
         loaded = scenario::load(text.yaml, "-", text.directory);
-    } else if (std::ifstream in{file, std::ios::binary}) {
+    } else if (const auto read = bytes::read_user_file(file, scenario::document_size_max); read.ok()) {
+        std::istringstream in{read.octets};
         text.directory = std::filesystem::absolute(file).parent_path();
         text.yaml = scenario::read_document(in);
         loaded = scenario::load(text.yaml, file, text.directory);
