@@ -377,7 +377,8 @@ private:
     // another host.
     void read_registry(const Node& node, const std::string& given) {
         std::error_code error;
-        if (std::filesystem::exists(flow_.registry, error) && !std::filesystem::is_regular_file(flow_.registry, error)) {
+        const auto status = std::filesystem::status(flow_.registry, error);
+        if (std::filesystem::is_fifo(status) || std::filesystem::is_other(status)) {
             problems_.add(node, "registry is a pipe or a device, not a file:");
             return;
         }
