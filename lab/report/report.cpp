@@ -32,6 +32,32 @@ std::string cannot(const std::filesystem::path& file, int error) {
     return fmt::format("the report {} cannot be written: {}", file.string(), std::strerror(error));
 }
 
+// Put in its place when it is whole: a full disk leaves the report of before, or none, but no half of one.
+std::string write_whole(const std::filesystem::path& file, const std::string& text) {
+    const auto write = [&](const std::filesystem::path& to) {
+        errno = 0;
+        std::ofstream out{to, std::ios::trunc | std::ios::binary};
+        out << text << std::flush;
+        return out ? 0 : errno != 0 ? errno : EIO;
+    };
+    std::error_code unknown;
+    const auto status = std::filesystem::status(file, unknown);
+    const bool plain = !std::filesystem::exists(status) || std::filesystem::is_regular_file(status);
+    const auto place = plain ? std::filesystem::weakly_canonical(file, unknown) : file;
+    const auto part = place.parent_path() / (place.filename().string() + ".part");
+    if (!plain || unknown || ::access(part.parent_path().empty() ? "." : part.parent_path().c_str(), W_OK) != 0) {
+        const auto error = write(file);
+        return error == 0 ? std::string{} : cannot(file, error);
+    }
+    auto error = write(part);
+    std::error_code failure;
+    if (error == 0) std::filesystem::rename(part, place, failure);
+    if (failure) error = failure.value();
+    if (error == 0) return {};
+    std::filesystem::remove(part, unknown);
+    return cannot(file, error);
+}
+
 }  // namespace
 
 std::span<const Renderer> renderers() { return all_renderers; }
@@ -87,10 +113,8 @@ std::string write_reports(const Report& report, std::span<const ReportTarget> ta
         }
         auto plain = style;
         plain.colour = false;
-        errno = 0;
-        std::ofstream file{target.file, std::ios::trunc | std::ios::binary};
-        file << target.renderer->render(report, plain) << std::flush;
-        if (!file) problems += cannot(target.file, errno) + "\n";
+        if (const auto problem = write_whole(target.file, target.renderer->render(report, plain)); !problem.empty())
+            problems += problem + "\n";
     }
     return problems;
 }
