@@ -4,6 +4,7 @@
 #include <array>
 #include <fstream>
 #include <map>
+#include <string_view>
 
 #include "common/rpc/port_registry.hpp"
 #include "common/scenario/catalogue.hpp"
@@ -571,7 +572,9 @@ void check_feeders(ReadContext& context) {
         if (source == bringing.end()) {
             std::vector<std::string_view> names;
             for (const auto& content : scenario.contents) names.push_back(content.name);
-            for (const auto& [id, flow] : bringing) names.push_back(id);
+            constexpr std::size_t likely = 100;  // names to be compared with a mistyped one
+            if (bringing.size() <= likely)
+                for (const auto& [id, flow] : bringing) names.push_back(id);
             context.problems.add(*node, "unknown content", context.problems.did_you_mean(node->text, names));
             continue;
         }
