@@ -25,6 +25,7 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds write_patience{30'000};
+constexpr std::size_t registry_size_max = 1U << 20;
 constexpr std::size_t peers_max = 4096;  // over UDP: whose connection number and flow are remembered
 constexpr std::size_t pulls_max = 64;    // of a plain tool, at the same time
 

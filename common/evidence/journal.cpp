@@ -13,6 +13,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t problems_max = 100;
+constexpr std::size_t endless = std::size_t{256} << 20;  // of one line: what comes is no journal
 constexpr std::int64_t monotonic_max = std::int64_t{1} << 60;  // ns, 36 years: differences can be reckoned with
 constexpr std::array<std::string_view, 9> own_fields = {"time", "monotonic", "host",  "process", "flow",
                                                         "leg",  "event",     "local", "remote"};
@@ -154,12 +155,14 @@ ReadJournal read_journal(std::istream& in, std::string_view name) {
         line.clear();
         ++number;
         bool too_long = false;
+        std::size_t over = 0;
         int c = 0;
         while ((c = buffer->sbumpc()) != std::char_traits<char>::eof() && c != '\n') {
             if (line.size() < line_size_max) {
                 line += static_cast<char>(c);
             } else {
                 too_long = true;
+                if (++over > endless) break;
             }
         }
         more = c == '\n';

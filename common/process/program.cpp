@@ -30,6 +30,8 @@
 namespace wmlab::process {
 namespace {
 
+constexpr std::size_t config_size_max = 1U << 20;
+
 namespace po = boost::program_options;
 using evidence::What;
 

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "common/bytes/read_file.hpp"
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
 #include "lab/commands/description.hpp"
@@ -48,6 +49,8 @@ Collected collect(const std::vector<std::string>& names) {
         for (const auto& file : files_of(name)) {
             std::ifstream opened;
             if (file != "-") {
+                if (const auto problem = bytes::problem_with(file); !problem.empty())
+                    throw UsageError{fmt::format("judge: {}: {}", file.string(), problem)};
                 errno = 0;
                 opened.open(file, std::ios::binary);
                 if (!opened) throw UsageError{fmt::format("judge: {}: {}", file.string(), std::strerror(errno))};

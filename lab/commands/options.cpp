@@ -10,6 +10,7 @@
 #include <iterator>
 #include <numeric>
 #include <set>
+#include <sstream>
 
 #include "common/scenario/catalogue.hpp"
 

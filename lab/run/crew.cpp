@@ -376,7 +376,10 @@ void Crew::stop() {
     };
     const auto interrupted = lab_.interruptions;
     const auto or_impatient = [&] { return all_over() || lab_.interruptions > interrupted; };  // a second Ctrl-C
-    lab_.wait_regardless(or_impatient, steady_clock::now() + options_.stop_limit);
+    // Who interrupts a run does not wait for an overloaded machine to end it in good order.
+    constexpr milliseconds hurry{1500};
+    const auto within = [&](milliseconds limit) { return lab_.interruptions > 0 ? std::min(limit, hurry) : limit; };
+    lab_.wait_regardless(or_impatient, steady_clock::now() + within(options_.stop_limit));
     for (const auto number : {SIGTERM, SIGKILL}) {
         if (all_over()) return;
         for (const auto& member : members_) {
@@ -385,7 +388,7 @@ void Crew::stop() {
             member->process->signal(number);
         }
         lab_.wait_regardless(
-            all_over, steady_clock::now() + (number == SIGTERM ? options_.terminate_limit : milliseconds{kill_limit}));
+            all_over, steady_clock::now() + within(number == SIGTERM ? options_.terminate_limit : milliseconds{kill_limit}));
     }
 }
 
