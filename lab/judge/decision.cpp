@@ -85,7 +85,7 @@ Account sum_up(const LegContext& context, const ConnectionLedger& ledger) {
         account.change = Alteration::payload;
         account.change_there = ledger.there.changed > 0;
     }
-    account.answered = ledger.back.foreign > 0 && ledger.there.foreign == 0;
+    account.answered = !account.udp && ledger.back.foreign > 0 && ledger.there.foreign == 0;
     return account;
 }
 

@@ -67,7 +67,8 @@ void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow) {
                 if (flow.verdict == Verdict::blocked && leg.name == flow.leg &&
                     (flow.direction == direction || decision->cause == Cause::translated))
                     return;
-                if (flow.verdict == Verdict::blocked && leg.name != flow.leg && leg.verdict == Verdict::pass) continue;
+                // The leg that stopped first is known: what it did not let begin stopped nothing.
+                if (flow.verdict == Verdict::blocked && leg.name != flow.leg) continue;
                 const auto before = flow.explanation;
                 conclude(leg, Verdict::blocked, *decision->cause, direction, account_words(legs[i], *one, *decision));
                 settle(flow, leg);
