@@ -65,7 +65,7 @@ RULESETS = [
 ]
 
 
-def opening(rng, places):
+def opening(rng, lines, places):
     """A rule that opens something by one of the dimensions, and its chain."""
     port = rng.choice([22, 23, 3389, 5900, 8443, rng.randint(10000, 40000)])
     last = port + rng.choice([0, 0, 5, 300])
@@ -73,6 +73,8 @@ def opening(rng, places):
     protocol = rng.choice(["tcp", "udp"])
     kinds = ["port", "everything", "source port", "no syn", "source range", "source set", "target range", "protocol", "icmp", "ipv6",
              "ipv6 address", "length", "ttl", "dscp", "foreign source", "mark", "forward"]
+    if not any("ct status dnat accept" in line for line in lines):
+        kinds.remove("forward")  # nothing is let through to where it leads
     kinds += ["input", "input any"] if "input" in places else []
     kind = rng.choice(kinds)
     way = rng.choice(["iifname outside ", "iifname outside oifname inside "])
@@ -173,7 +175,7 @@ def main():
 
         for number in range(options.count):
             lines, places = RULESETS[number % len(RULESETS)]
-            kind, rule, chain = opening(rng, places)
+            kind, rule, chain = opening(rng, lines, places)
             more, line = put(lines, places, chain, rule)
             if options.only and options.only != kind:
                 continue
