@@ -79,8 +79,8 @@ def main():
                  "tap": ("new.nft:8", "new.nft:9"), "html": ("new.nft:8", "new.nft:9")}
         for form, words in lines.items():
             case(f"opens much, {form}", PROBE, MORE, ["run", "--baseline", "old.nft", "--report", form, "--no-color"], 1, words)
-        worse = {"text": ("transport udp -> http", "new.nft:4"), "json": ('"worse"', "transport udp -> http"), "junit": ("transport udp -", "new.nft:4"),
-                 "markdown": ("**worse**", "new.nft:4"), "sarif": ('"ruleId":"worse"', '"startLine":4')}
+        worse = {"text": ("transport udp -> http", "new.nft:5"), "json": ('"worse"', "transport udp -> http"), "junit": ("transport udp -", "new.nft:5"),
+                 "markdown": ("**worse**", "new.nft:5"), "sarif": ('"ruleId":"worse"', '"startLine":5')}
         for form, words in worse.items():
             case(f"falls back to http, {form}", AUTO, SHUT, ["run", "--baseline", "old.nft", "--report", form, "--no-color"], 1, words)
         case("nothing changes", PROBE, OPEN, ["run", "--baseline", "old.nft"], 0, ["opens nothing, closes nothing"])
