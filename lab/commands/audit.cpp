@@ -93,11 +93,9 @@ int audit_command(Arguments arguments) {
     AuditOptions options;
     options.dimensions = dimensions;
     options.every_host = values->contains("every-host");
-    if (values->contains("ruleset")) {
-        options.ruleset = (*values)["ruleset"].as<std::string>();
-        if (::access(options.ruleset.c_str(), R_OK) != 0)
-            throw UsageError{"audit: cannot read " + options.ruleset.string()};
-    }
+    std::optional<std::string> ruleset;
+    if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    options.ruleset = ruleset_for(ruleset, *scenario);
     std::filesystem::path baseline;
     if (values->contains("baseline")) baseline = ruleset_for((*values)["baseline"].as<std::string>(), *scenario);
     if (::isatty(STDERR_FILENO) && !values->contains("quiet"))

@@ -19,10 +19,9 @@ namespace {
 
 namespace po = boost::program_options;
 
-// What can be up at the same time: the flows of the first wave whose simulators there are.
+// What can be up at the same time: the flows of the first wave.
 std::vector<scenario::FlowInstance> served_flows(const scenario::Scenario& scenario, const po::variables_map& values) {
-    auto flows = chosen_flows(scenario, values);
-    std::erase_if(flows, [](const auto& flow) { return !scenario::spec(flow.flow->type).simulated; });
+    const auto flows = chosen_flows(scenario, values);
     const auto waves = scenario::waves(scenario, flows);
     if (waves.empty()) return {};
     if (waves.size() > 1)

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/descriptor.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/features.hpp"
@@ -167,10 +168,9 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
 }  // namespace
 
 rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
-    std::ifstream in{file};
+    std::ifstream in{examine_ruleset(file)};
     std::ostringstream text;
     text << in.rdbuf();
-    if (!in) throw RulesetRefused{file.string() + ": cannot be read"};
     const auto dialect = rules::dialect_of(text.str());
     try {
         if (dialect == rules::Dialect::iptables) {

@@ -19,12 +19,11 @@ std::optional<std::string> kernel_setting(const char* path) {
 bool set_to(const char* path, const char* value) { return kernel_setting(path) == value; }
 
 constexpr const char* apparmor =
-    "AppArmor restricts user namespaces on this system: run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` "
-    "as "
-    "root, or give wmlab an AppArmor profile with `userns,`, or run wmlab as root";
+    "AppArmor restricts user namespaces on this system to programs with a profile: install the package of wmlab, which brings one (for a wmlab that stands "
+    "elsewhere put its path into a copy of /usr/share/wmlab/apparmor/wmlab under /etc/apparmor.d and run `apparmor_parser -r` on it), or run wmlab as root, or lift "
+    "the restriction for the whole machine: `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`";
 constexpr const char* container =
-    "in a container start it with `--security-opt seccomp=unconfined`, or with `--cap-add SYS_ADMIN --cap-add "
-    "NET_ADMIN` "
+    "in a container start it with `--security-opt seccomp=unconfined`, or with `--cap-add SYS_ADMIN --cap-add NET_ADMIN` "
     "and root inside, or with `--privileged`; elsewhere run wmlab as root";
 
 }  // namespace
@@ -46,13 +45,11 @@ std::string remedy(Privilege what, int error) {
         case Privilege::other_namespace:
             if (error == ENOSPC)
                 return "raise the limits as root: `sysctl -w user.max_net_namespaces=10000 "
-                       "user.max_mnt_namespaces=10000 "
-                       "user.max_pid_namespaces=10000`";
+                       "user.max_mnt_namespaces=10000 user.max_pid_namespaces=10000`";
             if (set_to("kernel/apparmor_restrict_unprivileged_userns", "1")) return apparmor;
             return container;
         case Privilege::mount:
-            return "host names will not resolve in programs of the lab; use addresses, or allow mounting (in a "
-                   "container: "
+            return "host names will not resolve in programs of the lab; use addresses, or allow mounting (in a container: "
                    "`--security-opt apparmor=unconfined`, or `--privileged`)";
         case Privilege::link:
             if (error == EOPNOTSUPP)
