@@ -25,13 +25,12 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds write_patience{30'000};
-constexpr std::size_t registry_size_max = 1U << 20;
+constexpr std::size_t registry_size_max = std::size_t{4} << 20;
 constexpr std::size_t peers_max = 4096;  // over UDP: whose connection number and flow are remembered
 constexpr std::size_t pulls_max = 64;    // of a plain tool, at the same time
 
 rpc::InternetKey key_of(const std::filesystem::path& file) {
-    constexpr std::size_t size_max = std::size_t{4} << 20;
-    const auto octets = bytes::read_file(file, size_max);
+    const auto octets = bytes::read_file(file, registry_size_max);
     if (!octets) throw process::EnvironmentError{"the registry export " + octets.error().text()};
     const auto read = rpc::read_reg(*octets);
     if (!read.ok()) throw process::EnvironmentError{file.string() + ": " + read.problems.front().text()};

@@ -65,7 +65,6 @@ po::variables_map parse(const Description& description, const po::options_descri
     po::store(po::command_line_parser{argc, argv}.options(all).positional(description.positional).run(), values);
     if (values.contains("config")) {
         const auto& name = values["config"].as<std::string>();
-        constexpr std::size_t config_size_max = 1 << 20;
         const auto text = bytes::read_file(name, config_size_max);
         if (!text) throw UsageError{"the config file " + text.error().text()};
         std::istringstream file{*text};

@@ -347,7 +347,9 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
         phase.origins.push_back({s, t, static_cast<std::uint16_t>(v), static_cast<std::uint16_t>(p)});
     };
     const auto fits = [&](const Variant& variant, const PlanEnd& to) {
-        return to.address.v6 ? variant.protocol != icmp_v4 : variant.protocol != icmp_v6;
+        // IPv6: what follows the numbers of extension headers is another protocol.
+        const bool extension = variant.protocol == 0 || variant.protocol == 43 || variant.protocol == 44 || variant.protocol == 60;
+        return to.address.v6 ? variant.protocol != icmp_v4 && !extension : variant.protocol != icmp_v6;
     };
     const auto zones = scenario.zones.size();
     const auto build = [&](bool each_rule) {

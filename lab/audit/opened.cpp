@@ -347,6 +347,9 @@ void explore_change(const scenario::Scenario& scenario, const std::filesystem::p
     const NeedIndex needs{scenario};
     const bool doubtful = by_the_past(before.ruleset(), before.listing()) || by_the_past(after.ruleset(), after.listing());
 
+    // What no chain stops on either side is none of the rules' doing, also where a translation takes it away.
+    const auto ruled = [&](std::string_view hook, bool v6) { return filtered(before.ruleset(), hook, v6) || filtered(after.ruleset(), hook, v6); };
+    const bool input[2] = {ruled("input", false), ruled("input", true)}, output[2] = {ruled("output", false), ruled("output", true)};
     struct Difference {
         std::size_t phase, packet;
         bool opens;
@@ -366,6 +369,9 @@ void explore_change(const scenario::Scenario& scenario, const std::filesystem::p
             const auto zone = plan.phases[p].packets[i].zone;
             for (const bool opens : {true, false}) {
                 if (opens ? !is.open() : !was.open()) continue;
+                const bool v6 = plan.ends[origin.to].address.v6;
+                if ((opens ? is : was).end == Outcome::End::local && !input[v6]) continue;
+                if (zone == firewall_itself && !output[v6]) continue;
                 if (plan.variants[origin.variant].words.empty())
                     plainly.insert({zone, origin.from, origin.to, origin.variant, origin.ports, opens});
                 differences.push_back({p, i, opens});

@@ -227,8 +227,7 @@ void add_setting_options(po::options_description& options) {
         "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
     add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
     add("firewall", po::value<std::string>()->value_name("PREFIX"),
-        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': "
-        "its "
+        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': its "
         "rules are read, nothing is changed, and the report names the rule that decided");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
