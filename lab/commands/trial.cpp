@@ -111,7 +111,7 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
         text.directory = std::filesystem::current_path();
         text.yaml = scenario::read_document(std::cin);
         loaded = scenario::load(text.yaml, "-", text.directory);
-    } else if (std::ifstream in{file, std::ios::binary}) {
+    } else if (std::ifstream in{file, std::ios::binary}; in && !std::filesystem::is_directory(file)) {
         text.directory = std::filesystem::absolute(file).parent_path();
         text.yaml = scenario::read_document(in);
         loaded = scenario::load(text.yaml, file, text.directory);
