@@ -138,7 +138,7 @@ void add_interface(ReadContext& context, const Node& node, std::string name, std
         !name.empty() && name.size() <= interface_name_max && name != "." && name != ".." &&
         std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7F && c != '/' && c != ':' && c != '*'; });
     if (!good) {
-        context.problems.add(node, "not an interface name:", "1 to 15 signs, like wg0");
+        context.problems.add(node.at, name, "not an interface name:", "1 to 15 signs, like wg0");
         return;
     }
     if (name == "lo") return;  // it is there
@@ -155,7 +155,9 @@ void add_interface(ReadContext& context, const Node& node, std::string name, std
         const auto prefix =
             slash == std::string_view::npos ? std::optional{32u} : count_from(address.substr(slash + 1));
         if (!own || !prefix || *prefix > 32 || *prefix == 0) {
-            context.problems.add(node, "not an address with its prefix:", "like 10.99.0.1/24");
+            context.problems.add(node.at, added.name,
+                                 "not an address with its prefix, " + ticked(address) + ", for the interface",
+                                 "like 10.99.0.1/24");
             return;
         }
         added.address = own;
@@ -169,7 +171,7 @@ void read_interfaces(ReadContext& context, MapReader& map, const Node& node) {
     if (node.is(Node::Kind::map)) {
         for (const auto& [key, value] : node.entries) {
             const auto address = value.is(Node::Kind::null) ? std::optional{std::string{}} : map.text(value, key.text);
-            if (address) add_interface(context, value.is(Node::Kind::null) ? key : value, key.text, *address);
+            if (address) add_interface(context, key, key.text, *address);
         }
         return;
     }
@@ -196,7 +198,8 @@ void read_user_names(ReadContext& context, MapReader& map, const Node& node, std
                      std::vector<std::string>& into) {
     for (auto& name : read_words(map, node, key, true)) {
         if (!is_user_name(name))
-            context.problems.add(node, "not the name of a " + std::string{key.substr(0, key.size() - 1)} + ":", name);
+            context.problems.add(node.at, name,
+                                 "not the name of a " + std::string{key.substr(0, key.size() - 1)} + ":");
         else if (into.size() < things_max)
             into.push_back(std::move(name));
     }

@@ -150,7 +150,7 @@ std::optional<YamlError> indentation(const std::vector<Line>& lines, Place at) {
                                   !lines[before - 1].text.substr(lines[before - 1].indent).starts_with("- ");
         const bool back_to_nowhere = deeper && before > 0 && line.indent < lines[before - 1].indent;
         if ((wrong_deeper || back_to_nowhere) && n + 1 <= at.line + 1U) {
-            const auto wanted = back_to_nowhere && !levels.empty() ? levels.back() : lines[before - 1].indent;
+            const auto wanted = lines[before - 1].indent;
             return YamlError{{static_cast<unsigned>(n + 1), static_cast<unsigned>(line.indent + 1)},
                              "this line is indented as no line above it",
                              std::to_string(line.indent) + " blanks, where " + std::to_string(wanted) +

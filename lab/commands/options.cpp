@@ -57,7 +57,7 @@ std::string in_words(const po::error& error, const po::options_description& know
         syntax != nullptr && !takes().empty())
         return fmt::format("`{}` needs its {}", name, takes());
     if (dynamic_cast<const po::invalid_option_value*>(&error) != nullptr)
-        return fmt::format("`{}` takes {}: {}", name, takes(), error.what());
+        return fmt::format("`{}` does not take that value: {}", name, error.what());
     return error.what();
 }
 

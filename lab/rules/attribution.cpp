@@ -146,6 +146,15 @@ public:
             flow.rule = leg.rule;
             flow.near_miss = leg.near_miss;
         }
+        const bool stopped = flow.cause == Cause::dropped || flow.cause == Cause::rejected ||
+                             flow.cause == Cause::reset || flow.cause == Cause::starved;
+        if (to_be_opened(flow) && flow.verdict == Verdict::blocked && stopped && flow.rule &&
+            flow.suggestions.empty() && flow.change.empty())
+            flow.change = (flow.rule->line != 0
+                               ? flow.rule->file + ":" + std::to_string(flow.rule->line) + " (" + flow.rule->text + ")"
+                               : flow.rule->text) +
+                          " must leave out what goes between " + flow.from + " and " + flow.to +
+                          ": no rule beside it is known that would let it through";
     }
 
 private:

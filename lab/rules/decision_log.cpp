@@ -194,20 +194,15 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             fields["rule"] = rule_json(*rule), fields["by"] = "counters";
     };
     const bool asks = asks_state(ruleset);
-    if (auto places = general_places(ruleset); !places.empty()) {
-        for (auto& [what, place] : places) {
-            const auto chain = text_at(place.get_object(), "chain");
-            const auto of =
-                std::ranges::find_if(ruleset.chains(), [&](const auto& entry) { return entry.first.text() == chain; });
-            Packet any;
-            any.in = any.out = "yes";
-            name_interfaces(ruleset, any, of == ruleset.chains().end() ? nullptr : &of->second, place.get_object());
-        }
-        Event event;
-        event.event = What::trace;
-        event.fields["places"] = std::move(places);
-        event.fields["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
-        events.push_back(std::move(event));
+    auto places = general_places(ruleset);
+    for (auto& [what, place] : places) {
+        const auto chain = text_at(place.get_object(), "chain");
+        const Chain* base = nullptr;
+        for (const auto& [name, each] : ruleset.chains())
+            if (name.text() == chain) base = &each;
+        Packet any;
+        any.in = any.out = "yes";
+        name_interfaces(ruleset, any, base, place.get_object());
     }
     std::map<std::uint32_t, std::string> ways_out;  // by destination
     for (const auto& [key, row] : rows)
@@ -271,6 +266,10 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             }
             f["steps"] = std::move(steps);
         }
+        // What came to the firewall itself, or left for nowhere, may have wanted to be translated.
+        const auto& out = decision.packet.out;
+        if (!places.empty() && (out.empty() || out == "default-route" || out == decision.packet.in))
+            f["places"] = places;
         f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
         for (const auto& step : decision.steps) {
             const auto* of = ruleset.chain(step.chain);

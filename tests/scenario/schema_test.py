@@ -20,6 +20,8 @@ ONLY_THE_LOADER_SEES = {
     "gateway-outside",
     # the content a flow falls back to, sums, files on disk
     "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory", "registry",
+    # zones, addresses and folders of the gateway's surroundings
+    "surroundings",
     # the notation of the file itself
     "two-documents", "yaml-alias", "yaml-quote", "yaml-syntax", "yaml-tag", "tabs",
 }
