@@ -20,5 +20,8 @@ int firewall_command(Arguments arguments);
 int exec_command(Arguments arguments);
 int doctor_command(Arguments arguments);
 int replay_command(Arguments arguments);
+int compare_command(Arguments arguments);
+int history_command(Arguments arguments);
+int demo_command(Arguments arguments);
 
 }  // namespace wmlab::lab::commands

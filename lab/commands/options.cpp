@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <numeric>
@@ -61,6 +63,27 @@ std::string in_words(const po::error& error, const po::options_description& know
     return error.what();
 }
 
+// The option table for completion and manual pages: an option a line.
+void print_json(const Usage& usage, const po::options_description& options) {
+    namespace json = boost::json;
+    const auto quoted = [](const std::string& text) { return json::serialize(json::string(text)); };
+    std::cout << fmt::format("{{ \"command\": {}, \"synopsis\": {}, \"summary\": {}, \"options\": [\n",
+                             quoted(usage.name), quoted(usage.synopsis), quoted(usage.summary));
+    bool first = true;
+    for (const auto& option : options.options()) {
+        const auto letter = option->canonical_display_name(po::command_line_style::allow_dash_for_short);
+        const bool takes_value = option->semantic()->max_tokens() > 0;
+        std::cout << fmt::format(
+            "{}  {{ \"name\": {}, \"letter\": {}, \"value\": {}, \"repeatable\": {}, \"description\": {} }}",
+            first ? "" : ",\n", quoted(option->long_name()),
+            letter.size() == 2 && letter[0] == '-' && letter[1] != '-' ? quoted(letter.substr(1)) : "null",
+            takes_value ? quoted(option->format_parameter()) : "null",
+            option->semantic()->is_composing() ? "true" : "false", quoted(option->description()));
+        first = false;
+    }
+    std::cout << "\n] }\n";
+}
+
 }  // namespace
 
 std::string nearest(std::string_view mistyped, const std::vector<std::string>& names) {
@@ -73,7 +96,7 @@ std::optional<po::variables_map> parse(const Usage& usage, Arguments arguments) 
     auto visible = usage.options;
     visible.add_options()("help,h", "say this and exit");
     po::options_description all;
-    all.add(visible).add_options()("words", po::value<std::vector<std::string>>());
+    all.add(visible).add_options()("help-json", "")("words", po::value<std::vector<std::string>>());
     po::positional_options_description positional;
     positional.add("words", -1);
     po::variables_map values;
@@ -86,6 +109,10 @@ std::optional<po::variables_map> parse(const Usage& usage, Arguments arguments) 
         po::notify(values);
     } catch (const po::error& error) {
         throw UsageError{fmt::format("{}: {}", usage.name, in_words(error, visible))};
+    }
+    if (values.contains("help-json")) {
+        print_json(usage, visible);
+        return std::nullopt;
     }
     if (values.contains("help")) {
         std::cout << fmt::format("usage: wmlab {} {}\n\n{}\n\noptions\n", usage.name, usage.synopsis, usage.summary)

@@ -7,6 +7,7 @@
 
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -65,6 +66,7 @@ int replay_command(Arguments arguments) {
         if (now == kept) {
             std::cerr << fmt::format("wmlab: {}: nothing in it was changed, and it comes to the same report\n",
                                      files.front());
+            if (report.baseline && stops(*report.baseline)) return 1;
             return problem.empty() ? exit_code(report) : std::max(exit_code(report), 1);
         }
         std::vector<std::string> found;

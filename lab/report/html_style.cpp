@@ -28,8 +28,8 @@ input,select,button{font:inherit;color:var(--fg);background:var(--soft);border:1
 .noscript .tools{display:none}
 .lad{display:flex;align-items:flex-start;max-width:100%;overflow-x:auto}
 .lad pre{margin:0;padding-top:26px;font:11px/22px ui-monospace,monospace;color:var(--dim);text-align:right;min-width:3.6rem;flex:none}
-.lad svg{flex:none}svg text{font:10.5px system-ui,sans-serif;fill:var(--fg)}svg .h{font-weight:600;text-anchor:middle}svg .m{text-anchor:middle}
-svg .x{fill:var(--bad);font-weight:600}svg .d{fill:var(--dim)}
+.lad svg{flex:none}svg text,.m{font:10.5px system-ui,sans-serif;fill:var(--fg)}.h{font-weight:600;text-anchor:middle}.m{text-anchor:middle}
+.x{fill:var(--bad);font-weight:600}svg .d{fill:var(--dim)}
 .v{stroke:var(--line);stroke-width:1;fill:none}.a{stroke:var(--good);stroke-width:1.4;fill:none}.b{stroke:var(--bad);stroke-width:1.6;stroke-dasharray:5 3;fill:none}
 .box{fill:var(--soft);stroke:var(--line)}.fw{fill:var(--bg);stroke:var(--fg);stroke-width:1.5}.bar{fill:var(--good)}.gap{stroke:var(--bad);stroke-width:1}
 .top{width:100%;max-width:640px;height:auto}.top text{font-size:12px}
