@@ -10,14 +10,14 @@ PATH=$PATH:/usr/sbin:/sbin  # an ordinary user's lacks them; tests run nft, squi
 preset=${1:-release}
 case $preset in
     release|asan|dev|tsan)
-        need "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"
-        if [ "$preset" = release ] && [ -z "${WMLAB_WITHOUT_DOCKER:-}" ]; then need "${compose_packages[@]}"; fi
+        need build run test
+        if [ "$preset" = release ] && [ -z "${WMLAB_WITHOUT_DOCKER:-}" ]; then need compose; fi
         configure "$preset" ON
         build "$preset"
         # one more than there are cores: tests wait more than they compute
         open_to_all ctest --preset "$preset" -j$(($(nproc) + 1)) --timeout 300 ;;
     fuzz)
-        need "${build_packages[@]}" "${fuzz_packages[@]}"
+        need build fuzz
         configure fuzz OFF
         build fuzz fuzz_targets
         scripts/fuzz.sh "${FUZZ_SECONDS:-5}" ;;

@@ -26,4 +26,5 @@ set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "test lab for the ports of Windows Media Se
  Runs protocol-accurate servers, players and encoders through a firewall and says
  which streams work, where the others stop, which rule stops them and what rule
  would let them through.")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${CMAKE_SOURCE_DIR}/cmake/deb/postinst;${CMAKE_SOURCE_DIR}/cmake/deb/prerm")
 include(CPack)

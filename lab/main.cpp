@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lab/commands/options.hpp"
+#include "lab/host/error.hpp"
 
 namespace {
 
@@ -71,7 +72,10 @@ int main(int argc, char** argv) {
         return dispatch({argv + 1, argv + argc});
     } catch (const UsageError& error) {
         std::cerr << "wmlab: " << error.what()
-                  << "\nwmlab: `wmlab --help` and `wmlab COMMAND --help` say what can be said\n";
+                  << "\nwmlab: `wmlab --help` and `wmlab COMMAND --help` list what there is\n";
+        return 2;
+    } catch (const wmlab::lab::RulesetRefused& refused) {
+        std::cerr << "wmlab: " << refused.what() << '\n';
         return 2;
     } catch (const std::exception& error) {
         std::cerr << "wmlab: " << error.what() << '\n';

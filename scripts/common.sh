@@ -1,15 +1,6 @@
-# Shared by run.sh and test.sh: the packages by purpose, how they are installed, how a preset is built.
+# Shared by run.sh and test.sh: how packages are installed, how a preset is built.
 
-build_packages=(g++ cmake ninja-build ccache git ca-certificates
-    libboost1.81-dev libboost-program-options1.81-dev libboost-json1.81-dev libboost-url1.81-dev libboost-system1.81-dev
-    libspdlog-dev libyaml-cpp-dev libnftables-dev libmnl-dev libcap-dev)
-run_packages=(nftables iptables iproute2 conntrack tinyproxy-bin)  # tinyproxy: of the shipped scenarios
-test_packages=(catch2 ffmpeg mplayer mpv wget vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps netcat-openbsd curl ipset
-    libcap2-bin squid openssh-server openssh-client dpkg-dev file libxml2-utils
-    python3-impacket nmap smbclient samba)
-# for tests/compose/run.sh and tests/package/deb.sh, which WMLAB_WITHOUT_DOCKER=1 leaves out
-compose_packages=(docker.io docker-compose debootstrap)
-fuzz_packages=(clang libclang-rt-14-dev)
+. scripts/packages.sh
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 
@@ -20,16 +11,38 @@ as_root() {
     fi
 }
 
-# Installs those of the named packages that are not there yet; asks the network only when one is missing.
-need() {
-    local package missing=()
-    for package in "$@"; do
-        [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = "ii " ] || missing+=("$package")
+# missing PURPOSE...: the packages for it that are not there yet.
+missing() {
+    local purpose package
+    for purpose in "$@"; do
+        for package in $(packages_for "$purpose"); do packages_stand "$package" || echo "$package"; done
     done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    say "installing ${missing[*]}"
+}
+
+# need PURPOSE...: installs what is missing, and says first what that is; asks the network only when something is.
+need() {
+    local packages
+    mapfile -t packages < <(missing "$@")
+    [ ${#packages[@]} -gt 0 ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "wmlab: this system has no apt-get. It needs, by the names that Debian has for them:" >&2
+        printf '  %s\n' "${packages[@]}" >&2
+        echo "Install them, then configure and build: cmake --preset release && cmake --build --preset release" >&2
+        exit 3
+    fi
+    say "fetching the lists of packages"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    mapfile -t packages < <(missing "$@")
+    local package unknown=()
+    for package in "${packages[@]}"; do apt-cache show "$package" >/dev/null 2>&1 || unknown+=("$package"); done
+    if [ ${#unknown[@]} -gt 0 ]; then
+        echo "wmlab: this system does not offer: ${unknown[*]}" >&2
+        echo "It is built and tested on Debian 12 and 13. Needed are g++ 12 or clang 14, Boost 1.81 or newer with program_options, json and url," >&2
+        echo "spdlog, yaml-cpp, libnftables, libmnl and libcap. Where they stand elsewhere: cmake --preset release && cmake --build --preset release" >&2
+        exit 3
+    fi
+    say "installing ${#packages[@]} packages and what they need: ${packages[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
 }
 
 # configure PRESET ON|OFF: with or without tests; once, and again when tests are wanted for the first time.

@@ -34,7 +34,6 @@ struct FlowTypeSpec {
     std::string_view name;          // "mms-udp"
     std::string_view summary;       // for tables: "MMS over UDP: ..."
     Program from, to;               // what runs on each host; msbd and http-distribution: `to` depends on `source`
-    bool simulated;                 // false: `run` refuses the type, `check` and `list` take it
     std::span<const LegSpec> legs;  // without `proxy:` and with `transport: tcp`; leg_specs(flow) knows better
 };
 

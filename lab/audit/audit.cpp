@@ -13,13 +13,13 @@
 #include <thread>
 
 #include "lab/audit/openers.hpp"
-#include "lab/error.hpp"
-#include "lab/firewall.hpp"
-#include "lab/firewall_rules.hpp"
-#include "lab/network.hpp"
+#include "lab/firewall/kernel_rules.hpp"
+#include "lab/firewall/loading.hpp"
+#include "lab/firewall/tracer.hpp"
+#include "lab/host/error.hpp"
+#include "lab/network/network.hpp"
 #include "lab/rules/literals.hpp"
 #include "lab/rules/unmatchable.hpp"
-#include "lab/tracer.hpp"
 
 namespace wmlab::lab {
 namespace {

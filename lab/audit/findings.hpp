@@ -7,8 +7,8 @@
 
 #include "common/scenario/model.hpp"
 #include "lab/audit/sweep.hpp"
-#include "lab/judge/report.hpp"
 #include "lab/rules/generate.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

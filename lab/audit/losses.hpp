@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "lab/namespaces.hpp"
+#include "lab/host/namespaces.hpp"
 
 namespace wmlab::lab {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <random>
 
-#include "lab/network.hpp"
+#include "lab/network/network.hpp"
 
 namespace wmlab::lab {
 namespace {

@@ -13,7 +13,7 @@
 #include <span>
 #include <system_error>
 
-#include "lab/error.hpp"
+#include "lab/host/error.hpp"
 #include "lab/rules/decision_log.hpp"
 #include "lab/rules/match.hpp"
 #include "lab/rules/reach.hpp"

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "lab/audit/sweep.hpp"
-#include "lab/judge/report.hpp"
 #include "lab/rules/literals.hpp"
 #include "lab/rules/ruleset.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <random>
 
-#include "lab/error.hpp"
+#include "lab/host/error.hpp"
 
 namespace wmlab::lab {
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "common/scenario/model.hpp"
-#include "lab/descriptor.hpp"
-#include "lab/namespaces.hpp"
+#include "lab/host/descriptor.hpp"
+#include "lab/host/namespaces.hpp"
 
 namespace wmlab::lab {
 

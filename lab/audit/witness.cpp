@@ -17,7 +17,7 @@
 #include <cstring>
 
 #include "lab/audit/markers.hpp"
-#include "lab/error.hpp"
+#include "lab/host/error.hpp"
 
 namespace wmlab::lab {
 

@@ -8,7 +8,7 @@
 
 #include "common/scenario/model.hpp"
 #include "lab/audit/probes.hpp"
-#include "lab/descriptor.hpp"
+#include "lab/host/descriptor.hpp"
 
 namespace wmlab::lab {
 

@@ -7,8 +7,9 @@
 #include <iostream>
 
 #include "lab/commands/options.hpp"
-#include "lab/error.hpp"
-#include "lab/sandbox.hpp"
+#include "lab/commands/trial.hpp"
+#include "lab/host/error.hpp"
+#include "lab/network/sandbox.hpp"
 
 namespace wmlab::lab::commands {
 
@@ -50,11 +51,9 @@ int audit_command(Arguments arguments) {
     if (!scenario) return 2;
     AuditOptions options;
     options.every_host = values->contains("every-host");
-    if (values->contains("ruleset")) {
-        options.ruleset = (*values)["ruleset"].as<std::string>();
-        if (::access(options.ruleset.c_str(), R_OK) != 0)
-            throw UsageError{"audit: cannot read " + options.ruleset.string()};
-    }
+    std::optional<std::string> ruleset;
+    if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    options.ruleset = ruleset_for(ruleset, *scenario);
     if (::isatty(STDERR_FILENO) && !values->contains("quiet"))
         options.progress = [](const std::string& what) { std::cerr << "\r\033[K" << what << std::flush; };
     return in_sandbox([&](const Inside&) {

@@ -4,15 +4,46 @@
 #include <iostream>
 
 #include "lab/commands/options.hpp"
+#include "lab/commands/trial.hpp"
+#include "lab/firewall/loading.hpp"
+#include "lab/host/error.hpp"
+#include "lab/network/network.hpp"
 
 namespace wmlab::lab::commands {
+namespace {
+
+// Loads the scenario's ruleset into a lab that is built for it: what nft or iptables-restore refuses is said now and not
+// at the first run. A machine that allows no lab can still check the rest.
+bool loads(const scenario::Scenario& scenario) {
+    const auto ruleset = ruleset_for(std::nullopt, scenario);
+    const auto load = [&](const Inside&) {
+        try {
+            const Network network{scenario};
+            load_ruleset(network.firewall(), ruleset);
+        } catch (const RulesetRefused& refused) {
+            std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
+            return 2;
+        } catch (const SetupFailed& failure) {
+            std::cerr << "wmlab: note: the ruleset was not tried: " << failure.what() << '\n';
+        }
+        return 0;
+    };
+    try {
+        return in_sandbox(load) == 0;
+    } catch (const SetupFailed& failure) {
+        std::cerr << "wmlab: note: the ruleset was not tried: " << failure.what() << '\n';
+        return true;
+    }
+}
+
+}  // namespace
 
 int check_command(Arguments arguments) {
     const Usage usage{
         "check",
         "SCENARIO...",
-        "Validates scenario files without running them. Says everything that is wrong, with line and column; "
-        "exit 2 if anything is.",
+        "Validates scenario files without running them. Says everything that is wrong, with line and column, and what "
+        "nft or iptables-restore says of their rulesets; exit 2 if anything is wrong.",
         {},
         ""};
     const auto values = parse(usage, arguments);
@@ -24,6 +55,10 @@ int check_command(Arguments arguments) {
         const auto scenario = read_scenario(file, true);
         good = good && scenario;
         if (!scenario) continue;
+        if (!scenario->firewall.ruleset.empty() && !loads(*scenario)) {
+            good = false;
+            continue;
+        }
         const auto flows = scenario::instances(*scenario).size();
         std::cout << fmt::format("{}: good, {} flow{}\n", file, flows, flows == 1 ? "" : "s");
     }

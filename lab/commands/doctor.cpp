@@ -13,15 +13,15 @@
 #include <fstream>
 #include <iostream>
 
+#include "lab/capture/wire.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/error.hpp"
-#include "lab/firewall.hpp"
-#include "lab/launcher.hpp"
-#include "lab/netlink.hpp"
-#include "lab/network.hpp"
-#include "lab/remedy.hpp"
-#include "lab/wire.hpp"
+#include "lab/firewall/loading.hpp"
+#include "lab/host/error.hpp"
+#include "lab/host/remedy.hpp"
+#include "lab/network/netlink.hpp"
+#include "lab/network/network.hpp"
+#include "lab/programs/launcher.hpp"
 
 namespace wmlab::lab::commands {
 namespace {

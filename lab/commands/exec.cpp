@@ -8,21 +8,20 @@
 
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/waves.hpp"
-#include "lab/bystanders.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/crew.hpp"
-#include "lab/error.hpp"
+#include "lab/host/error.hpp"
+#include "lab/run/bystanders.hpp"
+#include "lab/run/crew.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
 
 namespace po = boost::program_options;
 
-// What can be up at the same time: the flows of the first wave whose simulators there are.
+// What can be up at the same time: the flows of the first wave.
 std::vector<scenario::FlowInstance> served_flows(const scenario::Scenario& scenario, const po::variables_map& values) {
-    auto flows = chosen_flows(scenario, values);
-    std::erase_if(flows, [](const auto& flow) { return !scenario::spec(flow.flow->type).simulated; });
+    const auto flows = chosen_flows(scenario, values);
     const auto waves = scenario::waves(scenario, flows);
     if (waves.empty()) return {};
     if (waves.size() > 1)

@@ -1,6 +1,6 @@
 // wmlab firewall: the firewall's part in a lab of containers or machines: loads the ruleset and records what its kernel
 // decides, until it is told to stop.
-#include "lab/firewall.hpp"
+#include "lab/firewall/loading.hpp"
 
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
@@ -14,9 +14,10 @@
 #include <optional>
 
 #include "lab/commands/options.hpp"
-#include "lab/error.hpp"
-#include "lab/recorder.hpp"
-#include "lab/tracer.hpp"
+#include "lab/firewall/ruleset_file.hpp"
+#include "lab/firewall/tracer.hpp"
+#include "lab/host/error.hpp"
+#include "lab/run/recorder.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -74,8 +75,7 @@ int firewall_command(Arguments arguments) {
     const auto files = words(*values);
     if (files.size() != 1) throw UsageError{"firewall: one ruleset, please"};
     if (!values->contains("journal")) throw UsageError{"firewall: --journal says where the journal goes"};
-    const std::filesystem::path ruleset = files.front();
-    if (::access(ruleset.c_str(), R_OK) != 0) throw UsageError{"firewall: cannot read " + ruleset.string()};
+    const auto ruleset = examine_ruleset(files.front());
     const auto called = values->contains("called") ? (*values)["called"].as<std::string>() : ruleset.string();
     const auto buffer =
         values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>() : rules::trace_buffer_wanted;

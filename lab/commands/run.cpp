@@ -10,7 +10,7 @@
 #include "lab/commands/progress.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/gate/gate.hpp"
+#include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -25,15 +25,6 @@ struct Job {  // one scenario file
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
 };
-
-void refuse_what_is_not_simulated(const std::string& file, const std::vector<scenario::FlowInstance>& flows) {
-    for (const auto& flow : flows) {
-        const auto& spec = scenario::spec(flow.flow->type);
-        if (!spec.simulated)
-            throw UsageError{fmt::format("{}:{}: flows of type `{}` cannot be run by this version (flow `{}`)", file,
-                                         flow.flow->line, spec.name, flow.flow->id)};
-    }
-}
 
 // Of several scenarios each has its own file and folder: out.json becomes out-NAME.json.
 std::filesystem::path of_its_own(const std::filesystem::path& file, const std::string& name) {
@@ -188,7 +179,6 @@ int run_command(Arguments arguments) {
         }
         const auto flows = chosen_flows(job.text.scenario, *values);
         if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(*values))};
-        refuse_what_is_not_simulated(file, flows);
         for (const auto& flow : flows) job.flows.push_back(flow.id);
         jobs.push_back(std::move(job));
     }

@@ -8,7 +8,7 @@
 #include <map>
 #include <set>
 
-#include "lab/error.hpp"
+#include "lab/host/error.hpp"
 #include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::commands {

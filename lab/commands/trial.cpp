@@ -12,9 +12,10 @@
 #include <sstream>
 
 #include "common/scenario/loader.hpp"
+#include "lab/capture/pcapng.hpp"
 #include "lab/commands/options.hpp"
-#include "lab/error.hpp"
-#include "lab/pcapng.hpp"
+#include "lab/firewall/ruleset_file.hpp"
+#include "lab/host/error.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
 
@@ -128,13 +129,7 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario) {
     std::filesystem::path file = option ? std::filesystem::path{*option} : scenario.firewall.ruleset;
     if (file.empty()) return file;
-    if (::access(file.c_str(), R_OK) != 0)
-        throw UsageError{fmt::format("the ruleset {} cannot be read: {}", file.string(), std::strerror(errno))};
-    if (std::filesystem::is_directory(file))
-        throw UsageError{fmt::format("the ruleset {} is a directory", file.string())};
-    if (std::filesystem::is_fifo(file))  // the second reader would load nothing: a firewall that is open
-        throw UsageError{
-            fmt::format("the ruleset {} is a pipe; it is read more than once: save it in a file first", file.string())};
+    file = examine_ruleset(file);
     const auto near = file.lexically_proximate(std::filesystem::current_path());
     return file.is_absolute() && !near.string().starts_with("..") ? near : file;
 }

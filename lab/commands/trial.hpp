@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lab/judge/judge.hpp"
-#include "lab/runner.hpp"
+#include "lab/run/runner.hpp"
 
 namespace wmlab::lab::commands {
 
@@ -39,7 +39,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
 // Reads a scenario with its text; says every problem on standard error and returns nothing (exit 2).
 std::optional<ScenarioText> read_scenario_text(const std::string& file);
 
-// The ruleset of the option, or the scenario's, as a person would name it; UsageError where it cannot be read.
+// The ruleset of the option, or the scenario's, as a person would name it. RulesetRefused where it cannot be one.
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);
 
 // --attach, --attach-force, --launch and --pcap: where the hosts are, and what is captured.

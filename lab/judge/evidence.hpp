@@ -11,8 +11,8 @@
 
 #include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
-#include "lab/judge/report.hpp"
 #include "lab/judge/wire_record.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

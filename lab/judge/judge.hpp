@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/evidence/event.hpp"
-#include "lab/judge/report.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

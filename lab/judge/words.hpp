@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "common/scenario/model.hpp"
-#include "lab/judge/report.hpp"
 #include "lab/judge/wire_record.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

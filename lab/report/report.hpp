@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lab/judge/report.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

@@ -4,7 +4,7 @@
 
 #include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
-#include "lab/judge/report.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab::rules {
 

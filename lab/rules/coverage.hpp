@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/evidence/event.hpp"
-#include "lab/judge/report.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab::rules {
 

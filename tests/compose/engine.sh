@@ -85,6 +85,8 @@ prepare_image() {
         cd "$source"
     else
         cp -r "$source/lab/compose" "$work/context/lab/"
+        mkdir -p "$work/context/scripts"
+        cp "$source/scripts/packages.sh" "$work/context/scripts/"
         mkdir -p "$work/context/installed/usr/local/bin"
         for program in wmlab server_sim client_sim encoder_sim; do strip -o "$work/context/installed/usr/local/bin/$program" "$bin/$program"; done
         # The stage that compiles is what this test's programs came from.

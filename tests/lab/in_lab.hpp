@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "common/scenario/loader.hpp"
-#include "lab/sandbox.hpp"
+#include "lab/network/sandbox.hpp"
 
 namespace wmlab::lab::tests {
 

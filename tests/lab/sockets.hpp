@@ -12,7 +12,7 @@
 #include <string>
 
 #include "common/scenario/model.hpp"
-#include "lab/namespaces.hpp"
+#include "lab/host/namespaces.hpp"
 
 namespace wmlab::lab::tests {
 

@@ -42,8 +42,7 @@ contains "the media packets say what became of them" \
 
 got=0
 output=$("$bin/wmlab" run "$scenario" --ruleset <(cat "$work/right.nft") 2>&1) || got=$?
-check "a ruleset that can be read only once: exit code" 2 $got
-contains "a ruleset that can be read only once" "$output" "is a pipe"
+check "a ruleset that comes by a pipe: exit code" 0 $got
 
 # What cannot be written is said before the run.
 for option in "--report json:$work/none/x.json" "--journal /proc/none" "--pcap /proc/none"; do

@@ -33,6 +33,6 @@ check "captures" 6 "$(ls captures/*.pcapng | wc -l)"
 # What changes the whole machine is not typed here: it is what wmlab itself says where it is needed.
 for remedy in 'sysctl -w user.max_user_namespaces=10000' 'sysctl -w kernel.unprivileged_userns_clone=1' \
     'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0' 'modprobe -a veth bridge' 'modprobe nf_tables' 'modprobe af_packet'; do
-    elsewhere lab/remedy.cpp "$remedy" "$remedy"
+    elsewhere lab/host/remedy.cpp "$remedy" "$remedy"
 done
 the_end

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <set>
 
-#include "lab/judge/report.hpp"
+#include "lab/verdict/report.hpp"
 #include "tests/catch.hpp"
 
 using namespace wmlab;

@@ -1,6 +1,6 @@
 // A report in which every part is filled, and nasty characters wherever a user's words may come in.
 #pragma once
-#include "lab/judge/report.hpp"
+#include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 

@@ -1,0 +1,49 @@
+// The witness: sees every packet of every host's interface, whatever the programs on the host say, and sums them up as
+// `wire` events (docs/journal.md). Live as soon as it is constructed. One thread of its own.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/evidence/event.hpp"
+#include "lab/host/namespaces.hpp"
+
+namespace wmlab::lab {
+
+struct Tap {
+    std::string host;  // whose interface it is, as events name it
+    const Namespace* place = nullptr;
+    std::string interface;
+    std::string zone;  // of the firewall's interfaces; empty for hosts
+};
+
+struct CapturedFrame {
+    std::size_t tap = 0;  // index
+    bool outgoing = false;
+    std::chrono::sys_time<std::chrono::nanoseconds> time;
+    std::size_t length = 0;            // of the frame on the wire
+    std::span<const std::byte> frame;  // from the Ethernet header; whole only with an every_frame callback
+};
+
+class Wire {
+public:
+    // `every_frame` is called on the witness's thread (a pcapng writer); with it whole frames are captured.
+    explicit Wire(std::vector<Tap> taps, std::function<void(const CapturedFrame&)> every_frame = {});
+    ~Wire();
+    Wire(const Wire&) = delete;
+    Wire& operator=(const Wire&) = delete;
+
+    // What crossed since the last call, everything that happened before this call included. Packets that were lost to
+    // the witness are a row of kind `lost`: evidence is then incomplete.
+    std::vector<evidence::Event> take();
+    void stop();  // no callback after it
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace wmlab::lab

@@ -1,0 +1,90 @@
+#include "lab/firewall/tracer.hpp"
+
+#include <net/if.h>
+
+#include <algorithm>
+#include <optional>
+#include <system_error>
+
+#include "common/net/address.hpp"
+#include "lab/host/error.hpp"
+#include "lab/rules/json_fields.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+std::vector<std::string> interfaces_of(const Namespace& firewall) {
+    const Entered inside{firewall};
+    std::vector<std::string> names;
+    auto* const all = ::if_nameindex();
+    if (all == nullptr) return names;
+    for (const auto* one = all; one->if_index != 0; ++one)
+        if (std::string_view{one->if_name} != "lo") names.emplace_back(one->if_name);
+    ::if_freenameindex(all);
+    return names;
+}
+
+}  // namespace
+
+std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::span<const evidence::Event> events) {
+    constexpr std::uint8_t syn = 0x02;
+    std::vector<rules::Packet> found;
+    for (const auto& event : events) {
+        if (event.event != evidence::What::wire || event.host != "firewall") continue;
+        const auto field = [&](std::string_view key) { return rules::text_at(event.fields, key); };
+        const auto kind = field("kind");
+        if (field("direction") != "in" || (kind != "syn" && kind != "udp")) continue;
+        const auto source = net::host_port(field("source")), destination = net::host_port(field("destination"));
+        if (!source || !destination) continue;
+        const auto from = scenario::Ipv4::from(source->host), to = scenario::Ipv4::from(destination->host);
+        const auto* in = scenario.zone(field("zone"));
+        const auto out =
+            std::ranges::find_if(scenario.zones, [&](const auto& z) { return to && z.subnet.contains(*to); });
+        if (!from || in == nullptr || out == scenario.zones.end()) continue;
+        rules::Packet packet;
+        packet.in = in->interface, packet.out = out->interface;
+        packet.source = *from, packet.destination = *to;
+        packet.protocol = field("protocol");
+        packet.source_port = source->port, packet.destination_port = destination->port;
+        if (kind == "syn") packet.tcp_flags = syn;
+        found.push_back(std::move(packet));
+    }
+    return found;
+}
+
+Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer)
+    : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)} {
+    try {
+        const Entered inside{firewall};
+        listener_ = std::make_unique<rules::TraceListener>(
+            [this](const rules::Decision& decision) { log_.add(decision); }, rules::has_egress(ruleset_), buffer);
+    } catch (const std::system_error& failure) {
+        throw SetupFailed{"listen to the kernel's trace", failure.what()};
+    }
+    switch_trace_on(firewall, ruleset_);
+}
+
+void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second) {
+    load_rules(firewall, rules::trace_table(packets_per_second));
+    if (const auto edges = rules::trace_edges(ruleset, interfaces_of(firewall)); !edges.empty())
+        load_rules(firewall, edges);
+}
+
+std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::Packet> arrivals) {
+    const bool lost = listener_->stop_and_lost();
+    std::optional<rules::Ruleset> later;
+    if (lost) later = read_ruleset(firewall_, file_);
+    const auto counted = later ? std::optional{rules::Counted{*later, std::move(arrivals)}} : std::nullopt;
+    auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
+    const auto note = [&](std::string_view key, boost::json::value value) {
+        evidence::Event event;
+        event.event = evidence::What::trace;
+        event.fields[key] = std::move(value);
+        events.push_back(std::move(event));
+    };
+    if (lost) note("lost", true);
+    if (const auto packets = untraced_packets(firewall_); packets > 0) note("untraced", packets);
+    return events;
+}
+
+}  // namespace wmlab::lab

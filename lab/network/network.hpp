@@ -1,0 +1,41 @@
+// The hosts and the firewall of one lab as network namespaces. Each zone has a switch (a bridge in a namespace of its
+// own, so that traffic inside a zone never meets the firewall's hooks); the firewall has one interface per zone, named
+// as the scenario says. Built by netlink; gone when the object is.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/host/namespaces.hpp"
+#include "lab/network/setting.hpp"
+
+namespace wmlab::lab {
+
+inline constexpr const char* host_interface = "eth0";  // in every host
+
+class Network {
+public:
+    // SetupFailed; every link is up when it returns. Attached zones have no switch, their hosts sit on the card; hosts
+    // that are launched are not here at all. Only the built-in setting has a firewall.
+    explicit Network(const scenario::Scenario& scenario, const Setting& setting = {});
+    ~Network();
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
+
+    const Namespace& host(std::string_view name) const;  // std::out_of_range for a name the scenario does not have
+    const Namespace& firewall() const;
+    const Namespace& switch_of(std::string_view zone) const;  // the same; built-in setting only
+    void forget_connections();                      // empties the firewall's connection tracking, where it is ours
+    const std::vector<std::string>& notes() const;  // settings this system does not allow, and what follows from it
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+// The hosts file of a scenario.
+std::string hosts_file(const scenario::Scenario& scenario);
+
+}  // namespace wmlab::lab

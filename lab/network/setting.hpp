@@ -1,0 +1,33 @@
+// Where the hosts of a scenario are: in this machine around the built-in firewall (the default), on network cards with
+// the device under test between them, or on other machines that a command reaches.
+#pragma once
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/host/namespaces.hpp"
+
+namespace wmlab::lab {
+
+struct Setting {
+    std::map<std::string, std::string, std::less<>> attached;               // by zone: its network card
+    std::map<std::string, std::vector<std::string>, std::less<>> launched;  // by host: the command prefix
+    bool force = false;                        // a card that is in use, a way around the device: notes, not errors
+    std::shared_ptr<const Namespace> machine;  // where the cards are and prefixes run; the sandbox is elsewhere
+
+    bool built_in() const { return attached.empty() && launched.empty(); }
+    bool has(const scenario::Host& host) const { return !launched.contains(host.name); }  // here, as a namespace
+    std::string_view kind() const;  // of the journal: "built-in", "attached", "machines"
+    std::string device() const;     // "the device between eth1 (inside) and eth2 (outside)"
+};
+
+// From the options ZONE=NIC and HOST=PREFIX (quotes as in a shell) and the scenario's own `launch:`. Every host must be
+// somewhere. std::invalid_argument with a sentence for the user.
+Setting setting_from(const scenario::Scenario& scenario, std::span<const std::string> attach,
+                     std::span<const std::string> launch, bool force);
+
+}  // namespace wmlab::lab

@@ -1,0 +1,59 @@
+// Real programs of a lab: the `run:` programs of hosts (a proxy ...), which stand as long as the lab does, and the
+// programs that `command` flows are about.
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <list>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/run/lab.hpp"
+
+namespace wmlab::lab {
+
+class HostPrograms {
+public:
+    // Starts the program of each of these hosts that has one, on another machine with the files that it names.
+    // SetupFailed: it cannot be started.
+    HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& scenario, const std::set<std::string>& hosts,
+                 std::function<void(const std::string&)> say);
+    ~HostPrograms();  // ends them
+    // Until each proxy of these flows listens on its port; `listening` or `listen-failed` says so in the evidence.
+    void wait_until_listening(const std::vector<scenario::FlowInstance>& flows);
+    // Ends those on other machines. One that had ended by itself is then known to have: its message may still be under
+    // way.
+    void stop_elsewhere();
+
+private:
+    struct Member;
+    std::string carry(const scenario::Host& host, const std::filesystem::path& directory) const;
+    bool unreachable(const Member& member) const;  // another machine from which nothing came back
+    Lab& lab_;
+    Recorder& recorder_;
+    const scenario::Scenario& scenario_;
+    std::function<void(const std::string&)> say_;
+    std::list<Member> members_;
+    bool stopping_ = false;
+};
+
+class Commands {
+public:
+    Commands(Lab& lab, Recorder& recorder, const ScenarioText& scenario);
+    ~Commands();
+    void start(const scenario::FlowInstance& flow);        // it has until the flow's deadline, then it is ended
+    bool ended(const scenario::FlowInstance& flow) const;  // also where it could not be started
+    void stop();                                           // what still runs
+
+private:
+    struct Member;
+    Lab& lab_;
+    Recorder& recorder_;
+    const ScenarioText& text_;
+    std::list<Member> members_;
+};
+
+}  // namespace wmlab::lab

@@ -1,0 +1,70 @@
+// The simulators of one wave: started on their hosts, told when to begin and when to stop, watched while they run. The
+// protocol is that of docs/architecture.md: the scenario and commands on standard input, the journal on standard
+// output.
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/scenario/catalogue.hpp"
+#include "common/scenario/model.hpp"
+#include "lab/run/lab.hpp"
+
+namespace wmlab::lab {
+
+struct CrewOptions {
+    std::filesystem::path programs;                 // where the simulators are; empty: beside wmlab, then in PATH
+    std::function<void(const std::string&)> say;    // what went wrong, for people
+    std::function<bool(scenario::Program)> wanted;  // which programs to start; empty: all
+    bool direct = false;  // nothing translates: hosts are dialled at their own addresses, not as `published`
+    // Generous: a busy machine is no reason to give up.
+    std::chrono::milliseconds ready_limit{30'000}, stop_limit{10'000}, terminate_limit{3'000};
+};
+
+class Crew {
+public:
+    // Starts the programs that speak for the flows, on every host that takes part. SetupFailed: one cannot be started.
+    Crew(Lab& lab, Recorder& recorder, const ScenarioText& scenario, const std::vector<scenario::FlowInstance>& flows,
+         CrewOptions options);
+    ~Crew();
+
+    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder; where
+    // another machine cannot be reached, or has another version of the simulators. False: the user interrupts.
+    bool wait_until_ready();
+    void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
+    // Every one of these flows has ended, or its opening program has.
+    bool ended(const scenario::FlowInstance& flow) const;
+    void stop();  // told so first, made to after a while; returns when all have ended
+
+private:
+    struct Member;
+    Member* opener(const scenario::FlowInstance& flow) const;
+    void read(Member& member, std::string_view line);
+    void over(Member& member, const Ending& ending);
+    [[noreturn]] void refuse(const Member& member) const;
+    void refuse_machine(const Member& member) const;
+    void ping(Member& member);
+    void pong(Member& member, const evidence::Event& event);
+    void measure_clocks();
+
+    Lab& lab_;
+    Recorder& recorder_;
+    const scenario::Scenario& scenario_;
+    CrewOptions options_;
+    std::vector<std::unique_ptr<Member>> members_;
+    std::set<std::string, std::less<>> ended_;  // flows
+    struct Endpoint {
+        const Member* listener;
+        std::string at;  // "studio:3456"
+    };
+    std::map<std::string, Endpoint, std::less<>> endpoints_;  // by flow
+    void say(const std::string& sentence) const;
+    bool stopping_ = false;
+};
+
+}  // namespace wmlab::lab

@@ -1,0 +1,112 @@
+#include "lab/run/lab.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include "lab/firewall/loading.hpp"
+#include "lab/network/attachment.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+// The firewall's own wires are watched too, unless a host has taken its name.
+std::vector<Tap> taps(const scenario::Scenario& scenario, const Setting& setting, const Network& network) {
+    std::vector<Tap> taps;
+    for (const auto& host : scenario.hosts)
+        if (setting.has(host)) taps.push_back({host.name, &network.host(host.name), host_interface, {}});
+    if (setting.built_in() && scenario.host("firewall") == nullptr)
+        for (const auto& zone : scenario.zones)
+            taps.push_back({"firewall", &network.firewall(), zone.interface, zone.name});
+    return taps;
+}
+
+std::optional<Captures> captures_in(const std::filesystem::path& directory, const std::vector<Tap>& taps) {
+    return directory.empty() ? std::optional<Captures>{} : std::optional<Captures>{std::in_place, directory, taps};
+}
+
+std::function<void(const CapturedFrame&)> each_frame_to(std::optional<Captures>& captures) {
+    if (!captures) return {};
+    return [&captures](const CapturedFrame& frame) { captures->write(frame); };
+}
+
+}  // namespace
+
+Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
+         Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
+    : setting{where},
+      network{scenario, setting},
+      routes{setting.built_in() ? multicast_routes(scenario) : std::vector<MulticastRoute>{}},
+      multicast{io, setting.built_in() ? &network.firewall() : nullptr, scenario, routes},
+      captures{captures_in(captures_directory, taps(scenario, setting, network))},
+      wire{taps(scenario, setting, network), each_frame_to(captures)},
+      launcher{io},
+      notes{inside.notes},
+      scenario_{scenario},
+      inside_{inside},
+      signals_{io, SIGINT, SIGTERM, SIGHUP} {
+    listen_for_signals();
+    // A prefix may be `ssh NAME`: then the machine's own names are needed.
+    if (inside.mounts && setting.launched.empty()) mount_private_names(hosts_file(scenario), notes);
+    notes.insert(notes.end(), network.notes().begin(), network.notes().end());
+    for (const auto& host : scenario.hosts) {
+        if (const auto found = setting.launched.find(host.name); found != setting.launched.end()) {
+            launcher.place(host.name, found->second, setting.machine.get());
+        } else {
+            launcher.place(host.name, network.host(host.name));
+        }
+    }
+    prove_attachment(scenario, setting, network, notes);
+    if (!setting.built_in()) return;  // the device has its own rules
+
+    boost::json::object loaded;
+    loaded["dialect"] = "none";
+    if (!ruleset.empty()) {
+        const auto dialect = load_ruleset(network.firewall(), ruleset);
+        loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
+        loaded["file"] = ruleset.string();
+    }
+    recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
+}
+
+const Namespace* Lab::place_of(const std::string& host) const {
+    return setting.launched.contains(host) ? nullptr : &network.host(host);
+}
+
+void Lab::listen_for_signals() {
+    signals_.async_wait([this](boost::system::error_code failure, int number) {
+        if (failure) return;
+        ++interruptions;
+        last_signal = number;
+        listen_for_signals();
+    });
+}
+
+bool Lab::wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit) {
+    return wait_regardless([&] { return done() || interruptions > 0; }, limit) && done();
+}
+
+bool Lab::wait_regardless(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit) {
+    while (!done()) {
+        if (std::chrono::steady_clock::now() >= limit) return false;
+        io.run_one_until(limit);
+    }
+    return true;
+}
+
+std::string Lab::how_to_enter() const {
+    const auto pid = std::to_string(inside_.outer_pid);
+    const auto command = "nsenter --target " + pid + (inside_.user_namespace ? " --user --preserve-credentials" : "") +
+                         " --mount --net=/proc/" + pid + "/fd/";
+    std::string text;
+    std::size_t width = 8;
+    for (const auto& host : scenario_.hosts) width = std::max(width, host.name.size());
+    const auto line = [&](const std::string& name, const Namespace& place) {
+        text += "  " + name + std::string(width - name.size() + 2, ' ') + command + std::to_string(place.fd()) + "\n";
+    };
+    for (const auto& host : scenario_.hosts)
+        if (const auto* const place = place_of(host.name)) line(host.name, *place);
+    if (setting.built_in()) line("firewall", network.firewall());
+    return text;
+}
+
+}  // namespace wmlab::lab

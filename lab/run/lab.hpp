@@ -1,0 +1,66 @@
+// One lab, standing: hosts, firewall with its ruleset, the witness on every wire, and the means to start programs.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/capture/pcapng.hpp"
+#include "lab/capture/wire.hpp"
+#include "lab/network/multicast_routing.hpp"
+#include "lab/network/network.hpp"
+#include "lab/network/sandbox.hpp"
+#include "lab/network/setting.hpp"
+#include "lab/programs/launcher.hpp"
+#include "lab/run/recorder.hpp"
+
+namespace wmlab::lab {
+
+struct ScenarioText {  // a validated scenario and the text it was read from, which simulators get as it is
+    scenario::Scenario scenario;
+    std::string yaml;
+    std::filesystem::path directory;  // what relative paths in the text are relative to
+};
+
+class Lab {
+public:
+    // `ruleset` empty: the firewall forwards everything. SetupFailed, RulesetRefused.
+    // `captures`: a directory for pcapng files; empty: none.
+    Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
+        Recorder& recorder, const Setting& setting = {}, const std::filesystem::path& captures = {});
+
+    boost::asio::io_context io;
+    const Setting setting;
+    Network network;
+    std::vector<MulticastRoute> routes;
+    MulticastRouting multicast;
+    std::optional<Captures> captures;
+    Wire wire;
+    Launcher launcher;
+    std::vector<std::string> notes;  // what this system does not allow
+    int interruptions = 0;           // SIGINT, SIGTERM, SIGHUP received
+    int last_signal = 0;             // of these
+
+    // Runs what happens until `done` holds (true), or the time is over or the user interrupts (false).
+    bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
+    // The same, but an interruption is not minded (clean-up).
+    bool wait_regardless(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
+
+    const Namespace* place_of(const std::string& host) const;  // null: the host is another machine
+
+    // What a user types outside to get a shell on each host and on the firewall; for --keep.
+    std::string how_to_enter() const;
+
+private:
+    void listen_for_signals();
+    const scenario::Scenario& scenario_;
+    const Inside& inside_;
+    boost::asio::signal_set signals_;
+};
+
+}  // namespace wmlab::lab

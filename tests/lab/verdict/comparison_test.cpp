@@ -1,0 +1,82 @@
+#include "lab/verdict/comparison.hpp"
+
+#include "lab/report/renderers.hpp"
+#include "tests/catch.hpp"
+
+using namespace wmlab;
+using namespace wmlab::lab;
+
+namespace {
+
+FlowResult flow(const std::string& id, Verdict verdict, Verdict expected = Verdict::pass) {
+    FlowResult result;
+    result.id = id;
+    result.type = "mms-tcp";
+    result.verdict = verdict;
+    result.expected.verdict = expected;
+    result.as_expected = verdict == expected;
+    return result;
+}
+
+Report report(std::vector<FlowResult> flows) {
+    Report made;
+    made.ruleset = "old.nft";
+    made.flows = std::move(flows);
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("what a change does to a flow", "[gate]") {
+    struct Row {
+        const char* what;
+        Verdict before, after, expected;
+        Change change;
+        bool stops;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"worked and is blocked", Verdict::pass, Verdict::blocked, Verdict::pass, Change::broken, true},
+        {"worked and fails", Verdict::pass, Verdict::failed, Verdict::pass, Change::broken, true},
+        {"worked and is degraded", Verdict::pass, Verdict::degraded, Verdict::pass, Change::broken, true},
+        {"was degraded and is blocked", Verdict::degraded, Verdict::blocked, Verdict::pass, Change::broken, true},
+        {"was open and is shut, as wanted", Verdict::pass, Verdict::blocked, Verdict::blocked, Change::broken, false},
+        {"was blocked and works", Verdict::blocked, Verdict::pass, Verdict::pass, Change::repaired, false},
+        {"was degraded and works", Verdict::degraded, Verdict::pass, Verdict::pass, Change::repaired, false},
+        {"was shut as wanted and is open", Verdict::blocked, Verdict::pass, Verdict::blocked, Change::opened, false},
+        {"works as before", Verdict::pass, Verdict::pass, Verdict::pass, Change::unchanged, false},
+        {"is blocked as before", Verdict::blocked, Verdict::blocked, Verdict::pass, Change::unchanged, false},
+        {"is blocked another way", Verdict::blocked, Verdict::failed, Verdict::pass, Change::unchanged, false},
+        {"had no verdict", Verdict::inconclusive, Verdict::blocked, Verdict::pass, Change::unknown, false},
+        {"has no verdict", Verdict::pass, Verdict::inconclusive, Verdict::pass, Change::unknown, false},
+    }));
+    INFO(row.what);
+    const auto comparison =
+        compare(report({flow("one", row.before, row.expected)}), report({flow("one", row.after, row.expected)}));
+    CHECK(text(comparison.flows.at(0).change) == text(row.change));
+    CHECK(stops(comparison) == row.stops);
+}
+
+TEST_CASE("a flow that the old run does not have is unknown", "[gate]") {
+    const auto comparison = compare(report({}), report({flow("one", Verdict::pass)}));
+    CHECK(comparison.flows.at(0).change == Change::unknown);
+    CHECK(comparison.flows.at(0).before.empty());
+}
+
+TEST_CASE("every report for people and programs names what is broken and what is newly open", "[gate]") {
+    const auto before = report({flow("stream", Verdict::pass), flow("telnet", Verdict::blocked, Verdict::blocked),
+                                flow("web", Verdict::pass)});
+    auto after = report({flow("stream", Verdict::blocked), flow("telnet", Verdict::pass, Verdict::blocked),
+                         flow("web", Verdict::pass)});
+    after.baseline = compare(before, after);
+    using Catch::Matchers::Contains;
+    CHECK_THAT(render_text(after, {}), Contains("broken: stream: pass -> blocked") &&
+                                           Contains("newly open: telnet: blocked -> pass") &&
+                                           Contains("unchanged: 1 flow\n"));
+    CHECK_THAT(render_markdown(after, {}),
+               Contains("**broken**: stream (pass → blocked)") && Contains("**newly open**: telnet (blocked → pass)"));
+    CHECK_THAT(render_junit(after, {}), Contains("broken by the change: before it was pass") &&
+                                            Contains("newly open by the change: before it was blocked"));
+    CHECK_THAT(render_json(after, {}), Contains("\"broken\": [\"stream\"]") &&
+                                           Contains("\"newly_open\": [\"telnet\"]") &&
+                                           Contains("\"unchanged\": [\"web\"]"));
+}
