@@ -426,7 +426,8 @@ TEST_CASE("a packet that many get: the same bytes as media() sends, and the same
             const auto head = shared.session.shared_media(number, 200);
             REQUIRE(head.has_value());
             std::vector<std::byte> both{head->octets.begin(), head->octets.end()};
-            both.insert(both.end(), packet(number)->begin(), packet(number)->end());
+            const auto body = packet(number);
+            both.insert(both.end(), body->begin(), body->end());
             CHECK(both == *whole.packet);
             CHECK(head->sequence == whole.sequence);
         }
