@@ -145,6 +145,7 @@ private:
         const auto arrivals = wires_.between(came.source, came.destination);
         for (const auto* sight : wires_.between(left.source, left.destination)) {
             if (!sight->out || sight->protocol != leg.protocol) continue;
+            if (!told_.insert(sight).second) continue;  // a leg without a port sees those of others
             // What programs say on a connection stands there as messages; of TCP only how it began and broke is drawn.
             if (sight->protocol == "tcp" && sight->kind != "syn" && sight->kind != "syn-ack" && sight->kind != "rst")
                 continue;
@@ -239,6 +240,7 @@ private:
     const Wires& wires_;
     const FlowResult& flow_;
     std::set<std::string> drawn_;
+    std::set<const WireSight*> told_;
     Ladder ladder_;
 };
 
