@@ -55,8 +55,8 @@ struct Zone {
     Ipv4 gateway;            // the firewall's address; .1 of the subnet unless gateway: says else
     bool igmp_lost = false;  // `igmp: lost`: the zone's switch keeps multicast, IGMP included, from the firewall
     // What other zones can route to. Neither is given: all but hosts that are `published`.
-    std::optional<bool> is_private;    // `private`: true: nothing, false: everything
-    std::vector<Subnet> reachable;     // `reachable`: only these; a single address is a /32
+    std::optional<bool> is_private{};    // `private`: true: nothing, false: everything
+    std::vector<Subnet> reachable{};     // `reachable`: only these; a single address is a /32
 };
 
 struct Host {

@@ -11,8 +11,8 @@
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
+#include "lab/rules/patch.hpp"
 #include "lab/rules/source.hpp"
-#include "lab/rules/suggestion.hpp"
 #include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
@@ -55,18 +55,16 @@ void put(const std::filesystem::path& file, std::string_view text) {
 
 // Puts what would help into the ruleset; how many rules that were.
 std::size_t mend(const Report& report, const std::filesystem::path& ruleset) {
-    auto text = rules::read_from_disk(ruleset).value_or(std::string{});
-    std::size_t count = 0;
+    std::vector<rules::Put> puts;
     for (const auto& flow : report.flows) {
         if (flow.as_expected) continue;
         for (const auto& suggestion : flow.suggestions) {
             if (suggestion.line == 0) continue;
-            text = rules::with_rule_before(text, suggestion.line, suggestion.rule);
-            ++count;
+            puts.push_back({suggestion.line, suggestion.rule});
         }
     }
-    put(ruleset, text);
-    return count;
+    put(ruleset, rules::with_rules(rules::read_from_disk(ruleset).value_or(std::string{}), puts).text);
+    return puts.size();
 }
 
 int show(const std::filesystem::path& folder, const Inside& inside, const Style& style) {

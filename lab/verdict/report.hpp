@@ -103,8 +103,8 @@ struct Suggestion {
     std::string dialect, rule;  // "nft"
     std::string file;           // of the ruleset, and the line before which it belongs; 0 unknown
     unsigned line = 0;
-    std::string chain, command;  // "inet filter forward"; how it is written there: rules::as_command()
-    std::string bare;            // the rule without the command
+    std::string chain{}, command{};  // "inet filter forward"; how it is written there: rules::as_command()
+    std::string bare{};          // the rule without the command
 };
 
 struct Patch {              // one change of the user's files that makes the flows pass (--suggest)
@@ -185,17 +185,17 @@ struct FlowChange {
     Change change = Change::unknown;
     std::string before, after;  // "pass", "blocked at media: dropped"
     bool as_expected = false;   // what it is now
-    std::vector<std::string> differences;  // "transport udp -> http"
-    std::string note;                      // "decided by chance or count: ..."
+    std::vector<std::string> differences{};  // "transport udp -> http"
+    std::string note{};                    // "decided by chance or count: ..."
     bool chance = false;                   // it may be: loss and time are never twice the same
     bool explained = false;                // the scenario expects just this
-    std::optional<RuleRef> by;             // the rule that made it worse, where known
+    std::optional<RuleRef> by{};           // the rule that made it worse, where known
 };
 struct Comparison {
     std::string ruleset;  // the old one
     std::vector<FlowChange> flows;
-    std::vector<Opened> opened, closed;
-    std::vector<std::string> tried, not_tried, notes;  // of the sweep of both rulesets
+    std::vector<Opened> opened{}, closed{};
+    std::vector<std::string> tried{}, not_tried{}, notes{};  // of the sweep of both rulesets
     double seconds = 0;                                // it took
 };
 

@@ -11,10 +11,10 @@ namespace {
 
 // A ruleset of one rule, as the kernel tells it in JSON.
 Ruleset ruleset_of(const std::string& expr, const std::string& more = {}) {
-    const auto json = R"({"nftables":[{"table":{"family":"inet","name":"t","handle":1}},)"
+    const auto listing = R"({"nftables":[{"table":{"family":"inet","name":"t","handle":1}},)"
                       R"({"chain":{"family":"inet","table":"t","name":"c","handle":2,"type":"filter","hook":"forward","prio":0,"policy":"accept"}},)" +
                       more + R"({"rule":{"family":"inet","table":"t","chain":"c","handle":3,"expr":)" + expr + "}}]}";
-    return Ruleset::parse(json, "", Source{});
+    return Ruleset::parse(listing, "", Source{});
 }
 
 const std::string drop = R"({"drop":null})";
