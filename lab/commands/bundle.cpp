@@ -358,6 +358,79 @@ Bundle read_bundle(const fs::path& file) {
     return bundle;
 }
 
+namespace {
+
+double at_seconds(const json::object& object, std::string_view key) {
+    const auto* const number = object.if_contains(key);
+    boost::system::error_code none;
+    return number == nullptr ? 0 : number->to_number<double>(none);
+}
+
+std::optional<RuleRef> at_rule(const json::object& object, std::string_view key) {
+    const auto* const of = at_object(object, key);
+    if (of == nullptr) return std::nullopt;
+    RuleRef rule{at_text(*of, "file"), static_cast<unsigned>(at_seconds(*of, "line")), at_text(*of, "text"), at_text(*of, "chain")};
+    rule.via = at_text(*of, "via");
+    return rule;
+}
+
+std::vector<Opened> at_openings(const json::object& object, std::string_view key) {
+    std::vector<Opened> all;
+    const auto* const list = object.if_contains(key);
+    if (list == nullptr || !list->is_array()) return all;
+    for (const auto& entry : list->get_array()) {
+        if (!entry.is_object()) continue;
+        const auto& of = entry.get_object();
+        Opened opened;
+        opened.family = at_text(of, "family"), opened.hook = at_text(of, "hook");
+        opened.from_zone = at_text(of, "from_zone"), opened.to_zone = at_text(of, "to_zone");
+        opened.from = at_strings(of, "from"), opened.to = at_strings(of, "to");
+        opened.protocol = at_text(of, "protocol");
+        for (const auto& range : at_strings(of, "ports"))
+            if (const auto ports = scenario::PortRange::from(range)) opened.ports.push_back(*ports);
+        opened.condition = at_text(of, "condition"), opened.leads_to = at_text(of, "leads_to");
+        opened.rule = at_rule(of, "rule"), opened.translated_by = at_rule(of, "translated_by"), opened.other = at_rule(of, "other_side");
+        opened.flows = at_strings(of, "flows");
+        opened.proven = at_true(of, "proven");
+        opened.accepted = at_text(of, "accepted");
+        all.push_back(std::move(opened));
+    }
+    return all;
+}
+
+// What was measured and is not judged from evidence: the sweep of both rulesets, flows that were run again, the patch
+// that was tried, the time it took. It is taken from the report of the run.
+void take_measured(const json::object& recorded, Report& report) {
+    if (const auto* const summary = at_object(recorded, "summary")) report.summary.seconds = at_seconds(*summary, "seconds");
+    if (const auto* const of = at_object(recorded, "patch")) {
+        auto& patch = report.patch.emplace();
+        patch.diff = at_text(*of, "diff"), patch.directory = at_text(*of, "directory");
+        patch.rules = static_cast<unsigned>(at_seconds(*of, "rules"));
+        patch.proven = at_true(*of, "proven");
+        patch.flows = at_strings(*of, "flows"), patch.notes = at_strings(*of, "notes");
+    }
+    const auto* const of = at_object(recorded, "baseline");
+    if (of == nullptr || !report.baseline) return;
+    auto& comparison = *report.baseline;
+    comparison.opened = at_openings(*of, "opened"), comparison.closed = at_openings(*of, "closed");
+    comparison.tried = at_strings(*of, "tried"), comparison.not_tried = at_strings(*of, "not_tried"), comparison.notes = at_strings(*of, "notes");
+    comparison.seconds = at_seconds(*of, "seconds");
+    const auto* const flows = of->if_contains("flows");
+    if (flows == nullptr || !flows->is_array()) return;
+    for (const auto& entry : flows->get_array()) {
+        if (!entry.is_object() || at_text(entry.get_object(), "note").empty()) continue;
+        const auto& was = entry.get_object();
+        for (auto& flow : comparison.flows) {
+            if (flow.id != at_text(was, "id")) continue;
+            flow.note = at_text(was, "note");
+            flow.differences = at_strings(was, "differences");
+            if (at_text(was, "change") == text(Change::unchanged)) flow.change = Change::unchanged;
+        }
+    }
+}
+
+}  // namespace
+
 Report judge_again(const Bundle& bundle) {
     const auto manifest = parsed(bundle, std::string{manifest_name});
     const Folder folder;
@@ -392,6 +465,7 @@ Report judge_again(const Bundle& bundle) {
         report.baseline =
             compare(judged_again(bundle, text.scenario, *before, flows, "journals/baseline/", ignored), report);
     }
+    take_measured(parsed(bundle, "report.json"), report);
     if (const auto* const proven = at_object(manifest, "proven"))
         for (auto& flow : report.flows)
             if (proven->contains({flow.id.data(), flow.id.size()})) flow.suggestion_proven = at_true(*proven, flow.id);

@@ -87,6 +87,7 @@ void rule(RuleRef& rule) {
     one(rule.file);
     one(rule.text);
     one(rule.chain);
+    one(rule.via);
 }
 
 void icmp(std::optional<Icmp>& icmp) {
@@ -100,6 +101,15 @@ void decided(std::optional<RuleRef>& decided, std::optional<NearMiss>& near) {
     if (!near) return;
     rule(near->rule);
     one(near->differs);
+}
+
+void openings(Opened& opened) {
+    for (auto* text : {&opened.family, &opened.hook, &opened.from_zone, &opened.to_zone, &opened.protocol, &opened.condition, &opened.leads_to, &opened.accepted})
+        one(*text);
+    for (auto* list : {&opened.from, &opened.to, &opened.flows})
+        for (auto& text : *list) one(text);
+    for (auto* by : {&opened.rule, &opened.translated_by, &opened.other})
+        if (*by) rule(**by);
 }
 
 void legs(std::vector<LegResult>& legs) {
@@ -172,8 +182,11 @@ Report cleaned(Report report) {
         if (flow.expected.transport) one(*flow.expected.transport);
         icmp(flow.icmp);
         decided(flow.rule, flow.near_miss);
-        for (auto& suggestion : flow.suggestions)
-            for (auto* text : {&suggestion.dialect, &suggestion.rule, &suggestion.file}) one(*text);
+        for (auto& suggestion : flow.suggestions) {
+            const bool table = suggestion.command == "section";  // of several lines, by us
+            for (auto* text : {&suggestion.rule, &suggestion.bare}) *text = clean(*text, table ? Lines::many : Lines::one);
+            for (auto* text : {&suggestion.dialect, &suggestion.file, &suggestion.chain, &suggestion.command}) one(*text);
+        }
         many(flow.change);
         many(flow.explanation);
         legs(flow.legs);
@@ -189,7 +202,21 @@ Report cleaned(Report report) {
     if (report.baseline) {
         one(report.baseline->ruleset);
         for (auto& flow : report.baseline->flows)
-            for (auto* text : {&flow.id, &flow.before, &flow.after}) one(*text);
+            for (auto* text : {&flow.id, &flow.before, &flow.after, &flow.note}) one(*text);
+        for (auto& flow : report.baseline->flows) {
+            for (auto& difference : flow.differences) one(difference);
+            if (flow.by) rule(*flow.by);
+        }
+        for (auto* list : {&report.baseline->opened, &report.baseline->closed})
+            for (auto& opened : *list) openings(opened);
+        for (auto* list : {&report.baseline->tried, &report.baseline->not_tried, &report.baseline->notes})
+            for (auto& text : *list) one(text);
+    }
+    if (report.patch) {
+        many(report.patch->diff);
+        one(report.patch->directory);
+        for (auto* list : {&report.patch->flows, &report.patch->notes})
+            for (auto& text : *list) one(text);
     }
     if (report.coverage)
         for (auto& use : *report.coverage) {
