@@ -1,13 +1,16 @@
 #include "client_sim/client.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <boost/algorithm/string/case_conv.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 
@@ -39,29 +42,59 @@ std::optional<milliseconds> seconds_option(const process::Context& context, cons
     return milliseconds{static_cast<long>(*seconds * 1000)};
 }
 
-// A URL, or what a redirector file names.
-std::vector<url::Url> urls_of(const std::string& text) {
-    std::vector<std::string> texts = {text};
-    const auto extension = boost::algorithm::to_lower_copy(std::filesystem::path{text}.extension().string());
+std::string beginning_of(const std::filesystem::path& path, std::size_t size_max) {
+    std::ifstream file{path, std::ios::binary};
+    std::string document(size_max, '\0');
+    file.read(document.data(), static_cast<std::streamsize>(document.size()));
+    document.resize(static_cast<std::size_t>(file.gcount()));
+    return document;
+}
+
+bool is_redirector(const std::filesystem::path& path) {
     std::error_code unknown;
-    if ((extension == ".asx" || extension == ".wax" || extension == ".wvx") &&
-        std::filesystem::is_regular_file(text, unknown)) {
-        std::ifstream file{text, std::ios::binary};
-        std::string document(url::asx_size_max + 1, '\0');
-        file.read(document.data(), static_cast<std::streamsize>(document.size()));
-        document.resize(static_cast<std::size_t>(file.gcount()));
-        const auto asx = url::parse_asx(document);
-        if (!asx) throw process::UsageError{text + " " + asx.error().text};
-        if (asx->entries.empty()) throw process::UsageError{text + " names other redirector files only"};
-        texts = asx->entries.front().refs;
+    if (!std::filesystem::is_regular_file(path, unknown)) return false;
+    return url::redirector_name(path.string()) || url::looks_like_asx(beginning_of(path, 4096));
+}
+
+// What a redirector file names, in its order: URLs, stations, and what further files name. `unplayable` gets the first
+// that is none of these.
+void add_places(const std::filesystem::path& path, std::vector<std::string>& places, std::string& unplayable,
+                unsigned depth = 0) {
+    constexpr unsigned depth_max = 5;
+    constexpr std::size_t places_max = 256;
+    const auto asx = url::parse_asx(beginning_of(path, url::asx_size_max + 1));
+    if (!asx) {
+        if (unplayable.empty()) unplayable = path.string() + " " + asx.error().text;
+        return;
     }
-    std::vector<url::Url> urls;
-    for (const auto& one : texts) {
-        auto parsed = url::parse(one);
-        if (!parsed) throw process::UsageError{"`" + one + "` " + parsed.error().text};
-        urls.push_back(std::move(*parsed));
-    }
-    return urls;
+    for (const auto& entry : asx->entries)
+        for (const auto& ref : entry.refs) {
+            if (places.size() >= places_max) return;
+            const auto local = path.parent_path() / std::filesystem::path{url::decoded(ref)};
+            std::error_code unknown;
+            const auto parsed = url::parse(ref);
+            if (parsed)
+                places.push_back(ref);
+            else if (names_station(ref) && std::filesystem::is_regular_file(local, unknown))
+                places.push_back(local.string());
+            else if (depth < depth_max && is_redirector(local))
+                add_places(local, places, unplayable, depth + 1);
+            else if (unplayable.empty())
+                unplayable = "`" + ref + "` " + parsed.error().text;
+        }
+}
+
+// Told before an hour of media is received in vain. What is there stays as it is until media comes.
+std::optional<std::string> why_not_written(const std::filesystem::path& path) {
+    constexpr int flags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int file = ::open(path.c_str(), flags);
+    const bool missing = file < 0 && errno == ENOENT;
+    if (missing) file = ::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600);
+    if (file < 0 && errno == ENXIO) return std::nullopt;  // a pipe whose reader is still to come
+    if (file < 0) return std::strerror(errno);
+    ::close(file);
+    if (missing) ::unlink(path.c_str());
+    return std::nullopt;
 }
 
 Play play_from_options(const process::Context& context) {
@@ -71,10 +104,15 @@ Play play_from_options(const process::Context& context) {
     if (names_station(*text)) {
         play.station = *text;
         if (const auto web = url::parse(*text)) play.url = *web;
+    } else if (is_redirector(*text)) {
+        std::string unplayable;
+        add_places(*text, play.places, unplayable);
+        if (play.places.empty()) throw process::UsageError{unplayable};
+        if (const auto first = url::parse(play.places.front())) play.url = *first;
     } else {
-        auto urls = urls_of(*text);
-        play.url = std::move(urls.front());
-        play.alternatives.assign(urls.begin() + 1, urls.end());
+        auto parsed = url::parse(*text);
+        if (!parsed) throw process::UsageError{"`" + *text + "` " + parsed.error().text};
+        play.url = std::move(*parsed);
         play.server = {play.url.host, play.url.port_or_default()};
     }
     if (const auto address = given<std::string>(context, "interface")) {
@@ -100,7 +138,11 @@ Play play_from_options(const process::Context& context) {
         play.proxy = net::host_port(*proxy);
         if (!play.proxy) throw process::UsageError{"--proxy wants HOST:PORT, not `" + *proxy + "`"};
     }
-    if (const auto file = given<std::string>(context, "save")) play.save = std::filesystem::absolute(*file);
+    if (const auto file = given<std::string>(context, "save")) {
+        play.save = std::filesystem::absolute(*file);
+        if (const auto problem = why_not_written(*play.save))
+            throw process::EnvironmentError{"--save: cannot write " + *file + ": " + *problem};
+    }
     return play;
 }
 
@@ -287,7 +329,7 @@ boost::program_options::options_description options() {
     auto add = options.add_options();
     add("url", po::value<std::string>()->value_name("URL"),
         "mms://HOST/NAME (UDP, then TCP, then HTTP), mmsu:// (UDP), mmst:// (TCP), http:// or mmsh:// (HTTP), "
-        "an .asx file, or a multicast station: an .nsc file or its URL, or GROUP:PORT; also without --url");
+        "a redirector file (.asx and its kin), or a multicast station: an .nsc file or its URL, or GROUP:PORT; also without --url");
     add("interface", po::value<std::string>()->value_name("ADDR"),
         "join multicast groups on the interface with this address");
     add("proxy", po::value<std::string>()->value_name("HOST:PORT"), "web proxy for HTTP");

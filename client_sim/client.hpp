@@ -43,7 +43,7 @@ struct Play {
     net::HostPort server;                // where to connect
     std::uint16_t http_port = 80;        // of the server, when an mms:// URL is played over HTTP
     std::optional<net::HostPort> proxy;  // for HTTP
-    std::vector<url::Url> alternatives;  // of a redirector file: tried in order where `url` fails
+    std::vector<std::string> places;     // of a redirector file: URLs and stations, tried in order; empty: `url` it is
     scenario::PortRange client_ports{1024, 5000};
     std::optional<milliseconds> duration;  // from the first packet on; none: to the end
     std::optional<milliseconds> start;     // stored content: from this time on

@@ -47,6 +47,12 @@ Flow flow_for(scenario::FlowType type) {
 
 namespace {
 
+asio::awaitable<Outcome> not_played(std::string scheme) {
+    Outcome outcome;
+    outcome.reason = "client_sim does not play " + scheme + ":// URLs";
+    co_return outcome;
+}
+
 asio::awaitable<Outcome> play_as_it_says(Client& client, Play play) {
     switch (play.url.scheme) {
         case url::Scheme::mmsu:
@@ -59,46 +65,70 @@ asio::awaitable<Outcome> play_as_it_says(Client& client, Play play) {
         case url::Scheme::http:
             return play.proxy ? play_http_proxy(client, std::move(play)) : play_http(client, std::move(play));
         default:
-            throw process::UsageError{"client_sim does not play " + std::string{url::text(play.url.scheme)} +
-                                      ":// URLs"};
+            return not_played(std::string{url::text(play.url.scheme)});
     }
 }
 
-// An answer may lead to a URL of another protocol, or to a choice of several: the first one that works counts.
-asio::awaitable<Outcome> play_or_follow(Client& client, Play play, unsigned depth) {
+// What one URL may lead to, in all: redirector files may name each other.
+struct Budget {
+    unsigned attempts = 64;
+};
+
+// False: the place is no URL and no station.
+bool aim(Play& play, const std::string& place) {
+    const auto target = url::parse(place);
+    if (!target && !names_station(place)) return false;
+    play.station = names_station(place) ? place : "";
+    if (target) {
+        play.url = *target;
+        play.server = {play.url.host, play.url.port_or_default()};
+    }
+    return true;
+}
+
+asio::awaitable<Outcome> play_or_follow(Client& client, Play play, unsigned depth, std::shared_ptr<Budget> budget);
+
+// The first place that works counts; of failures the last one's is told.
+asio::awaitable<Outcome> play_first_of(Client& client, Play play, std::vector<std::string> places, Outcome otherwise,
+                                       unsigned depth, std::shared_ptr<Budget> budget) {
+    for (const auto& place : places) {
+        if (budget->attempts == 0 || !aim(play, place)) continue;
+        --budget->attempts;
+        auto playing = play_or_follow(client, play, depth, budget);
+        otherwise = co_await std::move(playing);
+        if (otherwise.worked) break;
+        ++play.attempt;
+    }
+    co_return otherwise;
+}
+
+// An answer may lead to a URL of another protocol, or to a choice of several.
+asio::awaitable<Outcome> play_or_follow(Client& client, Play play, unsigned depth, std::shared_ptr<Budget> budget) {
     const bool station = !play.station.empty();
     auto playing = station ? play_station(client, play) : play_as_it_says(client, play);
     auto outcome = co_await std::move(playing);
     play.station.clear();
     if (outcome.elsewhere.empty() || depth >= elsewhere_max) co_return outcome;
-    const auto places = std::move(outcome.elsewhere);
+    auto places = std::move(outcome.elsewhere);
     outcome.elsewhere.clear();
-    for (const auto& place : places) {
-        auto target = url::parse(place);
-        if (!target) continue;
-        play.url = std::move(*target);
-        play.server = {play.url.host, play.url.port_or_default()};
-        ++play.attempt;
-        outcome = co_await play_or_follow(client, play, depth + 1);
-        if (outcome.worked) break;
-    }
-    co_return outcome;
+    ++play.attempt;
+    auto following = play_first_of(client, std::move(play), std::move(places), std::move(outcome), depth + 1, budget);
+    co_return co_await std::move(following);
 }
 
 }  // namespace
 
 asio::awaitable<Outcome> play_url(Client& client, Play play) {
-    const auto alternatives = std::move(play.alternatives);
-    play.alternatives.clear();
-    auto outcome = co_await play_or_follow(client, play, 0);
-    for (const auto& alternative : alternatives) {
-        if (outcome.worked) break;
-        play.url = alternative;
-        play.server = {play.url.host, play.url.port_or_default()};
-        ++play.attempt;
-        outcome = co_await play_or_follow(client, play, 0);
+    auto budget = std::make_shared<Budget>();
+    if (play.places.empty()) {
+        auto playing = play_or_follow(client, std::move(play), 0, budget);
+        co_return co_await std::move(playing);
     }
-    co_return outcome;
+    auto places = std::exchange(play.places, {});
+    Outcome none;
+    none.reason = "the redirector file names nothing that is played here";
+    auto playing = play_first_of(client, std::move(play), std::move(places), std::move(none), 0, budget);
+    co_return co_await std::move(playing);
 }
 
 }  // namespace wmlab::client_sim

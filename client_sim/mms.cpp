@@ -8,6 +8,7 @@
 
 #include "client_sim/play_clock.hpp"
 #include "common/bytes/hex.hpp"
+#include "common/bytes/utf16.hpp"
 #include "common/mms/player_session.hpp"
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
@@ -24,7 +25,6 @@ using mms::Transport;
 using Clock = std::chrono::steady_clock;
 
 constexpr int datagram_buffer = 1 << 20;
-constexpr unsigned header_asks = 5;                 // ReadBlock and its four retries (MS-MMSP 3.1.6.1)
 constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
 constexpr unsigned asks_again_max = 3;
 
@@ -121,16 +121,13 @@ private:
     mms::PlayerOptions protocol_options() const {
         mms::PlayerOptions options;
         options.host = play_.url.authority();
-        options.fileName = play_.url.name();
+        options.fileName = bytes::as_utf8(play_.url.name());
         options.guid = play_.player;
         options.transport = transport_;
         options.local_address = connection_.local().address().to_string();
         options.local_port = datagrams_ ? datagrams_->local().port() : connection_.local().port();
         options.url = play_.url.text();
         options.reply_timeout = patience_;
-        // All five waits for the header fit the flow's deadline; the specification's own timer is 1 s at least.
-        options.header_timer_scale = static_cast<double>(patience_.count()) / (1000.0 * header_asks) * 0.95;
-        options.header_retries = header_asks - 1;
         if (play_.start) options.start.position = *play_.start;
         return options;
     }

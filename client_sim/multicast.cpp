@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "common/bytes/read_file.hpp"
 #include "common/msb/player_session.hpp"
 #include "common/net/within.hpp"
 
@@ -317,11 +318,9 @@ asio::awaitable<Outcome> play_station(Client& client, Play play) {
                 co_return failed;
             }
         } else {
-            std::ifstream file{play.station, std::ios::binary};
-            if (!file) throw process::EnvironmentError{"cannot read " + play.station};
-            text.resize(msb::station_file_size_max + 1);
-            file.read(text.data(), static_cast<std::streamsize>(text.size()));
-            text.resize(static_cast<std::size_t>(file.gcount()));
+            auto file = bytes::read_file(play.station, msb::station_file_size_max);
+            if (!file) throw process::EnvironmentError{file.error().text()};
+            text = std::move(*file);
         }
         const auto reading = msb::read_nsc(text);
         for (const auto& warning : reading.warnings) spdlog::warn("{}", warning.text(play.station));

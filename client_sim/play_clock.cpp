@@ -23,14 +23,17 @@ asio::awaitable<void> PlayClock::run() {
             throw boost::system::system_error{asio::error::operation_aborted, "stopped"};
         const auto now = std::chrono::steady_clock::now();
         if (player_.over() || now < at_) continue;
-        postponed_ = reprieve_.until(player_.next_deadline(), now, player_.unread());
+        const auto due = player_.next_deadline();
+        if (due > now) continue;  // it has moved on since
+        postponed_ = reprieve_.until(due, now, player_.unread());
+        postponed_due_ = due;
         if (!postponed_) player_.due(now);
     }
 }
 
 PlayClock::Time PlayClock::next() const {
     const auto at = player_.next_deadline();
-    return postponed_ ? std::max(at, *postponed_) : at;
+    return postponed_ && at == postponed_due_ ? std::max(at, *postponed_) : at;
 }
 
 void PlayClock::changed() {

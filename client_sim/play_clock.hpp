@@ -38,6 +38,7 @@ private:
     boost::asio::steady_timer timer_;
     Time at_ = Time::max();
     std::optional<Time> postponed_;
+    Time postponed_due_{};  // of the deadline that is postponed
     net::Reprieve reprieve_;
 };
 

@@ -11,12 +11,14 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <deque>
+#include <list>
 #include <map>
 #include <utility>
 
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
+#include "common/net/hopeless.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
 #include "common/process/privileges.hpp"
@@ -198,6 +200,20 @@ private:
         const auto start = Clock::now();
         const auto round = flow_.flow->deadline / datagrams_each;
         for (const auto port : ports_) open_[port] = true;
+        std::list<net::Waiting> waiting;
+        for (const auto port : ports_) {
+            if (!in_full_) break;
+            waiting.emplace_back(
+                "udp", net::text(net::udp::endpoint{to_, target(port)}), [&] { return local_text(socket); },
+                [this, &socket, start, port] {
+                    socket.drain_errors();  // a reject that has come says more than silence
+                    if (!std::exchange(open_[port], false)) return;
+                    ++settled_;
+                    silent(port, socket, std::chrono::duration_cast<milliseconds>(Clock::now() - start));
+                    woken_ = true;
+                    socket.socket().cancel();
+                });
+        }
         for (unsigned attempt = 0; attempt < datagrams_each && open_count() > 0; ++attempt) {
             std::size_t in_burst = 0;
             for (const auto port : ports_) {
@@ -221,13 +237,15 @@ private:
         }
         take(socket, sent);
         const auto waited = std::chrono::duration_cast<milliseconds>(Clock::now() - start);
-        for (const auto port : ports_) {
-            if (!open_[port]) continue;
-            auto failed = fields(port);
-            failed["failure"] = net::to_json(net::Failure::timed_out(waited));
-            write(What::connect_failed, "probe", std::move(failed), local_text(socket),
-                  net::text(net::udp::endpoint{to_, target(port)}));
-        }
+        for (const auto port : ports_)
+            if (open_[port]) silent(port, socket, waited);
+    }
+
+    void silent(std::uint16_t port, const net::DatagramSocket& socket, milliseconds waited) {
+        auto failed = fields(port);
+        failed["failure"] = net::to_json(net::Failure::timed_out(waited));
+        write(What::connect_failed, "probe", std::move(failed), local_text(socket),
+              net::text(net::udp::endpoint{to_, target(port)}));
     }
 
     // Waits until something can be read or the time has come.
@@ -237,12 +255,14 @@ private:
             auto wait = socket.socket().async_wait(net::udp::socket::wait_read, asio::use_awaitable);
             co_await net::within(left, std::move(wait));
         } catch (const net::StepTimedOut&) {
+        } catch (const boost::system::system_error&) {
+            if (!std::exchange(woken_, false)) throw;
         }
     }
 
     void take(net::DatagramSocket& socket, const std::map<std::string, std::uint16_t>& sent) {
         while (const auto datagram = socket.try_receive()) {
-            const auto nonce = process::nonce_in(datagram->bytes);
+            const auto nonce = process::proven_nonce_in(datagram->bytes);
             const auto known = nonce ? sent.find(*nonce) : sent.end();
             if (known == sent.end() || !open_[known->second]) continue;
             open_[known->second] = false;
@@ -302,6 +322,7 @@ private:
     milliseconds slowest_echo_{0};
     std::size_t next_ = 0, answered_ = 0, settled_ = 0;
     std::map<std::uint16_t, bool> open_;  // UDP: not settled yet
+    bool woken_ = false;                  // the wait for the socket was ended because something is lost
 };
 
 }  // namespace

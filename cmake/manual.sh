@@ -1,6 +1,6 @@
 #!/bin/sh
-# Manual pages and completion for bash, zsh and fish, made from what the programs themselves say with --help, so that they
-# cannot differ from the option tables.    manual.sh BIN DIRECTORY VERSION
+# Manual pages and completion for bash, zsh and fish, made from what the programs themselves say, so that they cannot differ from
+# the option tables: wmlab with --help-json, an option a line, the simulators with --help.    manual.sh BIN DIRECTORY VERSION
 set -eu
 bin=$1 out=$2 version=$3
 mkdir -p "$out/man" "$out/bash" "$out/zsh" "$out/fish"
@@ -31,11 +31,16 @@ options_of() { # options_of COMMAND < help
         END { put() }' | sed "s/['\`\"\\\\\$]//g; s/ *\$//"
 }
 
+options_json() { # the same from COMMAND --help-json
+    sed -nE "s/^  \{ \"name\": \"([^\"]*)\", \"letter\": [^,]*, \"value\": (null|\"[^\"]*\"), \"repeatable\": [a-z]*, \"description\": \"(.*)\" \},?$/$1\t--\1\t\2\t\3/p" |
+        awk -F'\t' '{ printf "%s\t%s\t%d\t%s\n", $1, $2, $3 != "null", $4 }' | sed "s/['\`\"\\\\\$]//g"
+}
+
 roff() { sed 's/\\/\\e/g; s/-/\\-/g; s/^\([.'"'"']\)/\\\&\1/'; }
 
-commands=$("$bin/wmlab" --help | awk '/^commands/ { on = 1; next } on && /^$/ { exit } on { print $1 }')
-summary() { "$bin/wmlab" --help | awk -v name="$1" '$1 == name { $1 = ""; sub(/^ /, ""); print; exit }' | sed "s/['\`\"]//g"; }
-for command in $commands; do "$bin/wmlab" "$command" --help | options_of "$command" >> "$table"; done
+commands=$("$bin/wmlab" --help-json | sed -nE 's/^  \{ "name": "([a-z]+)".*/\1/p')
+summary() { "$bin/wmlab" --help-json | sed -nE "s/^  \{ \"name\": \"$1\", \"summary\": \"(.*)\" \},?$/\1/p" | sed "s/['\`\"]//g"; }
+for command in $commands; do "$bin/wmlab" "$command" --help-json | options_json "$command" >> "$table"; done
 for program in server_sim client_sim encoder_sim; do "$bin/$program" --help 2>/dev/null | options_of "$program" >> "$table" || true; done
 
 {

@@ -9,6 +9,7 @@
 
 #include "lab/commands/options.hpp"
 #include "lab/host/error.hpp"
+#include "lab/verdict/version.hpp"
 
 namespace {
 
@@ -23,11 +24,16 @@ constexpr std::array commands{
     Command{"run", "build the lab, run all flows, judge, report", run_command},
     Command{"exec", "run a program on a host of the lab", exec_command},
     Command{"judge", "judge journals collected by hand", judge_command},
+    Command{"init", "a scenario to begin with, from what a ruleset names", init_command},
     Command{"check", "validate scenarios without running them", check_command},
     Command{"list", "the flows of a scenario, and the legs and ports each needs", list_command},
     Command{"rules", "the minimal rules that let exactly a scenario through", rules_command},
     Command{"audit", "what is open through the firewall that no flow needs", audit_command},
     Command{"firewall", "the firewall's part where it is a container or a machine", firewall_command},
+    Command{"demo", "in twenty seconds: a stream, a rule that stops it, and the way to mend it", demo_command},
+    Command{"compare", "two runs: which flows changed, and what else did", compare_command},
+    Command{"history", "many runs: trends, and flows that come and go", history_command},
+    Command{"replay", "judge a bundle of a run once more, offline", replay_command},
     Command{"explain", "what a cause or reason of a report means", explain_command},
     Command{"doctor", "what this machine allows, and what to do where it does not", doctor_command},
 };
@@ -37,9 +43,18 @@ void print_help(std::ostream& out) {
            "Which streams of Windows Media Services 4.1 will work through a firewall, which will not, and "
            "why.\n\ncommands\n";
     for (const auto& command : commands) out << fmt::format("  {:<10}{}\n", command.name, command.summary);
-    out << "\n`wmlab COMMAND --help` says more. Exit codes: 0 as expected, 1 not as expected, 2 usage or scenario "
+    out << "\n`wmlab help COMMAND` says more. Exit codes: 0 as expected, 1 not as expected, 2 usage or scenario "
            "error,\n"
            "3 the lab could not be set up, 4 inconclusive, 130 interrupted.\n";
+}
+
+// For completion and manual pages; `wmlab COMMAND --help-json` has the options of one.
+void print_commands_json(std::ostream& out) {
+    out << "{ \"commands\": [\n";
+    for (const auto& command : commands)
+        out << fmt::format("  {{ \"name\": \"{}\", \"summary\": \"{}\" }}{}\n", command.name, command.summary,
+                           &command == &commands.back() ? "" : ",");
+    out << "] }\n";
 }
 
 int dispatch(const std::vector<std::string>& words) {
@@ -48,12 +63,24 @@ int dispatch(const std::vector<std::string>& words) {
         return 2;
     }
     const auto& name = words.front();
+    if (name == "help" && words.size() > 1) return dispatch({words[1], "--help"});
     if (name == "--help" || name == "-h" || name == "help") {
         print_help(std::cout);
         return 0;
     }
+    if (name == "--help-json") {
+        print_commands_json(std::cout);
+        return 0;
+    }
     if (name == "--version") {
-        std::cout << "wmlab " << WMLAB_VERSION << '\n';
+        std::cout << "wmlab " << wmlab::lab::version() << '\n';
+        return 0;
+    }
+    if (name == "version") {
+        if (words.size() > 1) throw UsageError{"version: takes no arguments"};
+        const auto commit = wmlab::lab::commit();
+        std::cout << "wmlab " << wmlab::lab::version() << (commit.empty() ? "" : fmt::format(" (commit {})", commit))
+                  << '\n';
         return 0;
     }
     const auto found = std::ranges::find(commands, name, &Command::name);

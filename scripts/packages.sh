@@ -26,16 +26,16 @@ packages_for() {
         build)
             boost=$(boost_version)
             printf '%s\n' g++ cmake ninja-build ccache git ca-certificates "libboost$boost-dev" "libboost-program-options$boost-dev" \
-                "libboost-json$boost-dev" "libboost-url$boost-dev" libspdlog-dev libyaml-cpp-dev libnftables-dev ;;
+                "libboost-json$boost-dev" "libboost-url$boost-dev" libspdlog-dev libyaml-cpp-dev libnftables-dev libarchive-dev libssl-dev ;;
         run) # tinyproxy: of the shipped scenarios
             printf '%s\n' nftables iptables iproute2 tinyproxy-bin ;;
         libraries) # what the programs are linked to
             printf '%s\n' "$(newest 'libboost-program-options1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" "$(newest 'libboost-json1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" \
                 "$(newest 'libboost-url1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" "$(newest 'libspdlog1\.[0-9]+(t64)?')" "$(newest 'libyaml-cpp0\.[0-9]+(t64)?')" \
-                libnftables1 ;;
+                libnftables1 "$(newest 'libarchive13(t64)?')" "$(newest 'libssl3(t64)?')" ;;
         test)
-            printf '%s\n' catch2 ffmpeg mplayer vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps curl ipset \
-                squid openssh-server openssh-client dpkg-dev file libxml2-utils python3-impacket nmap smbclient samba ;;
+            printf '%s\n' catch2 ffmpeg mplayer mpv wget vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps curl ipset \
+                squid openssh-server openssh-client dpkg-dev file libxml2-utils python3-impacket nmap smbclient samba cmark-gfm ;;
         compose) # for tests/compose/run.sh and tests/package/deb.sh, which WMLAB_WITHOUT_DOCKER=1 leaves out
             printf '%s\n' docker.io docker-compose debootstrap ;;
         fuzz)

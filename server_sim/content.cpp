@@ -1,5 +1,7 @@
 #include "server_sim/content.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <charconv>
 #include <cmath>
 #include <span>
@@ -7,11 +9,13 @@
 #include "common/asf/file.hpp"
 #include "common/asf/synthesiser.hpp"
 #include "common/bytes/crc32.hpp"
+#include "common/mms/data.hpp"
 
 namespace wmlab::server_sim {
 namespace {
 
 constexpr std::string_view synthetic_word = "synthetic";
+constexpr auto smaller_packets_advice = "let ffmpeg write smaller ones: ffmpeg -i FILE -c copy -packet_size 1400 NEW.wmv";
 const std::string synthetic_advice = "write synthetic, synthetic:128k or synthetic:64k:30s";
 
 // "64k", "1.5M", "30s", "2m", "500ms": the number and what follows it.
@@ -65,7 +69,9 @@ asf::ContentResult<ContentSpec> synthetic_spec(std::string_view name, std::strin
 }  // namespace
 
 asf::ContentResult<ContentSpec> content_spec(std::string_view text) {
-    const auto equals = text.find('=');
+    // A file whose name has the character is meant before a name given to another.
+    std::error_code unknown;
+    const auto equals = std::filesystem::is_regular_file(text, unknown) ? std::string_view::npos : text.find('=');
     const auto name = equals == std::string_view::npos ? std::string_view{} : text.substr(0, equals);
     const auto what = equals == std::string_view::npos ? text : text.substr(equals + 1);
     if (what.starts_with(synthetic_word) &&
@@ -108,6 +114,17 @@ asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& 
     }
     auto file = asf::File::open(spec.file);
     if (!file) return file.error();
+    const auto size = (*file)->header().packet_size;
+    if (size > mms::Data::payload_max)
+        return asf::ContentError{spec.file.string(), std::nullopt,
+                                 "has packets of " + std::to_string(size) + " bytes, and no protocol carries more than " +
+                                     std::to_string(mms::Data::payload_max),
+                                 smaller_packets_advice};
+    if (size > media_datagram_max)
+        spdlog::warn("{}: has packets of {} bytes, too large for a datagram ({} at most): it is played over TCP and HTTP, "
+                     "not over UDP and not by multicast; {}",
+                     spec.file.string(), size, media_datagram_max, smaller_packets_advice);
+    for (const auto& remark : (*file)->remarks()) spdlog::info("{}: {}", spec.file.string(), remark);
     if (spec.loop) return std::shared_ptr<const asf::Content>{std::make_shared<asf::LoopedFile>(*file)};
     return std::shared_ptr<const asf::Content>{*file};
 }

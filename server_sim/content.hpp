@@ -22,6 +22,9 @@ struct ContentSpec {
 asf::ContentResult<ContentSpec> content_spec(std::string_view text);
 ContentSpec content_spec(const scenario::Content& content);
 
+// An ASF packet above it does not fit into a datagram with the 8 bytes that MMS and MSB put in front of it.
+constexpr std::uint32_t media_datagram_max = 65'507 - 8;
+
 // `world` tells synthetic contents of the same name apart (the scenario's name): it goes into their marks.
 asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& spec, std::string_view world);
 

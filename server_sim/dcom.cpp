@@ -6,9 +6,9 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <fstream>
-#include <iterator>
+#include <list>
 
+#include "common/bytes/read_file.hpp"
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
@@ -25,13 +25,14 @@ using evidence::What;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds write_patience{30'000};
+constexpr std::size_t registry_size_max = std::size_t{4} << 20;
 constexpr std::size_t peers_max = 4096;  // over UDP: whose connection number and flow are remembered
+constexpr std::size_t pulls_max = 64;    // of a plain tool, at the same time
 
 rpc::InternetKey key_of(const std::filesystem::path& file) {
-    std::ifstream in{file, std::ios::binary};
-    if (!in) throw process::EnvironmentError{"cannot read the registry export " + file.string()};
-    const std::string octets{std::istreambuf_iterator<char>{in}, {}};
-    const auto read = rpc::read_reg(octets);
+    const auto octets = bytes::read_file(file, registry_size_max);
+    if (!octets) throw process::EnvironmentError{"the registry export " + octets.error().text()};
+    const auto read = rpc::read_reg(*octets);
     if (!read.ok()) throw process::EnvironmentError{file.string() + ": " + read.problems.front().text()};
     return rpc::InternetKey::from(read.file);
 }
@@ -98,10 +99,11 @@ public:
         for (auto& [port, doors] : doors_)
             for (auto& door : doors) door->close();
         tasks_.cancel();
-        for (const auto& [alias, pulling] : pulls_) pulling->cancel();
+        for (const auto& [alias, pulling] : pulls_) pulling->tasks.cancel();
         co_await tasks_.ended();
-        for (const auto& [alias, pulling] : pulls_) co_await pulling->ended();
+        for (const auto& [alias, pulling] : pulls_) co_await pulling->tasks.ended();
         for (const auto& pulling : past_pulls_) co_await pulling->ended();
+        if (untold_ > 0) spdlog::warn("DCOM: {} datagrams of unproven senders are not in the journal", untold_);
     }
 
     std::vector<std::string> urls() const override {
@@ -189,8 +191,27 @@ private:
         return true;
     }
 
-    // The stream of an encoder that has registered its alias: we open the connection, to where it says it listens.
+    // --- aliases
+
+    // Over TCP the handshake proves whose address it is, over UDP the conversation callback: `peer` is proven. Nobody
+    // makes this server connect to a third party, so the stream is at the peer itself. In a scenario it may also be
+    // where the scenario has the encoder: translation shows us another address than the encoder's own.
+    bool is_own_stream(const rpc::MachineEvent& event, const std::string& peer, const std::string& flow) const {
+        if (same_machine(peer.substr(0, peer.rfind(':')), event.encoder.host)) return true;
+        const auto flows = flows_of(server_.context);
+        const auto known = std::ranges::find(flows, flow, &scenario::FlowInstance::id);
+        if (known == flows.end()) return false;
+        const auto* const host = server_.context.scenario->host(known->from);
+        return host && host->address.text() == event.encoder.host;
+    }
+
     void pull(const rpc::MachineEvent& event, const std::string& peer) {
+        const auto flow = server_.scenario_mode() ? flow_of(event.causality) : "";
+        if (!is_own_stream(event, peer, flow)) {
+            spdlog::warn("DCOM: alias {} of {} names another machine, {}: not pulled", event.alias, peer,
+                         event.encoder.text());
+            return;
+        }
         Pull pull;
         pull.type = scenario::spec(scenario::FlowType::encoder_alias).name;
         pull.url.scheme = url::Scheme::msbd;
@@ -202,25 +223,27 @@ private:
         pull.point = server_.points.find(event.alias);
         if (pull.point && !pull.point->relayed()) pull.point = nullptr;  // a content of that name
         spdlog::info("DCOM: alias {} is the stream at {}", event.alias, pull.url.text());
+        // Registered once more while it is being pulled from there: that pull goes on.
+        const auto key = server_.scenario_mode() ? flow : event.alias;
+        reap_pulls();
+        const auto running = pulls_.find(key);
+        if (running != pulls_.end() && running->second->source == pull.source) return;
         if (server_.scenario_mode()) {
-            pull.flow = flow_of(event.causality);
             const auto flows = flows_of(server_.context);
-            const auto flow = std::ranges::find(flows, pull.flow, &scenario::FlowInstance::id);
-            if (flow == flows.end()) return;
+            const auto planned = std::ranges::find(flows, flow, &scenario::FlowInstance::id);
+            if (planned == flows.end()) return;
+            pull.flow = flow;
             pull.opens = false;
-            pull.deadline = pull.first_header = flow->flow->deadline;
-            pull.play = flow->flow->play;
-            tasks_.spawn(run_pull(server_, std::move(pull)));
-            return;
-        }
-        // Nobody makes this server connect to a third party.
-        if (!same_machine(peer.substr(0, peer.rfind(':')), event.encoder.host)) {
-            spdlog::warn("DCOM: alias {} of {} names another machine, {}: not pulled", event.alias, peer,
-                         event.encoder.text());
-            return;
+            pull.deadline = pull.first_header = planned->flow->deadline;
+            pull.play = planned->flow->play;
+            return begin_pull(key, std::move(pull));
         }
         if (server_.points.find(event.alias) && !pull.point) {
             spdlog::warn("DCOM: alias {} is not pulled: a content has that name", event.alias);
+            return;
+        }
+        if (running == pulls_.end() && pulls_.size() + past_pulls_.size() >= pulls_max) {
+            spdlog::warn("DCOM: alias {} is not pulled: {} streams are being pulled", event.alias, pulls_.size());
             return;
         }
         if (!pull.point) {
@@ -230,13 +253,28 @@ private:
         pull.deadline = std::chrono::seconds{server_.context.options["pull-timeout"].as<unsigned>()};
         pull.first_header = std::max(pull.first_header, pull.deadline);
         pull.again = true;
-        auto& pulling = pulls_[event.alias];
-        if (pulling) {
-            pulling->cancel();
-            past_pulls_.push_back(std::move(pulling));
-        }
-        pulling = std::make_unique<net::Tasks>(server_.context.io.get_executor());
-        pulling->spawn(run_pull(server_, std::move(pull)));
+        begin_pull(key, std::move(pull));
+    }
+
+    void begin_pull(const std::string& key, Pull pull) {
+        end_pull(key);
+        auto pulling = std::make_unique<Pulling>(server_.context.io.get_executor());
+        pulling->source = pull.source;
+        pulling->tasks.spawn(run_pull(server_, std::move(pull)));
+        pulls_[key] = std::move(pulling);
+    }
+
+    void end_pull(const std::string& key) {
+        const auto found = pulls_.find(key);
+        if (found == pulls_.end()) return;
+        found->second->tasks.cancel();
+        past_pulls_.push_back(std::make_unique<net::Tasks>(std::move(found->second->tasks)));
+        pulls_.erase(found);
+    }
+
+    void reap_pulls() {
+        std::erase_if(past_pulls_, [](const auto& one) { return one->running() == 0; });
+        std::erase_if(pulls_, [](const auto& one) { return one.second->tasks.running() == 0; });
     }
 
     void take_events(const std::string& peer = "") {
@@ -255,11 +293,22 @@ private:
                     break;
                 case rpc::MachineEvent::What::alias_removed:
                     spdlog::info("DCOM: alias {} is gone", event.alias);
-                    if (const auto pulling = pulls_.find(event.alias); pulling != pulls_.end())
-                        pulling->second->cancel();
-                    if (const auto point = server_.points.find(event.alias); point && point->relayed()) point->end();
+                    alias_gone(event);
                     break;
             }
+        }
+    }
+
+    void alias_gone(const rpc::MachineEvent& event) {
+        if (server_.scenario_mode()) {
+            if (const auto point = server_.points.find(event.alias); point && point->relayed()) point->end();
+            return;
+        }
+        if (!pulls_.contains(event.alias)) return;  // it was not ours to end
+        end_pull(event.alias);
+        if (const auto point = server_.points.find(event.alias); point && point->relayed()) {
+            point->end();
+            server_.points.remove(point);  // who listens keeps it as long as it likes
         }
     }
 
@@ -272,6 +321,7 @@ private:
             for (const auto& [port, doors] : doors_)
                 for (const auto& door : doors) door->protocol.expire(Clock::now());
             take_events();
+            reap_pulls();
         }
     }
 
@@ -298,22 +348,29 @@ private:
         const auto remote = socket.remote_endpoint(gone);
         talk.remote = net::text(remote);
         if (gone) co_return;
-        const Peers::Seat seat{server_.peers, remote.address()};
+        bool made_room = false;
+        const std::function leave = [&] {
+            made_room = true;
+            boost::system::error_code ignored;
+            socket.cancel(ignored);
+        };
+        Seats::Seat seat{server_.seats_dcom, remote.address(), leave};
         write(What::accepted, talk, {});
         boost::json::object ended;
         ended["by"] = "self";
-        if (seat.in_all() > server_.limits.sessions || seat.of_peer() > server_.limits.sessions_per_peer) {
+        if (!seat.granted()) {
             ended["reason"] = "too many connections";
             write(What::closed, talk, std::move(ended));
             co_return;
         }
         try {
-            ended["reason"] = co_await converse(*door, socket, talk, ended);
+            ended["reason"] = co_await converse(*door, socket, talk, ended, seat);
         } catch (const net::StepTimedOut&) {
-            ended["reason"] = "the rest of a call did not come";
+            const bool newcomer = seat.standing() == Seats::Standing::newcomer;
+            ended["reason"] = newcomer ? "no bind came" : "the rest of a call did not come";
         } catch (const boost::system::system_error& error) {
             if (error.code() == asio::error::operation_aborted) {
-                ended["reason"] = "stopped";
+                ended["reason"] = made_room ? "idle, and others wait for the place" : "stopped";
             } else {
                 ended["by"] = "error";
                 ended["reason"] = error.code().message();
@@ -324,16 +381,23 @@ private:
     }
 
     asio::awaitable<std::string> converse(const Door& door, net::tcp::socket& socket, Conversation& talk,
-                                          boost::json::object& ended) {
+                                          boost::json::object& ended, Seats::Seat& seat) {
         rpc::ServerConnection protocol{machine_, door.port};
-        std::vector<std::byte> buffer(16384);
+        const auto first_message = Clock::now() + server_.limits.first_message;
         for (;;) {
             const auto now = Clock::now();
-            auto patience = server_.limits.idle;
-            if (protocol.deadline())
-                patience = std::max(milliseconds{1}, std::chrono::ceil<milliseconds>(*protocol.deadline() - now));
-            auto reading = socket.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-            const auto [error, size] = co_await net::within(patience, std::move(reading));
+            auto deadline = protocol.deadline().value_or(now + server_.limits.idle);
+            if (seat.standing() == Seats::Standing::newcomer) deadline = std::min(deadline, first_message);
+            const auto patience = std::max(milliseconds{1}, std::chrono::ceil<milliseconds>(deadline - now));
+            auto waiting =
+                socket.async_wait(net::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
+            const auto [broken] = co_await net::within(patience, std::move(waiting));
+            if (broken) throw boost::system::system_error{broken};
+            // Thousands wait, hardly any says anything: one buffer for all of them, used within one turn.
+            static thread_local std::array<std::byte, read_size> buffer;
+            boost::system::error_code error;
+            const auto size = socket.read_some(asio::buffer(buffer), error);
+            if (error == asio::error::would_block) continue;
             if (error == asio::error::eof) {
                 ended["by"] = "peer";
                 co_return "the client closed the connection";
@@ -342,6 +406,7 @@ private:
             auto output = protocol.receive(std::span{buffer}.first(size), Clock::now());
             for (;;) {
                 write_notes(talk, output.notes);
+                if (!output.notes.empty()) seat.speaks();
                 if (!output.send.empty()) {
                     auto sending = asio::async_write(socket, asio::buffer(output.send), asio::use_awaitable);
                     co_await net::within(write_patience, std::move(sending));
@@ -366,23 +431,40 @@ private:
             }
             const auto from = datagram.from;
             const auto output = door->protocol.receive(net::text(from), datagram.bytes, Clock::now());
-            write_notes(talk_with(*door, from), output.notes);
+            if (!output.notes.empty() && (output.proven || may_tell()))
+                write_notes(talk_with(*door, from), output.notes);
             for (const auto& answer : output.send) door->datagrams.send_to(from, answer);
             take_events(net::text(from));
         }
     }
 
+    // Of senders that are not proven, as many lines as a person reads: a flood does not fill the journal.
+    bool may_tell() {
+        constexpr double burst = 1000, a_second = 100;
+        const auto now = Clock::now();
+        tellable_ = std::min(burst, tellable_ + a_second * std::chrono::duration<double>(now - told_at_).count());
+        told_at_ = now;
+        if (tellable_ < 1) return ++untold_, false;
+        tellable_ -= 1;
+        return true;
+    }
+
     // The same peer and port is one conversation: with a number of its own, and a flow once a call has named it.
     Conversation& talk_with(const Door& door, const net::udp::endpoint& from) {
-        const auto key = std::pair{door.port, from};
+        const TalkKey key{door.port, from};
         auto found = talks_.find(key);
         if (found == talks_.end()) {
-            if (talks_.size() >= peers_max) talks_.clear();
+            if (talks_.size() >= peers_max) {  // the one that has been silent for the longest is forgotten
+                talks_.erase(talks_by_use_.front());
+                talks_by_use_.pop_front();
+            }
             Conversation talk{server_.next_connection(), "", door.leg(), net::text(door.datagrams.local()),
                               net::text(from)};
-            found = talks_.emplace(key, std::move(talk)).first;
+            const auto place = talks_by_use_.insert(talks_by_use_.end(), key);
+            found = talks_.emplace(key, std::pair{std::move(talk), place}).first;
         }
-        return found->second;
+        talks_by_use_.splice(talks_by_use_.end(), talks_by_use_, found->second.second);
+        return found->second.first;
     }
 
     // --- the journal
@@ -407,9 +489,19 @@ private:
     rpc::Machine machine_;
     std::map<std::string, rpc::DynamicPorts> pools_;  // by flow
     std::map<std::uint16_t, std::vector<DoorPtr>> doors_;
-    std::map<std::pair<std::uint16_t, net::udp::endpoint>, Conversation> talks_;
-    std::map<std::string, std::unique_ptr<net::Tasks>> pulls_;  // of a plain tool, by alias
-    std::vector<std::unique_ptr<net::Tasks>> past_pulls_;
+    using TalkKey = std::pair<std::uint16_t, net::udp::endpoint>;
+    std::list<TalkKey> talks_by_use_;  // least recently used first
+    std::map<TalkKey, std::pair<Conversation, std::list<TalkKey>::iterator>> talks_;
+    double tellable_ = 1000;
+    Clock::time_point told_at_ = Clock::now();
+    std::uint64_t untold_ = 0;
+    struct Pulling {
+        explicit Pulling(const asio::any_io_executor& executor) : tasks{executor} {}
+        net::Tasks tasks;
+        net::HostPort source;
+    };
+    std::map<std::string, std::unique_ptr<Pulling>> pulls_;  // by alias; in a scenario by flow
+    std::vector<std::unique_ptr<net::Tasks>> past_pulls_;    // cancelled, ending
     net::Tasks tasks_;
 };
 

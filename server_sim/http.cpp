@@ -6,6 +6,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <deque>
 #include <random>
 #include <set>
 
@@ -89,16 +90,29 @@ private:
     }
 
     std::uint32_t new_client_id() override {
+        // Not compared with those of thousands of others: that two are the same is as unlikely as a lucky guess.
         for (;;) {
             const auto id = static_cast<std::uint32_t>(random_());
-            if (id != 0 && session(id) == nullptr) return id;
+            if (id != 0 && !remembers(id)) return id;
         }
     }
 
     HttpSession* session(std::uint32_t client_id) override {
-        const auto known = std::ranges::find(sessions_, client_id, &HttpSession::client_id);
-        return known == sessions_.end() ? nullptr : *known;
+        HttpSession* found = nullptr;  // of several connections of one session, the one that streams
+        for (auto* const one : sessions_)
+            if (one->client_id() == client_id && (!found || one->streaming())) found = one;
+        return found;
     }
+
+    void remember(std::uint32_t client_id) override {
+        constexpr std::size_t remembered_max = 4096;
+        if (!remembered_.insert(client_id).second) return;
+        in_order_.push_back(client_id);
+        if (in_order_.size() <= remembered_max) return;
+        remembered_.erase(in_order_.front());
+        in_order_.pop_front();
+    }
+    bool remembers(std::uint32_t client_id) const override { return remembered_.contains(client_id); }
 
     void spawn(asio::awaitable<void> task) override { tasks_.spawn(std::move(task)); }
 
@@ -107,6 +121,8 @@ private:
     bool wanted_;  // a port that cannot be had ends the process
     std::vector<std::unique_ptr<net::tcp::acceptor>> doors_;
     std::list<HttpSession*> sessions_;
+    std::set<std::uint32_t> remembered_;  // client ids of sessions, also of those whose connections are closed
+    std::deque<std::uint32_t> in_order_;
     std::shared_ptr<const std::vector<std::byte>> framed_, frame_;
     std::uint64_t framed_number_ = 0;
     std::random_device random_;

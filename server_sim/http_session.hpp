@@ -1,6 +1,7 @@
 // One HTTP connection: moves the bytes of wmsp::ServerSession between it and a publishing point, and writes the
 // journal.
 #pragma once
+#include "common/asf/selection.hpp"
 #include "common/wmsp/server_session.hpp"
 #include "server_sim/session.hpp"
 
@@ -16,6 +17,9 @@ public:
     virtual std::shared_ptr<const std::vector<std::byte>> frame_of(const Packet& packet) = 0;
     virtual std::uint32_t new_client_id() = 0;
     virtual HttpSession* session(std::uint32_t client_id) = 0;  // null: there is none
+    // Sessions outlive their connections: a Play on another one may go on with it.
+    virtual void remember(std::uint32_t client_id) = 0;
+    virtual bool remembers(std::uint32_t client_id) const = 0;
     virtual void spawn(asio::awaitable<void> task) = 0;
 };
 
@@ -54,14 +58,15 @@ private:
 
     void open(wmsp::Purpose purpose);
     asio::awaitable<void> download();  // stored content, as fast as the connection takes it
+    asio::awaitable<void> send_file();
     std::string index() const;
-    void set_streams(const std::vector<wmsp::StreamChoice>& streams);
+    void choose(const std::vector<wmsp::StreamChoice>& streams);
 
     HttpHall& hall_;
     wmsp::ServerSession protocol_;
     std::shared_ptr<PublishingPoint> point_;
     wmsp::Purpose purpose_{};  // of the request that waits for the point's stream
-    StreamsOff streams_off_;
+    asf::Selection selection_;
     std::optional<std::uint32_t> crc_;  // of the packet now given to the protocol
     bool download_ = false;
 };

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <random>
+#include <unordered_map>
 
 #include "common/bytes/hex.hpp"
 #include "common/net/accept.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 using evidence::What;
 
-class MmsService : public Service {
+class MmsService : public Service, private MmsTargets {
 public:
     explicit MmsService(Server& server) : server_{server}, tasks_{server.context.io.get_executor()} {}
 
@@ -38,7 +39,7 @@ public:
 
     asio::awaitable<void> stop() override {
         for (const auto& door : doors_) {
-            door->datagrams.drain_errors();
+            for (int turns = 0; turns < 16 && door->datagrams.drain_errors(); ++turns) {}
             boost::system::error_code ignored;
             door->acceptor.close(ignored);
         }
@@ -67,8 +68,9 @@ private:
     asio::awaitable<void> accept(Door& door) {
         return net::accept_each(door.acceptor, [this, &door](net::tcp::socket socket) {
             if (server_.limits.too_many_to_refuse(sessions_.size())) return;
+            MmsTargets& targets = *this;
             tasks_.spawn(
-                serve(std::make_shared<MmsSession>(server_, door.datagrams, std::move(socket), new_client_id())));
+                serve(std::make_shared<MmsSession>(server_, targets, door.datagrams, std::move(socket), new_client_id())));
         });
     }
 
@@ -80,6 +82,7 @@ private:
             spdlog::warn("MMS session: {}", error.what());
         }
         sessions_.erase(session->client_id());
+        session->left();
     }
 
     // Resend requests of all players: each names its session by the client id, which only its own address may use.
@@ -112,9 +115,23 @@ private:
     }
 
     void icmp(const net::QueuedError& error) {
-        for (const auto& [id, session] : sessions_)
-            if (session->sends_to(error.about)) session->icmp(error);
+        const auto known = by_target_.find(error.about);
+        if (known != by_target_.end()) known->second->icmp(error);
     }
+
+    // --- whose datagrams go where: an ICMP message costs the same however many play
+
+    void sends_to(MmsSession& session, const net::udp::endpoint& target) override { by_target_[target] = &session; }
+    void sends_no_longer_to(MmsSession& session, const net::udp::endpoint& target) override {
+        const auto known = by_target_.find(target);
+        if (known != by_target_.end() && known->second == &session) by_target_.erase(known);
+    }
+
+    struct EndpointHash {
+        std::size_t operator()(const net::udp::endpoint& at) const {
+            return std::hash<std::uint64_t>{}(std::uint64_t{at.address().to_v4().to_uint()} << 16 | at.port());
+        }
+    };
 
     std::uint32_t new_client_id() {
         for (;;) {
@@ -125,7 +142,8 @@ private:
 
     Server& server_;
     std::vector<std::unique_ptr<Door>> doors_;
-    std::map<std::uint32_t, MmsSession*> sessions_;
+    std::unordered_map<std::uint32_t, MmsSession*> sessions_;
+    std::unordered_map<net::udp::endpoint, MmsSession*, EndpointHash> by_target_;
     std::random_device random_;
     std::size_t malformed_ = 0;
     net::Tasks tasks_;

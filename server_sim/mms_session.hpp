@@ -1,24 +1,35 @@
 // One player's MMS session: moves the bytes of mms::ServerSession between its control connection, the shared UDP socket
 // and a publishing point, and writes the journal.
 #pragma once
-#include <set>
-
+#include "common/asf/selection.hpp"
 #include "common/mms/server_session.hpp"
 #include "common/net/datagram.hpp"
 #include "server_sim/session.hpp"
 
 namespace wmlab::server_sim {
 
+class MmsSession;
+
+// Finds the session of an ICMP message by the address and port that it is about.
+class MmsTargets {
+public:
+    virtual void sends_to(MmsSession& session, const net::udp::endpoint& target) = 0;
+    virtual void sends_no_longer_to(MmsSession& session, const net::udp::endpoint& target) = 0;
+
+protected:
+    ~MmsTargets() = default;
+};
+
 class MmsSession : public Session {
 public:
     // `datagrams` is bound to the address and port that the player connected to, and outlives the session.
-    MmsSession(Server& server, net::DatagramSocket& datagrams, net::tcp::socket socket, std::uint32_t client_id);
+    MmsSession(Server& server, MmsTargets& targets, net::DatagramSocket& datagrams, net::tcp::socket socket, std::uint32_t client_id);
 
     void datagram(std::span<const std::byte> bytes, const net::udp::endpoint& from);
     void icmp(const net::QueuedError& error);  // about a datagram of ours to this player
 
     std::uint32_t client_id() const { return protocol_.client_id(); }
-    bool sends_to(const net::udp::endpoint& at) const;
+    void left();  // it is no longer to be found
 
 private:
     void receive(std::span<const std::byte> bytes) override;
@@ -45,18 +56,26 @@ private:
     void act(const mms::Close& action) { close(action.reason); }
 
     void open();
+    void asked_again(std::span<const std::byte> bytes, const net::udp::endpoint& from);
+    bool fits_transport() const;
     std::string media_leg() const { return protocol_.udp_port() ? "media" : "control"; }
     net::udp::endpoint media_target() const;
     std::string media_remote() const;
 
+    void note_target();
+    std::shared_ptr<const std::vector<std::byte>> again(std::uint32_t LocationId) const;
+    mms::ServerOptions with_again(mms::ServerOptions options) const;
+
+    MmsTargets& targets_;
     net::DatagramSocket& datagrams_;
+    std::optional<net::udp::endpoint> target_;  // as MmsTargets knows it
     mms::ServerSession protocol_;
     std::shared_ptr<PublishingPoint> point_;
-    StreamsOff streams_off_;
+    asf::Selection selection_;
 
-    std::uint64_t datagrams_sent_ = 0, datagrams_unsent_ = 0;
+    net::DatagramSocket::Account datagrams_account_;
     std::uint64_t icmp_errors_ = 0;
-    std::set<std::string> icmp_seen_;
+    std::vector<net::QueuedError> icmp_seen_;  // one of each sort
 };
 
 }  // namespace wmlab::server_sim

@@ -21,7 +21,7 @@ msbd::ServingOptions serving_options(const Server& server, bool too_many) {
 
 MsbdSession::MsbdSession(Server& server, std::shared_ptr<PublishingPoint> usual, net::tcp::socket socket,
                          std::string flow)
-    : Session{server, std::move(socket), "msbd"},
+    : Session{server, server.seats_msbd, std::move(socket), "msbd"},
       point_{std::move(usual)},
       protocol_{serving_options(server, too_many()), Clock::now()} {
     flow_ = std::move(flow);
@@ -46,7 +46,7 @@ void MsbdSession::on_packet(const Packet& packet) {
 }
 
 void MsbdSession::on_end() {
-    const auto ended = std::move(subscription_);  // we are called by it
+    const auto ended = played_out();  // we are called by it
     perform(protocol_.end(Clock::now()));
 }
 
@@ -88,7 +88,7 @@ void MsbdSession::act(const msbd::Send& action) {
 }
 
 void MsbdSession::act(const msbd::SendPacket& action) {
-    media_sent();
+    media_sent(Clock::now());
     digest_.packet(action.dwPacketId, sending_);
     if (outbox_.send(action.bytes) || outbox_.broken()) return;  // of a broken connection the read says why
     abandon("self", "the puller does not read: " + std::to_string(outbox_.queued()) + " bytes are waiting");

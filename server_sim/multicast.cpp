@@ -15,6 +15,7 @@
 #include "common/net/datagram.hpp"
 #include "common/process/media_digest.hpp"
 #include "common/url/url.hpp"
+#include "server_sim/content.hpp"
 
 namespace wmlab::server_sim {
 namespace {
@@ -160,7 +161,11 @@ public:
 
     // A pulled stream may come later, and end before others: beacons until there is one.
     void on_ready() override {
-        if (point_->ready()) {
+        if (point_->ready() && point_->header().packet_size > media_datagram_max) {
+            spdlog::warn("{}: packets of {} bytes do not fit into datagrams: the station {} stays silent", point_->name(),
+                         point_->header().packet_size, net::text(spec_.group));
+            arm();
+        } else if (point_->ready()) {
             start_stream();
             subscription_ = point_->subscribe(*this);
         } else {
@@ -205,8 +210,9 @@ private:
         const auto due = protocol_.next_deadline();
         if (!due) return;
         beacon_.expires_at(*due);
-        beacon_.async_wait([this](boost::system::error_code error) {
-            if (error) return;
+        // A timer that has come may be cancelled, and we may be gone, before its handler runs.
+        beacon_.async_wait([this, alive = std::weak_ptr{alive_}](boost::system::error_code error) {
+            if (error || alive.expired() || !socket_ || !socket_->socket().is_open()) return;
             if (const auto datagram = protocol_.tick(Clock::now())) send(*datagram);
             arm();
         });
@@ -229,6 +235,7 @@ private:
     std::uint64_t datagrams_ = 0;
     std::uint16_t format_id_ = 1;
     bool sent_in_round_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 class MulticastService : public Service {

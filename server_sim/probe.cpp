@@ -22,6 +22,7 @@
 #include "common/net/datagram.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
+#include "common/process/confinement.hpp"
 #include "common/process/privileges.hpp"
 #include "common/process/probe.hpp"
 
@@ -129,14 +130,20 @@ private:
     void accept(TcpEar& ear) {
         ear.acceptor.async_wait(net::tcp::acceptor::wait_read, [this, &ear](boost::system::error_code error) {
             if (error) return;
-            for (;;) {
+            constexpr int a_turn = 32;
+            for (int i = 0; i < a_turn; ++i) {
                 net::tcp::socket socket{io_};
                 net::tcp::endpoint from;  // a socket that was reset meanwhile no longer knows it
                 ear.acceptor.accept(socket, from, error);
                 if (error) break;
                 tasks_.spawn(answer(*ear.task, std::move(socket), from));
             }
-            if (ear.acceptor.is_open()) accept(ear);
+            if (!ear.acceptor.is_open()) return;
+            if (!error || error == asio::error::would_block) return accept(ear);
+            const auto pause = std::make_shared<asio::steady_timer>(io_, milliseconds{100});  // out of descriptors
+            pause->async_wait([this, &ear, pause](boost::system::error_code) {
+                if (ear.acceptor.is_open()) accept(ear);
+            });
         });
     }
 
@@ -145,6 +152,11 @@ private:
         const auto local = net::text(socket.local_endpoint(gone)), remote = net::text(from);
         const auto port = socket.local_endpoint(gone).port();
         const auto connection = ++connections_;
+        const std::function leave = [&socket] {
+            boost::system::error_code ignored;
+            socket.cancel(ignored);
+        };
+        const Seats::Seat seat{seats_, from.address(), leave};
         if (task.in_full) {
             boost::json::object fields;
             fields["connection"] = connection;
@@ -181,7 +193,7 @@ private:
                 if (!nonce) continue;
                 const auto local = ear.socket.local_endpoint(error);
                 write_received(*ear.task, local.port(), *nonce, net::text(local), net::text(from), 0);
-                ear.socket.send_to(asio::buffer(buffer.data(), process::probe_size), from, 0, error);
+                ear.socket.send_to(asio::buffer(process::proof_message(*nonce)), from, 0, error);
             }
             if (ear.socket.is_open()) receive(ear);
         });
@@ -214,6 +226,10 @@ private:
     std::deque<TcpEar> tcp_;
     std::deque<UdpEar> udp_;
     std::uint64_t connections_ = std::uint64_t{1} << 32;  // apart from the other services' numbers
+    // Who connects and says nothing makes room for the next.
+    static constexpr std::size_t silent_max = 4096;
+    const std::size_t room_ = std::max(process::descriptor_limit() / 8, std::min(silent_max, process::descriptor_limit() / 2));
+    Seats seats_{{room_, room_}, Seats::all(room_)};
     net::Tasks tasks_;
 };
 
@@ -294,6 +310,7 @@ private:
         ready.event = What::ready;
         journal.write(std::move(ready));
         process::drop_root_for_good({}, {});
+        process::confine({{}, {}, true});
         asio::posix::stream_descriptor life{io, in};
         char none = 0;
         life.async_read_some(asio::buffer(&none, 1), [&](boost::system::error_code, std::size_t) { io.stop(); });

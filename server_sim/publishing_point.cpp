@@ -1,10 +1,16 @@
 #include "server_sim/publishing_point.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
+#include <boost/asio/post.hpp>
 
 #include "common/asf/packet.hpp"
 #include "common/bytes/crc32.hpp"
+#include "common/net/datagram.hpp"
+#include "common/bytes/utf16.hpp"
+#include "common/url/url.hpp"
 
 namespace wmlab::server_sim {
 
@@ -20,7 +26,8 @@ public:
     std::optional<std::uint64_t> packet_count() const override { return std::nullopt; }
     std::vector<std::byte> packet(std::uint64_t) const override { return {}; }
     milliseconds send_time(std::uint64_t) const override { return milliseconds{0}; }
-    std::uint64_t packet_at_time(milliseconds) const override { return 0; }
+    std::uint64_t packet_at_time(milliseconds, const asf::StreamSet&) const override { return 0; }
+    std::uint64_t packets_before(milliseconds) const override { return 0; }
 
 private:
     asf::Header header_;
@@ -35,20 +42,23 @@ Packet::Packet(std::uint64_t of, std::vector<std::byte> packet)
 
 class PublishingPoint::Live : public Subscription {
 public:
-    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber) : point_{std::move(point)} {
-        point_->live_.push_back(&subscriber);
+    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber, const Position& from)
+        : point_{std::move(point)} {
+        point_->live_.push_back({&subscriber, from.backlog_max});
         at_ = std::prev(point_->live_.end());
     }
+    std::uint64_t skipped() const override { return point_->skipped() - skipped_before_; }
     ~Live() override {
-        if (point_->delivering_)
-            *at_ = nullptr;
+        if (point_->delivering())
+            at_->to = nullptr;
         else
             point_->live_.erase(at_);
     }
 
 private:
     std::shared_ptr<PublishingPoint> point_;
-    std::list<Subscriber*>::iterator at_;
+    const std::uint64_t skipped_before_ = point_->skipped();
+    std::list<Listener>::iterator at_;
 };
 
 // One subscriber's own clock over stored content.
@@ -91,11 +101,21 @@ private:
         void wait() {
             timer.expires_at(has_next() ? due() : steady_clock::now());
             timer.async_wait([self = shared_from_this()](boost::system::error_code error) {
-                if (!error && self->subscriber) self->deliver();
+                if (!error && self->subscriber) self->guarded();
             });
         }
+        void guarded() {
+            try {
+                deliver();
+            } catch (const std::exception& error) {
+                if (subscriber) subscriber->on_fault(error);
+            }
+        }
+        // Some of what is due; the rest in a later turn. What is very late stays late: the stream then takes longer.
         void deliver() {
-            while (subscriber && has_next() && due() <= steady_clock::now()) {
+            const auto begun = steady_clock::now();
+            if (has_next() && begun - due() > late_max) start += begun - due();
+            while (subscriber && has_next() && due() <= steady_clock::now() && steady_clock::now() - begun < slice) {
                 auto bytes = point->content_->packet(next);
                 if (bytes.empty()) {  // the file shrank or broke while it was played
                     end = next;
@@ -104,6 +124,7 @@ private:
                 const Packet packet{next++, std::move(bytes)};
                 subscriber->on_packet(packet);
             }
+            net::DatagramSocket::flush_all();
             if (!subscriber) return;
             if (has_next()) return wait();
             subscriber->on_end();
@@ -136,7 +157,10 @@ public:
 
     Waiting(PublishingPoint& point, Subscriber& subscriber, milliseconds limit)
         : state_{std::make_shared<State>(point.executor_, subscriber)} {
-        std::erase_if(point.waiting_, [](const auto& one) { return one.expired(); });
+        if (point.waiting_.size() >= point.waiting_max_) {
+            std::erase_if(point.waiting_, [](const auto& one) { return one.expired(); });
+            point.waiting_max_ = 2 * point.waiting_.size() + 16;
+        }
         point.waiting_.push_back(state_);
         state_->limit.expires_after(point.ready() ? milliseconds{0} : limit);
         state_->limit.async_wait([state = state_](boost::system::error_code error) {
@@ -167,10 +191,10 @@ PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string nam
 
 std::unique_ptr<Subscription> PublishingPoint::subscribe(Subscriber& subscriber, const Position& from) {
     if (!live()) return std::make_unique<Stored>(shared_from_this(), subscriber, from);
-    auto subscription = std::make_unique<Live>(shared_from_this(), subscriber);
-    if (!armed_ && !relayed_) {
+    auto subscription = std::make_unique<Live>(shared_from_this(), subscriber, from);
+    if (!armed_ && !relayed_ && !delivering()) {
         // While nobody listened the clock went on, and no packet was made.
-        next_ = content_->packet_at_time(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
+        next_ = content_->packets_before(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_));
         arm();
     }
     return subscription;
@@ -185,29 +209,166 @@ void PublishingPoint::arm() {
 }
 
 // To everybody who is there; who comes during the delivery starts with the next.
-void PublishingPoint::deliver(const std::function<void(Subscriber&)>& give) {
-    if (live_.empty()) return;
-    const auto self = shared_from_this();  // the last subscriber may be the last owner
-    delivering_ = true;
-    const auto last = std::prev(live_.end());
-    for (auto at = live_.begin();; ++at) {
-        if (*at) give(**at);
-        if (at == last) break;
-    }
-    live_.remove(nullptr);
-    delivering_ = false;
+void PublishingPoint::deliver(Packet packet) {
+    Delivery delivery;
+    delivery.packet.emplace(std::move(packet));
+    deliver(std::move(delivery));
 }
 
+void PublishingPoint::deliver(Delivery::What what) {
+    Delivery delivery;
+    delivery.what = what;
+    deliver(std::move(delivery));
+}
+
+void PublishingPoint::deliver(Delivery delivery) {
+    if (live_.empty()) {
+        if (delivery.packet && relayed_) remember(*delivery.packet);
+        return;
+    }
+    if (deliveries_.size() >= deliveries_max && delivery.packet) return skip(1);
+    if (delivery.packet) keep(*delivery.packet);
+    deliveries_.push_back(std::move(delivery));
+    if (deliveries_.size() == 1) deliver_some();
+}
+
+// As much as fits a slice. Thousands of subscribers and slow sends do not keep connections, signals and each other
+// from their turn.
+void PublishingPoint::deliver_some() {
+    const auto self = shared_from_this();  // the last subscriber may be the last owner
+    const auto until = steady_clock::now() + slice;
+    constexpr std::size_t between_looks = 4;  // at the clock
+    std::size_t given = 0;
+    while (delivering()) {
+        if (!begun_) {
+            sweep();
+            if (live_.empty()) {
+                deliveries_.clear();
+                break;
+            }
+            next_to_get_ = live_.begin();
+            last_to_get_ = std::prev(live_.end());
+            begun_ = true;
+        }
+        const auto& delivery = deliveries_.front();
+        for (bool more = true; more;) {
+            auto& listener = *next_to_get_;
+            more = next_to_get_ != last_to_get_;
+            if (listener.to) {
+                try {
+                    give(listener, delivery);
+                } catch (const std::exception& error) {
+                    if (listener.to) listener.to->on_fault(error);
+                }
+                ++given;
+            }
+            if (more) ++next_to_get_;
+            if (more && given >= between_looks) {
+                given = 0;
+                if (steady_clock::now() < until) continue;
+                net::DatagramSocket::flush_all();
+                asio::post(executor_, [weak = weak_from_this()] {
+                    if (const auto point = weak.lock()) point->deliver_some();
+                });
+                return;
+            }
+        }
+        net::DatagramSocket::flush_all();
+        if (delivery.packet && relayed_) remember(*delivery.packet);
+        begun_ = false;
+        deliveries_.pop_front();
+    }
+    sweep();
+    if (!relayed_ && !armed_ && !live_.empty() && !ended_) arm();
+}
+
+void PublishingPoint::keep(const Packet& packet) {
+    constexpr std::size_t packets_max = 512, size_max = 1 << 20;
+    history_.push_back(packet);
+    history_size_ += packet.bytes->size();
+    while (history_.size() > packets_max || history_size_ > size_max) {
+        history_size_ -= history_.front().bytes->size();
+        history_.pop_front();
+    }
+}
+
+std::shared_ptr<const std::vector<std::byte>> PublishingPoint::again(std::uint32_t number) const {
+    if (!content_) return nullptr;
+    if (!live()) {
+        auto bytes = content_->packet(number);
+        return bytes.empty() ? nullptr : std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+    }
+    const auto found = std::ranges::find(
+        history_, number, [](const Packet& packet) { return static_cast<std::uint32_t>(packet.number); });
+    return found == history_.end() ? nullptr : found->bytes;
+}
+
+void PublishingPoint::sweep() {
+    live_.remove_if([](const Listener& one) { return one.to == nullptr; });
+}
+
+void PublishingPoint::give(Listener& listener, const Delivery& delivery) {
+    if (delivery.what == Delivery::What::header) return listener.to->on_header();
+    if (delivery.what == Delivery::What::end) return listener.to->on_end();
+    if (!std::exchange(listener.begun, true)) begin(listener, *delivery.packet);
+    if (listener.to) listener.to->on_packet(*delivery.packet);
+}
+
+void PublishingPoint::skip(std::uint64_t packets) {
+    skipped_ += packets;
+    constexpr auto between = std::chrono::seconds{10};
+    const auto now = steady_clock::now();
+    if (now - told_skip_ < between) return;
+    told_skip_ = now;
+    spdlog::warn("{}: too slow for {} players: {} packets were skipped so far", name_, live_.size(), skipped_);
+}
+
+// What a player needs to show `packet`, its first one: all since the key frame.
+void PublishingPoint::begin(Listener& listener, const Packet& packet) {
+    if (listener.backlog_max == 0 || !header().has_video()) return;
+    if (relayed_) {
+        if (recent_size_ > listener.backlog_max) return;
+        for (std::size_t i = 0; i < recent_.size() && listener.to; ++i) listener.to->on_packet(recent_[i]);
+        return;
+    }
+    auto number = content_->start_for_packet(packet.number, asf::every_stream());
+    if ((packet.number - number) * header().packet_size > listener.backlog_max) return;
+    for (; number < packet.number && listener.to; ++number) {
+        auto bytes = content_->packet(number);
+        if (!bytes.empty()) listener.to->on_packet({number, std::move(bytes)});
+    }
+}
+
+void PublishingPoint::remember(const Packet& packet) {
+    constexpr std::size_t size_max = 2 << 20;
+    if (!header().has_video()) return;
+    const auto parsed = asf::parse_packet(*packet.bytes, header().packet_size);
+    const bool key_frame = parsed && asf::starts_key_frame(*parsed, header());
+    if (key_frame) recent_.clear(), recent_size_ = 0;
+    if (recent_.empty() && !key_frame) return;
+    recent_size_ += packet.bytes->size();
+    if (recent_size_ <= size_max) return recent_.push_back(packet);
+    recent_.clear();
+    recent_size_ = 0;
+}
+
+// One packet, so that what else has come has its turn. Too late for what was due: goes on from the present.
 void PublishingPoint::tick() {
     const auto self = shared_from_this();
-    while (start_ + content_->send_time(next_) <= steady_clock::now() && !live_.empty()) {
-        auto bytes = content_->packet(next_);
-        if (bytes.empty()) break;
-        const Packet packet{next_++, std::move(bytes)};
-        deliver([&](Subscriber& subscriber) { subscriber.on_packet(packet); });
-    }
     armed_ = false;
-    if (!live_.empty()) arm();
+    if (live_.empty() || delivering()) return;  // the end of the delivery goes on
+    const auto now = steady_clock::now();
+    if (now - (start_ + content_->send_time(next_)) > late_max) {
+        const auto present = content_->packets_before(std::chrono::duration_cast<milliseconds>(now - start_));
+        if (present > next_) skip(present - next_);
+        next_ = std::max(next_, present);
+    }
+    auto bytes = content_->packet(next_);
+    if (bytes.empty()) {  // the file shrank or broke: nothing follows, and nobody waits for it
+        ended_ = true;
+        return deliver(Delivery::What::end);
+    }
+    deliver(Packet{next_++, std::move(bytes)});
 }
 
 void PublishingPoint::begin(const asf::Header& header) {
@@ -216,7 +377,8 @@ void PublishingPoint::begin(const asf::Header& header) {
     const bool goes_on = content_ != nullptr && !other && !ended_;
     if (!goes_on) content_ = std::make_shared<const Relayed>(std::move(live));
     ended_ = false;
-    if (other) deliver([](Subscriber& subscriber) { subscriber.on_header(); });
+    if (other || !goes_on) recent_.clear(), recent_size_ = 0;
+    if (other) deliver(Delivery::What::header);
     for (const auto& one : std::exchange(waiting_, {}))
         if (const auto state = one.lock()) std::static_pointer_cast<Waiting::State>(state)->over();
 }
@@ -224,35 +386,55 @@ void PublishingPoint::begin(const asf::Header& header) {
 void PublishingPoint::relay(std::vector<std::byte> packet) {
     if (!ready() || packet.size() > header().packet_size) return;
     if (packet.size() < header().packet_size) packet = asf::padded(packet, header().packet_size);
-    const Packet shared{next_++, std::move(packet)};
-    deliver([&](Subscriber& subscriber) { subscriber.on_packet(shared); });
+    deliver(Packet{next_++, std::move(packet)});
 }
 
 void PublishingPoint::end() {
     if (!ready()) return;
     ended_ = true;
-    deliver([](Subscriber& subscriber) { subscriber.on_end(); });
+    deliver(Delivery::What::end);
 }
 
 std::unique_ptr<Subscription> PublishingPoint::wait(Subscriber& subscriber, milliseconds limit) {
     return std::make_unique<Waiting>(*this, subscriber, limit);
 }
 
-std::size_t PublishingPoint::subscribers() const { return live_.size() + stored_; }
+std::size_t PublishingPoint::subscribers() const {
+    const auto left = std::ranges::count(live_, nullptr, &Listener::to);
+    return live_.size() - static_cast<std::size_t>(left) + stored_;
+}
 
 void PublishingPoints::add(std::shared_ptr<PublishingPoint> point, std::vector<std::string> more_names) {
-    names_.emplace_back(point->name(), all_.size());
-    for (auto& name : more_names) names_.emplace_back(std::move(name), all_.size());
+    names_.emplace_back(point->name(), point);
+    for (auto& name : more_names) names_.emplace_back(std::move(name), point);
     all_.push_back(std::move(point));
+}
+
+void PublishingPoints::remove(const std::shared_ptr<PublishingPoint>& point) {
+    const auto kept = point;
+    std::erase_if(names_, [&](const auto& name) { return name.second == kept; });
+    std::erase(all_, kept);
 }
 
 std::shared_ptr<PublishingPoint> PublishingPoints::find(std::string_view requested) const {
     while (!requested.empty() && requested.front() == '/') requested.remove_prefix(1);
-    const auto exact = std::ranges::find(names_, requested, &std::pair<std::string, std::size_t>::first);
-    if (exact != names_.end()) return all_[exact->second];
+    // As it stands first: a name may itself look like an escape. Players send either form.
+    if (auto point = named(requested)) return point;
+    if (const auto decoded = url::decoded(requested); decoded != requested) return named(decoded);
+    return nullptr;
+}
+
+bool PublishingPoints::has(const std::string& name) const {
+    return std::ranges::find(names_, name, &Name::first) != names_.end();
+}
+
+std::shared_ptr<PublishingPoint> PublishingPoints::named(std::string_view wanted) const {
+    const auto exact = std::ranges::find(names_, wanted, &Name::first);
+    if (exact != names_.end()) return exact->second;
+    const auto text = bytes::as_utf8(wanted);
     const auto similar = std::ranges::find_if(
-        names_, [&](const auto& name) { return boost::algorithm::iequals(name.first, requested); });
-    return similar != names_.end() ? all_[similar->second] : nullptr;
+        names_, [&](const auto& name) { return boost::algorithm::iequals(bytes::as_utf8(name.first), text); });
+    return similar != names_.end() ? similar->second : nullptr;
 }
 
 }  // namespace wmlab::server_sim

@@ -235,16 +235,21 @@ asio::awaitable<void> run_pull(Server& server, Pull pull) {
 }
 
 void add_relays(Server& server) {
-    const auto add = [&](const std::string& name) {
+    const auto add = [&](const std::string& name, const std::string& also = {}) {
         if (server.points.find(name)) return;
-        server.points.add(std::make_shared<PublishingPoint>(server.context.io.get_executor(), name));
+        std::vector<std::string> more;
+        if (!also.empty()) more.push_back(also);
+        server.points.add(std::make_shared<PublishingPoint>(server.context.io.get_executor(), name), std::move(more));
     };
     for (const auto& option : pull_options(server)) add(option.name);
-    for (const auto& flow : pulling_flows(server)) add(flow.flow->content);
+    // A pulled stream has a point of its own, by the flow's name: what the server has by itself depends on no pull.
+    const auto* const scenario = server.context.scenario;
+    for (const auto& flow : pulling_flows(server))
+        if (scenario->content(flow.flow->id) == nullptr) add(flow.flow->id);
     // A stream that an encoder will announce by an alias, unless that is what a content is called.
     for (const auto& flow : server.context.flows_at(server.program, scenario::End::to))
-        if (flow.flow->type == FlowType::encoder_alias && !server.context.scenario->content(flow.flow->alias))
-            add(flow.flow->alias);
+        if (flow.flow->type == FlowType::encoder_alias && !scenario->content(flow.flow->alias))
+            add(flow.flow->alias, flow.flow->id);
 }
 
 std::unique_ptr<Service> make_pulls(Server& server) {
@@ -261,7 +266,7 @@ std::unique_ptr<Service> make_pulls(Server& server) {
         pull.url = std::move(option.url);
         pulls.push_back(std::move(pull));
     }
-    std::set<std::string> fed;  // of two flows with one content the first feeds the point, the other is measured only
+    std::set<std::string> fed;  // of two pulls with one name (count, lists) the first feeds the point, others are measured only
     for (const auto& flow : pulling_flows(server)) {
         const auto& content = flow.flow->content;
         Pull pull;
@@ -274,7 +279,8 @@ std::unique_ptr<Service> make_pulls(Server& server) {
         if (port != url::default_port(pull.url.scheme)) pull.url.port = port;
         pull.url.path = url::encoded_path(content);
         if (has_choice(server, flow)) pull.channel = content;
-        if (fed.insert(content).second) pull.point = server.points.find(content);
+        if (fed.insert(flow.flow->id).second) pull.point = server.points.find(flow.flow->id);
+        if (pull.point && !pull.point->relayed()) pull.point = nullptr;  // a content of that name
         pull.deadline = flow.flow->deadline;
         pull.first_header = flow.flow->deadline;
         pull.play = flow.flow->play;
@@ -282,7 +288,7 @@ std::unique_ptr<Service> make_pulls(Server& server) {
         pull.keep = pull.point && std::ranges::any_of(flows, [&](const auto& other) {
                         const bool serves = other.flow->type == FlowType::multicast ? other.from == server.context.host
                                                                                     : other.to == server.context.host;
-                        return serves && other.flow->content == content;
+                        return serves && other.flow->content == flow.flow->id;
                     });
         pull.again = pull.keep;
         pulls.push_back(std::move(pull));

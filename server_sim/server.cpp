@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <iostream>
-#include <numeric>
 
+#include "common/process/privileges.hpp"
 #include "server_sim/dcom.hpp"
 #include "server_sim/pull.hpp"
 #include "server_sim/serving.hpp"
@@ -108,18 +108,15 @@ private:
 
 }  // namespace
 
-Peers::Seat::Seat(Peers& peers, asio::ip::address address) : counts_{peers.counts_}, address_{std::move(address)} {
-    of_peer_ = ++(*counts_)[address_];
-    in_all_ = std::accumulate(counts_->begin(), counts_->end(), std::size_t{0},
-                              [](std::size_t sum, const auto& entry) { return sum + entry.second; });
-}
-
-Peers::Seat::~Seat() {
-    if (--(*counts_)[address_] == 0) counts_->erase(address_);
-}
-
 Server server_for(process::Context& context, scenario::Program program) {
-    Server server{context, program, {}, limits_from(context), {}, addresses_to_bind(context), {}, {}, 0, {}, {}, {}};
+    const auto limits = limits_from(context);
+    // Some descriptors are kept for listeners, files and what the process opens by itself.
+    const auto descriptors = process::descriptor_limit();
+    const auto all = Seats::all(descriptors - std::min(descriptors / 2, std::size_t{128} + descriptors / 16));
+    const Seats::Bounds bounds{limits.sessions, limits.sessions_per_peer};
+    const auto seats = [&] { return Seats{bounds, all}; };
+    Server server{context, program, {},      limits,  seats(), seats(), seats(), seats(), addresses_to_bind(context),
+                  {},      {},      0,       {},      {},      {}};
     for (const auto& flow : context.flows)
         if (flow.to == context.host)
             server.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
@@ -170,9 +167,9 @@ boost::program_options::options_description serving_options() {
     auto add = options.add_options();
     add("bind", po::value<std::vector<std::string>>()->composing()->value_name("ADDR"),
         "listen on this address only (repeatable); default: the scenario's, else every address of this machine");
-    add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"), "at the same time");
+    add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"), "at the same time, of each protocol; who has said nothing yet, then who is idle, makes room for the next");
     add("max-sessions-per-peer", po::value<std::size_t>()->default_value(1000)->value_name("N"),
-        "at the same time from one address");
+        "at the same time from one address, of each protocol");
     add("queue", po::value<std::size_t>()->default_value(1024)->value_name("KIB"),
         "how far a player over TCP may be behind before it is dropped");
     add("idle-timeout", po::value<unsigned>()->default_value(3600)->value_name("SECONDS"),

@@ -13,6 +13,7 @@
 #include "common/net/bind.hpp"
 #include "common/process/program.hpp"
 #include "server_sim/publishing_point.hpp"
+#include "server_sim/seats.hpp"
 
 namespace wmlab::server_sim {
 
@@ -20,40 +21,16 @@ constexpr milliseconds flush_limit{2000};     // for the last bytes to a client 
 constexpr std::size_t read_size = 16 * 1024;  // at a time, of a connection
 
 struct Limits {
-    std::size_t sessions = 4000;                // in all
-    std::size_t sessions_per_peer = 1000;       // from one address
+    std::size_t sessions = 4000;                // of each service
+    std::size_t sessions_per_peer = 1000;       // likewise, from one address
     std::size_t queue = 1 << 20;                // bytes a player may be behind before its session is dropped
     milliseconds idle = std::chrono::hours{1};  // of a session that neither streams nor says anything
-    milliseconds first_message = std::chrono::seconds{60};  // of a connection that has said nothing yet
+    milliseconds first_message = std::chrono::seconds{30};  // of a connection that has said nothing yet
     std::optional<milliseconds> close_after_end;            // the server closes so long after the end of a stream
     milliseconds source = std::chrono::seconds{10};  // a player is kept waiting for a stream that is to be pulled
 
     // Who comes beyond the limit is told so, as long as there are not too many even for that.
     bool too_many_to_refuse(std::size_t running) const { return running >= 2 * sessions + 16; }
-};
-
-// How many connections each peer holds, for the limits.
-class Peers {
-public:
-    // Held as long as the connection lives.
-    class Seat {
-    public:
-        Seat(Peers& peers, asio::ip::address address);
-        ~Seat();
-        Seat(const Seat&) = delete;
-        Seat& operator=(const Seat&) = delete;
-        std::size_t in_all() const { return in_all_; }  // seats taken when this one was, itself included
-        std::size_t of_peer() const { return of_peer_; }
-
-    private:
-        std::shared_ptr<std::map<asio::ip::address, std::size_t>> counts_;
-        asio::ip::address address_;
-        std::size_t in_all_ = 0, of_peer_ = 0;
-    };
-
-private:
-    std::shared_ptr<std::map<asio::ip::address, std::size_t>> counts_ =
-        std::make_shared<std::map<asio::ip::address, std::size_t>>();
 };
 
 // What every service of this process shares.
@@ -62,7 +39,7 @@ struct Server {
     scenario::Program program;  // server_sim, or encoder_sim, which serves in the same way
     PublishingPoints points;
     Limits limits;
-    Peers peers;
+    Seats seats_mms, seats_http, seats_msbd, seats_dcom;
     std::vector<asio::ip::address_v4> addresses;      // to listen on
     std::map<bytes::Guid, std::string> players;       // flow instance by the GUID its player shows
     std::map<std::string, std::string> stations;      // .nsc files by the path over HTTP, "/lecture.nsc"

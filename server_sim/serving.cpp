@@ -33,6 +33,13 @@ void Serving::prepare() {
     std::cout << std::flush;
 }
 
+// The station's file is written again when a stream that is pulled changes.
+std::vector<std::filesystem::path> Serving::writes() const {
+    const auto& options = server_.context.options;
+    if (!options.contains("nsc-out")) return {};
+    return {options["nsc-out"].as<std::string>()};
+}
+
 asio::awaitable<int> Serving::run() {
     if (!stopping_)
         for (const auto& service : services_) service->start();

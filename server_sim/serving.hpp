@@ -17,6 +17,8 @@ public:
     asio::awaitable<int> run() override;
     void stop() override;
     std::vector<std::filesystem::path> reads() const override { return files_; }
+    std::vector<std::filesystem::path> writes() const override;
+    bool reads_nothing_else() const override { return true; }
 
 protected:
     Serving(process::Context& context, scenario::Program program);

@@ -7,13 +7,11 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "common/asf/packet.hpp"
-
 namespace wmlab::server_sim {
 
 using evidence::What;
 
-Session::Session(Server& server, net::tcp::socket socket, std::string leg)
+Session::Session(Server& server, Seats& seats, net::tcp::socket socket, std::string leg)
     : server_{server},
       outbox_{std::move(socket), server.limits.queue},
       local_{outbox_.local()},
@@ -21,7 +19,7 @@ Session::Session(Server& server, net::tcp::socket socket, std::string leg)
       digest_{server.context.journal.kept()},
       leg_{std::move(leg)},
       connection_{server.next_connection()},
-      seat_{server.peers, remote_.address()},
+      seat_{seats, remote_.address(), [this] { make_room(); }},
       deadline_{server.context.io.get_executor()} {}
 
 asio::awaitable<void> Session::run() {
@@ -50,12 +48,12 @@ asio::awaitable<void> Session::run() {
         } else
             receive({buffer.data(), size});
     }
-    subscription_.reset();
+    unsubscribe();
     deadline_.cancel();
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none)
         co_await asio::this_coro::reset_cancellation_state();
-    else if (!outbox_.slow() && closed_by_ != "error" && closed_by_ != "peer")
+    else if (!outbox_.slow() && !made_room_ && closed_by_ != "error" && closed_by_ != "peer")
         co_await farewell();
     write_media_end();
     boost::json::object fields;
@@ -63,7 +61,7 @@ asio::awaitable<void> Session::run() {
     fields["reason"] = reason_;
     write(What::closed, std::move(fields));
     spdlog::info("{}: closed: {}", peer_text(), reason_);
-    outbox_.close(outbox_.slow());
+    outbox_.close(outbox_.slow() || made_room_);
     closed();
 }
 
@@ -71,7 +69,16 @@ asio::awaitable<void> Session::farewell() { co_await outbox_.flushed(flush_limit
 
 void Session::arm() {
     if (finished() || abandoned()) return;
-    deadline_.set(next_deadline(), weak_from_this(), &Session::tick);
+    deadline_.set(next_deadline(), weak_from_this(), &Session::due);
+}
+
+void Session::due() {
+    guarded([this] { tick(); });
+}
+
+void Session::on_fault(const std::exception& error) {
+    spdlog::warn("{}: {}", peer_text(), error.what());
+    abandon("error", error.what());
 }
 
 void Session::abandon(std::string by, std::string reason) {
@@ -83,7 +90,7 @@ void Session::abandon(std::string by, std::string reason) {
 void Session::close(std::string reason) {
     if (reason_.empty()) reason_ = std::move(reason);
     if (peer_closed_ && !abandoned()) closed_by_ = "peer";
-    subscription_.reset();
+    unsubscribe();
     deadline_.cancel();
     stop_reading();
 }
@@ -93,15 +100,33 @@ void Session::stop_reading() {
     if (reading_) outbox_.socket().cancel(ignored);
 }
 
-bool Session::too_many() const {
-    return seat_.in_all() > server_.limits.sessions || seat_.of_peer() > server_.limits.sessions_per_peer;
+void Session::make_room() {
+    made_room_ = true;
+    abandon("self", seat_.standing() == Seats::Standing::newcomer ? "said nothing, and others wait for the place"
+                                                                   : "idle, and others wait for the place");
 }
 
-void Session::media_sent() {
-    const bool first = !first_send_;
-    last_send_ = Clock::now();
-    if (!first) return;
-    first_send_ = last_send_;
+void Session::stops_playing() {
+    unsubscribe();
+    seat_.stands(Seats::Standing::idle);
+}
+
+std::unique_ptr<Subscription> Session::played_out() {
+    seat_.stands(Seats::Standing::idle);
+    if (subscription_) skipped_ += subscription_->skipped();
+    return std::move(subscription_);
+}
+
+void Session::unsubscribe() {
+    if (subscription_) skipped_ += subscription_->skipped();
+    subscription_.reset();
+}
+
+void Session::media_sent(SteadyTime now) {
+    last_send_ = now;
+    seat_.stands(Seats::Standing::busy);
+    if (first_send_) return;
+    first_send_ = now;
     media_begins();
 }
 
@@ -112,6 +137,7 @@ void Session::write(What what, boost::json::object fields) {
 }
 
 void Session::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
+    if (what == What::received) seat_.speaks();
     fields["connection"] = connection_;
     server_.context.write(what, flow_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
 }
@@ -119,27 +145,13 @@ void Session::write(What what, std::string leg, boost::json::object fields, std:
 boost::json::object Session::media_fields() const {
     auto fields = digest_.fields();
     if (first_send_) fields["first_send"] = first_send_->time_since_epoch().count();
+    if (skipped_ > 0) fields["skipped"] = skipped_;
     if (last_send_) fields["last_send"] = last_send_->time_since_epoch().count();
     return fields;
 }
 
 void Session::write_media_end() {
     if (digest_.packets() > 0) write(What::media_ended, media_fields());
-}
-
-void StreamsOff::set(std::uint16_t stream, bool off) {
-    if (off)
-        streams_.insert(static_cast<std::uint8_t>(stream));
-    else
-        streams_.erase(static_cast<std::uint8_t>(stream));
-}
-
-bool StreamsOff::all_of(const Packet& packet) const {
-    if (streams_.empty()) return false;
-    const auto parsed = asf::parse_packet(*packet.bytes, packet.bytes->size());
-    if (!parsed || parsed->payloads.empty()) return false;
-    return std::ranges::all_of(parsed->payloads,
-                               [this](const auto& payload) { return streams_.contains(payload.stream); });
 }
 
 }  // namespace wmlab::server_sim

@@ -2,7 +2,6 @@
 // subscription to a publishing point, the account of what was sent, and the events from `accepted` to `closed`.
 #pragma once
 #include <memory>
-#include <set>
 #include <span>
 
 #include "common/net/deadline.hpp"
@@ -21,7 +20,7 @@ public:
 protected:
     using Clock = std::chrono::steady_clock;
 
-    Session(Server& server, net::tcp::socket socket, std::string leg);
+    Session(Server& server, Seats& seats, net::tcp::socket socket, std::string leg);
 
     // --- the protocol
 
@@ -40,8 +39,21 @@ protected:
     void abandon(std::string by, std::string reason);  // before the protocol is finished
     void close(std::string reason);                    // when it is
     bool abandoned() const { return !closed_by_.empty(); }
-    bool too_many() const;  // this session is above the limits
-    void media_sent();      // writes media-started at the first packet
+    bool too_many() const { return !seat_.granted(); }  // this session is above the limits
+    void media_sent(SteadyTime now);  // writes media-started at the first packet
+    void stops_playing();             // ends the subscription
+    std::unique_ptr<Subscription> played_out();  // it has ended by itself
+
+    void on_fault(const std::exception& error) override;
+    // What a socket, a timer or another session calls: a fault in one session ends that session.
+    template <class Step>
+    void guarded(Step step) {
+        try {
+            step();
+        } catch (const std::exception& error) {
+            on_fault(error);
+        }
+    }
 
     void write(evidence::What what, boost::json::object fields = {});
     void write(evidence::What what, std::string leg, boost::json::object fields, std::string local, std::string remote);
@@ -56,25 +68,19 @@ protected:
 
 private:
     virtual void media_begins();
+    void unsubscribe();
+    void make_room();
+    void due();
     void stop_reading();
 
     std::string leg_;
     std::uint64_t connection_;
-    Peers::Seat seat_;
+    Seats::Seat seat_;
     net::Deadline deadline_;
     std::optional<SteadyTime> first_send_, last_send_;
-    bool reading_ = false, peer_closed_ = false;
+    std::uint64_t skipped_ = 0;
+    bool reading_ = false, peer_closed_ = false, made_room_ = false;
     std::string closed_by_, reason_;
-};
-
-// The streams of a content that a player has switched off.
-class StreamsOff {
-public:
-    void set(std::uint16_t stream, bool off);
-    bool all_of(const Packet& packet) const;  // it has nothing but payloads of these streams
-
-private:
-    std::set<std::uint8_t> streams_;
 };
 
 }  // namespace wmlab::server_sim

@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "common/asf/header.hpp"
+#include "common/asf/selection.hpp"
 
 namespace wmlab::asf {
+
+inline StreamSet every_stream() { return StreamSet{}.set(); }
 
 class Content {
 public:
@@ -18,9 +20,13 @@ public:
     virtual std::vector<std::byte> packet(std::uint64_t number) const = 0;
     // When to send it, from the start of the content; never decreases with the number.
     virtual milliseconds send_time(std::uint64_t number) const = 0;
-    // Where to start so that playing begins at this time or soon after: with a key frame where there is video, none
-    // earlier than the time. packet_count() past the end.
-    virtual std::uint64_t packet_at_time(milliseconds time) const = 0;
+    // Where to start so that these streams can be shown from this time on (as players count: without the preroll): at
+    // the key frame of each video at or before it, without video at the packet at or before it. packet_count() past the
+    // end.
+    virtual std::uint64_t packet_at_time(milliseconds time, const StreamSet& streams = every_stream()) const = 0;
+    // Likewise so that what is in this packet can be shown.
+    virtual std::uint64_t start_for_packet(std::uint64_t number, const StreamSet&) const { return number; }
+    virtual std::uint64_t packets_before(milliseconds time) const = 0;  // that are sent earlier
     bool live() const { return header().broadcast; }
 };
 

@@ -110,10 +110,7 @@ std::optional<ContentError> File::scan(const std::filesystem::path& path) {
             if (index_reached) break;
             const auto time = pacing.next(packet).count();
             send_times_.push_back(static_cast<std::uint32_t>(std::min<std::int64_t>(time, 0xFFFFFFFF)));
-            if (!video) continue;
-            const auto parsed = parse_packet(packet, size);
-            if (parsed.has_value() && starts_key_frame(*parsed, header_))
-                key_frames_.push_back(static_cast<std::uint32_t>(number));
+            if (video) note_key_frames(packet, static_cast<std::uint32_t>(number));
         }
         if (index_reached || packets < wanted) break;
     }
@@ -121,7 +118,41 @@ std::optional<ContentError> File::scan(const std::filesystem::path& path) {
         return ContentError{path.string(), first_packet_, "has no complete data packet", damaged_advice};
     const auto last = parse_packet(packet(send_times_.size() - 1), size);
     send_duration_ = milliseconds{send_times_.back()} + (last.has_value() ? last->duration : milliseconds{0});
+    if (header_.broadcast || unfinished || header_.packets_count > send_times_.size()) {
+        // Players would wait for a live stream, take the file for empty, or miss what it does not have.
+        header_ = stored_header(header_, send_times_.size(), send_duration_);
+        remarks_.push_back("it is a recording that was not finished: it is served with the length that it has");
+    }
     return std::nullopt;
+}
+
+void File::note_key_frames(Bytes packet, std::uint32_t number) {
+    const auto parsed = parse_packet(packet, header_.packet_size);
+    if (parsed.has_error()) return;
+    for (const auto& payload : parsed->payloads) {
+        const auto* stream = header_.stream(payload.stream);
+        if (!payload.key_frame || payload.offset != 0 || !stream || stream->type != StreamType::video) continue;
+        const auto at = payload.presentation_time.value_or(parsed->send_time + header_.preroll);
+        const auto time = std::max(at - header_.preroll, milliseconds{0}).count();
+        key_frames_.push_back({number, static_cast<std::uint32_t>(std::min<std::int64_t>(time, 0xFFFFFFFF)),
+                               payload.stream});
+    }
+}
+
+// The earliest of the packets where each of these videos has its last key frame that `reached` admits.
+template <class Reached>
+std::optional<std::uint64_t> File::last_key_frames(const StreamSet& streams, Reached reached) const {
+    StreamSet videos;
+    for (const auto& stream : header_.streams)
+        if (stream.type == StreamType::video) videos.set(stream.number);
+    videos &= streams;
+    std::optional<std::uint64_t> packet;
+    for (auto key = key_frames_.rbegin(); key != key_frames_.rend() && videos.any(); ++key) {
+        if (!videos[key->stream] || !reached(*key)) continue;
+        videos.reset(key->stream);
+        packet = key->packet;  // they come in falling order
+    }
+    return packet;
 }
 
 std::optional<ContentError> File::read_header(const std::filesystem::path& path, std::uint64_t file_size) {
@@ -172,14 +203,29 @@ milliseconds File::send_time(std::uint64_t number) const {
     return milliseconds{send_times_[std::min<std::uint64_t>(number, send_times_.size() - 1)]};
 }
 
-std::uint64_t File::packet_at_time(milliseconds time) const {
-    const auto wanted = std::clamp<std::int64_t>(time.count(), 0, std::numeric_limits<std::int64_t>::max());
+std::uint64_t File::packets_before(milliseconds time) const {
+    const auto wanted = std::max<std::int64_t>(time.count(), 0);
     const auto at = std::lower_bound(send_times_.begin(), send_times_.end(), wanted,
                                      [](std::uint32_t packet, std::int64_t t) { return std::int64_t{packet} < t; });
-    const auto number = static_cast<std::uint64_t>(at - send_times_.begin());
-    if (number == 0) return 0;  // the start of the file, even where audio comes before the first key frame
-    const auto key = std::lower_bound(key_frames_.begin(), key_frames_.end(), number);
-    return key == key_frames_.end() ? number : *key;
+    return static_cast<std::uint64_t>(at - send_times_.begin());
+}
+
+std::uint64_t File::packet_at_time(milliseconds time, const StreamSet& streams) const {
+    if (time <= milliseconds{0}) return 0;  // the start of the file, even where audio comes before the first key frame
+    const auto before = packets_before(time + milliseconds{1});
+    if (before == send_times_.size() && time >= send_duration_) return before;
+    if (const auto key = last_key_frames(streams, [&](const KeyFrame& one) { return one.time <= time.count(); }))
+        return *key;
+    return before == 0 || has_key_frames(streams) ? 0 : before - 1;
+}
+
+std::uint64_t File::start_for_packet(std::uint64_t number, const StreamSet& streams) const {
+    if (number >= send_times_.size() || !has_key_frames(streams)) return number;
+    return last_key_frames(streams, [&](const KeyFrame& one) { return one.packet <= number; }).value_or(0);
+}
+
+bool File::has_key_frames(const StreamSet& streams) const {
+    return std::any_of(key_frames_.begin(), key_frames_.end(), [&](const KeyFrame& one) { return streams[one.stream]; });
 }
 
 LoopedFile::LoopedFile(std::shared_ptr<const File> file)
@@ -203,10 +249,22 @@ milliseconds LoopedFile::send_time(std::uint64_t number) const {
     return round_ * static_cast<std::int64_t>(number / count) + file_->send_time(number % count);
 }
 
-std::uint64_t LoopedFile::packet_at_time(milliseconds time) const {
+std::uint64_t LoopedFile::packet_at_time(milliseconds time, const StreamSet& streams) const {
+    const auto positive = std::max(time, milliseconds{0});
+    const auto count = *file_->packet_count();
+    const auto in_round = std::min(file_->packet_at_time(positive % round_, streams), count - 1);
+    return static_cast<std::uint64_t>(positive / round_) * count + in_round;
+}
+
+std::uint64_t LoopedFile::start_for_packet(std::uint64_t number, const StreamSet& streams) const {
+    const auto count = *file_->packet_count();
+    return number / count * count + file_->start_for_packet(number % count, streams);
+}
+
+std::uint64_t LoopedFile::packets_before(milliseconds time) const {
     const auto positive = std::max(time, milliseconds{0});
     return static_cast<std::uint64_t>(positive / round_) * *file_->packet_count() +
-           file_->packet_at_time(positive % round_);
+           file_->packets_before(positive % round_);
 }
 
 }  // namespace wmlab::asf

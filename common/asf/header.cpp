@@ -336,13 +336,11 @@ Parsed<Header> Header::parse(Bytes message) {
 
 Header live_header(const Header& header) { return patched(header, broadcast_flag, 0, milliseconds{0}); }
 
-std::vector<std::byte> raw_for_mms(const Header& header) {
-    const auto at = header.data_object_offset + data_size_at;
+std::vector<std::byte> raw_of_broadcast(const Header& header, std::uint64_t data_object_size) {
+    if (!header.broadcast) return header.raw;
     bytes::Writer out;
     out.raw(header.raw);
-    if (header.broadcast &&
-        std::ranges::all_of(std::span{header.raw}.subspan(at, 8), [](auto b) { return b == std::byte{}; }))
-        out.patch_u64(at, 0x7FFF0000);
+    out.patch_u64(header.data_object_offset + data_size_at, data_object_size);
     return out.take();
 }
 

@@ -67,9 +67,9 @@ Parsed<std::size_t> header_bytes_needed(Bytes received_so_far);
 
 // A copy for relaying live: broadcast flag alone; counts, sizes and durations zero.
 Header live_header(const Header& header);
-// header.raw for MMS players: libmms loops for ever on a broadcast's Data Object of size 0 (5.1: unknown), so it is 2
-// GiB here. Over HTTP it stays 0: VLC ends at once on any other size.
-std::vector<std::byte> raw_for_mms(const Header& header);
+// header.raw with another Size of the Data Object. Of a broadcast it means nothing (5.1), yet players read it: over HTTP,
+// and VLC over MMS, want 0, and libmms loops for ever on that. Stored content stays as it is.
+std::vector<std::byte> raw_of_broadcast(const Header& header, std::uint64_t data_object_size);
 // A copy for a complete stored file of so many packets. Play duration is send duration and preroll.
 Header stored_header(const Header& header, std::uint64_t packets_count, milliseconds send_duration);
 

@@ -62,6 +62,15 @@ public:
         : in_{in}, head_{head}, packet_{packet}, info_{info} {}
 
     void parse_one(unsigned length_type, std::size_t end) {
+        PayloadPlace place;
+        place.begin = in_.offset();
+        parse(place, length_type, end);
+        place.end = in_.offset();
+        if (!in_.failed()) info_.places.push_back(place);
+    }
+
+private:
+    void parse(PayloadPlace& place, unsigned length_type, std::size_t end) {
         Payload payload;
         const auto stream = in_.u8("Stream Number");
         payload.stream = stream & 0x7F;
@@ -70,6 +79,10 @@ public:
         const auto offset_at = in_.offset();
         const auto offset = sized(in_, head_.property_flags >> 2, "Offset Into Media Object");
         const auto replicated = sized(in_, head_.property_flags, "Replicated Data Length");
+        place.stream = payload.stream;
+        place.key_frame = payload.key_frame;
+        place.object_number = payload.object_number;
+        place.starts_object = replicated == 1 || offset == 0;
         if (replicated == 1) {
             payload.presentation_time = milliseconds{offset};
             if ((head_.property_flags >> 2 & 3) == 3) info_.presentation_time_offsets.push_back(offset_at);
@@ -93,7 +106,6 @@ public:
         if (!in_.failed()) info_.payloads.push_back(payload);
     }
 
-private:
     Bytes data(unsigned length_type, std::size_t end) {
         if (length_type != 0) {
             const auto length = sized(in_, length_type, "Payload Length");
@@ -183,6 +195,39 @@ bool starts_key_frame(const PacketInfo& packet, const Header& header) {
         const auto* stream = header.stream(payload.stream);
         return payload.key_frame && payload.offset == 0 && stream && stream->type == StreamType::video;
     });
+}
+
+std::vector<std::byte> with_payloads(Bytes packet, std::size_t packet_size, const PacketInfo& parsed,
+                                     const std::vector<bool>& keep) {
+    std::vector<std::byte> part;
+    part.reserve(packet_size);
+    const auto add = [&](std::size_t from, std::size_t to) {
+        const auto bytes = packet.subspan(from, to - from);
+        part.insert(part.end(), bytes.begin(), bytes.end());
+    };
+    Reader in{packet};
+    const auto head = parse_head(in);
+    const auto payload_flags_at = in.offset();
+    const auto payload_flags = in.u8("Payload Flags");
+    if (in.failed() || !head.several() || keep.size() != parsed.places.size())
+        return padded(packet, packet_size);  // one payload is kept or not: there is nothing to take out
+    // Padding Length becomes a WORD, which holds any padding; a payload that is taken out leaves more room than that.
+    constexpr std::size_t padding_field = 2;
+    add(0, head.padding_length_offset);
+    part[head.property_flags_offset - 1] = (part[head.property_flags_offset - 1] & ~std::byte{0x18}) | std::byte{0x10};
+    const auto padding_at = part.size();
+    part.resize(part.size() + padding_field);
+    add(head.send_time_offset, payload_flags_at);
+    const auto kept = static_cast<unsigned>(std::count(keep.begin(), keep.end(), true));
+    part.push_back(static_cast<std::byte>((payload_flags & 0xC0) | kept));
+    for (std::size_t i = 0; i < keep.size(); ++i)
+        if (keep[i]) add(parsed.places[i].begin, parsed.places[i].end);
+    const std::size_t length = head.packet_length == 0 ? packet_size : head.packet_length;
+    const auto padding = std::min<std::size_t>(length - std::min(length, part.size()), 0xFFFF);
+    part[padding_at] = static_cast<std::byte>(padding & 0xFF);
+    part[padding_at + 1] = static_cast<std::byte>(padding >> 8);
+    part.resize(packet_size);
+    return part;
 }
 
 void shift_times(std::span<std::byte> packet, std::size_t packet_size, milliseconds shift) {

@@ -18,11 +18,21 @@ struct Payload {
     Bytes data;                                          // points into the packet given
 };
 
+// Where a payload stands in the packet, from its Stream Number to the end of its data. A compressed payload is one.
+struct PayloadPlace {
+    std::size_t begin = 0, end = 0;
+    std::uint8_t stream = 0;
+    bool key_frame = false;
+    std::uint32_t object_number = 0;
+    bool starts_object = false;
+};
+
 struct PacketInfo {
     milliseconds send_time{0};
     milliseconds duration{0};
     std::size_t padding = 0;        // bytes at the end of what was received
     std::vector<Payload> payloads;  // sub-payloads of a compressed payload are payloads of their own
+    std::vector<PayloadPlace> places;
     // Offsets of the 4-byte time fields in the packet, for shift_times.
     std::size_t send_time_offset = 0;
     std::vector<std::size_t> presentation_time_offsets;
@@ -36,6 +46,11 @@ Parsed<milliseconds> send_time(Bytes packet);
 
 // Whether a media object of one of these streams starts here with the key frame bit.
 bool starts_key_frame(const PacketInfo& packet, const Header& header);
+
+// The packet with only some of its payloads: `keep` says which of `places`. Times and packet_size stay, the room becomes
+// padding. `parsed` is parse_packet's word on this packet; at least one payload is kept.
+std::vector<std::byte> with_payloads(Bytes packet, std::size_t packet_size, const PacketInfo& parsed,
+                                     const std::vector<bool>& keep);
 
 // Adds to Send Time and all presentation times. A packet that cannot be parsed stays as it is.
 void shift_times(std::span<std::byte> packet, std::size_t packet_size, milliseconds shift);

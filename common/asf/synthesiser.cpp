@@ -246,13 +246,22 @@ std::vector<std::byte> Synthesiser::packet(std::uint64_t number) const {
 
 milliseconds Synthesiser::send_time(std::uint64_t number) const { return time_of_turn(number / tracks_.size()); }
 
-std::uint64_t Synthesiser::packet_at_time(milliseconds time) const {
+std::uint64_t Synthesiser::packets_before(milliseconds time) const {
     const auto wanted = static_cast<std::uint64_t>(std::max(time, milliseconds{0}).count());
     // The first turn whose time, rounded down to milliseconds, is not earlier.
     auto turn = (wanted / interval_) * 1000 + (wanted % interval_ * 1000 + interval_ - 1) / interval_;
     while (time_of_turn(turn) < milliseconds{static_cast<std::int64_t>(wanted)}) ++turn;
     const auto number = turn * tracks_.size();
     return packet_count_ ? std::min(number, *packet_count_) : number;
+}
+
+std::uint64_t Synthesiser::packet_at_time(milliseconds time, const StreamSet&) const {
+    if (time <= milliseconds{0}) return 0;
+    const auto next = packets_before(time + milliseconds{1});
+    const bool past_the_end = packet_count_ && next >= *packet_count_ &&
+                              time >= time_of_turn((*packet_count_ + tracks_.size() - 1) / tracks_.size());
+    if (past_the_end) return *packet_count_;
+    return (next - 1) / tracks_.size() * tracks_.size();  // all streams of that turn
 }
 
 std::optional<std::uint32_t> synthetic_seed(const Header& header) {

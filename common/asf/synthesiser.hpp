@@ -38,7 +38,8 @@ public:
     std::optional<std::uint64_t> packet_count() const override { return packet_count_; }
     std::vector<std::byte> packet(std::uint64_t number) const override;
     milliseconds send_time(std::uint64_t number) const override;
-    std::uint64_t packet_at_time(milliseconds time) const override;
+    std::uint64_t packet_at_time(milliseconds time, const StreamSet& streams = every_stream()) const override;
+    std::uint64_t packets_before(milliseconds time) const override;
 
 private:
     struct Track {                          // one audio stream

@@ -62,4 +62,11 @@ std::string to_utf8(std::u16string_view utf16) {
     return out;
 }
 
+std::string as_utf8(std::string_view octets) {
+    if (to_utf8(to_utf16(octets)) == octets) return std::string{octets};
+    std::u16string latin;
+    for (const char c : octets) latin.push_back(static_cast<unsigned char>(c));
+    return to_utf8(latin);
+}
+
 }  // namespace wmlab::bytes

@@ -7,5 +7,6 @@ namespace wmlab::bytes {
 
 std::u16string to_utf16(std::string_view utf8);
 std::string to_utf8(std::u16string_view utf16);
+std::string as_utf8(std::string_view octets);  // as they stand where they are UTF-8, else taken for Latin-1
 
 }  // namespace wmlab::bytes

@@ -1,9 +1,14 @@
 #include "common/evidence/clocks.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 
 namespace wmlab::evidence {
 namespace {
+
+// Whatever a journal says, times can still be reckoned with afterwards.
+constexpr std::int64_t far = 3'153'600'000'000'000'000, near = std::int64_t{1} << 60;  // 100 years, 36 years
 
 struct Measured {
     std::chrono::nanoseconds round_trip{}, utc_ahead{}, monotonic_ahead{};
@@ -15,12 +20,12 @@ void align_clocks(std::vector<Event>& events) {
     std::map<std::string, Measured, std::less<>> clocks;
     for (const auto& event : events) {
         if (event.event != What::clock) continue;
-        const auto number = [&](const char* name) {
+        const auto number = [&](const char* name, std::int64_t most) {
             const auto* const field = event.fields.if_contains(name);
             const auto* const value = field == nullptr ? nullptr : field->if_int64();
-            return std::chrono::nanoseconds{value == nullptr ? 0 : *value};
+            return std::chrono::nanoseconds{value == nullptr ? 0 : std::clamp(*value, -most, most)};
         };
-        const Measured measured{number("round_trip"), number("utc_ahead"), number("monotonic_ahead")};
+        const Measured measured{number("round_trip", far), number("utc_ahead", far), number("monotonic_ahead", near)};
         const auto [found, first] = clocks.emplace(event.host, measured);
         if (!first && measured.round_trip < found->second.round_trip) found->second = measured;
     }

@@ -13,6 +13,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t problems_max = 100;
+constexpr std::size_t endless = std::size_t{256} << 20;  // of one line: what comes is no journal
+constexpr std::int64_t monotonic_max = std::int64_t{1} << 60;  // ns, 36 years: differences can be reckoned with
 constexpr std::array<std::string_view, 9> own_fields = {"time", "monotonic", "host",  "process", "flow",
                                                         "leg",  "event",     "local", "remote"};
 bool is_own(std::string_view key) { return std::ranges::find(own_fields, key) != own_fields.end(); }
@@ -131,6 +133,7 @@ std::optional<Event> event_from_line(std::string_view line, std::string& problem
     json::error_code range;
     const auto ticks = monotonic != nullptr ? monotonic->to_number<std::int64_t>(range) : 0;
     if (monotonic == nullptr || range) return refuse("`monotonic` is not a number");
+    if (ticks > monotonic_max || ticks < -monotonic_max) return refuse("`monotonic` is out of range");
     event.monotonic = std::chrono::nanoseconds{ticks};
     for (const auto field : own_fields) object->erase(json::string_view{field.data(), field.size()});
     event.fields = std::move(*object);
@@ -152,12 +155,14 @@ ReadJournal read_journal(std::istream& in, std::string_view name) {
         line.clear();
         ++number;
         bool too_long = false;
+        std::size_t over = 0;
         int c = 0;
         while ((c = buffer->sbumpc()) != std::char_traits<char>::eof() && c != '\n') {
             if (line.size() < line_size_max) {
                 line += static_cast<char>(c);
             } else {
                 too_long = true;
+                if (++over > endless) break;
             }
         }
         more = c == '\n';

@@ -35,8 +35,8 @@ std::optional<sys_time<nanoseconds>> time_from(std::string_view text) {
     const year_month_day date{year{number(0, 4)}, month{static_cast<unsigned>(number(5, 2))},
                               day{static_cast<unsigned>(number(8, 2))}};
     const int hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
-    // 1678 to 2261 is what nanoseconds of 64 bits can say.
-    if (!date.ok() || int{date.year()} < 1678 || int{date.year()} > 2261 || hour > 23 || minute > 59 || second > 60)
+    // 1678 to 2261 is what nanoseconds of 64 bits can say; less, so that clocks can be set right by years.
+    if (!date.ok() || int{date.year()} < 1800 || int{date.year()} > 2150 || hour > 23 || minute > 59 || second > 60)
         return std::nullopt;
     long fraction = 0;
     auto rest = text.substr(shape.size(), text.size() - shape.size() - 1);

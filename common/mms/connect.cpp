@@ -40,6 +40,7 @@ SubscriberName SubscriberName::parse(std::u16string_view text) {
             if (slash != std::string_view::npos) name.version = part.substr(slash + 1);
         } else if (part.starts_with('{')) {
             name.guid = bytes::Guid::from_text(part);
+            name.guid_text = part;
         } else if (constexpr std::string_view host = "Host:"; part.starts_with(host)) {
             part.remove_prefix(host.size());
             while (!part.empty() && part.front() == ' ') part.remove_prefix(1);

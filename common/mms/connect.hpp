@@ -40,9 +40,13 @@ struct SubscriberName {
     std::string product, version;     // "NSPlayer", "4.1.0.3928"
     std::optional<bytes::Guid> guid;  // VLC's and libmms's are malformed
     std::string host;
+    std::string guid_text = {};  // as it was sent
 
     static SubscriberName parse(std::u16string_view text);
     std::u16string text() const;
+    bool vlc() const { return guid_text.starts_with("{0x"); }
+    // "Spoooon!" without a version, in one or another spelling (2.2.4.17, product behaviour 17).
+    bool windows_media_services_4() const { return product.starts_with("Spooo"); }
 };
 
 // 2.2.4.2: the server names itself.

@@ -148,8 +148,7 @@ Duration PlayerSession::header_timer() const {
     // 3.1.2: a second, and the time the header takes at the stream's bit rate.
     double seconds = 1;
     if (bit_rate_ != 0) seconds += 8.0 * header_size_ / bit_rate_;
-    return duration_cast<Duration>(
-        std::chrono::duration<double>{std::clamp(seconds, 1.0, 30.0) * options_.header_timer_scale});
+    return duration_cast<Duration>(std::chrono::duration<double>{std::clamp(seconds, 1.0, 30.0)});
 }
 
 void PlayerSession::read_block(TimePoint now, PlayerActions& out) {
@@ -166,7 +165,9 @@ void PlayerSession::read_block(TimePoint now, PlayerActions& out) {
     read.playIncarnation = header_incarnation_ = incarnation(Purpose::header);
     ++reads_unanswered_;
     request(read, State::header, now, out);
-    if (transport_ == Transport::udp) header_deadline_ = now + header_timer();
+    if (transport_ != Transport::udp) return;
+    header_deadline_ = now + header_timer();
+    if (header_attempt_ == 1) silence_deadline_ = now + options_.reply_timeout;
 }
 
 void PlayerSession::data(const Data& data, TimePoint now, PlayerActions& out) {
@@ -188,6 +189,8 @@ void PlayerSession::data(const Data& data, TimePoint now, PlayerActions& out) {
 void PlayerSession::header_part(const Data& data, TimePoint now, PlayerActions& out) {
     switch (header_parts_.add(data)) {
         case HeaderParts::Added::part:
+            // A header is sent no faster than its stream (3.2.5.8.1): each part is a sign of life.
+            (transport_ == Transport::udp ? silence_deadline_ : reply_deadline_) = now + options_.reply_timeout;
             break;
         case HeaderParts::Added::duplicate:
             return;
@@ -201,6 +204,7 @@ void PlayerSession::header_part(const Data& data, TimePoint now, PlayerActions& 
     header_ = header_parts_.header();
     header_parts_.begin();
     header_deadline_.reset();
+    silence_deadline_.reset();
     reply_deadline_.reset();
     awaited_.clear();
     out.push_back(HeaderComplete{header_});
@@ -385,6 +389,7 @@ std::optional<TimePoint> PlayerSession::next_deadline() const {
     if (finished()) return next;
     consider(reply_deadline_);
     consider(header_deadline_);
+    consider(silence_deadline_);
     consider(drain_deadline_);
     consider(resends_.next());
     return next;
@@ -393,7 +398,8 @@ std::optional<TimePoint> PlayerSession::next_deadline() const {
 PlayerActions PlayerSession::tick(TimePoint now) {
     PlayerActions out;
     if (finished()) return out;
-    if (header_deadline_ && *header_deadline_ <= now) header_silent(now, out);
+    if (silence_deadline_ && *silence_deadline_ <= now) header_missing(now, out);
+    if (!finished() && header_deadline_ && *header_deadline_ <= now) header_silent(now, out);
     if (!finished() && reply_deadline_ && *reply_deadline_ <= now) time_out(now, out);
     if (finished()) return out;
     ask_resends(now, out);
@@ -414,13 +420,20 @@ void PlayerSession::header_silent(TimePoint now, PlayerActions& out) {
     silent.attempt = header_attempt_;
     silent.waited = duration_cast<milliseconds>(now - header_asked_);
     silent.retrying = header_attempt_ <= options_.header_retries;
+    if (!silent.retrying) return header_missing(now, out);
     out.push_back(silent);
-    if (!silent.retrying) {
-        const auto why = "no header came over UDP, asked for " + std::to_string(header_attempt_) + " times";
-        return finish({false, bytes::NS_E_TIMEOUT, why, {}}, out);
-    }
     send(LinkViewerToMacCancelReadBlock{header_incarnation_, {}}, out);
     read_block(now, out);
+}
+
+void PlayerSession::header_missing(TimePoint now, PlayerActions& out) {
+    MediaSilent silent;
+    silent.attempt = header_attempt_;
+    silent.waited = duration_cast<milliseconds>(now - header_asked_);
+    out.push_back(silent);
+    const auto times = header_attempt_ == 1 ? " time" : " times";
+    const auto why = "no header came over UDP, asked for " + std::to_string(header_attempt_) + times;
+    finish({false, bytes::NS_E_TIMEOUT, why, {}}, out);
 }
 
 // --- sending
@@ -484,6 +497,7 @@ void PlayerSession::finish(Finished finished, PlayerActions& out) {
     state_ = State::finished;
     reply_deadline_.reset();
     header_deadline_.reset();
+    silence_deadline_.reset();
     drain_deadline_.reset();
     resends_.clear();
     out.push_back(std::move(finished));

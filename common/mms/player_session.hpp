@@ -42,9 +42,8 @@ struct PlayerOptions {
     std::string url;                                          // for CLIENT_LOG
     bool logging = true;                                      // send LinkViewerToMacLogging when the stream ends
 
-    std::chrono::milliseconds reply_timeout = std::chrono::seconds{10};  // for each answer
-    double header_timer_scale = 1;                                       // HeaderTimer of 3.1.2, times this
-    unsigned header_retries = 4;
+    std::chrono::milliseconds reply_timeout = std::chrono::seconds{10};  // for each answer, and each part of the header
+    unsigned header_retries = 4;                                         // after the Header timer of 3.1.2
     std::chrono::milliseconds resend_delay = std::chrono::milliseconds{60};  // a gap may be mere reordering
     std::chrono::milliseconds resend_wait = std::chrono::milliseconds{300};  // for an answer, before asking again
     unsigned resend_attempts = 3;                                            // 0: never ask on our own
@@ -91,7 +90,7 @@ struct MediaLost {  // given up
     std::vector<std::uint32_t> sequences;
 };
 
-struct MediaSilent {       // the Header timer ran out
+struct MediaSilent {       // the Header timer ran out, or no part of the header came for reply_timeout
     unsigned attempt = 0;  // of ReadBlock, from 1
     std::chrono::milliseconds waited{0};
     bool retrying = false;  // else Finished follows
@@ -199,6 +198,7 @@ private:
     bool refused(std::uint32_t hr, std::string_view what, PlayerActions& out);  // then finished
     void time_out(TimePoint now, PlayerActions& out);
     void header_silent(TimePoint now, PlayerActions& out);
+    void header_missing(TimePoint now, PlayerActions& out);
     enum class Purpose { open, header, play };
     std::uint32_t incarnation(Purpose purpose);
     Duration header_timer() const;
@@ -237,7 +237,7 @@ private:
     std::optional<TimePoint> first_media_, last_media_;
     std::uint32_t end_hr_ = 0;
 
-    std::optional<TimePoint> reply_deadline_, header_deadline_, drain_deadline_;
+    std::optional<TimePoint> reply_deadline_, header_deadline_, silence_deadline_, drain_deadline_;
     TimePoint header_asked_{};
     std::string awaited_;
 };

@@ -93,12 +93,10 @@ ServerActions ServerSession::datagram(bytes::Bytes datagram, TimePoint now) {
     resend_tokens_ = std::min(rate, resend_tokens_ + rate * std::chrono::duration<double>(now - resend_time_).count());
     resend_time_ = now;
     for (const auto sequence : request->dwBeginPacketList) {
-        if (history_.empty() || resend_tokens_ < 1) break;
-        const std::uint32_t index = sequence - history_.front().sequence;
-        if (index >= history_.size()) continue;  // too old, or never sent
-        auto copy = history_[index].data;
-        copy.kind = DataKind::resend;
-        out.push_back(std::move(copy));
+        if (resend_tokens_ < 1) break;
+        auto copy = sent_before(sequence);
+        if (!copy) continue;  // too old, or never sent
+        out.push_back(std::move(*copy));
         resend_tokens_ -= 1;
         ++resends_;
     }
@@ -121,7 +119,7 @@ ServerActions ServerSession::opened(Content content, TimePoint now) {
         report.fileAttributes = Report::is_broadcast | Report::is_live;
     } else {
         if (content.can_seek) report.fileAttributes |= Report::can_seek;
-        if (content.can_seek && content.has_video) report.fileAttributes |= Report::can_stride;
+        if (content.can_seek && content.has_video && content.can_stride) report.fileAttributes |= Report::can_stride;
         report.fileDuration = content.duration.count() > 0 ? content.duration.count() : 0;
         report.fileBlocks = static_cast<std::uint32_t>(std::min(std::ceil(report.fileDuration), 4294967295.0));
         report.filePacketCount = content.packet_count;
@@ -170,15 +168,69 @@ ServerActions ServerSession::media(std::uint32_t LocationId, bytes::Bytes asf_pa
         data_packet(LocationId, media_incarnation_, static_cast<std::uint8_t>(data.sequence), asf_packet));
     if (udp_port()) {
         history_size_ += data.packet->size();
-        history_.push_back({data.sequence, data});
-        history_.back().data.transport = Transport::udp;
+        history_.push_back(data);
         while (history_.size() > options_.history_packets || history_size_ > options_.history_bytes) {
-            history_size_ -= history_.front().data.packet->size();
+            history_size_ -= history_.front().packet->size();
             history_.pop_front();
         }
     }
     send_data(std::move(data), out);
     return out;
+}
+
+std::optional<MediaHead> ServerSession::shared_media(std::uint32_t LocationId, std::size_t packet_size) {
+    if (!streaming() || end_deadline_ || packet_size > content_->packet_size) return std::nullopt;
+    MediaHead head;
+    head.sequence = sequence_++;
+    const auto whole = packet_size + Data::header_size;
+    const auto octet = [](std::size_t value, unsigned shift) { return static_cast<std::byte>(value >> shift & 0xFF); };
+    head.octets = {octet(LocationId, 0),     octet(LocationId, 8),    octet(LocationId, 16), octet(LocationId, 24),
+                   octet(media_incarnation_, 0), octet(head.sequence, 0), octet(whole, 0),       octet(whole, 8)};
+    if (udp_port()) keep_run(head.sequence, LocationId);
+    return head;
+}
+
+void ServerSession::keep_run(std::uint32_t sequence, std::uint32_t LocationId) {
+    constexpr std::size_t runs_max = 64;
+    const bool goes_on = !runs_.empty() && runs_.back().sequence + runs_.back().count == sequence &&
+                         runs_.back().LocationId + runs_.back().count == LocationId &&
+                         runs_.back().incarnation == media_incarnation_;
+    if (goes_on) {
+        ++runs_.back().count;
+    } else {
+        if (runs_.size() == runs_max) {
+            in_runs_ -= runs_.front().count;
+            runs_.erase(runs_.begin());
+        }
+        runs_.push_back({sequence, LocationId, 1, media_incarnation_});
+    }
+    if (++in_runs_ <= options_.history_packets) return;
+    --in_runs_;
+    auto& oldest = runs_.front();
+    ++oldest.sequence, ++oldest.LocationId;
+    if (--oldest.count == 0) runs_.erase(runs_.begin());
+}
+
+std::optional<SendData> ServerSession::sent_before(std::uint32_t sequence) const {
+    SendData copy;
+    copy.kind = DataKind::resend;
+    copy.transport = Transport::udp;
+    copy.sequence = sequence;
+    const auto own = std::ranges::find(history_, sequence, &SendData::sequence);
+    if (own != history_.end()) {
+        copy.LocationId = own->LocationId;
+        copy.packet = own->packet;
+        return copy;
+    }
+    const auto run =
+        std::ranges::find_if(runs_, [&](const Run& one) { return sequence - one.sequence < one.count; });
+    if (run == runs_.end() || !options_.again) return std::nullopt;
+    copy.LocationId = run->LocationId + (sequence - run->sequence);
+    const auto packet = options_.again(copy.LocationId);
+    if (!packet || packet->size() > Data::payload_max) return std::nullopt;
+    copy.packet = std::make_shared<const std::vector<std::byte>>(
+        data_packet(copy.LocationId, run->incarnation, static_cast<std::uint8_t>(sequence), *packet));
+    return copy;
 }
 
 ServerActions ServerSession::end_of_media(TimePoint now) {
@@ -269,8 +321,12 @@ void ServerSession::send_data(SendData data, ServerActions& out) {
 void ServerSession::send_header(std::uint8_t incarnation, bool paced, TimePoint now, ServerActions& out) {
     const bytes::Bytes header{content_->header};
     // Players expect no part above filePacketSize.
-    const auto part_max =
-        std::max<std::size_t>(1, std::min<std::size_t>(options_.header_part_max, content_->packet_size));
+    auto part_max = std::max<std::size_t>(1, std::min<std::size_t>(options_.header_part_max, content_->packet_size));
+    // At a low bit rate in smaller parts, so that the player hears of it twice a second.
+    constexpr std::size_t part_min = 64;
+    const bool pace = paced && options_.pace_header && content_->bit_rate != 0;
+    if (pace && header.size() > part_max)
+        part_max = std::min(part_max, std::max<std::size_t>(part_min, content_->bit_rate / 16));
     header_parts_.clear();
     std::uint32_t LocationId = 0;
     for (std::size_t at = 0; at < header.size(); at += part_max, ++LocationId) {
@@ -283,19 +339,25 @@ void ServerSession::send_header(std::uint8_t incarnation, bool paced, TimePoint 
             data_packet(LocationId, incarnation, last ? Data::AFFlags_header_last : Data::AFFlags_header_part, part));
         header_parts_.push_back(std::move(data));
     }
-    if (paced && options_.pace_header && content_->bit_rate != 0) return send_header_parts(now, out);
+    if (pace) {
+        header_due_ = now;
+        return send_header_parts(now, out);
+    }
     for (auto& part : header_parts_) send_data(std::move(part), out);
     header_parts_.clear();
 }
 
-// The next part, and when the one after it is due.
+// The parts that are due, and when the next one is: by the rate of all of them, however late the clock tells.
 void ServerSession::send_header_parts(TimePoint now, ServerActions& out) {
-    auto part = std::move(header_parts_.front());
-    header_parts_.pop_front();
-    const std::chrono::duration<double> took{8.0 * static_cast<double>(part.packet->size()) / content_->bit_rate};
-    send_data(std::move(part), out);
+    while (!header_parts_.empty() && header_due_ <= now) {
+        auto part = std::move(header_parts_.front());
+        header_parts_.pop_front();
+        const std::chrono::duration<double> took{8.0 * static_cast<double>(part.packet->size()) / content_->bit_rate};
+        header_due_ += duration_cast<Duration>(took);
+        send_data(std::move(part), out);
+    }
     if (!header_parts_.empty()) {
-        header_deadline_ = now + duration_cast<Duration>(std::min(took, std::chrono::duration<double>{1}));
+        header_deadline_ = header_due_;
     } else if (state_ == State::init) {
         state_ = State::ready;
     }
@@ -344,11 +406,18 @@ void ServerSession::finish(std::string reason, std::uint32_t hr, ServerActions& 
     header_parts_.clear();
     history_.clear();
     history_size_ = 0;
+    runs_.clear();
+    in_runs_ = 0;
 }
 
 std::vector<std::byte> ServerSession::random_bytes(std::size_t count) {
     std::vector<std::byte> bytes(count);
-    std::generate(bytes.begin(), bytes.end(), [this] { return static_cast<std::byte>(random_() & 0xFF); });
+    std::generate(bytes.begin(), bytes.end(), [this] {  // splitmix64: 8 bytes of state for each player
+        auto next = random_ += 0x9E3779B97F4A7C15U;
+        next = (next ^ (next >> 30)) * 0xBF58476D1CE4E5B9U;
+        next = (next ^ (next >> 27)) * 0x94D049BB133111EBU;
+        return static_cast<std::byte>((next ^ (next >> 31)) & 0xFF);
+    });
     return bytes;
 }
 

@@ -2,8 +2,8 @@
 // no clock. Perform the actions in order; after Close nothing more comes and `finished()` is true.
 #pragma once
 #include <array>
-#include <deque>
-#include <random>
+#include <functional>
+#include <list>
 #include <variant>
 
 #include "common/bytes/hresult.hpp"
@@ -22,7 +22,8 @@ struct Content {
     std::uint32_t bit_rate = 0;                 // bit/s of all streams
     bool live = false;
     bool has_video = false;
-    bool can_seek = true;  // never when live
+    bool can_seek = true;    // never when live
+    bool can_stride = true;  // stored video at other rates than 1
     bool playlist = false;
 };
 
@@ -48,6 +49,8 @@ struct ServerOptions {
     std::chrono::milliseconds end_of_stream_delay = std::chrono::seconds{1};  // UDP: after the last datagram
     std::optional<std::chrono::milliseconds> close_after_end;  // MPlayer ends only when the server closes
     std::uint64_t seed = 1;                                    // of the packet-pair bytes
+    // The ASF packet of shared_media() once more, for a resend; null: it is no longer kept.
+    std::function<std::shared_ptr<const std::vector<std::byte>>(std::uint32_t LocationId)> again;
 };
 
 enum class DataKind { packet_pair, header, media, resend };
@@ -60,6 +63,12 @@ struct SendData {
     std::uint32_t LocationId = 0;
     std::uint32_t sequence = 0;  // of media and resends
     std::shared_ptr<const std::vector<std::byte>> packet;
+};
+
+// The first 8 bytes of a Data packet of media; the ASF packet follows.
+struct MediaHead {
+    std::array<std::byte, Data::header_size> octets{};
+    std::uint32_t sequence = 0;
 };
 
 // Answer with opened(), open_failed() or redirect(), now or later.
@@ -103,6 +112,9 @@ public:
     ServerActions open_failed(std::uint32_t hr, TimePoint now);
     ServerActions redirect(std::string location, TimePoint now);  // an mms:, mmsu: or mmst: URL
     ServerActions media(std::uint32_t LocationId, bytes::Bytes asf_packet, TimePoint now);
+    // For a packet that many players get: only what goes before it is made here, and the embedder keeps it for resends
+    // (ServerOptions::again). Nothing: it is not to be sent now.
+    std::optional<MediaHead> shared_media(std::uint32_t LocationId, std::size_t packet_size);
     ServerActions end_of_media(TimePoint now);                   // the last packet was given
     ServerActions next_content(Content content, TimePoint now);  // the next entry of a playlist begins
     ServerActions close(std::string reason, std::uint32_t hr, TimePoint now);
@@ -151,6 +163,8 @@ private:
     void end_of_stream(TimePoint now, ServerActions& out);
     void finish(std::string reason, std::uint32_t hr, ServerActions& out);
     std::vector<std::byte> random_bytes(std::size_t count);
+    void keep_run(std::uint32_t sequence, std::uint32_t LocationId);
+    std::optional<SendData> sent_before(std::uint32_t sequence) const;
 
     ServerOptions options_;
     StreamSplitter splitter_;
@@ -162,21 +176,25 @@ private:
     bool opening_ = false;
     std::uint32_t open_incarnation_ = 1;
     std::optional<Content> content_;
-    std::deque<SendData> header_parts_;  // still to be sent
+    std::list<SendData> header_parts_;   // still to be sent
+    TimePoint header_due_{};             // the next of them
     std::uint8_t media_incarnation_ = 0;
     std::uint32_t end_incarnation_ = 0;
 
     std::uint32_t sequence_ = 0;
-    struct Sent {
-        std::uint32_t sequence;
-        SendData data;
+    // What may be asked for again: of packets that many get no more than their numbers, in runs; the others whole.
+    struct Run {
+        std::uint32_t sequence, LocationId, count;
+        std::uint8_t incarnation;
     };
-    std::deque<Sent> history_;
+    std::vector<Run> runs_;
+    std::size_t in_runs_ = 0;  // packets
+    std::list<SendData> history_;
     std::size_t history_size_ = 0;
     double resend_tokens_ = 0;
     TimePoint resend_time_;
     std::uint64_t resends_ = 0;
-    std::mt19937_64 random_;
+    std::uint64_t random_;
 
     std::optional<TimePoint> first_sent_;
     std::optional<TimePoint> idle_deadline_, ping_deadline_, header_deadline_, end_deadline_, close_deadline_;

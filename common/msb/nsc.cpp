@@ -70,10 +70,10 @@ public:
         }
         if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
         while (!text.empty()) {
-            const auto end = std::min(text.find('\n'), text.size());
+            const auto end = std::min(text.find_first_of("\r\n"), text.size());  // LF, CRLF, or CR alone
             ++line_;
             parse_line(trimmed(text.substr(0, end)));
-            text.remove_prefix(std::min(end + 1, text.size()));
+            text.remove_prefix(text.substr(end).starts_with("\r\n") ? end + 2 : std::min(end + 1, text.size()));
         }
         line_ = 0;
         if (!address_section_) {

@@ -11,6 +11,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <stdexcept>
 
+#include "common/net/address.hpp"
+#include "common/net/hopeless.hpp"
+
 namespace wmlab::net {
 namespace {
 
@@ -54,12 +57,23 @@ asio::awaitable<Connected> connect(tcp::endpoint to, milliseconds limit, std::op
     if (error) co_return Failure::of(error, waited());
 
     asio::steady_timer deadline{executor, limit};
+    bool hopeless = false;
+    const Waiting waiting{"tcp", text(to),
+                          [&] {
+                              boost::system::error_code none;
+                              const auto own = socket.local_endpoint(none);
+                              return none || own.port() == 0 ? std::string{} : text(own);
+                          },
+                          [&] {
+                              hopeless = true;
+                              deadline.expires_at(Clock::now());  // ends the wait for it
+                          }};
     auto [order, connect_error, timer_error] =
         co_await asio::experimental::make_parallel_group(socket.async_connect(to, asio::deferred),
                                                          deadline.async_wait(asio::deferred))
             .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
     const bool ours = order[0] == 1 && connect_error == asio::error::operation_aborted;
-    if (ours && timer_error) throw boost::system::system_error{timer_error};  // the whole flow was cancelled
+    if (ours && timer_error && !hopeless) throw boost::system::system_error{timer_error};  // the whole flow was cancelled
     if (ours) connect_error = settled(socket.native_handle()).value_or(connect_error);
     if (!connect_error) {
         socket.set_option(tcp::no_delay{true}, error);

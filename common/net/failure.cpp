@@ -92,7 +92,7 @@ bool want_error_queue(int socket) {
 
 std::vector<QueuedError> drain_error_queue(int socket) {
     std::vector<QueuedError> out;
-    for (int at_most = 0; at_most < 1024; ++at_most) {
+    for (int at_most = 0; at_most < error_queue_turn; ++at_most) {
         std::array<char, 64> payload{};
         alignas(cmsghdr) std::array<char, 512> control{};
         sockaddr_in about{};

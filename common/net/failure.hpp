@@ -44,6 +44,7 @@ struct QueuedError {
     udp::endpoint about;
 };
 bool want_error_queue(int socket);
+inline constexpr int error_queue_turn = 64;              // errors taken at a time: more may be left
 std::vector<QueuedError> drain_error_queue(int socket);  // never blocks
 
 }  // namespace wmlab::net

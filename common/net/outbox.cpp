@@ -3,10 +3,12 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cassert>
 #include <cerrno>
 
 namespace wmlab::net {
@@ -17,37 +19,84 @@ struct Outbox::State : std::enable_shared_from_this<Outbox::State> {
         empty.expires_at(asio::steady_timer::time_point::max());
     }
 
+    struct Entry {
+        std::array<std::byte, head_max> head{};
+        std::size_t head_size = 0;
+        Buffer body;
+        std::size_t size() const { return head_size + (body ? body->size() : 0); }
+        // What is left of it after the first `skip` bytes: one or two pieces.
+        std::size_t pieces(std::size_t skip, iovec* out) const {
+            std::size_t count = 0;
+            if (skip < head_size) out[count++] = {const_cast<std::byte*>(head.data()) + skip, head_size - skip};
+            skip -= std::min(skip, head_size);
+            if (body && skip < body->size())
+                out[count++] = {const_cast<std::byte*>(body->data()) + skip, body->size() - skip};
+            return count;
+        }
+    };
+
+    // False: broken.
+    bool send(Entry entry) {
+        if (!queue.empty()) {
+            queue.push_back(std::move(entry));
+            bytes += queue.back().size();
+            if (!waiting) write();
+            return !broken;
+        }
+        std::array<iovec, 2> parts{};
+        const auto count = entry.pieces(0, parts.data());
+        const auto written = hand_over(parts.data(), count);
+        const auto size = entry.size();
+        if (written == static_cast<ssize_t>(size)) return true;
+        if (written < 0 && errno != EAGAIN) {
+            broken = true;
+            return false;
+        }
+        offset = written < 0 ? 0 : static_cast<std::size_t>(written);
+        bytes = size - offset;
+        queue.push_back(std::move(entry));
+        wait();
+        return true;
+    }
+
+    ssize_t hand_over(iovec* parts, std::size_t count) {
+        msghdr message{};
+        message.msg_iov = parts;
+        message.msg_iovlen = count;
+        ssize_t written = 0;
+        do written = ::sendmsg(socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (written < 0 && errno == EINTR);
+        return written;
+    }
+
     // Writes until the kernel takes no more.
     void write() {
         while (!queue.empty() && !broken) {
             std::array<iovec, 32> parts{};
             std::size_t count = 0, skip = offset;
-            for (const auto& buffer : queue) {
-                if (count == parts.size()) break;
-                parts[count++] = {const_cast<std::byte*>(buffer->data()) + skip, buffer->size() - skip};
+            for (const auto& entry : queue) {
+                if (count + 2 > parts.size()) break;
+                count += entry.pieces(skip, &parts[count]);
                 skip = 0;
             }
-            msghdr message{};
-            message.msg_iov = parts.data();
-            message.msg_iovlen = count;
-            const auto written = ::sendmsg(socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (written >= 0) {
+            const auto written = hand_over(parts.data(), count);
+            if (written >= 0)
                 taken(static_cast<std::size_t>(written));
-            } else if (errno == EAGAIN) {
+            else if (errno == EAGAIN)
                 return wait();
-            } else if (errno != EINTR) {
+            else
                 broken = true;
-            }
         }
-        empty.cancel();
+        if (flushing) empty.cancel();
     }
 
     void taken(std::size_t size) {
         bytes -= size;
         offset += size;
         auto whole = queue.begin();
-        while (whole != queue.end() && offset >= (*whole)->size()) offset -= (*whole++)->size();
+        while (whole != queue.end() && offset >= whole->size()) offset -= (whole++)->size();
         queue.erase(queue.begin(), whole);
+        if (queue.empty()) std::vector<Entry>{}.swap(queue);  // thousands of connections cost little between bursts
     }
 
     void wait() {
@@ -63,10 +112,10 @@ struct Outbox::State : std::enable_shared_from_this<Outbox::State> {
     tcp::socket socket;
     asio::steady_timer empty;  // cancelled when there is nothing more to write
     std::size_t queue_max;
-    std::vector<Buffer> queue;  // mostly of one or none: thousands of idle connections cost little
+    std::vector<Entry> queue;  // mostly none
     std::size_t offset = 0;     // into the first buffer
     std::size_t bytes = 0;
-    bool waiting = false, broken = false, slow = false;
+    bool waiting = false, broken = false, slow = false, flushing = false;
 };
 
 Outbox::Outbox(tcp::socket socket, std::size_t queue_max)
@@ -78,21 +127,25 @@ Outbox::Outbox(tcp::socket socket, std::size_t queue_max)
 
 Outbox::~Outbox() { close(false); }
 
-bool Outbox::send(Buffer buffer) {
-    auto& state = *state_;
-    if (state.broken || state.slow || buffer->empty()) return !state.broken && !state.slow;
-    if (state.bytes > 0 && state.bytes + buffer->size() > state.queue_max) {
-        state.slow = true;
-        return false;
-    }
-    state.bytes += buffer->size();
-    state.queue.push_back(std::move(buffer));
-    if (!state.waiting) state.write();
-    return !state.broken;
-}
+bool Outbox::send(Buffer buffer) { return send({}, std::move(buffer)); }
 
 bool Outbox::send(std::vector<std::byte> bytes) {
     return send(std::make_shared<const std::vector<std::byte>>(std::move(bytes)));
+}
+
+bool Outbox::send(std::span<const std::byte> head, Buffer body) {
+    auto& state = *state_;
+    State::Entry entry;
+    assert(head.size() <= head_max);
+    entry.head_size = std::min(head.size(), head_max);
+    std::ranges::copy(head.first(entry.head_size), entry.head.begin());
+    entry.body = std::move(body);
+    if (state.broken || state.slow || entry.size() == 0) return !state.broken && !state.slow;
+    if (state.bytes > 0 && state.bytes + entry.size() > state.queue_max) {
+        state.slow = true;
+        return false;
+    }
+    return state.send(std::move(entry));
 }
 
 std::size_t Outbox::queued() const { return state_->bytes; }
@@ -103,6 +156,7 @@ asio::awaitable<bool> Outbox::flushed(milliseconds limit) {
     const auto state = state_;
     if (state->bytes == 0 || state->broken) co_return !state->broken;
     state->empty.expires_after(limit);
+    state->flushing = true;
     [[maybe_unused]] const auto result = co_await state->empty.async_wait(asio::as_tuple(asio::use_awaitable));
     co_return state->bytes == 0 && !state->broken;
 }

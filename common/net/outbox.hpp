@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "common/net/failure.hpp"
@@ -23,6 +24,9 @@ public:
     // False: the queue is full or the connection is broken; nothing of this buffer was queued.
     bool send(Buffer buffer);
     bool send(std::vector<std::byte> bytes);
+    // A few bytes of this peer's own before what many get: nothing is copied or allocated while the kernel takes it.
+    bool send(std::span<const std::byte> head, Buffer body);
+    static constexpr std::size_t head_max = 16;
 
     std::size_t queued() const;  // bytes that the kernel has not taken
     bool broken() const;         // a write failed

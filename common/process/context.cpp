@@ -29,8 +29,8 @@ asio::awaitable<boost::system::result<asio::ip::address_v4, std::string>> Contex
     if (scenario) {
         if (const auto* known = scenario->host(name)) {
             const auto* own = scenario->host(host);
-            const bool translated = known->published && own != nullptr && own->zone != known->zone;
-            co_return asio::ip::address_v4{(translated ? *known->published : known->address).value};
+            const auto published = own != nullptr ? known->published_to(own->zone) : std::nullopt;
+            co_return asio::ip::address_v4{published.value_or(known->address).value};
         }
         co_return "the scenario has no host `" + name + "`";
     }

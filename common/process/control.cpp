@@ -35,6 +35,8 @@ Command command_from(std::string_view line) {
     if (word == "start" && !(words >> more)) return Start{};
     if (word == "stop" && !(words >> more)) return Stop{};
     if (word == "ping" && words >> flow && !(words >> more)) return Ping{flow};
+    if (std::string remote; word == "lost" && words >> flow >> at >> remote && !(words >> more))
+        return LostPackets{{flow, at, remote}};
     if (word == "endpoint" && words >> flow >> at && !(words >> more))
         if (const auto endpoint = net::host_port(at)) return Endpoint{flow, *endpoint};
     return Unknown{std::string{line}};

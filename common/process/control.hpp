@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "common/net/address.hpp"
+#include "common/net/hopeless.hpp"
 
 namespace wmlab::process {
 
@@ -18,10 +19,13 @@ struct Endpoint {
 struct Ping {  // answered at once by a `pong` event: so the runner learns how this machine's clock differs
     std::string token;
 };
+struct LostPackets {  // what this host sends with these addresses is dropped on the way, whatever is tried again
+    net::Lost what;
+};
 struct Unknown {
     std::string line;
 };
-using Command = std::variant<Start, Stop, Endpoint, Ping, Unknown>;
+using Command = std::variant<Start, Stop, Endpoint, Ping, LostPackets, Unknown>;
 
 Command command_from(std::string_view line);
 // "FLOW=HOST:PORT"

@@ -99,6 +99,9 @@ void drop_root_for_good(std::span<const std::filesystem::path> reads, std::span<
     const auto how = how_to_drop(reads, writes);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (how == Drop::not_root) return;
+    // What is not in the bounding set no program gets again. Those for changing the user are still to be used.
+    for (int capability = 0; capability <= 63; ++capability)
+        if (capability != CAP_DAC_READ_SEARCH || how == Drop::to_nobody) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
     int death_signal = 0;  // the kernel forgets it when the user changes
     ::prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
     if (how == Drop::to_nobody) {

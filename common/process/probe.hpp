@@ -1,4 +1,4 @@
-// What a probe carries, both ways and over both protocols: one line of text with a nonce that nobody else has.
+// What a probe carries: one line of text with a nonce that nobody else has. Over TCP it comes back as it is.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -18,6 +18,11 @@ inline constexpr std::size_t probe_size = 29;  // "wmlab-probe " 16 hexadecimal 
 std::string new_nonce();  // 16 hexadecimal digits
 std::array<std::byte, probe_size> probe_message(std::string_view nonce);
 std::optional<std::string> nonce_in(std::span<const std::byte> message);  // nothing: not a probe
+
+// What a probe over UDP is answered with. It is no probe, so that two who answer probes cannot be set upon each other
+// by a forged sender.
+std::array<std::byte, probe_size> proof_message(std::string_view nonce);
+std::optional<std::string> proven_nonce_in(std::span<const std::byte> message);
 
 // Up to here each port of a probe flow has all of its events; beyond, only those that settle a port.
 inline constexpr std::size_t told_in_full_max = 64;

@@ -17,16 +17,20 @@
 #include <boost/program_options/parsers.hpp>
 #include <charconv>
 #include <csignal>
-#include <fstream>
 #include <iostream>
+#include <sstream>
 #include <system_error>
 
+#include "common/bytes/read_file.hpp"
+#include "common/process/confinement.hpp"
 #include "common/process/control.hpp"
 #include "common/process/privileges.hpp"
 #include "common/scenario/loader.hpp"
 
 namespace wmlab::process {
 namespace {
+
+constexpr std::size_t config_size_max = 1U << 20;
 
 namespace po = boost::program_options;
 using evidence::What;
@@ -61,8 +65,9 @@ po::variables_map parse(const Description& description, const po::options_descri
     po::store(po::command_line_parser{argc, argv}.options(all).positional(description.positional).run(), values);
     if (values.contains("config")) {
         const auto& name = values["config"].as<std::string>();
-        std::ifstream file{name};
-        if (!file) throw UsageError{"cannot read the config file " + name};
+        const auto text = bytes::read_file(name, config_size_max);
+        if (!text) throw UsageError{"the config file " + text.error().text()};
+        std::istringstream file{*text};
         try {
             po::store(po::parse_config_file(file, all), values);
         } catch (const po::error& error) {
@@ -109,9 +114,9 @@ Scenario load_scenario(const po::variables_map& values) {
         out.control = true;
         if (values.contains("base")) directory = std::filesystem::absolute(values["base"].as<std::string>());
     } else {
-        std::ifstream file{name};
-        if (!file) throw UsageError{"cannot read the scenario " + name};
-        yaml.assign(std::istreambuf_iterator<char>{file}, {});
+        auto text = bytes::read_file(name, scenario::document_size_max);
+        if (!text) throw UsageError{"the scenario " + text.error().text()};
+        yaml = std::move(*text);
         directory = std::filesystem::absolute(name).parent_path();
     }
     // The ruleset and other hosts' files need not be here; what this host needs it opens itself.
@@ -224,6 +229,7 @@ private:
             context_.endpoints[endpoint->flow] = endpoint->at;
             return;
         }
+        if (const auto* lost = std::get_if<LostPackets>(&command)) return net::tell(lost->what);
         if (const auto* ping = std::get_if<Ping>(&command)) {
             boost::json::object fields;
             fields["token"] = ping->token;
@@ -315,6 +321,8 @@ int live(const Description& description, const po::variables_map& values, const 
         throw;
     }
     drop_root_for_good(simulator->reads(), simulator->writes());
+    const auto confined = confine({simulator->reads(), simulator->writes(), simulator->reads_nothing_else()});
+    spdlog::debug("confined by: {}", confined.empty() ? "nothing that this kernel has" : confined);
     context.write(What::ready, "", "");
     const int code = life.live(given.control, std::move(given.rest));
     boost::json::object fields;

@@ -33,6 +33,7 @@ public:
     virtual void stop() = 0;  // may be called at any time, also before run()
     virtual std::vector<std::filesystem::path> reads() const { return {}; }   // files it needs after root is dropped
     virtual std::vector<std::filesystem::path> writes() const { return {}; }  // likewise, files it creates
+    virtual bool reads_nothing_else() const { return false; }                 // than reads()
 };
 
 using Make = std::function<std::unique_ptr<Simulator>(Context&)>;

@@ -84,6 +84,14 @@ ClientOutput DatagramClient::receive(Bytes octets, TimePoint now) {
     if (answer.ptype == PduType::request) {
         // A server that wants to know us before it executes a call that is not idempotent (C706 appendix P).
         if (answer.if_id != interface::conv.uuid || answer.opnum > 1) return out;
+        constexpr std::size_t questions_max = 16;
+        constexpr unsigned answers_max = 4;  // to the same question: replays are not answered for ever
+        auto asked = std::ranges::find(questions_, answer.act_id, &std::pair<Guid, unsigned>::first);
+        if (asked == questions_.end()) {
+            if (questions_.size() >= questions_max) questions_.erase(questions_.begin());
+            asked = questions_.insert(questions_.end(), {answer.act_id, 0});
+        }
+        if (++asked->second > answers_max) return out;
         auto who = answer;
         who.ptype = PduType::response;
         who.flags1 = pf1::nofack;

@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/rpc/client_call.hpp"
 #include "common/rpc/datagram.hpp"
@@ -41,6 +43,7 @@ private:
     unsigned sends_ = 0;
     std::chrono::milliseconds interval_{0};
     std::optional<TimePoint> deadline_;
+    std::vector<std::pair<Guid, unsigned>> questions_;  // of servers who want to know us, and how often answered
     std::vector<Datagram> request_;
     std::size_t acknowledged_ = 0;  // fragments of the request
     std::map<std::uint16_t, Octets> fragments_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 namespace wmlab::rpc {
 namespace {
@@ -20,7 +21,6 @@ const std::array<ClassSpec, 3>& classes() {
     return table;
 }
 
-constexpr std::uint64_t identifier_base = 0x0189416AULL << 32;
 constexpr std::uint32_t references_given = 5;  // as Windows does: spares clients a RemAddRef
 constexpr std::size_t aliases_max = 256;
 
@@ -69,15 +69,23 @@ void Machine::event(MachineEvent::What what, const ComProcess& process) {
     events_.push_back(std::move(event));
 }
 
-// IPIDs say which process they belong to, which makes captures easier to read.
-Guid Machine::ipid(std::uint16_t port) {
+std::uint64_t Machine::random() { return std::uint64_t{random_()} << 32 | random_(); }
+
+std::uint64_t Machine::identifier(MachineOptions::Numbered what) {
+    for (;;)
+        if (const auto number = options_.number ? options_.number(what) : random(); number != 0) return number;
+}
+
+Guid Machine::ipid(std::uint16_t port) { return options_.ipid ? options_.ipid(port) : random_guid(); }
+
+Guid Machine::random_guid() {
     bytes::Writer out;
-    out.u32(++identifiers_);
-    out.u16(port);
-    out.u16(0);
-    out.raw(std::string_view{"\x80\0WIMSM1", 8});
+    out.u64(random());
+    out.u64(random());
     std::array<std::byte, 16> wire{};
     std::copy_n(out.bytes().begin(), 16, wire.begin());
+    wire[7] = (wire[7] & std::byte{0x0F}) | std::byte{0x40};  // as UUIDs of random numbers are marked (RFC 4122)
+    wire[8] = (wire[8] & std::byte{0x3F}) | std::byte{0x80};
     return Guid::from_wire(wire);
 }
 
@@ -95,7 +103,7 @@ ComProcess* Machine::start_process(std::string name, Pool& from, const Guid& cau
             process.number = ++process_numbers_;
             process.name = std::move(name);
             process.port = port;
-            process.oxid = identifier_base + process.number;
+            process.oxid = identifier(MachineOptions::Numbered::process);
             process.ipid_rem_unknown = ipid(port);
             process.causality = causality;
             processes_.push_back(std::move(process));
@@ -144,16 +152,17 @@ Machine::Activation Machine::activate(const Guid& clsid, const std::vector<Guid>
     auto* process = known->service
                         ? service(pool(causality), causality, answer.reason)
                         : start_process(std::string{known->process}, pool(causality), causality, answer.reason);
-    if (process != nullptr && process->objects.size() >= objects_max) {
+    if (process != nullptr && (process->objects.size() >= objects_max || object_count() >= all_objects_max)) {
+        if (process->objects.empty()) end_if_unused(process->port);
         process = nullptr;
-        answer.reason = "the process has too many objects";
+        answer.reason = "there are too many objects";
     }
     if (process == nullptr) {
         answer.hr = status::RPC_S_OUT_OF_RESOURCES;
         return answer;
     }
     ComObject object;
-    object.oid = identifier_base + identifiers_ + 1;  // the number its first interface gets
+    object.oid = identifier(MachineOptions::Numbered::object);
     object.clsid = clsid;
     object.pinged = now;
     for (const auto& iid : iids) {
@@ -252,22 +261,25 @@ std::uint32_t Machine::release_references(ComProcess& process, const RemInterfac
     return 0;
 }
 
-ComObject* Machine::object_of(std::uint64_t oid) {
-    for (auto& process : processes_) {
-        for (auto& object : process.objects) {
-            if (object.oid == oid) return &object;
-        }
-    }
-    return nullptr;
+std::unordered_map<std::uint64_t, ComObject*> Machine::objects() {
+    std::unordered_map<std::uint64_t, ComObject*> all;
+    for (auto& process : processes_)
+        for (auto& object : process.objects) all.emplace(object.oid, &object);
+    return all;
+}
+
+std::size_t Machine::object_count() const {
+    return std::accumulate(processes_.begin(), processes_.end(), std::size_t{0},
+                           [](std::size_t sum, const ComProcess& one) { return sum + one.objects.size(); });
 }
 
 std::uint32_t Machine::simple_ping(std::uint64_t setid, TimePoint now) {
     const auto found = ping_sets_.find(setid);
     if (found == ping_sets_.end()) return status::OR_INVALID_SET;
     found->second.pinged = now;
-    for (const auto oid : found->second.oids) {
-        if (auto* object = object_of(oid)) object->pinged = now;
-    }
+    const auto all = objects();
+    std::erase_if(found->second.oids, [&](std::uint64_t oid) { return !all.contains(oid); });
+    for (const auto oid : found->second.oids) all.at(oid)->pinged = now;
     return 0;
 }
 
@@ -279,7 +291,8 @@ ComplexPing::Out Machine::complex_ping(const ComplexPing::In& ping, TimePoint no
             answer.status = status::RPC_S_OUT_OF_RESOURCES & 0xFFFF;  // this interface answers with Win32 codes
             return answer;
         }
-        setid = 0x5E7 + set_numbers_++;
+        do setid = identifier(MachineOptions::Numbered::ping_set);
+        while (ping_sets_.contains(setid));
         ping_sets_[setid] = {};
     } else if (!ping_sets_.contains(setid)) {
         answer.setid = setid;
@@ -288,8 +301,9 @@ ComplexPing::Out Machine::complex_ping(const ComplexPing::In& ping, TimePoint no
     }
     answer.setid = setid;
     auto& set = ping_sets_[setid];
+    const auto all = objects();
     for (const auto oid : ping.add) {
-        if (object_of(oid) == nullptr)
+        if (!all.contains(oid))
             answer.status = status::OR_INVALID_OID;
         else
             set.oids.insert(oid);
@@ -400,7 +414,7 @@ ept_lookup::Out Machine::lookup(const ept_lookup::In& in) {
             lookups_.erase(oldest);
         }
         work.age = ++lookup_numbers_;
-        answer.entry_handle = Guid::named("ept_lookup " + std::to_string(work.age));
+        answer.entry_handle = random_guid();
         lookups_[answer.entry_handle] = std::move(work);
     }
     return answer;

@@ -6,8 +6,10 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <random>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -68,13 +70,20 @@ struct MachineOptions {
     std::uint32_t boot_time = 0x40BA4ACF;  // server_boot, not 0
     // Binds TCP and UDP of a port and says whether that worked; a port somebody else holds is skipped. Empty: always.
     std::function<bool(std::uint16_t)> open_port;
+    // Where identifiers come from. Empty: the system's source of random numbers, since whoever can guess one can use
+    // what it names without having been given it.
+    enum class Numbered { process, object, ping_set };
+    std::function<std::uint64_t(Numbered)> number;
+    std::function<Guid(std::uint16_t port)> ipid;
 };
 
 class Machine {
 public:
     static constexpr std::chrono::seconds ping_period{120};  // a client's; three missed pings end its objects
     static constexpr unsigned missed_pings_max = 3;
-    static constexpr std::size_t objects_max = 4096, ping_sets_max = 256, lookups_max = 64;
+    static constexpr std::size_t objects_max = 4096;  // of a process
+    static constexpr std::size_t all_objects_max = 16384, ping_sets_max = 256, lookups_max = 64;
+    static constexpr std::size_t references_max = 256;  // of one RemAddRef, RemRelease or RemQueryInterface
 
     explicit Machine(MachineOptions options);
 
@@ -120,6 +129,7 @@ public:
     DualStringArray exporter_bindings(const ComProcess& process) const;  // "10.66.1.10[3001]"
     ObjRef::Standard reference(const StdObjRef& std) const { return {std, resolver_bindings()}; }
     const MachineOptions& options() const { return options_; }
+    Guid random_guid();
     std::uint32_t next_association_group() { return ++associations_; }
     std::vector<MachineEvent> take_events() { return std::exchange(events_, {}); }
 
@@ -145,10 +155,13 @@ private:
     Pool& pool(const Guid& causality);
     ComProcess* start_process(std::string name, Pool& pool, const Guid& causality, std::string& reason);
     ComProcess* service(Pool& pool, const Guid& causality, std::string& reason);
+    std::size_t object_count() const;
     void end_process(std::size_t index);
-    ComObject* object_of(std::uint64_t oid);
+    std::unordered_map<std::uint64_t, ComObject*> objects();  // by OID, of all processes
     ComInterface* find_interface(ComProcess& process, const Guid& ipid, ComObject** object = nullptr);
     void event(MachineEvent::What what, const ComProcess& process);
+    std::uint64_t random();
+    std::uint64_t identifier(MachineOptions::Numbered what);  // never 0
     Guid ipid(std::uint16_t port);
 
     MachineOptions options_;
@@ -159,8 +172,9 @@ private:
     std::map<Guid, Lookup> lookups_;
     std::vector<MachineEvent> events_;
     unsigned process_numbers_ = 0;
-    std::uint32_t associations_ = 0x1893, identifiers_ = 0;
-    std::uint64_t set_numbers_ = 0, lookup_numbers_ = 0;
+    std::random_device random_;
+    std::uint32_t associations_ = 0x1893;
+    std::uint64_t lookup_numbers_ = 0;
 };
 
 }  // namespace wmlab::rpc

@@ -27,6 +27,7 @@ Reply remote_unknown(Machine& machine, ComProcess& process, const Call& call) {
         const auto in = RemQueryInterface::In::parse(call.stub, call.order);
         if (!in) return Reply::bad_stub(in.error());
         if (auto no = refused(in->orpcthis)) return *no;
+        if (in->iids.size() > Machine::references_max) return Reply::faulted(status::nca_server_too_busy);
         RemQueryInterface::Out out;
         for (const auto& iid : in->iids) {
             out.results.push_back(machine.query_interface(process, in->ripid, iid, in->cRefs));
@@ -39,6 +40,7 @@ Reply remote_unknown(Machine& machine, ComProcess& process, const Call& call) {
     const auto in = RemReferences::parse(call.stub, call.order);
     if (!in) return Reply::bad_stub(in.error());
     if (auto no = refused(in->orpcthis)) return *no;
+    if (in->references.size() > Machine::references_max) return Reply::faulted(status::nca_server_too_busy);
     if (call.opnum == RemAddRef::opnum) {
         RemAddRef::Out out;
         for (const auto& reference : in->references) {

@@ -44,7 +44,8 @@ bool is_end_or_comment(std::string_view rest) {
 
 class Parser {
 public:
-    explicit Parser(std::string_view octets) : text_{decode(octets)} {}
+    explicit Parser(std::string_view octets)
+        : text_{decode(octets)}, line_end_{text_.find('\n') == std::string::npos ? '\r' : '\n'} {}
 
     RegRead run() {
         read_header();
@@ -55,7 +56,7 @@ public:
 private:
     std::optional<std::string_view> next_line() {
         if (at_ >= text_.size()) return {};
-        const auto end = std::min(text_.find('\n', at_), text_.size());
+        const auto end = std::min(text_.find(line_end_, at_), text_.size());
         auto line = std::string_view{text_}.substr(at_, end - at_);
         at_ = end + 1;
         ++line_;
@@ -132,12 +133,7 @@ private:
     }
 
     bool read_data(std::string_view line, RegValue& value) {
-        if (line.starts_with('"')) {
-            auto text = quoted(line);
-            if (!text || !is_end_or_comment(line)) return problem("a text without its closing quote"), false;
-            value.strings.push_back(std::move(*text));
-            return true;
-        }
+        if (line.starts_with('"')) return read_text(line, value);
         if (line.starts_with('-') && is_end_or_comment(line.substr(1))) {
             value.type = RegValue::Type::deleted;
             return true;
@@ -145,6 +141,29 @@ private:
         if (line.starts_with("dword:")) return read_dword(line.substr(6), value);
         if (line.starts_with("hex")) return read_hex(line.substr(3), value);
         return problem("data of no known form: " + std::string{line.substr(0, 40)}), false;
+    }
+
+    // A text may hold line ends, which regedit writes as they are: then it goes on until its closing quote. Where none
+    // follows that ends a line, before the next key, this line alone is wrong.
+    bool read_text(std::string_view line, RegValue& value) {
+        constexpr unsigned lines_max = 4096;
+        const auto begin = at_;
+        const auto begin_line = line_;
+        std::string whole{line};
+        for (unsigned lines = 0; lines < lines_max; ++lines) {
+            std::string_view rest = whole;
+            if (auto text = quoted(rest)) {
+                if (!is_end_or_comment(rest)) break;
+                value.strings.push_back(std::move(*text));
+                return true;
+            }
+            const auto next = next_line();
+            if (!next || next->starts_with("[HK") || next->starts_with("[-HK")) break;
+            whole.append("\n").append(*next);
+        }
+        at_ = begin;
+        line_ = begin_line;
+        return problem("a text without its closing quote"), false;
     }
 
     bool read_dword(std::string_view digits, RegValue& value) {
@@ -241,6 +260,7 @@ private:
     }
 
     std::string text_;
+    char line_end_;
     std::size_t at_ = 0;
     unsigned line_ = 0;
     RegRead result_;

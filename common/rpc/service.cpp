@@ -44,6 +44,17 @@ bool offers(Machine& machine, std::uint16_t port, const SyntaxId& asked) {
     });
 }
 
+// Neither ept_lookup, which keeps a place for its caller, nor the pings, which keep objects alive.
+bool changes_nothing(const SyntaxId& asked, std::uint16_t opnum) {
+    const auto& uuid = asked.uuid;
+    if (uuid == interface::epm.uuid) return opnum == ept_map::opnum;
+    if (uuid == interface::mgmt.uuid || uuid == interface::SimWMProcess.uuid) return true;
+    if (uuid == interface::ISimWMStation.uuid) return opnum == QueryState::opnum;
+    return uuid == interface::IObjectExporter.uuid &&
+           (opnum == ResolveOxid::opnum || opnum == ResolveOxid::opnum2 || opnum == ServerAlive::opnum ||
+            opnum == ServerAlive2::opnum);
+}
+
 Reply serve(Machine& machine, const Call& call) {
     ++machine.statistics.calls_in;
     if (!offers(machine, call.port, call.interface)) return Reply::faulted(status::nca_unk_if, true);

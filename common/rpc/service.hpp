@@ -38,6 +38,8 @@ std::vector<SyntaxId> interfaces_at(Machine& machine, std::uint16_t port);
 bool offers(Machine& machine, std::uint16_t port, const SyntaxId& interface);
 
 Reply serve(Machine& machine, const Call& call);
+// Whether the operation only reads: it may be executed again, and for somebody whose address is not proven.
+bool changes_nothing(const SyntaxId& interface, std::uint16_t opnum);
 
 // One file each; serve() picks.
 Reply serve_mapper(Machine& machine, const Call& call);      // epm and mgmt

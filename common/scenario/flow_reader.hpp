@@ -14,6 +14,11 @@ struct ReadContext {
     bool check_files = true;
     bool hosts_known = true;     // false: the section itself is wrong, its names say nothing
     bool contents_known = true;  // likewise
+    struct Fed {
+        const yaml::Node* content;  // a name that is no content's: is it a flow's?
+        std::string flow;           // empty: in `defaults`
+    };
+    std::vector<Fed> fed{};
 };
 
 // Absolute; a problem where it is to be checked and is not a readable file. `what`: "ruleset".

@@ -1,7 +1,6 @@
 #include "common/scenario/loader.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -9,6 +8,9 @@
 #include "common/scenario/flow_reader.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/problems.hpp"
+#include "common/scenario/staging_reader.hpp"
+#include "common/scenario/template.hpp"
+#include "common/scenario/surroundings.hpp"
 #include "common/scenario/values.hpp"
 
 namespace wmlab::scenario {
@@ -45,9 +47,14 @@ public:
         const auto* hosts = top.require("hosts");
         if (zones != nullptr) read_zones(*zones);
         context_.hosts_known = hosts != nullptr && hosts->is(Node::Kind::map);
+        if (const auto* launch = top.find("launch")) read_default_launch(context_, top, *launch);
         if (hosts != nullptr) read_hosts(*hosts);
         if (const auto* firewall = top.find("firewall")) read_firewall(*firewall);
         if (const auto* contents = top.find("content")) read_contents(*contents);
+        for (auto* list : {&scenario_.accepted, &scenario_.allow_open}) {
+            const auto* const key = list == &scenario_.accepted ? "accepted" : "allow_open";
+            if (const auto* node = top.find(key)) read_accepted(*node, key, *list);
+        }
         const auto* defaults = top.find("defaults");
         if (const auto* flows = top.require("flows")) read_flows(context_, *flows, defaults);
         top.finish();
@@ -114,9 +121,37 @@ private:
             if (given && *given != "lost" && *given != "heard")
                 problems_.add(*node, "unknown `igmp`", problems_.did_you_mean(*given, {"heard", "lost"}));
         }
+        read_reach(map, zone, subnet);
         read_interface(map, zone, key);
         map.finish();
         scenario_.zones.push_back(std::move(zone));
+    }
+
+    // What other zones can route to.
+    void read_reach(MapReader& map, Zone& zone, const std::optional<Subnet>& subnet) {
+        const auto* const hidden = map.find("private");
+        if (hidden != nullptr) {
+            const auto given = map.text(*hidden, "private");
+            if (given == "true" || given == "false") zone.is_private = given == "true";
+            if (given && !zone.is_private)
+                problems_.add(*hidden, "`private` is not true or false:", "true: other zones have no route to it");
+        }
+        const auto* const node = map.find("reachable");
+        if (node == nullptr) return;
+        if (zone.is_private == false)
+            problems_.add(*node, "`reachable` beside `private: false`", "with that all addresses are reachable");
+        for (const auto* one : one_or_more(*node)) {
+            const auto given = map.text(*one, "reachable");
+            if (!given) continue;
+            const auto net = Subnet::from(given->find('/') == std::string::npos ? *given + "/32" : *given);
+            if (!net)
+                problems_.add(*one, "not an IPv4 address or network:", "like 10.10.0.10 or 10.10.0.0/28");
+            else if (subnet && (!subnet->contains(net->network) || net->prefix < subnet->prefix))
+                problems_.add(*one, "outside of zone " + ticked(zone.name) + ", " + subnet->text() + ':');
+            else
+                zone.reachable.push_back(*net);
+        }
+        if (node->is(Node::Kind::sequence) && node->items.empty()) zone.is_private = true;
     }
 
     std::optional<Subnet> read_subnet(MapReader& map) {
@@ -223,9 +258,11 @@ private:
         if (const auto* node = map.find("run")) host.run = read_words(map, *node, "run", false);
         if (const auto* node = map.find("launch")) {
             host.launch = read_words(map, *node, "launch", true);
+        } else {
+            host.launch = launch_of(scenario_, host);
         }
         if (const auto* node = map.find("published"))
-            if (const auto given = map.text(*node, "published")) read_published(host, *node, *given);
+            read_published(host, *node, map);
         map.finish();
         scenario_.hosts.push_back(std::move(host));
     }
@@ -245,15 +282,32 @@ private:
             problems_.add(node, "two hosts with one address:", "also that of host " + ticked(other->name));
     }
 
+    // One address for all other zones, or a map with one for each zone that knows it by another (split DNS).
+    void read_published(Host& host, const Node& node, MapReader& map) {
+        if (!node.is(Node::Kind::map)) {
+            if (const auto given = map.text(node, "published")) read_published_address(host, node, *given, "");
+            return;
+        }
+        MapReader zones{node, "`published` of host " + ticked(host.name), problems_, "like { outside: 198.51.100.5 }"};
+        for (const auto& [key, value] : node.entries) {
+            if (!key.is(Node::Kind::scalar) || host.published.contains(key.text)) continue;  // said by MapReader
+            if (scenario_.zone(key.text) == nullptr && !scenario_.zones.empty())
+                problems_.add(key, "unknown zone", problems_.did_you_mean(key.text, names_of(scenario_.zones)));
+            if (const auto given = zones.text(value, key.text)) read_published_address(host, value, *given, key.text);
+        }
+    }
+
     // Any address but a host's: the firewall's own in another zone, or one that is routed to it.
-    void read_published(Host& host, const Node& node, const std::string& given) {
-        host.published = Ipv4::from(given);
-        if (!host.published)
+    void read_published_address(Host& host, const Node& node, const std::string& given, const std::string& zone) {
+        const auto address = Ipv4::from(given);
+        if (!address)
             problems_.add(node, "not an IPv4 address:");
-        else if (host.published == host.address)
+        else if (*address == host.address)
             problems_.add(node, "the host's own address as `published`:", "leave it out where nothing is translated");
-        else if (const auto* other = scenario_.host_at(*host.published))
+        else if (const auto* other = scenario_.host_at(*address))
             problems_.add(node, "the address of host " + ticked(other->name) + " as `published`:");
+        else
+            host.published[zone] = *address;
     }
 
     void read_firewall(const Node& node) {
@@ -262,6 +316,8 @@ private:
             if (const auto given = map.text(*ruleset, "ruleset"))
                 scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
+        read_staging(context_, map);
+        read_surroundings(context_, map);
         map.finish();
     }
 
@@ -303,6 +359,52 @@ private:
             map.finish();
             rules.push_back(std::move(rule));
         }
+    }
+
+    void read_accepted(const Node& node, const std::string& key, std::vector<Accepted>& list) {
+        constexpr std::string_view like = "like - { rule: \"tcp dport 22\", reason: administration, until: 2027-03-31 }";
+        if (!node.is(Node::Kind::sequence)) {
+            if (!node.is(Node::Kind::null)) problems_.add(node, "`" + key + "` is not a list:", std::string{like});
+            return;
+        }
+        for (const auto& item : node.items) {
+            MapReader map{item, "an entry of `" + key + "`", problems_, std::string{like}};
+            Accepted entry;
+            entry.line = static_cast<unsigned>(item.at.line) + 1;
+            const auto read = [&](std::string_view name, std::string& into) {
+                if (const auto* at = map.find(name))
+                    if (const auto given = map.text(*at, name)) into = *given;
+            };
+            read("rule", entry.rule), read("from", entry.from), read("to", entry.to), read("protocol", entry.protocol);
+            if (const auto* at = map.find("ports"))
+                for (const auto* one : one_or_more(*at))
+                    if (const auto given = map.text(*one, "ports")) {
+                        if (const auto range = PortRange::from(*given))
+                            entry.ports.push_back(*range);
+                        else
+                            problems_.add(*one, "not a port or a range of ports from 1 to 65535:", "like 22 or 5900-5910");
+                    }
+            if (const auto* at = map.require("reason"))
+                if (const auto given = map.text(*at, "reason")) entry.reason = *given;
+            if (const auto* at = map.find("until"))
+                if (const auto given = map.text(*at, "until")) {
+                    entry.until = *given;
+                    if (!is_date(*given)) problems_.add(*at, "not a day:", "like 2027-03-31");
+                }
+            if (entry.rule.empty() && entry.from.empty() && entry.to.empty() && entry.protocol.empty() && entry.ports.empty())
+                problems_.add(item.at, {}, "an entry of `" + key + "` says what it is about: rule, from, to, protocol or ports",
+                              std::string{like});
+            map.finish();
+            list.push_back(std::move(entry));
+        }
+    }
+
+    static bool is_date(std::string_view text) {
+        if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+        for (std::size_t i = 0; i < text.size(); ++i)
+            if (i != 4 && i != 7 && (text[i] < '0' || text[i] > '9')) return false;
+        const auto month = text.substr(5, 2), day = text.substr(8, 2);
+        return month >= "01" && month <= "12" && day >= "01" && day <= "31";
     }
 
     static std::vector<const Node*> one_or_more(const Node& node) {
@@ -357,7 +459,9 @@ private:
                 if (!rate) {
                     problems_.add(*bitrate, "not a bitrate:", "like 64k or 1.5M");
                 } else if (*rate < bitrate_min || *rate > bitrate_max) {
-                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:");
+                    const bool thousands = *rate >= bitrate_min / 1000 && *rate <= bitrate_max / 1000;
+                    problems_.add(*bitrate, "`bitrate` is outside of 8k to 20M:",
+                                  thousands ? "did you mean " + ticked(*given + "k") + '?' : std::string{});
                 } else {
                     content.bitrate = *rate;
                 }
@@ -434,15 +538,15 @@ Loaded load(std::string_view text, const std::string& file, const std::filesyste
     } else if (const auto bad = bad_character(text)) {
         problems.add(place_of(text, bad->first), {}, bad->second);
     } else {
-        const auto document = yaml::parse(text);
+        auto document = yaml::parse(text);
         if (document.error) {
             const auto& error = *document.error;
             problems.add(error.at, {}, "YAML: " + error.what,
                          error.suggestion.empty() ? syntax_hint(text, error.at) : error.suggestion);
         } else {
-            ReadContext context{
-                loaded.scenario, problems, std::filesystem::absolute(directory.empty() ? "." : directory),
-                check_files,     true,     true};
+            const auto here = std::filesystem::absolute(directory.empty() ? "." : directory);
+            if (expand(document.root, here, problems)) loaded.expanded = to_yaml(document.root);
+            ReadContext context{loaded.scenario, problems, here, check_files, true, true};
             Reader{context, document.root}.read();
         }
     }
@@ -460,24 +564,46 @@ Loaded load_file(const std::filesystem::path& file) {
     };
     std::error_code error;
     if (!std::filesystem::exists(file, error)) return refused("no such file");
-    if (std::filesystem::is_directory(file, error)) return refused("is a directory, not a scenario file");
-    std::ifstream in{file, std::ios::binary};
-    if (!in) return refused("cannot be read: " + std::generic_category().message(errno));
-    std::string text(document_size_max + 1, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (in.bad()) return refused("cannot be read");
-    return load(text, file.string(), file.parent_path());
+    if (!std::filesystem::is_regular_file(file, error))
+        return refused(std::filesystem::is_directory(file, error)
+                           ? "is a directory, not a scenario file"
+                           : "is not a file (- is standard input)");
+    const auto text = bytes::read_file(file, document_size_max);
+    if (!text) return refused(text.error().problem);
+    return load(*text, file.string(), file.parent_path());
 }
 
 std::string read_document(std::istream& in) {
+    constexpr std::size_t read_max = 64 * document_size_max;  // of a document that is too large in any case
     std::string document, line;
-    while (std::getline(in, line)) {
+    const auto add_line = [&] {
         const auto content = std::string_view{line}.substr(0, line.ends_with('\r') ? line.size() - 1 : line.size());
-        if (content == "...") break;
+        if (content == "...") return false;
         if (document.size() <= document_size_max) document += line.substr(0, document_size_max) + '\n';
+        line.clear();
+        return true;
+    };
+    auto* const buffer = in.rdbuf();
+    for (std::size_t read = 0; read < read_max; ++read) {
+        const auto next = buffer->sbumpc();
+        if (next == std::char_traits<char>::eof()) {
+            if (!line.empty()) add_line();
+            break;
+        }
+        if (next == '\n') {
+            if (!add_line()) break;
+        } else if (line.size() <= document_size_max) {
+            line += static_cast<char>(next);
+        }
     }
     return document;
+}
+
+boost::system::result<std::string, bytes::FileProblem> read_document(const std::filesystem::path& file) {
+    auto text = bytes::read_file(file, document_size_max);
+    if (!text) return text;
+    std::istringstream in{*text};
+    return read_document(in);
 }
 
 }  // namespace wmlab::scenario

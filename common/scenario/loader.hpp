@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/bytes/read_file.hpp"
 #include "common/scenario/model.hpp"
 
 namespace wmlab::scenario {
@@ -27,6 +28,7 @@ std::string explain(const std::vector<Problem>& problems);
 struct Loaded {
     Scenario scenario;
     std::vector<Problem> problems;  // empty: the scenario is good
+    std::string expanded;           // the scenario as one text, where it is made of other files or rows; else empty
     bool ok() const { return problems.empty(); }
 };
 
@@ -41,5 +43,7 @@ inline constexpr std::size_t document_size_max = std::size_t{1} << 20;  // bytes
 // One YAML document from a stream: up to and without the line `...`, or to the end of input. What follows stays in the
 // stream (the control channel's commands). Of a document above document_size_max a part is kept that load() refuses.
 std::string read_document(std::istream& in);
+// Of a file: nothing else than a regular one is read.
+boost::system::result<std::string, bytes::FileProblem> read_document(const std::filesystem::path& file);
 
 }  // namespace wmlab::scenario

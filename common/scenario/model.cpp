@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 namespace wmlab::scenario {
 namespace {
@@ -24,6 +25,19 @@ auto* find_named(Things& things, std::string_view name) {
 }
 
 std::uint32_t mask(unsigned prefix) { return prefix == 0 ? 0 : ~std::uint32_t{0} << (32 - prefix); }
+
+std::vector<FlowInstance> instances_of(const Flow& flow) {
+    std::vector<FlowInstance> all;
+    const bool listed = flow.from.size() > 1 || flow.to.size() > 1;
+    for (const auto& from : flow.from) {
+        for (const auto& to : flow.to) {
+            const auto id = listed ? flow.id + '[' + from + "->" + to + ']' : flow.id;
+            for (unsigned copy = 1; copy <= flow.count; ++copy)
+                all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to});
+        }
+    }
+    return all;
+}
 
 }  // namespace
 
@@ -70,6 +84,13 @@ std::string PortRange::text() const {
     return first == last ? std::to_string(first) : std::to_string(first) + '-' + std::to_string(last);
 }
 
+std::string Flow::tag(std::string_view key) const {
+    for (const auto& one : tags)
+        if (one.size() > key.size() && one.starts_with(key) && one[key.size()] == '=')
+            return one.substr(key.size() + 1);
+    return {};
+}
+
 std::string text(const PortList& ports) {
     std::string all;
     for (const auto& range : ports) all += (all.empty() ? "" : " ") + range.text();
@@ -90,18 +111,67 @@ const Host* Scenario::host_at(Ipv4 address) const {
     return found == hosts.end() ? nullptr : &*found;
 }
 
+std::optional<Ipv4> Host::published_to(std::string_view from_zone) const {
+    if (const auto own = published.find(from_zone); own != published.end()) return own->second;
+    const auto others = published.find("");
+    return from_zone == zone || others == published.end() ? std::nullopt : std::optional{others->second};
+}
+
+bool Host::published_at(Ipv4 known_as) const {
+    return std::ranges::any_of(published, [&](const auto& entry) { return entry.second == known_as; });
+}
+
+bool Scenario::routed(Ipv4 address, std::string_view from_zone) const {
+    for (const auto& at : zones) {
+        if (!at.subnet.contains(address) || at.name == from_zone) continue;
+        const auto is_published = [&](const Host& host) { return host.published_to(from_zone) == address; };
+        if (std::ranges::any_of(at.reachable, [&](const Subnet& net) { return net.contains(address); })) return true;
+        if (!at.reachable.empty() || at.is_private.value_or(false)) return std::ranges::any_of(hosts, is_published);
+        if (at.is_private) return true;
+        const auto* const inner = host_at(address);
+        return inner == nullptr || !inner->published_to(from_zone);
+    }
+    return true;
+}
+
+std::vector<std::string> serving_hosts(const Flow& flow) {
+    using enum FlowType;
+    switch (flow.type) {
+        case mms_udp:
+        case mms_tcp:
+        case http:
+        case mms_auto:
+            return flow.to;
+        case msbd:
+        case http_distribution:
+            return flow.source == Source::server ? flow.to : std::vector<std::string>{};
+        case multicast:
+            return flow.from;
+        default:
+            return {};
+    }
+}
+
+std::vector<std::string> fed_hosts(const Flow& flow) {
+    if (flow.type == FlowType::msbd || flow.type == FlowType::http_distribution) return flow.from;
+    return flow.type == FlowType::encoder_alias ? flow.to : std::vector<std::string>{};
+}
+
+std::optional<FlowInstance> feeder(const Scenario& scenario, const FlowInstance& instance) {
+    const auto& content = instance.flow->content;
+    if (content.empty() || scenario.content(content) != nullptr) return std::nullopt;
+    const auto source = std::ranges::find(scenario.flows, content, &Flow::id);
+    if (source == scenario.flows.end()) return std::nullopt;
+    const auto& server = instance.flow->type == FlowType::multicast ? instance.from : instance.to;
+    const bool alias = source->type == FlowType::encoder_alias;
+    for (auto& other : instances_of(*source))
+        if ((alias ? other.to : other.from) == server) return std::move(other);
+    return std::nullopt;
+}
+
 std::vector<FlowInstance> instances(const Scenario& scenario) {
     std::vector<FlowInstance> all;
-    for (const auto& flow : scenario.flows) {
-        const bool listed = flow.from.size() > 1 || flow.to.size() > 1;
-        for (const auto& from : flow.from) {
-            for (const auto& to : flow.to) {
-                const auto id = listed ? flow.id + '[' + from + "->" + to + ']' : flow.id;
-                for (unsigned copy = 1; copy <= flow.count; ++copy)
-                    all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to});
-            }
-        }
-    }
+    for (const auto& flow : scenario.flows) std::ranges::move(instances_of(flow), std::back_inserter(all));
     return all;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/scenario/verdict.hpp"
@@ -53,6 +54,9 @@ struct Zone {
     std::string interface;   // the name the ruleset under test uses for the firewall's interface in this zone
     Ipv4 gateway;            // the firewall's address; .1 of the subnet unless gateway: says else
     bool igmp_lost = false;  // `igmp: lost`: the zone's switch keeps multicast, IGMP included, from the firewall
+    // What other zones can route to. Neither is given: all but hosts that are `published`.
+    std::optional<bool> is_private{};    // `private`: true: nothing, false: everything
+    std::vector<Subnet> reachable{};     // `reachable`: only these; a single address is a /32
 };
 
 struct Host {
@@ -60,7 +64,11 @@ struct Host {
     Ipv4 address;
     std::vector<std::string> run;     // a real program to run on the host (a proxy ...), empty: none
     std::vector<std::string> launch;  // command prefix by which the host is reached, empty: built-in lab
-    std::optional<Ipv4> published{};  // the address by which other zones reach it, where the firewall translates
+    // By zone, the address by which that zone reaches it, where the firewall translates; "": every other zone.
+    std::map<std::string, Ipv4, std::less<>> published{};
+
+    std::optional<Ipv4> published_to(std::string_view from_zone) const;  // nothing: it is known by its own address
+    bool published_at(Ipv4 known_as) const;
 };
 
 struct Content {  // also the name of the publishing point on every server
@@ -107,7 +115,7 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     std::string id;
     FlowType type = FlowType::mms_tcp;
     std::vector<std::string> from, to;
-    std::string content;
+    std::string content;  // of that name; or the name of a flow whose pull brings it (feeder())
     Expectation expect;
     milliseconds deadline{3000}, play{1000};
     double max_loss = 0.0;  // part of the packets that may be lost, 0..1
@@ -130,7 +138,9 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     PortList ports;                     // probe
     std::vector<std::string> run;       // command
 
-    unsigned line = 0;  // of the scenario file, from 1
+    unsigned line = 0;                            // of the scenario file, from 1
+    std::vector<std::string> tags{};              // for --tag and the table of many sites: "site=lyon"
+    std::string tag(std::string_view key) const;  // the value of the first tag `key=value`; empty: none
 };
 
 struct MulticastRouteRule {  // which streams the firewall's multicast router takes from one zone to others
@@ -139,9 +149,50 @@ struct MulticastRouteRule {  // which streams the firewall's multicast router ta
     std::vector<Subnet> groups;  // one group is a /32
 };
 
+struct DeviceLog {                     // where the firewall's own log is read, for the names of its rules
+    std::string format;                // "asa"; one of device_log_formats()
+    std::string pattern;               // of the format `regex`
+    std::filesystem::path file;        // absolute; or
+    std::vector<std::string> command;  // what prints it (ssh fw tail -F ...); or
+    std::string listen;                // "udp://192.0.2.1:5514": what it is sent to
+    bool empty() const { return format.empty(); }
+};
+
+struct FurtherInterface {  // of the gateway; no zone of the scenario is behind it
+    std::string name;
+    std::optional<Ipv4> address;  // with the subnet below
+    Subnet subnet;
+};
+
+struct DefaultRoute {  // where the gateway sends what it has no other route for; nobody is there unless a host is named
+    enum class To { nowhere, none, zone } to = To::nowhere;  // nowhere: out of an interface of its own
+    std::string zone;
+    std::optional<Ipv4> gateway;  // in the zone
+};
+
 struct Firewall {
-    std::filesystem::path ruleset;                                    // absolute; empty: forwards everything
+    std::filesystem::path ruleset;  // absolute; empty: forwards everything
+    // What the real gateway has besides rules and zones.
+    std::vector<std::pair<std::string, std::string>> sysctls;  // "net/ipv4/ip_forward" and its value
+    DefaultRoute default_route;
+    std::vector<FurtherInterface> interfaces;
+    std::vector<std::filesystem::path> include_path;                  // absolute
+    std::vector<std::string> users, groups;                           // that rules name
+    std::vector<std::pair<std::string, Ipv4>> names;                  // of hosts that rules name
     std::optional<std::vector<MulticastRouteRule>> multicast_routes;  // absent: whatever the flows need
+    std::vector<std::string> launch{};  // command prefix by which it is joined where it is a machine; empty: it is not
+    DeviceLog log{};
+};
+
+// An opening that is known and accepted (`accepted:`), or that a change may make (`allow_open:`): all that is given must
+// fit.
+struct Accepted {
+    std::string rule;        // a part of the rule's text, or FILE:LINE
+    std::string from, to;    // a host, a zone, or an address as reports have it
+    std::string protocol;    // "tcp", "udp", "icmp", "ip" ...
+    PortList ports;          // all ports of the opening are among them
+    std::string reason, until;  // "2027-03-31": the last day; empty: for good
+    unsigned line = 0;
 };
 
 struct Scenario {
@@ -152,10 +203,14 @@ struct Scenario {
     Firewall firewall;
     std::vector<Content> contents;
     std::vector<Flow> flows;
+    std::vector<std::string> launch{};  // for hosts without one of their own, with {address}, {host}, {zone}
+    std::vector<Accepted> accepted, allow_open;
 
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;
     const Host* host_at(Ipv4 address) const;
+    // Whether routers outside of the address's zone know a way to it, as on the real outside of a private network.
+    bool routed(Ipv4 address, std::string_view from_zone) const;
     const Content* content(std::string_view name) const;
 };
 
@@ -166,5 +221,12 @@ struct FlowInstance {
     std::string from, to;
 };
 std::vector<FlowInstance> instances(const Scenario& scenario);  // in the file's order
+
+// The server that the flow's media comes from; empty: none does, or an encoder's.
+std::vector<std::string> serving_hosts(const Flow& flow);
+// The servers that a flow brings a stream to, which they offer by the flow's name. Empty: it brings none.
+std::vector<std::string> fed_hosts(const Flow& flow);
+// The instance that brings this one's content to its server; nothing: the server has the content.
+std::optional<FlowInstance> feeder(const Scenario& scenario, const FlowInstance& instance);
 
 }  // namespace wmlab::scenario

@@ -19,6 +19,7 @@ const std::vector<OptionSpec>& table() {
         {"to", {}},
         {"expect", {}},
         {"deadline", {}},
+        {"tags", {}},
         {"content", with_media},
         {"play", with_media},
         {"max_loss", with_media},

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "common/scenario/values.hpp"
+#include "common/scenario/yaml_hints.hpp"
 
 namespace wmlab::scenario {
 namespace {
@@ -81,14 +82,33 @@ std::string explain(const std::vector<Problem>& problems) {
     return all;
 }
 
-Problems::Problems(std::string file, std::string_view text) : file_{std::move(file)} {
+namespace {
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+    std::vector<std::string_view> lines;
     while (!text.empty()) {
         const auto end = text.find('\n');
         auto line = text.substr(0, end);
         if (line.ends_with('\r')) line.remove_suffix(1);
-        lines_.push_back(line);
+        lines.push_back(line);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
+    return lines;
+}
+
+}  // namespace
+
+Problems::Problems(std::string file, std::string_view text) : file_{std::move(file)}, lines_{lines_of(text)} {}
+
+unsigned Problems::add_source(std::string file, std::string text) {
+    auto& source = sources_.emplace_back(Source{std::move(file), std::move(text), {}});
+    source.lines = lines_of(source.text);
+    return static_cast<unsigned>(sources_.size());
+}
+
+unsigned Problems::add_row(std::string row) {
+    rows_.push_back(std::move(row));
+    return static_cast<unsigned>(rows_.size());
 }
 
 void Problems::add(yaml::Place at, std::string_view value, std::string what, std::string suggestion) {
@@ -96,9 +116,22 @@ void Problems::add(yaml::Place at, std::string_view value, std::string what, std
         ++more_;
         return;
     }
-    Problem problem{file_, at.line, at.column, std::string{value}, std::move(what), printable(suggestion, 400), {}};
-    if (at.line > 0 && at.line <= lines_.size()) {
-        const auto line = lines_[at.line - 1];
+    const auto* source = at.source > 0 && at.source <= sources_.size() ? &sources_[at.source - 1] : nullptr;
+    const auto& lines = source != nullptr ? source->lines : lines_;
+    if (at.row > 0 && at.row <= rows_.size()) {
+        const bool colon = what.ends_with(':');
+        if (colon) what.pop_back();
+        what += " (row " + rows_[at.row - 1] + ")" + (colon ? ":" : "");
+    }
+    Problem problem{source != nullptr ? source->file : file_,
+                    at.line,
+                    at.column,
+                    std::string{value},
+                    std::move(what),
+                    printable(suggestion, 400),
+                    {}};
+    if (at.line > 0 && at.line <= lines.size()) {
+        const auto line = lines[at.line - 1];
         const auto before = line.substr(0, at.column - 1);
         problem.column = static_cast<unsigned>(characters(before)) + 1;
         // Enough of a long line for the excerpt, never a copy of a megabyte for each problem.
@@ -168,7 +201,11 @@ void MapReader::finish(const std::function<bool(const yaml::Node& key)>& other) 
         if (!key.is(yaml::Node::Kind::scalar) || std::ranges::find(known_, key.text) != known_.end()) continue;
         if (!reported.insert(key.text).second) continue;  // said twice: a problem of its own
         if (other && other(key)) continue;
-        problems_.add(key, "unknown key in " + owner_ + ':', problems_.did_you_mean(key.text, known_));
+        const auto blank = yaml::with_blank(key.text);
+        if (!blank.empty() && value.is(yaml::Node::Kind::null))
+            problems_.add(key, "no blank behind the colon:", "write " + ticked(blank));
+        else
+            problems_.add(key, "unknown key in " + owner_ + ':', problems_.did_you_mean(key.text, known_));
     }
 }
 

@@ -1,5 +1,6 @@
 // Collects what is wrong with one file while it is read, and reads YAML maps key by key. Internal to the loader.
 #pragma once
+#include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,10 @@ public:
     Problems(std::string file, std::string_view text);
     void add(yaml::Place at, std::string_view value, std::string what, std::string suggestion = {});
     void add(const yaml::Node& node, std::string what, std::string suggestion = {});  // value: the node's text
+    // Other files than the first: places whose `source` is the number returned are theirs.
+    unsigned add_source(std::string file, std::string text);
+    // Which row of a table a place's `row` is: "sites.csv:7".
+    unsigned add_row(std::string row);
     // "did you mean `x`?" or, where nothing is near, "one of: a, b, c".
     std::string did_you_mean(std::string_view value, const std::vector<std::string_view>& candidates) const;
     std::vector<Problem> sorted() &&;
@@ -23,6 +28,12 @@ private:
     static constexpr std::size_t kept_max = 200;
     std::string file_;
     std::vector<std::string_view> lines_;
+    struct Source {
+        std::string file, text;
+        std::vector<std::string_view> lines;
+    };
+    std::deque<Source> sources_;
+    std::vector<std::string> rows_;
     std::vector<Problem> problems_;
     std::size_t more_ = 0;
 };

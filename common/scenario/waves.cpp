@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "common/scenario/catalogue.hpp"
@@ -36,64 +37,71 @@ struct Held {
 using Place = std::pair<std::string, Protocol>;
 using Wave = std::map<Place, std::vector<Held>>;
 
-// Can everything held in one place be held at once, whichever free ports the pools' owners choose?
-bool fits(const std::vector<Held>& all) {
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const auto& mine = all[i];
-        unsigned taken = 0;
-        bool touched = false;
-        for (std::size_t j = 0; j < all.size(); ++j) {
-            if (i == j) continue;
-            const auto& other = all[j];
-            const auto shared = overlap(mine.ports, other.ports);
-            if (shared == 0 || (mine.owner == other.owner && !mine.pool && !other.pool)) continue;
-            if (!mine.pool && !other.pool) return false;
-            touched = true;
-            taken += other.pool ? std::min(other.needed, shared) : shared;
-        }
-        if (mine.pool && touched && taken + mine.needed > size(mine.ports)) return false;
+// Does this one still fit beside everything else that is held in the place, whichever free ports pools' owners choose?
+bool fits(const std::vector<Held>& all, std::size_t index) {
+    const auto& mine = all[index];
+    unsigned taken = 0;
+    bool touched = false;
+    for (std::size_t j = 0; j < all.size(); ++j) {
+        if (index == j) continue;
+        const auto& other = all[j];
+        const auto shared = overlap(mine.ports, other.ports);
+        if (shared == 0 || (mine.owner == other.owner && !mine.pool && !other.pool)) continue;
+        if (!mine.pool && !other.pool) return false;
+        touched = true;
+        taken += other.pool ? std::min(other.needed, shared) : shared;
     }
-    return true;
+    return !mine.pool || !touched || taken + mine.needed <= size(mine.ports);
 }
 
-void hold(std::vector<Held>& all, const Binding& binding) {
+// What taking a binding in has changed, to be undone where the flow does not fit after all.
+struct Change {
+    std::vector<Held>* place;
+    std::size_t index;
+    bool added;
+    unsigned before;  // `needed`
+};
+
+Change hold(std::vector<Held>& all, const Binding& binding) {
     const auto same = std::ranges::find_if(all, [&](const Held& held) {
         return held.pool == (binding.needed > 0) && held.owner == binding.owner && held.ports == binding.ports;
     });
-    if (same != all.end()) {
-        same->needed += binding.needed;
-    } else {
+    if (same == all.end()) {
         all.push_back({binding.ports, binding.needed, binding.needed > 0, binding.owner});
+        return {&all, all.size() - 1, true, 0};
     }
+    const auto before = same->needed;
+    same->needed += binding.needed;
+    return {&all, static_cast<std::size_t>(same - all.begin()), false, before};
 }
 
-// A pool that one flow alone wears out on purpose (eleven processes on ten ports) may be in a wave, but no second
-// flow may draw from it.
-bool shares_worn_out_pool(const std::vector<Held>& before, const std::vector<Held>& after) {
-    for (const auto& held : after) {
-        if (!held.pool || held.needed <= size(held.ports)) continue;
-        const auto same = std::ranges::find_if(
-            before, [&](const Held& old) { return old.pool && old.owner == held.owner && old.ports == held.ports; });
-        if (same != before.end() && same->needed != held.needed) return true;
+// After this change. Everything did before: only what it touches is looked at.
+bool fits(const Change& change) {
+    const auto& all = *change.place;
+    const auto& held = all[change.index];
+    if (!change.added && held.needed == change.before) return true;
+    // A pool that one flow alone wears out on purpose (eleven processes on ten ports) may be in a wave, but no second
+    // flow may draw from it.
+    if (held.pool && !change.added && held.needed > size(held.ports)) return false;
+    if (!fits(all, change.index)) return false;
+    for (std::size_t other = 0; other < all.size(); ++other)
+        if (other != change.index && all[other].pool && overlap(all[other].ports, held.ports) > 0 && !fits(all, other))
+            return false;
+    return true;
+}
+
+// `anyhow`: although it does not fit.
+bool take_in(Wave& wave, const std::vector<Binding>& wanted, bool anyhow = false) {
+    std::vector<Change> changes;
+    for (const auto& binding : wanted) changes.push_back(hold(wave[{binding.host, binding.protocol}], binding));
+    if (anyhow || std::ranges::all_of(changes, [](const Change& change) { return fits(change); })) return true;
+    for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+        if (change->added)
+            change->place->pop_back();
+        else
+            (*change->place)[change->index].needed = change->before;
     }
     return false;
-}
-
-bool take_in(Wave& wave, const std::vector<Binding>& wanted) {
-    std::map<Place, std::vector<Held>> changed;
-    for (const auto& binding : wanted) {
-        const Place place{binding.host, binding.protocol};
-        const auto [at, inserted] = changed.try_emplace(place);
-        if (inserted)
-            if (const auto old = wave.find(place); old != wave.end()) at->second = old->second;
-        hold(at->second, binding);
-    }
-    for (const auto& [place, held] : changed) {
-        const auto old = wave.find(place);
-        if (!fits(held) || (old != wave.end() && shares_worn_out_pool(old->second, held))) return false;
-    }
-    for (auto& [place, held] : changed) wave[place] = std::move(held);
-    return true;
 }
 
 }  // namespace
@@ -181,20 +189,45 @@ std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& inst
 }
 
 std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std::vector<FlowInstance>& instances) {
+    // A flow that plays what another one brings runs beside that one.
+    std::map<std::string_view, std::size_t> places;
+    for (std::size_t i = 0; i < instances.size(); ++i) places.emplace(instances[i].id, i);
+    std::map<std::size_t, std::vector<std::size_t>> groups;  // by its first member
+    std::vector<std::size_t> group_of(instances.size());
+    for (std::size_t i = 0; i < instances.size(); ++i) {
+        auto at = i;
+        for (auto source = feeder(scenario, instances[i]); source; source = feeder(scenario, *source)) {
+            const auto place = places.find(source->id);
+            if (place == places.end() || place->second == i) break;
+            at = place->second;
+        }
+        group_of[i] = at;
+        groups[at].push_back(i);
+    }
     std::vector<Wave> held;
-    std::vector<std::vector<FlowInstance>> result;
-    for (const auto& instance : instances) {
-        const auto wanted = bindings(scenario, instance);
+    std::vector<std::vector<std::size_t>> chosen;
+    for (std::size_t i = 0; i < instances.size(); ++i) {
+        const auto group = groups.find(group_of[i]);
+        if (group == groups.end()) continue;  // already taken in, with one before it
+        std::vector<Binding> wanted;
+        for (const auto member : group->second)
+            for (auto& binding : bindings(scenario, instances[member])) wanted.push_back(std::move(binding));
         std::size_t at = 0;
         while (at < held.size() && !take_in(held[at], wanted)) ++at;
         if (at == held.size()) {
             held.emplace_back();
-            result.emplace_back();
-            if (!take_in(held[at], wanted)) {  // cannot be met at all (11 on 10): a wave of its own, and it will show
-                for (const auto& binding : wanted) hold(held[at][{binding.host, binding.protocol}], binding);
-            }
+            chosen.emplace_back();
+            // One that cannot be met at all (11 on 10): a wave of its own, and it will show.
+            if (!take_in(held[at], wanted)) take_in(held[at], wanted, true);
         }
-        result[at].push_back(instance);
+        chosen[at].insert(chosen[at].end(), group->second.begin(), group->second.end());
+        groups.erase(group);
+    }
+    std::vector<std::vector<FlowInstance>> result;
+    for (auto& wave : chosen) {
+        std::ranges::sort(wave);
+        auto& flows = result.emplace_back();
+        for (const auto i : wave) flows.push_back(instances[i]);
     }
     return result;
 }

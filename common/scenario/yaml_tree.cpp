@@ -8,6 +8,8 @@
 #include <memory>
 #include <sstream>
 
+#include "common/scenario/yaml_hints.hpp"
+
 namespace wmlab::scenario::yaml {
 namespace {
 
@@ -147,7 +149,7 @@ Document parse(std::string_view text) {
     } catch (const YamlError& error) {
         document.error = error;
     } catch (const YAML::Exception& error) {
-        document.error = YamlError{place(error.mark), error.msg, {}};
+        document.error = in_plain_words(text, YamlError{place(error.mark), error.msg, {}});
     }
     return document;
 }

@@ -12,6 +12,7 @@ namespace wmlab::scenario::yaml {
 
 struct Place {  // from 1; the column counts bytes
     unsigned line = 0, column = 0;
+    unsigned source = 0, row = 0;  // of Problems: an included file, the row of a table; 0: the file itself, none
     auto operator<=>(const Place&) const = default;
 };
 

@@ -4,9 +4,12 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cstdint>
 #include <map>
+#include <optional>
 
 #include "common/bytes/text.hpp"
+#include "common/bytes/utf16.hpp"
 
 namespace wmlab::url {
 namespace {
@@ -16,10 +19,51 @@ bool blank(char c) { return static_cast<unsigned char>(c) <= ' '; }
 
 using bytes::same_word;
 
-std::string_view without_mark(std::string_view text) {
-    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-    while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-    return text;
+// The document as UTF-8, whatever it came in.
+std::string as_text(std::string_view document) {
+    const auto at = [&](std::size_t i) { return i < document.size() ? static_cast<unsigned char>(document[i]) : 0u; };
+    const bool little = (at(0) == 0xFF && at(1) == 0xFE) || (at(0) != 0 && document.size() > 1 && at(1) == 0);
+    const bool big = (at(0) == 0xFE && at(1) == 0xFF) || (document.size() > 1 && at(0) == 0 && at(1) != 0);
+    if (!little && !big) {
+        if (document.starts_with("\xEF\xBB\xBF")) document.remove_prefix(3);
+        return bytes::as_utf8(document);
+    }
+    std::u16string units;
+    for (std::size_t i = 0; i + 1 < document.size(); i += 2)
+        units.push_back(static_cast<char16_t>(little ? at(i) | at(i + 1) << 8 : at(i) << 8 | at(i + 1)));
+    if (units.starts_with(u'\uFEFF')) units.erase(0, 1);
+    return bytes::to_utf8(units);
+}
+
+// Without what may stand in front of the root element.
+std::string_view without_prolog(std::string_view text) {
+    for (;;) {
+        while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+        std::string_view end;
+        if (text.starts_with("<?"))
+            end = "?>";
+        else if (text.starts_with("<!--"))
+            end = "-->";
+        else if (text.starts_with("<!"))
+            end = text.find('[') < text.find('>') ? "]>" : ">";
+        else
+            return text;
+        const auto at = text.find(end);
+        if (at == std::string_view::npos) return {};
+        text.remove_prefix(at + end.size());
+    }
+}
+
+// "ASF mms://media/lecture", or the URL alone.
+std::string_view url_of_line(std::string_view line) {
+    while (!line.empty() && blank(line.front())) line.remove_prefix(1);
+    while (!line.empty() && blank(line.back())) line.remove_suffix(1);
+    if (same_word(line.substr(0, 4), "ASF ")) line.remove_prefix(4);
+    while (!line.empty() && blank(line.front())) line.remove_prefix(1);
+    const auto scheme = line.substr(0, line.find("://"));
+    const bool plain = !scheme.empty() && scheme.size() < std::min<std::size_t>(line.size(), 8) &&
+                       std::all_of(scheme.begin(), scheme.end(), [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; });
+    return plain && line.find_first_of("<>") == std::string_view::npos ? line : std::string_view{};
 }
 
 struct Entity {
@@ -27,6 +71,22 @@ struct Entity {
     char character;
 };
 constexpr std::array<Entity, 5> entities = {{{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}}};
+
+// "#228" or "#xE4" as UTF-8; empty: it is none.
+std::string character_reference(std::string_view name) {
+    if (!name.starts_with('#')) return {};
+    name.remove_prefix(1);
+    const int base = same_word(name.substr(0, 1), "x") ? 16 : 10;
+    if (base == 16) name.remove_prefix(1);
+    std::uint32_t code = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), code, base);
+    const bool surrogate = code >= 0xD800 && code < 0xE000;
+    if (name.empty() || error != std::errc{} || end != name.data() + name.size()) return {};
+    if (code < ' ' || code == 0x7F || code > 0x10FFFF || surrogate) return {};
+    if (code < 0x10000) return bytes::to_utf8(std::u16string(1, static_cast<char16_t>(code)));
+    return bytes::to_utf8(std::u16string{static_cast<char16_t>(0xD800 + ((code - 0x10000) >> 10)),
+                                         static_cast<char16_t>(0xDC00 + ((code - 0x10000) & 0x3FF))});
+}
 
 std::string unescaped(std::string_view text) {
     std::string plain;
@@ -36,16 +96,13 @@ std::string unescaped(std::string_view text) {
             const auto name = text.substr(1, semicolon - 1);
             const auto* entity = std::find_if(entities.begin(), entities.end(),
                                               [&](const Entity& e) { return same_word(e.name, name); });
-            unsigned code = 0;
             if (entity != entities.end()) {
                 plain += entity->character;
                 text.remove_prefix(semicolon + 1);
                 continue;
             }
-            if (name.size() > 1 && name.front() == '#' &&
-                std::from_chars(name.data() + 1, name.data() + name.size(), code).ptr == name.data() + name.size() &&
-                code >= 0x20 && code < 0x7F) {
-                plain += static_cast<char>(code);
+            if (const auto character = character_reference(name); !character.empty()) {
+                plain += character;
                 text.remove_prefix(semicolon + 1);
                 continue;
             }
@@ -143,14 +200,18 @@ std::size_t end_of_tag(std::string_view text) {
     return text.find('>');
 }
 
-void add_ref(AsxEntry& entry, std::string_view href) {
-    const auto url = folded(href);
-    if (!url.empty() && url.size() <= url_size_max && entry.refs.size() < asx_refs_max) entry.refs.push_back(url);
+void add_ref(AsxEntry& entry, std::string_view href, const std::optional<Url>& base) {
+    auto url = folded(href);
+    if (url.empty() || url.size() > url_size_max || entry.refs.size() >= asx_refs_max) return;
+    if (base && url.find("://") == std::string::npos)
+        if (const auto whole = resolve(*base, url)) url = whole->text();
+    entry.refs.push_back(std::move(url));
 }
 
 Asx parse_elements(std::string_view text) {
     Asx asx;
     bool in_entry = false;
+    std::optional<Url> base;
     while (!text.empty()) {
         if (text.starts_with("<!--")) {
             const auto end = text.find("-->");
@@ -168,14 +229,19 @@ Asx parse_elements(std::string_view text) {
         if (tag.name == "entry") {
             in_entry = !tag.closing;
             if (in_entry && asx.entries.size() < asx_entries_max) asx.entries.emplace_back();
-            if (in_entry && !tag.href.empty() && !asx.entries.empty()) add_ref(asx.entries.back(), tag.href);
+            if (in_entry && !tag.href.empty() && !asx.entries.empty()) add_ref(asx.entries.back(), tag.href, base);
         } else if (tag.name == "ref" && !tag.closing) {
             // A Ref outside any Entry stands for an entry of its own.
             if (!in_entry && asx.entries.size() < asx_entries_max) asx.entries.emplace_back();
-            if (!asx.entries.empty()) add_ref(asx.entries.back(), tag.href);
+            if (!asx.entries.empty()) add_ref(asx.entries.back(), tag.href, base);
         } else if (tag.name == "entryref" && !tag.closing) {
-            if (!tag.href.empty() && asx.entry_refs.size() < asx_entries_max)
-                asx.entry_refs.push_back(folded(tag.href));
+            in_entry = false;
+            if (asx.entries.size() >= asx_entries_max) continue;
+            asx.entries.emplace_back().entry_ref = true;
+            add_ref(asx.entries.back(), tag.href, base);
+        } else if (tag.name == "base" && !tag.closing) {
+            const auto given = parse(folded(tag.href));
+            base = given ? std::optional{*given} : std::nullopt;
         } else if (tag.name == "title" && !tag.closing) {
             auto title = folded(unescaped(text.substr(0, std::min<std::size_t>(text.find('<'), 512))));
             (in_entry && !asx.entries.empty() ? asx.entries.back().title : asx.title) = std::move(title);
@@ -209,11 +275,39 @@ Asx parse_reference(std::string_view text) {
     return asx;
 }
 
+Asx parse_lines(std::string_view text) {
+    Asx asx;
+    while (!text.empty()) {
+        const auto end = text.find_first_of("\r\n");
+        if (const auto url = url_of_line(text.substr(0, end)); !url.empty() && asx.entries.size() < asx_entries_max) {
+            asx.entries.emplace_back();
+            add_ref(asx.entries.back(), url, std::nullopt);
+        }
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    std::erase_if(asx.entries, [](const AsxEntry& entry) { return entry.refs.empty(); });
+    return asx;
+}
+
+enum class Form { none, elements, reference, lines };
+Form form_of(std::string_view text) {
+    if (same_word(text.substr(0, 4), "<ASX")) return Form::elements;
+    if (same_word(text.substr(0, 11), "[Reference]")) return Form::reference;
+    return url_of_line(text.substr(0, text.find_first_of("\r\n"))).empty() ? Form::none : Form::lines;
+}
+
 }  // namespace
 
-bool looks_like_asx(std::string_view beginning) {
-    const auto text = without_mark(beginning);
-    return same_word(text.substr(0, 4), "<ASX") || same_word(text.substr(0, 11), "[Reference]");
+bool looks_like_asx(std::string_view document) {
+    const auto text = as_text(document.substr(0, asx_size_max));
+    return form_of(without_prolog(text)) != Form::none;
+}
+
+bool redirector_name(std::string_view name) {
+    for (const std::string_view extension : {".asx", ".wax", ".wvx", ".wmx"})
+        if (name.size() >= extension.size() && same_word(name.substr(name.size() - extension.size()), extension))
+            return true;
+    return false;
 }
 
 boost::system::result<Asx, Problem> parse_asx(std::string_view document) {
@@ -221,11 +315,15 @@ boost::system::result<Asx, Problem> parse_asx(std::string_view document) {
         return boost::system::result<Asx, Problem>{boost::system::in_place_error, Problem{std::move(text)}};
     };
     if (document.size() > asx_size_max) return problem("is a redirector file of more than 64 KiB");
-    const auto text = without_mark(document);
-    if (!looks_like_asx(text))
+    const auto whole = as_text(document);
+    const auto text = without_prolog(whole);
+    const auto form = form_of(text);
+    if (form == Form::none)
         return problem("is no redirector file: it begins neither with <ASX nor with [Reference]");
-    auto asx = text.front() == '<' ? parse_elements(text) : parse_reference(text);
-    if (asx.entries.empty() && asx.entry_refs.empty()) return problem("is a redirector file that names nothing");
+    auto asx = form == Form::elements    ? parse_elements(text)
+               : form == Form::reference ? parse_reference(text)
+                                         : parse_lines(text);
+    if (asx.entries.empty()) return problem("is a redirector file that names nothing");
     return {boost::system::in_place_value, std::move(asx)};
 }
 
@@ -233,12 +331,15 @@ std::string write_asx(const Asx& asx) {
     std::string text = "<ASX version=\"3.0\">\r\n";
     if (!asx.title.empty()) text += "<Title>" + escaped(asx.title) + "</Title>\r\n";
     for (const auto& entry : asx.entries) {
+        if (entry.entry_ref) {
+            for (const auto& ref : entry.refs) text += "<EntryRef href=\"" + escaped(ref) + "\"/>\r\n";
+            continue;
+        }
         text += "<Entry>\r\n";
         if (!entry.title.empty()) text += "<Title>" + escaped(entry.title) + "</Title>\r\n";
         for (const auto& ref : entry.refs) text += "<Ref href=\"" + escaped(ref) + "\"/>\r\n";
         text += "</Entry>\r\n";
     }
-    for (const auto& ref : asx.entry_refs) text += "<EntryRef href=\"" + escaped(ref) + "\"/>\r\n";
     return text + "</ASX>\r\n";
 }
 

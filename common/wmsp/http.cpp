@@ -186,6 +186,27 @@ std::string ResponseHead::text() const {
 
 // --- requests ---------------------------------------------------------------------------------------------------
 
+namespace {
+// Players and people send names as they are typed: blanks and other bytes that a target may not hold are escaped.
+std::string with_escaped_target(std::string_view line) {
+    const auto method = line.find(' ');
+    const auto version = line.rfind(" HTTP/");
+    if (method == std::string_view::npos || version == std::string_view::npos || version <= method)
+        return std::string{line};
+    std::string tidy{line.substr(0, method + 1)};
+    for (const char c : line.substr(method + 1, version - method - 1)) {
+        constexpr std::string_view digits = "0123456789ABCDEF";
+        const auto byte = static_cast<unsigned char>(c);
+        const bool escape = byte >= 0x7F || std::string_view{" \"<>\\^`{|}"}.find(c) != std::string_view::npos;
+        if (escape)
+            tidy.append({'%', digits[byte >> 4], digits[byte & 15]});
+        else
+            tidy += c;
+    }
+    return tidy.append(line.substr(version));
+}
+}  // namespace
+
 struct RequestReader::State {
     HeadCollector collector;
     std::optional<Parser<true>> parser;
@@ -253,8 +274,8 @@ struct RequestReader::State {
         if (lines.empty()) return fail(400, "an empty request");
         check_lines(lines);
         if (problem) return;
-        std::string tidy;
-        for (const auto line : lines) tidy.append(line).append("\r\n");
+        std::string tidy = with_escaped_target(lines.front()) + "\r\n";
+        for (std::size_t i = 1; i < lines.size(); ++i) tidy.append(lines[i]).append("\r\n");
         tidy += "\r\n";
         parser.emplace();
         parser->parts.body = [this](std::string_view piece) { body.append(piece); };

@@ -367,7 +367,11 @@ void PlayerSession::judge_text(TimePoint now, PlayerActions& out) {
     finished.status = answer_->head.status;
     if (finished.status / 100 == 2 && url::looks_like_asx(text_body_)) {
         const auto asx = url::parse_asx(text_body_);
-        if (asx.has_value() && !asx->entries.empty()) return follow_asx(*asx, now, out);
+        if (asx.has_value()) return follow_asx(*asx, now, out);
+        finished.cause = Finished::Cause::not_media;
+        finished.reason = "the answer " + asx.error().text;
+        out.push_back(Malformed{{0, "redirector", finished.reason}, first_bytes_, "response"});
+        return finish(std::move(finished), out);
     }
     finished.words = error_words(answer_->head, text_body_);
     if (finished.status / 100 == 2) {
@@ -404,14 +408,23 @@ void PlayerSession::tell_refusal(const std::string& words, PlayerActions& out) {
 
 // One place over HTTP is followed here; a choice of places is the embedder's to try in order.
 void PlayerSession::follow_asx(const url::Asx& asx, TimePoint now, PlayerActions& out) {
-    const auto& refs = asx.entries.front().refs;
-    if (refs.size() == 1) return follow(refs.front(), "a redirector file", now, out);
     Finished finished;
     finished.status = answer_->head.status;
+    std::string unplayable;
+    for (const auto& entry : asx.entries)
+        for (const auto& ref : entry.refs) {
+            if (const auto target = url::resolve(url_, ref))
+                finished.alternatives.push_back(target->text());
+            else if (unplayable.empty())
+                unplayable = "`" + ref.substr(0, 200) + "` " + target.error().text;
+        }
+    if (finished.alternatives.empty()) {
+        finished.cause = Finished::Cause::not_media;
+        finished.reason = "a redirector file names nothing that is played here: " + unplayable;
+        return finish(std::move(finished), out);
+    }
+    if (finished.alternatives.size() == 1) return follow(finished.alternatives.front(), "a redirector file", now, out);
     finished.cause = Finished::Cause::elsewhere;
-    for (const auto& ref : refs)
-        if (const auto target = url::resolve(url_, ref)) finished.alternatives.push_back(target->text());
-    if (finished.alternatives.empty()) return follow(refs.front(), "a redirector file", now, out);
     finished.redirect = finished.alternatives.front();
     finished.alternatives.erase(finished.alternatives.begin());
     finished.reason = "a redirector file leads to " + finished.redirect;

@@ -79,8 +79,9 @@ std::vector<StreamSwitchEntry> stream_switch_entries(const Pragmas& pragmas) {
 
 std::vector<StreamChoice> resolve(const std::vector<StreamSwitchEntry>& entries,
                                   const std::vector<std::uint16_t>& streams) {
+    constexpr std::uint16_t none = 0xFFFF;
     const auto known = [&](std::uint16_t stream) {
-        return std::find(streams.begin(), streams.end(), stream) != streams.end();
+        return stream == none || std::find(streams.begin(), streams.end(), stream) != streams.end();
     };
     const bool all_hexadecimal =
         std::all_of(entries.begin(), entries.end(), [&](const auto& entry) { return known(entry.destination); });
@@ -90,7 +91,7 @@ std::vector<StreamChoice> resolve(const std::vector<StreamSwitchEntry>& entries,
     std::vector<StreamChoice> choices;
     for (const auto& entry : entries) {
         const bool as_decimal = !all_hexadecimal && all_decimal;
-        choices.push_back({as_decimal ? *entry.decimal_reading : entry.destination, entry.thinning});
+        choices.push_back({as_decimal ? *entry.decimal_reading : entry.destination, entry.thinning, entry.source});
     }
     return choices;
 }

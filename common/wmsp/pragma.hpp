@@ -35,8 +35,9 @@ inline constexpr std::size_t stream_switch_entries_max = 128;
 std::vector<StreamSwitchEntry> stream_switch_entries(const Pragmas& pragmas);
 
 struct StreamChoice {
-    std::uint16_t stream = 0;
+    std::uint16_t stream = 0;  // 0xFFFF: none, `source` ends
     std::uint16_t thinning = 0;
+    std::uint16_t source = 0xFFFF;  // that it takes the place of; 0xFFFF: none
     bool operator==(const StreamChoice&) const = default;
 };
 std::vector<StreamChoice> resolve(const std::vector<StreamSwitchEntry>& entries,

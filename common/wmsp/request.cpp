@@ -214,13 +214,13 @@ RequestHead select_stream_request(const RequestForm& form, std::uint32_t client_
 
 StartPoint start_point(const Request& request, std::uint32_t packet_size) {
     StartPoint start;
-    if (request.packet_num) {
+    if (request.stream_time.value_or(0) != 0 && request.stream_time != UINT32_MAX) {
+        start.by = StartPoint::By::time;
+        start.time = *request.stream_time;
+    } else if (request.packet_num) {
         start.packet = *request.packet_num;
     } else if (request.stream_offset && packet_size != 0) {
         start.packet = *request.stream_offset / packet_size;
-    } else if (request.stream_time && *request.stream_time != 0) {
-        start.by = StartPoint::By::time;
-        start.time = *request.stream_time;
     }
     return start;
 }

@@ -82,7 +82,7 @@ RequestHead play_request(const RequestForm& form, const PlayFrom& from, unsigned
 RequestHead select_stream_request(const RequestForm& form, std::uint32_t client_id,
                                   const std::vector<StreamChoice>& streams, unsigned request_context = 3);
 
-// The packet a stored stream starts at (section order: packet-num, stream-offset, stream-time).
+// Where a stored stream starts (3.2.5.6: stream-time unless it is 0, else packet-num, else stream-offset).
 struct StartPoint {
     enum class By { packet, time } by = By::packet;
     std::uint64_t packet = 0;

@@ -106,7 +106,7 @@ ResponseHead media_answer(const AnswerForm& form) {
     ResponseHead head;
     head.reason = "OK";
     std::string pragma = "no-cache, client-id=" + std::to_string(form.client_id) + ", features=\"" +
-                         (form.broadcast ? "broadcast" : "seekable,stridable") + '"';
+                         (form.broadcast ? "broadcast" : "seekable") + '"';
     if (form.reset_stream) pragma += ", xResetStrm=1";
     head.fields = {{"Server", form.server},
                    {"Content-Type", "application/octet-stream"},
@@ -128,6 +128,14 @@ ResponseHead document_answer(unsigned status, std::string_view server, std::stri
                    {"Pragma", "no-cache"}};
     if (content_length) head.fields.push_back({"Content-Length", std::to_string(*content_length)});
     head.fields.push_back({"Connection", "close"});
+    return head;
+}
+
+ResponseHead bare_answer(unsigned status, std::string_view server) {
+    ResponseHead head;
+    head.status = status;
+    head.reason = reason_phrase(status);
+    head.fields = {{"Server", std::string{server}}};
     return head;
 }
 

@@ -17,7 +17,7 @@ inline constexpr std::string_view cougar = "Cougar 4.1.0.3923", rex = "Rex 4.1.0
 struct AnswerForm {
     std::string server = std::string{cougar};
     std::uint32_t client_id = 0;
-    bool broadcast = true;      // features: "broadcast" or "seekable,stridable"
+    bool broadcast = true;      // features: "broadcast" or "seekable"
     bool keep_alive = false;    // needs a length
     bool reset_stream = false;  // xResetStrm: the client named a session we do not know
     std::optional<std::uint64_t> content_length;
@@ -25,6 +25,8 @@ struct AnswerForm {
 ResponseHead media_answer(const AnswerForm& form);  // to Describe, Play and GetContentInfo; one Pragma line
 ResponseHead document_answer(unsigned status, std::string_view server, std::string_view content_type,
                              std::optional<std::uint64_t> content_length);  // redirectors, pages, files, errors
+// To a request for no content at all, as a server of the 4.1 generation gives it: a status and its name.
+ResponseHead bare_answer(unsigned status, std::string_view server);
 std::string_view reason_phrase(unsigned status);
 
 struct Answer {  // a player's reading

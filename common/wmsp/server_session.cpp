@@ -45,7 +45,7 @@ std::string escaped(std::string_view text) {
 
 // ".asx" of /lecture.asx, and its kin for audio and video; empty: none.
 std::string_view redirector_extension(std::string_view path) {
-    for (const std::string_view extension : {".asx", ".wax", ".wvx"})
+    for (const std::string_view extension : {".asx", ".wax", ".wvx", ".wmx"})
         if (path.size() > extension.size() + 1 && same_word(path.substr(path.size() - extension.size()), extension))
             return extension;
     return {};
@@ -65,6 +65,13 @@ MessageFields fields_of(const Request& request) {
     add("Via", std::string{request.head.fields.get("Via")});
     add("X-Forwarded-For", std::string{request.head.fields.get("X-Forwarded-For")});
     return fields;
+}
+
+// 3.2.5.6: whom a session that is not the one it named begins with the end of an entry.
+bool entry_changes_for(const Request& request) {
+    const auto& agent = request.user_agent;
+    if (agent.product == UserAgent::Product::NSPlayer) return agent.major < 7 && request.request_context == 2u;
+    return agent.product == UserAgent::Product::NSServer && agent.major < 7 && request.request_context == 3u;
 }
 
 std::string response_name(const Request& request) { return std::string{text(request.kind)} + "Response"; }
@@ -121,12 +128,15 @@ void ServerSession::handle(TimePoint now, ServerActions& out) {
             break;
         case RequestKind::Describe:
         case RequestKind::Pipeline:  // of a later generation; to this one the token means nothing
-            if (const auto extension = redirector_extension(request.path); !extension.empty()) {
+            if (const auto extension = redirector_extension(request.path);
+                !extension.empty() && !(options_.published && options_.published(open.name))) {
                 asx_ = true;
                 open.purpose = Purpose::redirect;
                 open.name.resize(open.name.size() - extension.size());
             } else if (!windows_media) {
-                open.purpose = request.path == "/"                                   ? Purpose::index
+                // What nmap recorded of a 4.1 server, and knows it by.
+                if (request.path == "/") return send_bare(500, "no content was named", out);
+                open.purpose = request.path == index_path                            ? Purpose::index
                                : options_.redirector && request.user_agent.browser() ? Purpose::redirect
                                                                                      : Purpose::download;
             }
@@ -200,8 +210,14 @@ void ServerSession::answer(const Content& content, TimePoint now, ServerActions&
                            to_bytes(media_answer(form).text()),
                            {{"status", "200"},
                             {"client-id", std::to_string(client_id_)},
-                            {"features", content.live ? "broadcast" : "seekable,stridable"}}});
-        if (!frames.empty() && !head_only()) out.push_back(Send{"$H", std::move(frames), {}});
+                            {"features", content.live ? "broadcast" : "seekable"}}});
+        const bool again = form.reset_stream && !counted && entry_changes_for(request);
+        if (!frames.empty() && !head_only()) out.push_back(Send{"$H", frames, {}});
+        if (again && !frames.empty() && !head_only()) {
+            out.push_back(Send{"$E", end_frame(reason_entry_finished), {{"Reason", "1"}}});
+            out.push_back(Send{"$C", stream_change_frame(0), {{"Reason", "0"}}});
+            out.push_back(Send{"$H", std::move(frames), {}});
+        }
         if (counted || head_only()) return done(now, out);
     }
     state_ = State::streaming;
@@ -210,9 +226,15 @@ void ServerSession::answer(const Content& content, TimePoint now, ServerActions&
     packets_ = 0;
     StartMedia start;
     start.framed = framed_;
+    start.all_streams = !framed_;
     if (framed_) {
         if (!content.live && content.can_seek) start.from = start_point(request, content.packet_size);
         start.streams = resolve(request.stream_switch, content.streams);
+        // 3.2.5.6: a server of that time chooses none and gets all; a player gets what it chooses.
+        const auto& agent = request.user_agent;
+        const bool old_server = agent.product == UserAgent::Product::NSServer &&
+                                (agent.major < 5 || (agent.major == 5 && agent.minor == 0));
+        start.all_streams = old_server && request.stream_switch.empty();
         start.max_duration = request.max_duration.value_or(0);
     }
     out.push_back(std::move(start));
@@ -252,6 +274,13 @@ void ServerSession::send_document(unsigned status, std::string_view type, std::s
     if (!head_only()) text += body;
     out.push_back(Send{std::move(message), to_bytes(text), {{"status", std::to_string(status)}}});
     done(now, out);
+}
+
+void ServerSession::send_bare(unsigned status, std::string why, ServerActions& out) {
+    keep_alive_ = false;
+    const auto head = bare_answer(status, options_.server);
+    out.push_back(Send{"ErrorResponse", to_bytes(head.text()), {{"status", std::to_string(status)}}});
+    finish(std::to_string(status) + ' ' + head.reason + ": " + why, true, out);
 }
 
 void ServerSession::refuse(unsigned status, std::string why, TimePoint now, ServerActions& out) {
@@ -302,6 +331,12 @@ ServerActions ServerSession::media(std::uint32_t LocationId, std::shared_ptr<con
     ++packets_;
     out.push_back(SendData{LocationId, std::move(frame), framed_ ? 0 : media_header_size});
     return out;
+}
+
+bool ServerSession::shared_media() {
+    if (!streaming() || !framed_) return false;
+    ++packets_;
+    return true;
 }
 
 ServerActions ServerSession::end_of_media(TimePoint) {

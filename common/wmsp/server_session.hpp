@@ -2,6 +2,7 @@
 // clock. Perform the actions in order; after Close nothing more comes and finished() is true. The upstream end of HTTP
 // distribution is the same session: a server says Cougar, an encoder Rex.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ struct ServerOptions {
     bool redirector = true;  // browsers that ask for a publishing point get a redirector; else the file itself
     std::string address;     // host or host:port for redirectors where the client sent no Host line
     bool mms = true;         // .asx documents name the publishing point as mms:// first
+    // Whether a publishing point has this very name: then /NAME.asx is it, and no redirector to NAME.
+    std::function<bool(const std::string& name)> published;
 
     milliseconds head_timeout =
         std::chrono::seconds{15};  // from the connection, or the answer before, to a whole request
@@ -45,7 +48,7 @@ enum class Purpose {
     play,      // Play
     redirect,  // a browser: a redirector follows, or an .asx was asked for
     download,  // some other program: header and packets without frames
-    index,     // the path is "/": answer with document(), or open_failed(404)
+    index,     // the list of publishing points: answer with document(), or open_failed(404)
 };
 
 // Answer with opened(), open_failed() or document(), now or later.
@@ -61,7 +64,8 @@ struct OpenRequest {
 struct StartMedia {
     StartPoint from;
     bool framed = true;
-    std::vector<StreamChoice> streams;  // empty: all
+    std::vector<StreamChoice> streams;  // switched on one after the other; none was before
+    bool all_streams = false;           // all are on
     std::uint32_t max_duration = 0;     // ms; 0: to the end
 };
 
@@ -98,6 +102,8 @@ using ServerAction = std::variant<Received, Malformed, Send, SendData, OpenReque
                                   SelectStreams, StreamsSelected, LogUploaded, Close>;
 using ServerActions = std::vector<ServerAction>;
 
+inline constexpr std::string_view index_path = "/publishing-points";
+
 class ServerSession {
 public:
     enum class State { reading, opening, streaming, finished };
@@ -109,6 +115,8 @@ public:
     ServerActions disconnected(TimePoint now);  // the peer closed or reset the connection
     // From the embedder.
     ServerActions opened(Content content, TimePoint now);
+    // Before opened(), to Play: the session goes on that an earlier answer named (3.2.5.6).
+    void go_on_as(std::uint32_t client_id) { client_id_ = client_id; }
     ServerActions open_failed(unsigned status, std::string why, TimePoint now);  // 404, 503; the words go to the client
     ServerActions document(std::string content_type, std::string body, TimePoint now);
     ServerActions media(std::uint32_t LocationId, Bytes asf_packet, TimePoint now);
@@ -118,6 +126,8 @@ public:
     ServerActions next_content(Content content, TimePoint now);  // the next entry of a playlist begins: $C, $H
     ServerActions select(std::vector<StreamSwitchEntry> entries, TimePoint now);
     ServerActions close(std::string reason, TimePoint now);
+    // For a packet that many get: true: the frame that data_frame() makes of it is to be sent as it is.
+    bool shared_media();
     // From the clock: call tick() when next_deadline() has come.
     std::optional<TimePoint> next_deadline() const;
     ServerActions tick(TimePoint now);
@@ -137,7 +147,7 @@ private:
                        ServerActions& out);
     void answer(const Content& content, TimePoint now, ServerActions& out);
     void send_redirector(ServerActions& out, TimePoint now);
-    void send_headers(const Content& content, ServerActions& out);
+    void send_bare(unsigned status, std::string why, ServerActions& out);
     void done(TimePoint now, ServerActions& out);  // with one request
     void finish(std::string reason, bool by_agreement, ServerActions& out);
     bool head_only() const;

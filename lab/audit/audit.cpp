@@ -12,6 +12,7 @@
 #include <span>
 #include <thread>
 
+#include "lab/audit/opened.hpp"
 #include "lab/audit/openers.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
@@ -239,11 +240,31 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
         }
     }
 
+    Explored explored;
+    if (!ruleset.empty()) {
+        if (options.progress) options.progress("further packets");
+        ExploreOptions further;
+        further.dimensions = options.dimensions;
+        std::set<std::pair<std::string, std::string>> swept;
+        for (const auto& pair : pairs) {
+            const bool stranger_from = pair.from.name.starts_with(std::string{anyone} + "-");
+            swept.insert({stranger_from ? std::string{anyone} : pair.from.name, pair.to.name});
+        }
+        further.swept = [&](const std::string& from, const std::string& to) { return swept.contains({from, to}); };
+        explored = explore_ruleset(given, ruleset, further);
+    }
+    report.opened = std::move(explored.opened), report.conditional = std::move(explored.conditional);
+    report.tried = std::move(explored.tried), report.not_tried = std::move(explored.not_tried);
+    report.notes.insert(report.notes.end(), explored.notes.begin(), explored.notes.end());
+    report.explored_seconds = explored.seconds;
+
     const auto needed = rules::needs(given);
     for (const auto& [from, to, protocol, number] : pairs) {
         const auto& job = jobs[number];
         auto pair =
-            find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules, needed.alternatives);
+            find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules, needed.alternatives, [&](unsigned port) {
+                return explored.reaches && explored.reaches(from.name, to.name, protocol, port);
+            });
         pair.from_zone = from.zone, pair.to_zone = to.zone;
         pair.seconds = job.seconds, pair.rounds = job.sweep.rounds;
         pair.doubts = job.doubts;

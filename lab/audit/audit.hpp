@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "common/scenario/model.hpp"
+#include "lab/audit/exploration.hpp"
 #include "lab/audit/findings.hpp"
 
 namespace wmlab::lab {
@@ -12,6 +13,7 @@ namespace wmlab::lab {
 struct AuditOptions {
     std::filesystem::path ruleset;                     // empty: the scenario's
     std::function<void(const std::string&)> progress;  // "outside -> inside ..."
+    Dimensions dimensions{std::begin(all_dimensions), std::end(all_dimensions)};
     bool every_host = false;                           // also those that no rule can tell from others
 };
 

@@ -1,5 +1,6 @@
 // What an audit found, as data: open ports merged to ranges, each needed by flows or by none.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@ struct Opening {  // neighbouring ports of one pair of hosts with the same answe
     scenario::PortRange ports;
     std::vector<std::string> flows;  // that need it; empty: nothing does
     std::optional<RuleRef> rule;     // that lets it through
+    std::string accepted{};          // why it is accepted; empty: it is not
 };
 
 struct PairAudit {
@@ -39,19 +41,24 @@ struct AuditReport {
     std::string scenario, ruleset;
     std::vector<PairAudit> pairs;
     std::vector<Direction> directions;
+    std::vector<Opened> opened;            // by other packets than the plain ones between hosts
+    std::vector<Conditional> conditional;  // rules that ask for what is not swept
+    std::vector<std::string> tried, not_tried;
     std::vector<std::string> notes;
-    double seconds = 0;
-    unsigned unneeded() const;    // open ranges no flow needs
+    double seconds = 0, explored_seconds = 0;
+    unsigned unneeded() const;    // open ranges no flow needs, unless they are accepted
     unsigned not_tested() const;  // ports
+    bool doubtful() const;        // something was not tried that a rule could let through
 };
 
 // `rule_of(port)`: the rule that let the port's probe through, where known.
 PairAudit find_openings(std::string from, std::string to, scenario::Protocol protocol,
                         const std::vector<PortState>& ports, const std::vector<rules::Need>& needs,
                         const std::vector<std::optional<RuleRef>>& rule_of,
-                        const std::vector<rules::Need>& perhaps = {});  // open: for those; shut: no matter
+                        const std::vector<rules::Need>& perhaps = {},  // open: for those; shut: no matter
+                        const std::function<bool(unsigned port)>& reached = {});  // another way: not shut then
 
-std::string audit_text(const AuditReport& report);
+std::string audit_text(const AuditReport& report, bool colour = false, bool quiet = false);  // quiet: what counts
 std::string audit_json(const AuditReport& report);  // schema wmlab.audit/1
 
 // 0 nothing open that no flow needs, 1 something is, 4 some ports could not be tested.

@@ -42,6 +42,13 @@ PacketKind tcp_kind(std::uint8_t flags, std::uint32_t payload) {
     return (flags & fin) != 0 ? PacketKind::fin : PacketKind::ack;
 }
 
+// FNV-1a.
+std::uint32_t hash_of(std::uint8_t flags, std::span<const std::byte> payload) {
+    std::uint32_t hash = (2166136261U ^ flags) * 16777619U;
+    for (const auto byte : payload) hash = (hash ^ std::to_integer<std::uint8_t>(byte)) * 16777619U;
+    return hash;
+}
+
 bool quotes_a_packet(std::uint8_t icmp_type) {  // RFC 792, RFC 1122 3.2.2: errors
     return icmp_type == 3 || icmp_type == 4 || icmp_type == 5 || icmp_type == 11 || icmp_type == 12;
 }
@@ -72,8 +79,10 @@ std::optional<PacketSeen> read_packet(std::span<const std::byte> frame) {
     if (ip.cut()) return std::nullopt;
 
     const auto behind = ip.from(header);
-    const auto payload_after = [&](std::size_t transport) {
+    const auto payload_after = [&](std::size_t transport, std::uint8_t flags = 0) {
         seen.payload = static_cast<std::uint32_t>(total - header > transport ? total - header - transport : 0);
+        const auto payload = behind.from(transport).bytes();  // a short frame is padded: not with payload
+        seen.hash = hash_of(flags, payload.first(std::min<std::size_t>(payload.size(), seen.payload)));
     };
     if (seen.later_fragment) {
         sort.kind = PacketKind::fragment;
@@ -87,7 +96,9 @@ std::optional<PacketSeen> read_packet(std::span<const std::byte> frame) {
     }
     switch (sort.protocol) {
         case IPPROTO_TCP:
-            payload_after((behind.u8(12) >> 4) * 4u);
+            // PSH says nothing about what the packet does.
+            payload_after((behind.u8(12) >> 4) * 4u, behind.u8(13) & 0x17u);
+            seen.sequence = behind.u32(4);
             sort.kind = tcp_kind(behind.u8(13), seen.payload);
             break;
         case IPPROTO_UDP:

@@ -36,6 +36,10 @@ struct PacketSeen {
     bool later_fragment = false;  // not the first: has no ports of its own
     std::uint32_t payload =
         0;  // bytes behind the transport header (of the whole packet, not only of what was captured)
+    std::uint32_t sequence = 0;  // TCP
+    // Of the TCP flags and of the payload as far as it was captured: what a firewall that only forwards or translates
+    // leaves as it is. Addresses, ports, time to live, options and checksums are not in it.
+    std::uint32_t hash = 0;
 };
 
 // `frame` may be cut short by the capture; nothing for frames that are not IPv4 or broken.

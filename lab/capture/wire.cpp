@@ -12,11 +12,14 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <atomic>
 #include <boost/json/array.hpp>
 #include <cerrno>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -32,7 +35,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 // A ring of frames shared with the kernel (packet_mmap, TPACKET_V2: each frame is there as soon as it was sent). The
-// summary needs headers only, so many small frames; a capture needs whole ones.
+// summary needs headers and the beginning of the payload only, so many small frames; a capture needs whole ones.
 struct RingSize {
     unsigned frame, count;
     unsigned bytes() const { return frame * count; }
@@ -40,8 +43,8 @@ struct RingSize {
 constexpr unsigned ring_block = 1U << 16;
 RingSize ring_size(bool whole_frames, std::size_t taps) {
     constexpr std::size_t memory_max = 64U << 20;  // of all rings together
-    const unsigned frame = whole_frames ? 2048 : 256;
-    const auto bytes = std::clamp<std::size_t>(memory_max / std::max<std::size_t>(taps, 1), ring_block * 4, 4U << 20);
+    const unsigned frame = whole_frames ? 2048 : 512;
+    const auto bytes = std::clamp<std::size_t>(memory_max / std::max<std::size_t>(taps, 1), ring_block * 4, 8U << 20);
     return {frame, static_cast<unsigned>(bytes / ring_block * ring_block / frame)};
 }
 
@@ -131,10 +134,19 @@ struct Row {  // of the summary; ordered as printed
     auto operator<=>(const Row&) const = default;
 };
 
+// A packet by itself, as docs/journal.md writes it: found again on another wire by it.
+struct Identity {
+    std::uint16_t id;
+    std::uint32_t sequence, bytes, hash;
+    nanoseconds time;
+};
+constexpr std::size_t identities_max = 2'000'000;  // of all rows together; beyond it a row only counts
+
 struct Count {
     std::uint64_t packets = 0, bytes = 0;
     std::uint8_t ttl = 0;
     nanoseconds first{}, last{};  // monotonic
+    std::vector<Identity> each;
 };
 
 struct FragmentKey {
@@ -150,6 +162,17 @@ std::string address(std::uint32_t host, std::uint16_t port, bool with_port) {
     auto text = scenario::Ipv4{host}.text();
     if (with_port) text += ":" + std::to_string(port);
     return text;
+}
+
+// "4711:9af03c21:5b4:811c9dc5@12 ...": IP id, sequence, bytes, hash, all hexadecimal; microseconds since the first.
+std::string listed(const Count& count) {
+    fmt::memory_buffer text;
+    for (const auto& one : count.each) {
+        fmt::format_to(std::back_inserter(text), "{}{:x}:{:x}:{:x}:{:x}@{}", text.size() == 0 ? "" : " ", one.id,
+                       one.sequence, one.bytes, one.hash,
+                       std::chrono::duration_cast<std::chrono::microseconds>(one.time - count.first).count());
+    }
+    return fmt::to_string(text);
 }
 
 boost::json::array addresses(const std::vector<std::uint32_t>& hosts) {
@@ -184,12 +207,18 @@ struct Wire::Parts {
 
     // everything below belongs to the thread except under `mutex`
     std::map<Row, Count> rows;
-    std::map<FragmentKey, std::map<Row, Count>::iterator> fragments;
+    struct Begun {  // a packet of which further fragments may come
+        std::map<Row, Count>::iterator row;
+        std::size_t packet;  // its index in the row's list
+    };
+    std::map<FragmentKey, Begun> fragments;
+    std::size_t identities = 0;
     std::vector<std::uint64_t> refused;  // by tap: packets for which there was no row left
 
     std::mutex mutex;
     std::condition_variable taken;
     bool stop = false, take = false;
+    std::size_t wave = 0;
     std::vector<evidence::Event> summary;
 
     void count(const CapturedFrame& frame, nanoseconds realtime_minus_monotonic) {
@@ -201,7 +230,9 @@ struct Wire::Parts {
         if (seen->later_fragment) {
             // belongs to the packet whose first fragment was counted
             if (const auto first = fragments.find(key); first != fragments.end()) {
-                first->second->second.bytes += seen->payload;
+                auto& whole = first->second.row->second;
+                whole.bytes += seen->payload;
+                if (first->second.packet < whole.each.size()) whole.each[first->second.packet].bytes += seen->payload;
                 return;
             }
         }
@@ -221,9 +252,13 @@ struct Wire::Parts {
         }
         count.last = time;
         count.bytes += seen->payload;
+        if (taps[frame.tap].zone.empty() && identities < identities_max) {  // at the ends: a firewall's interfaces count
+            count.each.push_back({seen->id, seen->sequence, seen->payload, seen->hash, time});
+            ++identities;
+        }
         if (seen->first_fragment) {
             if (fragments.size() >= fragments_max) fragments.clear();
-            fragments.insert_or_assign(key, found);
+            fragments.insert_or_assign(key, Begun{found, count.each.size() - 1});
         }
     }
 
@@ -245,6 +280,7 @@ struct Wire::Parts {
         if (!taps[tap].zone.empty()) event.fields["zone"] = taps[tap].zone;
         event.monotonic = now(CLOCK_MONOTONIC);
         event.utc = std::chrono::sys_time<nanoseconds>{now(CLOCK_REALTIME)};
+        if (wave != 0) event.fields["wave"] = wave;
         return event;
     }
 
@@ -275,6 +311,7 @@ struct Wire::Parts {
             fields["ttl"] = count.ttl;
             fields["first"] = count.first.count();
             fields["last"] = count.last.count();
+            if (count.each.size() == count.packets) fields["each"] = listed(count);
             events.push_back(std::move(line));
         }
         for (std::size_t tap = 0; tap < rings.size(); ++tap) {
@@ -286,6 +323,7 @@ struct Wire::Parts {
         }
         rows.clear();
         fragments.clear();
+        identities = 0;
         return events;
     }
 
@@ -356,9 +394,10 @@ void Wire::stop() {
     parts_->thread.join();
 }
 
-std::vector<evidence::Event> Wire::take() {
+std::vector<evidence::Event> Wire::take(std::size_t wave) {
     std::unique_lock lock{parts_->mutex};
     parts_->take = true;
+    parts_->wave = wave;
     parts_->ask();
     parts_->taken.wait(lock, [&] { return !parts_->take; });
     return std::move(parts_->summary);

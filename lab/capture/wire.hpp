@@ -36,9 +36,10 @@ public:
     Wire(const Wire&) = delete;
     Wire& operator=(const Wire&) = delete;
 
-    // What crossed since the last call, everything that happened before this call included. Packets that were lost to
-    // the witness are a row of kind `lost`: evidence is then incomplete.
-    std::vector<evidence::Event> take();
+    // What crossed since the last call, everything that happened before this call included; each event says that it is
+    // of this wave (0: says nothing). Packets that the witness lost are told in the row of kind `total`: evidence is
+    // then incomplete.
+    std::vector<evidence::Event> take(std::size_t wave = 0);
     void stop();  // no callback after it
 
 private:

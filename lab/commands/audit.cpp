@@ -1,74 +1,142 @@
 // wmlab audit: what is open through the lab's firewall that no flow of the scenario needs.
 #include "lab/audit/audit.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 
+#include "lab/audit/accepted.hpp"
+#include "lab/audit/formats.hpp"
+#include "lab/audit/opened.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
-#include "lab/network/sandbox.hpp"
+#include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
+namespace {
 
-int audit_command(Arguments arguments) {
-    namespace po = boost::program_options;
-    Usage usage{"audit",
-                "SCENARIO",
-                "Sends a probe to all 65535 TCP and UDP ports between the hosts of every two zones, both ways, and "
-                "says which are open that no flow "
-                "needs and which rule opens them. Exit code 0: none; 1: some; 4: some ports could not be tested.",
-                {},
-                ""};
-    usage.options.add_options()("ruleset", po::value<std::string>()->value_name("FILE"), "instead of the scenario's")(
-        "report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(),
-        "text or json; repeatable")("every-host", "probe every pair of hosts, also those that no rule can tell apart")(
-        "quiet,q", "no progress");
-    const auto values = parse(usage, arguments);
-    if (!values) return 0;
-    const auto files = words(*values);
-    if (files.size() != 1) throw UsageError{"audit: one scenario, please"};
+namespace po = boost::program_options;
 
-    struct Target {
-        bool json;
-        std::string file;
-    };
+struct Target {
+    std::string format, file;
+};
+
+std::vector<Target> targets_of(const po::variables_map& values) {
     std::vector<Target> targets;
-    auto wishes = list_of(*values, "report");
+    auto wishes = list_of(values, "report");
     if (wishes.empty()) wishes.emplace_back("text");
+    const auto known = audit_formats();
     for (const auto& wish : wishes) {
         const auto format = wish.substr(0, wish.find(':'));
-        if (format != "text" && format != "json")
-            throw UsageError{"audit: the report formats are text and json, not `" + format + "`"};
-        targets.push_back({format == "json", wish.size() > format.size() ? wish.substr(format.size() + 1) : "-"});
+        if (std::ranges::find(known, format) == known.end())
+            throw UsageError{fmt::format("audit: the report formats are {}, not `{}`", fmt::join(known, ", "), format)};
+        targets.push_back({format, wish.size() > format.size() ? wish.substr(format.size() + 1) : "-"});
         if (targets.back().file == "-") continue;
         if (!std::ofstream{targets.back().file, std::ios::app})
             throw UsageError{"audit: cannot write " + targets.back().file};
     }
+    return targets;
+}
+
+// All dimensions but those of --leave-out.
+Dimensions dimensions_of(const po::variables_map& values) {
+    Dimensions dimensions{std::begin(all_dimensions), std::end(all_dimensions)};
+    for (const auto& name : list_of(values, "leave-out")) {
+        const auto found = std::ranges::find(all_dimensions, name, [](Dimension one) { return std::string{text(one)}; });
+        if (found == std::end(all_dimensions)) {
+            std::vector<std::string_view> names;
+            for (const auto one : all_dimensions) names.push_back(text(one));
+            throw UsageError{fmt::format("audit: --leave-out takes {}, not `{}`", fmt::join(names, ", "), name)};
+        }
+        dimensions.erase(*found);
+    }
+    return dimensions;
+}
+
+}  // namespace
+
+int audit_command(Arguments arguments) {
+    Usage usage{"audit",
+                "SCENARIO",
+                "Sends a probe to all 65535 TCP and UDP ports between the hosts of every two zones, both ways, and packets made by hand "
+                "from other ports and addresses, without SYN, of every IP protocol and ICMP type, over IPv6, to published addresses and to "
+                "the firewall itself, and says what is open that no flow needs and which rule opens it. Exit code 0: nothing, and "
+                "everything that a rule could let through was tried; 1: something; 4: something could not be tried.",
+                {},
+                ""};
+    auto add = usage.options.add_options();
+    add("ruleset", po::value<std::string>()->value_name("FILE"), "instead of the scenario's");
+    add("baseline", po::value<std::string>()->value_name("FILE"),
+        "the ruleset before the change: tells only what the change opens and closes");
+    add("report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(),
+        "text, json, junit, tap, sarif, html, markdown or github; repeatable");
+    add("every-host", "probe every pair of hosts, also those that no rule can tell apart");
+    add("leave-out", po::value<std::vector<std::string>>()->value_name("DIMENSION")->composing(),
+        "do not try source-ports, tcp-flags, addresses, own-addresses, firewall-itself, protocols, icmp-types, shapes or ipv6; repeatable; "
+        "exit code 4 then");
+    add("allow-open", "with --baseline: what the change opens is told and no reason for exit code 1");
+    add("quiet,q", "no progress, and in the text report only what counts");
+    add("no-color", "no colours; NO_COLOR in the environment does the same");
+    const auto values = parse(usage, arguments);
+    if (!values) return 0;
+    const auto files = words(*values);
+    if (files.size() != 1) throw UsageError{"audit: one scenario, please"};
+    const auto targets = targets_of(*values);
+    const auto dimensions = dimensions_of(*values);
     const auto scenario = read_scenario(files.front(), true);
     if (!scenario) return 2;
+    const auto style = terminal_style(STDOUT_FILENO, values->contains("no-color"));
     AuditOptions options;
+    options.dimensions = dimensions;
     options.every_host = values->contains("every-host");
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
     options.ruleset = ruleset_for(ruleset, *scenario);
+    std::filesystem::path baseline;
+    if (values->contains("baseline")) baseline = ruleset_for((*values)["baseline"].as<std::string>(), *scenario);
     if (::isatty(STDERR_FILENO) && !values->contains("quiet"))
         options.progress = [](const std::string& what) { std::cerr << "\r\033[K" << what << std::flush; };
+    const auto write = [&](const auto& render) {
+        for (const auto& target : targets) {
+            const std::string text = render(target);
+            if (target.file == "-") {
+                std::cout << text << std::flush;
+                continue;
+            }
+            std::ofstream out{target.file};
+            if (!(out << text << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
+        }
+    };
     return in_sandbox([&](const Inside&) {
         try {
-            const auto report = audit(*scenario, options);
-            if (options.progress) options.progress("");
-            for (const auto& target : targets) {
-                const auto text = target.json ? audit_json(report) : audit_text(report);
-                if (target.file == "-") {
-                    std::cout << text << std::flush;
-                    continue;
-                }
-                std::ofstream out{target.file};
-                if (!(out << text << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
+            if (!baseline.empty()) {
+                Report report;
+                report.scenario = scenario->name, report.file = files.front();
+                report.ruleset = (options.ruleset.empty() ? scenario->firewall.ruleset : options.ruleset).string();
+                auto& comparison = report.baseline.emplace();
+                comparison.ruleset = baseline.string();
+                explore_change(*scenario, baseline, report.ruleset, dimensions, comparison);
+                for (const auto* list : {&scenario->accepted, &scenario->allow_open}) accept(comparison.opened, *list, today());
+                if (values->contains("allow-open"))
+                    for (auto& opened : comparison.opened)
+                        if (opened.accepted.empty()) opened.accepted = "--allow-open";
+                report.summary.seconds = comparison.seconds;
+                write([&](const Target& target) {
+                    std::string problem;
+                    return report_target(target.format, problem)->renderer->render(report, {style.colour && target.file == "-", values->contains("quiet")});
+                });
+                return stops(comparison) ? 1 : doubts(comparison) ? 4 : 0;
             }
+            auto report = audit(*scenario, options);
+            for (auto& sentence : accept(report, scenario->accepted, today())) report.notes.push_back(std::move(sentence));
+            if (options.progress) options.progress("");
+            write([&](const Target& target) {
+                return *render_audit(target.format, report, {style.colour && target.file == "-", values->contains("quiet"), files.front()});
+            });
             return exit_code(report);
         } catch (const RulesetRefused& refused) {
             std::cerr << refused.what() << '\n';

@@ -5,21 +5,29 @@
 
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/firewall/loading.hpp"
+#include "lab/firewall/kernel_rules.hpp"
+#include "lab/firewall/missing.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/network.hpp"
+#include "lab/rules/site.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
 
-// Loads the scenario's ruleset into a lab that is built for it: what nft or iptables-restore refuses is said now and not
-// at the first run. A machine that allows no lab can still check the rest.
+// Loads the scenario's ruleset into a lab that is built for it: what nft or iptables-restore refuses is said now and
+// not at the first run. A machine that allows no lab can still check the rest.
 bool loads(const scenario::Scenario& scenario) {
     const auto ruleset = ruleset_for(std::nullopt, scenario);
     const auto load = [&](const Inside&) {
         try {
-            const Network network{scenario};
-            load_ruleset(network.firewall(), ruleset);
+            Network network{scenario};
+            std::vector<std::string> notes;
+            load_for(
+                scenario, network.firewall(), ruleset, [&](const std::string& name) { network.add_interface(name); },
+                notes);
+            const auto rules = read_ruleset(network.firewall(), ruleset, scenario.firewall.include_path);
+            for (auto& sentence : rules::misfits(rules, scenario)) notes.push_back(std::move(sentence));
+            for (const auto& note : notes) std::cerr << "wmlab: note: " << note << '\n';
         } catch (const RulesetRefused& refused) {
             std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
             return 2;

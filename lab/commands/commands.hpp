@@ -9,6 +9,7 @@ namespace wmlab::lab::commands {
 using Arguments = std::span<const std::string>;
 
 int run_command(Arguments arguments);
+int init_command(Arguments arguments);
 int judge_command(Arguments arguments);
 int check_command(Arguments arguments);
 int list_command(Arguments arguments);
@@ -18,5 +19,9 @@ int audit_command(Arguments arguments);
 int firewall_command(Arguments arguments);
 int exec_command(Arguments arguments);
 int doctor_command(Arguments arguments);
+int replay_command(Arguments arguments);
+int compare_command(Arguments arguments);
+int history_command(Arguments arguments);
+int demo_command(Arguments arguments);
 
 }  // namespace wmlab::lab::commands

@@ -35,6 +35,7 @@ int run_program(Lab& lab, const std::string& host, const std::vector<std::string
     Start start;
     start.host = host;
     start.argv = argv;
+    start.names = lab.names_at(host);
     start.terminal = true;
     start.ended = [&](const Ending& how) { ending = how; };
     std::shared_ptr<Process> process;

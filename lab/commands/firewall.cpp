@@ -1,7 +1,5 @@
 // wmlab firewall: the firewall's part in a lab of containers or machines: loads the ruleset and records what its kernel
 // decides, until it is told to stop.
-#include "lab/firewall/loading.hpp"
-
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/signalfd.h>
@@ -14,7 +12,10 @@
 #include <optional>
 
 #include "lab/commands/options.hpp"
+#include "lab/firewall/join.hpp"
+#include "lab/firewall/loading.hpp"
 #include "lab/firewall/ruleset_file.hpp"
+#include "lab/firewall/same_rules.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
 #include "lab/run/recorder.hpp"
@@ -43,6 +44,11 @@ void wait_for_the_end(const Descriptor& signals, bool input) {
     }
 }
 
+bool ended_by_input() {
+    struct stat input {};
+    return ::fstat(STDIN_FILENO, &input) == 0 && (S_ISFIFO(input.st_mode) || ::isatty(STDIN_FILENO));
+}
+
 // Rules are named by the file as the user knows it, wherever it lies here.
 void rename_file(boost::json::value& value, const std::string& from, const std::string& to) {
     if (auto* list = value.if_array())
@@ -53,15 +59,58 @@ void rename_file(boost::json::value& value, const std::string& from, const std::
     for (auto& member : *object) rename_file(member.value(), from, to);
 }
 
+// The files that brought this program here; the kernel keeps what is mapped.
+void remove_carried(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    if (std::filesystem::exists(directory / "loader", ignored) && std::filesystem::exists(directory / "wmlab", ignored))
+        std::filesystem::remove_all(directory, ignored);
+}
+
+// By hand, for `wmlab judge`: names the rules of a firewall whose rules are running, and leaves them alone.
+int join_by_hand(const std::string& file, const po::variables_map& values, unsigned buffer) {
+    const auto scenario = read_scenario(file, false);
+    if (!scenario) return 2;
+    const auto signals = stop_signals();
+    Recorder recorder{values["journal"].as<std::string>(), {}};
+    const auto here = Namespace::current();
+    const auto running = read_running(here);
+    auto places = source_of(running);
+    if (values.contains("ruleset")) {
+        const auto ruleset = examine_ruleset(values["ruleset"].as<std::string>());
+        auto interfaces = interfaces_named(running.listing);
+        for (const auto& zone : scenario->zones) interfaces.insert(zone.interface);
+        auto matched = match_running(running, rules::read_source(ruleset), listing_of_file(ruleset, interfaces));
+        if (!matched.other.empty())
+            std::cerr << fmt::format(
+                "wmlab: table {} of {} is not what runs: {}; lines are those of the running rules\n",
+                matched.other.front(), ruleset.string(), matched.first_difference);
+        places = std::move(matched.source);
+    }
+    JoinedFirewall joined{here, places};
+    try {
+        joined.trace(addresses_of(*scenario), buffer);
+    } catch (const SetupFailed& failure) {
+        std::cerr << "wmlab: the rules' counters only, because the trace is refused: " << failure.what() << '\n';
+    }
+    std::cout << "ready" << std::endl;
+    wait_for_the_end(signals, ended_by_input());
+    for (auto& event : joined.finish({})) recorder.add(std::move(event));
+    recorder.finish("finished");
+    for (const auto& problem : recorder.problems) std::cerr << "wmlab: " << problem << '\n';
+    return recorder.problems.empty() ? 0 : 3;
+}
+
 }  // namespace
 
 int firewall_command(Arguments arguments) {
     Usage usage{
         "firewall",
-        "RULESET --journal DIR",
+        "RULESET --journal DIR | --join [SCENARIO --journal DIR]",
         "Loads the ruleset, unmodified, into the kernel of the machine or container this runs in, says `ready`, "
         "and records which rule decides about which packet, until SIGTERM or the end of its input. For "
-        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends.",
+        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it "
+        "loads "
+        "nothing and reads the rules of a firewall that is at work.",
         {},
         ""};
     auto add = usage.options.add_options();
@@ -70,9 +119,31 @@ int firewall_command(Arguments arguments) {
     add("no-trace", "load the ruleset only, and name no rule");
     add("trace-buffer", po::value<unsigned>()->value_name("BYTES"),
         "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
+    add("join",
+        "load nothing: name the rules of the firewall that runs here, whose kernel is only read and traced for the "
+        "addresses of a scenario. With SCENARIO and --journal by hand; without, `wmlab run --firewall` talks to it");
+    add("ruleset", po::value<std::string>()->value_name("FILE"),
+        "with --join: name lines of this file where its rules are those that run");
+    add("carried", po::value<std::string>()->value_name("DIR"),
+        "with --join: where its own files were put; removed at once");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
+    if (values->contains("carried")) remove_carried((*values)["carried"].as<std::string>());
     const auto files = words(*values);
+    if (values->contains("join")) {
+        if (files.empty()) return serve_join(STDIN_FILENO, std::cout);
+        if (files.size() != 1) throw UsageError{"firewall: --join takes one scenario"};
+        if (!values->contains("journal")) throw UsageError{"firewall: --journal says where the journal goes"};
+        try {
+            return join_by_hand(files.front(), *values,
+                                values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>()
+                                                                 : rules::trace_buffer_wanted);
+        } catch (const SetupFailed& failure) {
+            std::cerr << "wmlab: " << failure.what() << '\n';
+            return 3;
+        }
+    }
+    if (values->contains("ruleset")) throw UsageError{"firewall: --ruleset goes with --join"};
     if (files.size() != 1) throw UsageError{"firewall: one ruleset, please"};
     if (!values->contains("journal")) throw UsageError{"firewall: --journal says where the journal goes"};
     const auto ruleset = examine_ruleset(files.front());
@@ -96,10 +167,7 @@ int firewall_command(Arguments arguments) {
             }
         }
         std::cout << "ready" << std::endl;
-        struct stat input {};
-        const bool told_by_input =
-            ::fstat(STDIN_FILENO, &input) == 0 && (S_ISFIFO(input.st_mode) || ::isatty(STDIN_FILENO));
-        wait_for_the_end(signals, told_by_input);
+        wait_for_the_end(signals, ended_by_input());
         if (tracer)
             for (auto& event : tracer->finish(false)) {
                 boost::json::value fields = std::move(event.fields);

@@ -5,14 +5,21 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 
+#include "common/bytes/read_file.hpp"
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
+#include "lab/commands/description.hpp"
+#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/logs/attribution.hpp"
 #include "lab/rules/attribution.hpp"
+#include "lab/rules/source.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -42,6 +49,8 @@ Collected collect(const std::vector<std::string>& names) {
         for (const auto& file : files_of(name)) {
             std::ifstream opened;
             if (file != "-") {
+                if (const auto problem = bytes::problem_with(file); !problem.empty())
+                    throw UsageError{fmt::format("judge: {}: {}", file.string(), problem)};
                 errno = 0;
                 opened.open(file, std::ios::binary);
                 if (!opened) throw UsageError{fmt::format("judge: {}: {}", file.string(), std::strerror(errno))};
@@ -54,6 +63,18 @@ Collected collect(const std::vector<std::string>& names) {
     }
     evidence::align_clocks(all.events);
     return all;
+}
+
+}  // namespace
+
+namespace {
+
+// When the run was, by its journals: a log without years is of that year.
+std::chrono::sys_time<std::chrono::nanoseconds> latest(const std::vector<evidence::Event>& events) {
+    std::chrono::sys_time<std::chrono::nanoseconds> last{};
+    for (const auto& event : events)
+        last = std::max(last, std::chrono::sys_time<std::chrono::nanoseconds>{event.utc.time_since_epoch()});
+    return last;
 }
 
 }  // namespace
@@ -79,7 +100,8 @@ int judge_command(Arguments arguments) {
     auto names = words(*values);
     if (names.empty()) throw UsageError{"judge: which scenario, and which journals?"};
     const auto wish = report_wish(*values);
-    const auto scenario = read_scenario(names.front(), false);
+    const auto scenario_file = names.front();
+    const auto scenario = read_scenario(scenario_file, false);
     if (!scenario) return 2;
     names.erase(names.begin());
     if (names.empty()) throw UsageError{"judge: which journals?"};
@@ -93,6 +115,13 @@ int judge_command(Arguments arguments) {
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
     rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
+    if (const auto& device = scenario->firewall.log; !device.file.empty()) {
+        logs::attribute(report, collected.events,
+                        logs::read_log(device, read_log_file(device.file), latest(collected.events)), log_name(device));
+        advise_device(report, *scenario);
+    }
+    ScenarioText text{*scenario, rules::read_from_disk(scenario_file).value_or(std::string{}), {}};
+    describe(report, text, collected.events, options.ruleset, "journals");
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;

@@ -39,7 +39,7 @@ struct ReportWish {
 };
 ReportWish report_wish(const boost::program_options::variables_map& values);  // UsageError: format or file is no good
 
-// --only and, where the command has it, --without; empty: all flows.
+// --only and, where the command has them, --tag and --without; empty: all flows.
 std::function<bool(const scenario::FlowInstance&)> only_option(const boost::program_options::variables_map& values);
 std::string narrowing(const boost::program_options::variables_map& values);  // for a message: "that matches `x*`"
 std::vector<scenario::FlowInstance> chosen_flows(const scenario::Scenario& scenario,

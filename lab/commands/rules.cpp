@@ -20,6 +20,9 @@ int rules_command(Arguments arguments) {
                 ""};
     usage.options.add_options()("dialect", po::value<std::string>()->value_name("NAME")->default_value("nft"),
                                 dialects.c_str());
+    usage.options.add_options()("merge", "the rules alone, to be put into a ruleset that is there");
+    usage.options.add_options()("whole",
+                                "a file of its own, with what loading it replaces said in its head (the default)");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);
@@ -32,7 +35,9 @@ int rules_command(Arguments arguments) {
     }
     const auto scenario = read_scenario(files.front(), false);
     if (!scenario) return 2;
-    std::cout << *rules::generate(*scenario, dialect);
+    if (values->contains("merge") && values->contains("whole")) throw UsageError{"rules: either --merge or --whole"};
+    std::cout << *rules::generate(*scenario, dialect,
+                                  values->contains("merge") ? rules::Form::merge : rules::Form::whole);
     return 0;
 }
 

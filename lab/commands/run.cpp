@@ -3,13 +3,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 
 #include "common/scenario/catalogue.hpp"
+#include "lab/commands/bundle.hpp"
+#include "lab/audit/accepted.hpp"
+#include "lab/audit/opened.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
+#include "lab/commands/sites.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/run/identity.hpp"
+#include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
@@ -21,9 +30,10 @@ struct Job {  // one scenario file
     ScenarioText text;
     std::string name;  // the file's, without directory and suffix
     Setting setting;
-    std::filesystem::path ruleset, baseline, journals, captures;
+    std::filesystem::path ruleset, baseline, journals, captures, bundle;
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
+    std::filesystem::path patch;  // --suggest
 };
 
 // Of several scenarios each has its own file and folder: out.json becomes out-NAME.json.
@@ -44,7 +54,40 @@ int worse(int one, int other) {
     return rank(one) < rank(other) ? other : one;
 }
 
-int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish) {
+void write_patch(const std::filesystem::path& file, const Patch& patch) {
+    std::ofstream out{file, std::ios::binary | std::ios::trunc};
+    out << patch.diff;
+    if (!out.flush()) throw SetupFailed{"write " + file.string(), std::strerror(errno)};
+}
+
+// What the change opens and closes for packets that are no flow's.
+void compare_openings(const Job& job, const po::variables_map& values, Comparison& comparison) {
+    explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
+    for (const auto* list : {&job.text.scenario.accepted, &job.text.scenario.allow_open})
+        for (auto& sentence : accept(comparison.opened, *list, today()))
+            if (sentence.find("expired") != std::string::npos) comparison.notes.push_back(std::move(sentence));
+    if (values.contains("allow-open"))
+        for (auto& opened : comparison.opened)
+            if (opened.accepted.empty()) opened.accepted = "--allow-open";
+}
+
+// Loss and time are never twice the same: what changed in nothing else is run again under both rulesets.
+void run_chance_again(const Job& job, const Inside& inside, const TrialOptions& options, Report& report) {
+    const auto flows = by_chance(*report.baseline);
+    if (flows.empty()) return;
+    auto again = options;
+    again.flows = flows;
+    again.keep = nullptr, again.after = nullptr;
+    again.coverage = false;
+    again.journals.clear(), again.captures.clear();
+    const auto after = try_scenario(job.text, inside, again);
+    again.ruleset = job.baseline;
+    const auto before = try_scenario(job.text, inside, again);
+    if (!after.interrupted && !before.interrupted) confirm(*report.baseline, compare(before.report, after.report));
+}
+
+int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish,
+            std::optional<Report>& reported_as) {
     const bool quiet = values.contains("quiet");
     Progress progress{!quiet && ::isatty(STDERR_FILENO) != 0, job.flows.size()};
     const auto report_it = [&](const Report& report) {
@@ -66,6 +109,13 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
     options.say = [&](const std::string& sentence) { progress.say(sentence); };
+    std::optional<BundleWriter> bundle;
+    if (!job.bundle.empty()) {
+        bundle.emplace(job.bundle);
+        bundle->flows = job.flows;
+        options.journals = bundle->journals();
+        options.captures = bundle->captures();
+    }
     bool reported = false, written = true;
     if (values.contains("keep"))
         options.keep = [&](Lab& lab, const Report& report) {
@@ -86,11 +136,19 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 auto done = try_scenario(job.text, inside, old);
                 if (done.interrupted) return done;
                 before = std::move(done.report);
+                if (bundle) bundle->baseline = std::move(done.kept);
             }
-            if (before) options.after = [&](Report& report) { report.baseline = compare(*before, report); };
+            if (before)
+                options.after = [&](Report& report) {
+                    report.baseline = compare(*before, report);
+                    add_ruleset(report.identity, job.baseline);
+                    compare_openings(job, values, *report.baseline);
+                };
             auto done = try_scenario(job.text, inside, options);
-            if (values.contains("apply-suggestions") && !done.interrupted)
+            if (done.report.baseline && !done.interrupted) run_chance_again(job, inside, options, done.report);
+            if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options);
+            if (!job.patch.empty() && done.report.patch) write_patch(job.patch, *done.report.patch);
             return done;
         } catch (...) {
             progress.clear();
@@ -98,9 +156,54 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         }
     }();
     if (!reported) written = report_it(trial.report);
+    if (bundle && !trial.interrupted) {
+        bundle->run = std::move(trial.kept);
+        bundle->write(job.text, trial.report);
+        bundle->copy_to(job.journals, job.captures);
+    }
+    reported_as = trial.report;
     if (trial.interrupted) return 130;
     if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
+    if (trial.report.baseline && doubts(*trial.report.baseline)) return worse(written ? exit_code(trial.report) : 1, 4);
     return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
+}
+
+// A directory stands for the scenarios in it.
+std::vector<std::string> scenario_files(const std::vector<std::string>& words) {
+    std::vector<std::string> files;
+    for (const auto& word : words) {
+        std::error_code error;
+        if (word == "-" || !std::filesystem::is_directory(word, error)) {
+            files.push_back(word);
+            continue;
+        }
+        std::vector<std::string> found;
+        for (const auto& entry : std::filesystem::directory_iterator{word, error}) {
+            const auto suffix = entry.path().extension();
+            if ((suffix == ".yaml" || suffix == ".yml") && entry.is_regular_file(error))
+                found.push_back(entry.path().string());
+        }
+        if (found.empty()) throw UsageError{fmt::format("run: the directory {} has no .yaml or .yml file", word)};
+        std::ranges::sort(found);
+        files.insert(files.end(), found.begin(), found.end());
+    }
+    return files;
+}
+
+// Files get one report of all scenarios besides each one's own; for people there is a table of sites and streams.
+std::string write_merged(const SiteTable& sites, const ReportWish& wish, bool several) {
+    std::vector<ReportTarget> files;
+    bool text = false;
+    for (const auto& target : wish.targets) {
+        if (!target.file.empty() && target.file != "-")
+            files.push_back(target);
+        else
+            text = text || target.renderer->name == "text";
+    }
+    std::string problem;
+    if (several && !files.empty() && sites.any()) problem = write_reports(sites.merged(), files, std::cout, wish.style);
+    if (text && sites.worth_a_table()) std::cout << '\n' << sites.table() << std::flush;
+    return problem;
 }
 
 }  // namespace
@@ -108,19 +211,25 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
 int run_command(Arguments arguments) {
     Usage usage{
         "run",
-        "SCENARIO...",
+        "SCENARIO|DIR...",
         "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
         "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nOf several scenarios each is a run of its own; report files and journal folders then carry its name.\n"};
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report "
+        "files and journal "
+        "folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
     add("baseline", po::value<std::string>()->value_name("FILE"),
-        "the ruleset before the change: runs both, says what the change breaks, repairs and opens; exit 1 if it breaks "
-        "what the scenario does not expect");
+        "the ruleset before the change: runs both, says what the change breaks, weakens, repairs, opens and closes; exit 1 if it breaks or "
+        "weakens what the scenario does not expect, or opens what no flow needs");
+    add("allow-open", "with --baseline: what the change opens is told and no reason for exit code 1");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
-    add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
+    add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
+        "only flows whose name matches; repeatable");
+    add("tag", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
+        "only flows one of whose tags matches; repeatable");
     add("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
         "leave out flows of this type, such as multicast where nothing routes it; repeatable");
     add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
@@ -129,12 +238,17 @@ int run_command(Arguments arguments) {
         "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
     add("coverage", "list every rule of the ruleset: which flows need it, or that no packet came to it");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
+    add("bundle", po::value<std::string>()->value_name("FILE"),
+        "keep in one file all that the report rests on, for `wmlab replay` and `wmlab compare`");
+    add("suggest", po::value<std::string>()->value_name("FILE.patch"),
+        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as "
+        "--apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;
-    const auto files = words(*values);
+    const auto files = scenario_files(words(*values));
     if (files.empty()) throw UsageError{"run: which scenario?"};
     if (values->contains("keep") && files.size() > 1) throw UsageError{"run: --keep takes one scenario"};
     const auto wish = report_wish(*values);
@@ -142,6 +256,12 @@ int run_command(Arguments arguments) {
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
     if (values->contains("no-trace") && values->contains("apply-suggestions"))
         throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
+    constexpr unsigned jobs_max = 100'000;  // what was written with a minus sign is far above
+    if (const auto& jobs = (*values)["jobs"];
+        !jobs.defaulted() && (jobs.as<unsigned>() == 0 || jobs.as<unsigned>() > jobs_max))
+        throw UsageError{"run: `--jobs` is how many flows run at the same time, 1 or more; leave it out for no limit"};
+    if (values->contains("no-trace") && values->contains("suggest"))
+        throw UsageError{"run: --suggest needs the trace, which --no-trace switches off"};
     if (values->contains("no-trace") && values->contains("coverage"))
         throw UsageError{"run: --coverage needs the trace, which --no-trace switches off"};
 
@@ -166,11 +286,22 @@ int run_command(Arguments arguments) {
         }
         if (values->contains("apply-suggestions") && !job.setting.built_in())
             throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
+        if (values->contains("suggest")) {
+            if (!job.setting.built_in() || job.ruleset.empty())
+                throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
+            job.patch = (*values)["suggest"].as<std::string>();
+            if (files.size() > 1) job.patch = of_its_own(job.patch, job.name);
+        }
         if (values->contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
             throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
         job.targets = wish.targets;
         if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
         if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();
+        if (values->contains("bundle")) {
+            job.bundle = (*values)["bundle"].as<std::string>();
+            if (files.size() > 1) job.bundle = of_its_own(job.bundle, job.name);
+            if (!std::ofstream{job.bundle, std::ios::app}) throw UsageError{"run: cannot write " + job.bundle.string()};
+        }
         if (files.size() > 1) {
             if (!job.captures.empty()) job.captures /= job.name;
             if (!job.journals.empty()) job.journals /= job.name;
@@ -187,11 +318,22 @@ int run_command(Arguments arguments) {
     const auto setting = jobs.front().setting;
     const auto in_turn = [&](const Inside& inside) {
         int code = 0;
+        SiteTable sites;
         for (const auto& job : jobs) {
-            code = worse(code, run_job(job, inside, *values, wish));
+            std::optional<Report> report;
+            try {
+                code = worse(code, run_job(job, inside, *values, wish, report));
+            } catch (const SetupFailed& failure) {
+                if (jobs.size() == 1) throw;
+                std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
+                code = worse(code, 3);
+            }
+            if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
             if (code == 130) break;
         }
-        return code;
+        const auto problem = write_merged(sites, wish, jobs.size() > 1);
+        std::cerr << problem;
+        return problem.empty() ? code : worse(code, 1);
     };
     return inside_sandbox(in_turn, setting);
 }

@@ -1,5 +1,6 @@
 #include "lab/commands/suggested.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <set>
 
 #include "lab/host/error.hpp"
+#include "lab/rules/patch.hpp"
 #include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::commands {
@@ -16,23 +18,48 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int rounds_max = 6;  // one rule may uncover the next: the media leg shows only when control works
+constexpr int rounds_max = 6;             // one rule may uncover the next: the media leg shows only when control works
+constexpr std::size_t left_out_max = 24;  // rules of a patch that are left out by turns
 
-// A copy of the ruleset and of what it includes, in a folder of its own.
+// A rule of the patch.
+struct Piece {
+    fs::path file;      // the user's
+    unsigned line = 0;  // of it, before which the rule goes
+    rules::Dialect dialect = rules::Dialect::nft;
+    std::string chain, command, bare;
+    std::optional<rules::AcceptRule> accept;  // the same as `bare`, where it says only who may send what to whom
+    std::set<std::string> flows;
+    int round = 0;
+
+    std::size_t number() const {  // of `insert 3`
+        const auto blank = command.find(' ');
+        return blank == std::string::npos ? 0 : std::stoul(command.substr(blank + 1));
+    }
+    std::string name_of_chain() const { return chain.substr(chain.rfind(' ') + 1); }
+    bool same_place(const Piece& other) const {
+        return file == other.file && line == other.line && chain == other.chain && command == other.command &&
+               (number() == 0 || round == other.round);
+    }
+};
+
+// A copy of the ruleset and of what it includes, in a folder of its own, with a patch's rules in it.
 class RulesetCopy {
 public:
-    explicit RulesetCopy(const fs::path& ruleset) : origin_{fs::absolute(ruleset).parent_path()} {
+    RulesetCopy(const fs::path& ruleset, const rules::IncludePath& include_path)
+        : origin_{fs::absolute(ruleset).lexically_normal().parent_path()} {
         std::string name = (fs::temp_directory_path() / "wmlab-rules-XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr)
             throw setup_failed("make a folder for the scratch copy of the ruleset", errno);
         folder_ = name;
-        for (const auto& file : rules::read_source(fs::absolute(ruleset)).files) {
-            const auto inside = fs::absolute(file).lexically_relative(origin_);
-            if (inside.empty() || inside.string().starts_with("..")) continue;  // an absolute include: used where it is
+        for (const auto& file : rules::read_source(fs::absolute(ruleset), rules::read_from_disk, include_path).files) {
+            const auto absolute = fs::absolute(file).lexically_normal();
+            const auto inside = absolute.lexically_relative(origin_);
+            if (inside.empty() || inside.string().starts_with("..")) continue;  // used where it is
+            texts_[absolute] = rules::read_from_disk(file).value_or(std::string{});
             fs::create_directories((folder_ / inside).parent_path());
-            fs::copy_file(file, folder_ / inside);
         }
         ruleset_ = folder_ / fs::absolute(ruleset).filename();
+        write({});
     }
     ~RulesetCopy() {
         std::error_code ignored;
@@ -42,66 +69,321 @@ public:
     RulesetCopy& operator=(const RulesetCopy&) = delete;
 
     const fs::path& ruleset() const { return ruleset_; }
+    const std::map<fs::path, std::string>& texts() const { return texts_; }  // as the user has them, by absolute path
 
-    // The copy of a file that a suggestion names: the user's own, or the copy already. Empty: it is not copied.
-    fs::path copy_of(const fs::path& file) const {
-        const auto absolute = fs::absolute(file);
-        if (absolute.string().starts_with(folder_.string())) return absolute;
-        const auto inside = absolute.lexically_relative(origin_);
-        if (inside.empty() || inside.string().starts_with("..")) return {};
-        return folder_ / inside;
+    // The user's file and line of a place in it or in the copy; nothing: it is not copied.
+    std::optional<std::pair<fs::path, unsigned>> place(const fs::path& file, unsigned line) const {
+        auto absolute = fs::absolute(file).lexically_normal();
+        const auto inside = absolute.lexically_relative(folder_);
+        const bool copy = !inside.empty() && !inside.string().starts_with("..");
+        if (copy) absolute = (origin_ / inside).lexically_normal();
+        if (!texts_.contains(absolute) || line == 0) return std::nullopt;
+        const auto found = written_.find(absolute);
+        if (copy && found != written_.end()) {
+            const auto& original = found->second.original;
+            line = original[std::min<std::size_t>(line, original.size()) - 1];
+        }
+        return std::pair{absolute, line};
+    }
+
+    void write(const std::vector<Piece>& pieces) {
+        std::map<fs::path, std::vector<rules::Put>> puts;
+        for (const auto& piece : in_order(pieces)) {
+            if (piece.command != "section") {
+                for (const auto& rule : lines_of(piece)) puts[piece.file].push_back({piece.line, rule});
+                continue;
+            }
+            const auto same = [&](const Piece& other) {
+                return other.command == "section" && other.chain == piece.chain;
+            };
+            if (!same(piece) || std::ranges::find_if(pieces, same)->bare != piece.bare)
+                continue;  // all of it comes with the first
+            std::vector<std::string> rules;
+            for (const auto& other : pieces)
+                if (same(other)) rules.push_back(other.bare);
+            puts[piece.file].push_back({piece.line, rules::section_of(rules, piece.dialect, piece.chain)});
+        }
+        for (const auto& [file, text] : texts_) {
+            written_[file] = rules::with_rules(text, puts[file]);
+            std::ofstream{folder_ / file.lexically_relative(origin_), std::ios::binary | std::ios::trunc}
+                << written_[file].text;
+        }
+    }
+
+    const std::string& text_of(const fs::path& file) const { return written_.at(file).text; }
+
+private:
+    // Commands that put a rule at a number: the last place first, so that the numbers before it hold.
+    static std::vector<Piece> in_order(std::vector<Piece> pieces) {
+        std::ranges::stable_sort(pieces, [](const Piece& a, const Piece& b) {
+            if (a.round != b.round) return a.round < b.round;
+            return a.chain == b.chain && a.number() > b.number();
+        });
+        return pieces;
+    }
+
+    std::vector<std::string> lines_of(const Piece& piece) const {
+        std::vector<std::string> bare{piece.bare};
+        if (piece.accept)
+            bare = piece.accept->text(piece.dialect, piece.name_of_chain(),
+                                      rules::names_in(texts_.at(piece.file), piece.line));
+        for (auto& line : bare) line = rules::as_command(line, piece.dialect, piece.chain, piece.command);
+        return bare;
+    }
+
+    fs::path origin_, folder_, ruleset_;
+    std::map<fs::path, std::string> texts_;
+    std::map<fs::path, rules::Patched> written_;
+};
+
+// What the report of a round suggests, without what is in the patch already.
+std::vector<Piece> suggested_in(const Report& report, const RulesetCopy& scratch, const std::set<std::string>& wanted,
+                                const std::vector<Piece>& had, int round) {
+    std::vector<Piece> pieces;
+    for (const auto& flow : report.flows) {
+        if (!wanted.contains(flow.id)) continue;
+        for (const auto& suggestion : flow.suggestions) {
+            const auto place = scratch.place(suggestion.file, suggestion.line);
+            if (!place) continue;
+            Piece piece;
+            std::tie(piece.file, piece.line) = *place;
+            piece.dialect = suggestion.dialect == "iptables" ? rules::Dialect::iptables : rules::Dialect::nft;
+            piece.chain = suggestion.chain, piece.command = suggestion.command, piece.bare = suggestion.bare;
+            piece.accept = rules::AcceptRule::from(piece.bare, piece.dialect);
+            piece.round = round;
+            // In a table that an earlier round has added.
+            const auto added = std::ranges::find_if(
+                had, [&](const Piece& p) { return p.command == "section" && p.chain == piece.chain; });
+            if (added != had.end()) piece.command = "section", piece.line = added->line;
+            const auto same = std::ranges::find_if(
+                pieces, [&](const Piece& p) { return p.same_place(piece) && p.bare == piece.bare; });
+            auto& kept = same == pieces.end() ? pieces.emplace_back(std::move(piece)) : *same;
+            kept.flows.insert(flow.id);
+        }
+    }
+    return pieces;
+}
+
+// Rules at one place that say the same of several hosts or ports become one.
+std::vector<Piece> merged_pieces(const std::vector<Piece>& pieces) {
+    std::vector<Piece> out;
+    std::vector<bool> done(pieces.size());
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+        if (done[i]) continue;
+        if (!pieces[i].accept) {
+            const auto same = std::ranges::find_if(
+                out, [&](const Piece& p) { return p.same_place(pieces[i]) && p.bare == pieces[i].bare; });
+            if (same != out.end())
+                same->flows.insert(pieces[i].flows.begin(), pieces[i].flows.end());
+            else
+                out.push_back(pieces[i]);
+            continue;
+        }
+        std::vector<std::size_t> together;
+        std::vector<rules::AcceptRule> accepts;
+        for (auto j = i; j < pieces.size(); ++j)
+            if (!done[j] && pieces[j].accept && pieces[j].same_place(pieces[i])) {
+                together.push_back(j);
+                accepts.push_back(*pieces[j].accept);
+                done[j] = true;
+            }
+        for (auto& rule : rules::merged(accepts)) {
+            auto piece = pieces[i];
+            piece.flows.clear();
+            for (const auto j : together)  // those whose rule went into this one
+                if (rules::merged({rule, *pieces[j].accept}).size() == 1 &&
+                    rules::merged({rule, *pieces[j].accept})[0] == rule)
+                    piece.flows.insert(pieces[j].flows.begin(), pieces[j].flows.end());
+            piece.accept = std::move(rule);
+            piece.bare = piece.accept->text(piece.dialect, piece.name_of_chain()).front();
+            out.push_back(std::move(piece));
+        }
+    }
+    return out;
+}
+
+std::vector<Piece> without(const std::vector<Piece>& pieces, std::size_t left_out) {
+    auto rest = pieces;
+    const auto gone = rest[left_out];
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(left_out));
+    for (auto& piece : rest)  // numbers behind it are one less
+        if (gone.number() > 0 && piece.chain == gone.chain && piece.round > gone.round &&
+            piece.number() > gone.number())
+            piece.command = "insert " + std::to_string(piece.number() - 1);
+    return rest;
+}
+
+class Proof {
+public:
+    Proof(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options)
+        : report_{report},
+          text_{text},
+          inside_{inside},
+          again_{options},
+          scratch_{options.ruleset, text.scenario.firewall.include_path},
+          origin_{options.ruleset} {
+        again_.keep = nullptr;
+        again_.after = nullptr;
+        again_.coverage = false;
+        again_.journals.clear();
+        again_.captures.clear();
+        again_.ruleset = scratch_.ruleset();
+        all_ = options.flows;
+        if (all_.empty())
+            for (const auto& flow : report.flows) all_.push_back(flow.id);
+    }
+
+    void run(const Opened& opened) {
+        auto& patch = report_.patch.emplace();
+        for (const auto& flow : report_.flows)
+            if (!flow.suggestions.empty()) wanted_.insert(flow.id);
+        if (wanted_.empty()) return;
+        // The control: what passes now without any change owes nothing to a rule.
+        const auto control = try_flows({}, wanted_);
+        if (interrupted_) return;
+        for (const auto& flow : control.flows)
+            if (flow.as_expected && wanted_.erase(flow.id) > 0)
+                patch.notes.push_back(flow.id +
+                                      " passes without any change when it is tried again, without the flows that are "
+                                      "as expected: no rule is credited with it");
+        auto last = find_rules();
+        const auto passed = [](const Report& report, const std::string& id) {
+            const auto flow = std::ranges::find(report.flows, id, &FlowResult::id);
+            return flow != report.flows.end() && flow->as_expected;
+        };
+        std::set<std::string> mended;
+        for (const auto& id : wanted_)
+            if (passed(last, id)) mended.insert(id);
+        std::erase_if(pieces_, [&](const Piece& piece) {
+            return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); });
+        });
+        leave_out_by_turns(mended, passed);
+        // The whole, with all flows.
+        patch.proven = !mended.empty();
+        if (!mended.empty()) {
+            const auto whole = try_flows(pieces_, {all_.begin(), all_.end()});
+            for (const auto& id : std::set<std::string>{mended})
+                if (!passed(whole, id)) {
+                    mended.erase(id);
+                    patch.proven = false;
+                    patch.notes.push_back(id + " passes with these rules by itself, and not beside the other flows");
+                }
+            for (const auto& flow : report_.flows)
+                if (flow.as_expected && !passed(whole, flow.id)) {
+                    patch.proven = false;
+                    patch.notes.push_back(flow.id + " is no longer as expected with these rules");
+                }
+        }
+        patch.flows.assign(mended.begin(), mended.end());
+        for (auto& flow : report_.flows)
+            if (!flow.suggestions.empty()) flow.suggestion_proven = mended.contains(flow.id);
+        for (const auto& id : wanted_)
+            if (!mended.contains(id))
+                patch.notes.push_back(id + " does not pass with what was suggested: no rule was kept for it");
+        write_diff(patch);
+        if (opened && patch.proven) {
+            scratch_.write(pieces_);
+            for (auto& sentence : opened(origin_, scratch_.ruleset())) {
+                patch.proven = false;
+                patch.notes.push_back(std::move(sentence));
+            }
+        }
     }
 
 private:
-    fs::path origin_, folder_, ruleset_;
-};
-
-// Puts the rules into the copies, the last line first so that the lines before it keep their numbers. How many were
-// new.
-std::size_t apply(const RulesetCopy& scratch, const Report& report) {
-    std::map<fs::path, std::map<unsigned, std::set<std::string>, std::greater<>>> edits;
-    for (const auto& flow : report.flows)
-        for (const auto& suggestion : flow.suggestions) {
-            const auto file = scratch.copy_of(suggestion.file);
-            if (suggestion.line != 0 && !file.empty()) edits[file][suggestion.line].insert(suggestion.rule);
-        }
-    std::size_t count = 0;
-    for (const auto& [file, lines] : edits) {
-        auto text = rules::read_from_disk(file);
-        if (!text) continue;
-        for (const auto& [line, rules] : lines)
-            for (const auto& rule : rules) text = rules::with_rule_before(*text, line, rule), ++count;
-        std::ofstream{file, std::ios::binary | std::ios::trunc} << *text;
+    Report try_flows(const std::vector<Piece>& pieces, const std::set<std::string>& flows) {
+        scratch_.write(pieces);
+        again_.flows.clear();
+        for (const auto& id : all_)
+            if (flows.contains(id)) again_.flows.push_back(id);
+        auto trial = try_scenario(text_, inside_, again_);
+        interrupted_ = interrupted_ || trial.interrupted;
+        return std::move(trial.report);
     }
-    return count;
-}
+
+    // Takes suggestions in until the flows pass or nothing new is suggested; the last report of them.
+    Report find_rules() {
+        auto last = report_;
+        auto open = wanted_;
+        std::map<std::string, FlowResult> ends;
+        for (int round = 0; round < rounds_max && !open.empty() && !interrupted_; ++round) {
+            auto found = suggested_in(last, scratch_, open, pieces_, round);
+            std::erase_if(found, [&](const Piece& piece) {
+                return std::ranges::any_of(pieces_, [&](const Piece& had) {
+                    return had.chain == piece.chain && had.bare == piece.bare && had.line == piece.line;
+                });
+            });
+            if (found.empty()) break;
+            pieces_.insert(pieces_.end(), found.begin(), found.end());
+            pieces_ = merged_pieces(pieces_);
+            last = try_flows(pieces_, open);
+            for (const auto& flow : last.flows) {
+                ends[flow.id] = flow;
+                if (flow.as_expected || flow.suggestions.empty()) open.erase(flow.id);
+            }
+        }
+        Report all;
+        for (auto& [id, flow] : ends) all.flows.push_back(std::move(flow));
+        return all;
+    }
+
+    template <class Passed>
+    void leave_out_by_turns(const std::set<std::string>& mended, const Passed& passed) {
+        if (pieces_.size() < 2) return;  // the control has shown it
+        if (pieces_.size() > left_out_max) {
+            report_.patch->notes.push_back(
+                fmt::format("{} rules: only the first {} were left out by turns", pieces_.size(), left_out_max));
+        }
+        std::size_t tried = 0;
+        for (std::size_t i = 0; i < pieces_.size() && tried < left_out_max && !interrupted_; ++tried) {
+            std::set<std::string> flows;
+            for (const auto& id : pieces_[i].flows)
+                if (mended.contains(id)) flows.insert(id);
+            const auto rest = without(pieces_, i);
+            const auto done = try_flows(rest, flows);
+            if (std::ranges::all_of(flows, [&](const auto& id) { return passed(done, id); }))
+                pieces_ = rest;  // it was not needed
+            else
+                ++i;
+        }
+    }
+
+    void write_diff(Patch& patch) {
+        scratch_.write(pieces_);
+        // patch(1) takes no file outside of the folder it runs in.
+        auto base = fs::current_path();
+        const auto outside = [&](const fs::path& file) {
+            return file.lexically_relative(base).string().starts_with("..");
+        };
+        for (const auto& [file, text] : scratch_.texts())
+            if (outside(file)) {
+                base = fs::absolute(origin_).lexically_normal().parent_path();
+                patch.directory = base.string();
+                break;
+            }
+        for (const auto& [file, text] : scratch_.texts())
+            patch.diff += rules::unified_diff(file.lexically_relative(base).string(), text, scratch_.text_of(file));
+        patch.rules = static_cast<unsigned>(pieces_.size());
+    }
+
+    Report& report_;
+    const ScenarioText& text_;
+    const Inside& inside_;
+    TrialOptions again_;
+    RulesetCopy scratch_;
+    fs::path origin_;
+    std::vector<std::string> all_;
+    std::set<std::string> wanted_;
+    std::vector<Piece> pieces_;
+    bool interrupted_ = false;
+};
 
 }  // namespace
 
-void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options) {
-    std::set<std::string> open;
-    for (const auto& flow : report.flows)
-        if (!flow.suggestions.empty()) open.insert(flow.id);
-    if (open.empty() || options.ruleset.empty()) return;
-    const RulesetCopy scratch{options.ruleset};
-    auto again = options;
-    again.keep = nullptr;
-    again.journals.clear();
-    again.captures.clear();
-    again.ruleset = scratch.ruleset();
-    std::map<std::string, bool> passes;
-    Report last = report;
-    for (int round = 0; round < rounds_max && !open.empty(); ++round) {
-        if (apply(scratch, last) == 0) break;
-        again.flows.assign(open.begin(), open.end());
-        last = try_scenario(text, inside, again).report;
-        for (const auto& flow : last.flows) {
-            passes[flow.id] = flow.verdict == Verdict::pass;
-            if (flow.verdict == Verdict::pass || flow.suggestions.empty()) open.erase(flow.id);
-        }
-    }
-    for (auto& flow : report.flows)
-        if (!flow.suggestions.empty()) flow.suggestion_proven = passes[flow.id];
+void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options,
+                       const Opened& opened) {
+    if (options.ruleset.empty()) return;
+    Proof{report, text, inside, options}.run(opened);
 }
 
 }  // namespace wmlab::lab::commands

@@ -1,11 +1,17 @@
-// Proves the suggestions of a report: applies them to a scratch copy of the ruleset and runs the flows again, until
-// they pass or nothing new is suggested.
+// Makes the suggestions of a report one change of the user's files and proves it: the flows pass with it, in a scratch
+// copy, and do not pass without it, nor without any one of its rules.
 #pragma once
 #include "lab/commands/trial.hpp"
 
 namespace wmlab::lab::commands {
 
-// Fills suggestion_proven of every flow that has a suggestion. The user's files stay as they are. SetupFailed.
-void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options);
+// What else a change of the rules opens, in sentences; empty: nothing. Both files exist.
+using Opened =
+    std::function<std::vector<std::string>(const std::filesystem::path& before, const std::filesystem::path& after)>;
+
+// Fills the report's patch, and suggestion_proven of every flow that has a suggestion. The user's files stay as they
+// are. SetupFailed.
+void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options,
+                       const Opened& opened = {});
 
 }  // namespace wmlab::lab::commands

@@ -6,18 +6,23 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <iostream>
+#include <map>
 #include <set>
 #include <sstream>
 
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
+#include "lab/commands/description.hpp"
+#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
+#include "lab/logs/attribution.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
+#include "lab/verdict/words.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -26,6 +31,70 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>{std::chrono::steady_clock::now() - start}.count();
+}
+
+}  // namespace
+
+namespace {
+
+constexpr std::size_t alone_max = 8;  // flows that are run again by themselves
+
+std::string rule_name(const rules::Conditional& rule) {
+    return rule.line == 0 ? fmt::format("`{}` ({})", rule.text, rule.chain) : fmt::format("{}:{}", rule.file, rule.line);
+}
+
+// Flows that do not work behind rules that look at more than a packet are run once more, each by itself in a firewall
+// that has seen nothing before: so it is told apart what such a rule does to the flow and what to all of them together.
+bool try_alone(Report& report, const ScenarioText& text, const Inside& inside, const RunOptions& wish,
+               const std::vector<rules::Conditional>& conditionals) {
+    std::string named;
+    for (const auto& rule : conditionals) {
+        if (conditionals.size() > alone_max && &rule - conditionals.data() == alone_max) {
+            named += ", ...";
+            break;
+        }
+        named += fmt::format("{}{}, which {} ({})", named.empty() ? "" : "; ", rule_name(rule), words(rule.circumstance),
+                             rule.by);
+    }
+    report.notes.push_back(fmt::format("Verdicts may depend on more than each flow itself, because of {}.", named));
+    std::map<std::string, std::string> tried;  // what a flow's result looks like: the flow that was run for all such
+    std::map<std::string, bool> worked;        // that flow, alone
+    for (auto& flow : report.flows) {
+        const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
+        if ((!stopped && flow.verdict != Verdict::failed) || flow.certain || flow.by_proxy) continue;
+        const auto kind = fmt::format("{} {} {} {} {}:{}", flow.type, flow.from, flow.to, headline(flow),
+                                      flow.rule ? flow.rule->file : "", flow.rule ? flow.rule->line : 0);
+        const auto known = tried.find(kind);
+        if (known == tried.end() && worked.size() >= alone_max) continue;
+        const auto& id = tried.try_emplace(kind, flow.id).first->second;
+        if (known == tried.end()) {
+            auto alone = wish;
+            alone.flows = {flow.id};
+            alone.coverage = false;
+            alone.trace = false;
+            alone.before_end = nullptr;
+            if (!alone.journals.empty()) alone.journals = alone.journals / "alone" / flow.id;
+            alone.captures.clear();
+            const auto run = lab::run(text, inside, alone);
+            if (run.interrupted) return false;
+            JudgeOptions how;
+            how.only = [&](const scenario::FlowInstance& instance) { return instance.id == id; };
+            how.problems = run.problems;
+            const auto by_itself = judge(text.scenario, run.events, {}, how);
+            worked[id] = !by_itself.flows.empty() && (by_itself.flows.front().verdict == Verdict::pass ||
+                                                      (by_itself.flows.front().verdict == Verdict::degraded &&
+                                                       flow.verdict != Verdict::degraded));
+        }
+        const auto who = id == flow.id ? std::string{"run by itself"} : fmt::format("run by itself, its like {}", id);
+        flow.notes.push_back(
+            worked[id] ? fmt::format("{}, in a firewall that had seen nothing before, it works: this verdict depends on "
+                                     "what was played earlier or at the same time, or on chance ({}).",
+                                     who, named)
+                       : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else "
+                                     "was played makes no difference.",
+                                     who));
+    }
+    return true;
 }
 
 }  // namespace
@@ -55,7 +124,6 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.ruleset = fmt::format("the rules of {}", options.setting.device());
         how.only = [&](const scenario::FlowInstance& flow) { return chosen.empty() || chosen.contains(flow.id); };
         how.problems = run.problems;
-        how.seconds = seconds_since(start);
         trial.report = judge(text.scenario, run.events, {}, how);
         trial.interrupted = run.interrupted;
         const auto doubtful = needs_control(trial.report);
@@ -73,12 +141,22 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             trial.interrupted = control.interrupted;
             how.control_run = !control.interrupted;
             how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
-            how.seconds = seconds_since(start);
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
+        trial.kept = {options.ruleset, how, run.notes, options.coverage};
         rules::attribute(trial.report, text.scenario, run.events);
+        if (const auto& device = text.scenario.firewall.log; !device.empty() && !options.setting.built_in()) {
+            logs::attribute(trial.report, run.events,
+                            logs::read_log(device, run.device_log, std::chrono::system_clock::now()), log_name(device));
+            advise_device(trial.report, text.scenario);
+        }
+        if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
+            !try_alone(trial.report, text, inside, wish, run.conditionals))
+            trial.interrupted = true;
+        trial.report.summary.seconds = seconds_since(start);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
+        describe(trial.report, text, run.events, options.ruleset, options.setting.kind());
         if (options.after) options.after(trial.report);
     };
     // When the labs are gone and their captures complete.
@@ -111,14 +189,16 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
         text.directory = std::filesystem::current_path();
         text.yaml = scenario::read_document(std::cin);
         loaded = scenario::load(text.yaml, "-", text.directory);
-    } else if (std::ifstream in{file, std::ios::binary}) {
+    } else if (const auto read = scenario::read_document(std::filesystem::path{file})) {
         text.directory = std::filesystem::absolute(file).parent_path();
-        text.yaml = scenario::read_document(in);
+        text.yaml = *read;
         loaded = scenario::load(text.yaml, file, text.directory);
     } else {
         loaded = scenario::load_file(file);  // which says what is wrong with it
     }
     if (loaded.ok()) {
+        // Simulators get one text and no other files.
+        if (!loaded.expanded.empty()) text.yaml = std::move(loaded.expanded);
         text.scenario = std::move(loaded.scenario);
         return text;
     }
@@ -143,14 +223,43 @@ void add_setting_options(po::options_description& options) {
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
         "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
         "for each host");
+    add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
+        "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
+    add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
+    add("firewall", po::value<std::string>()->value_name("PREFIX"),
+        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': its "
+        "rules are read, nothing is changed, and the report names the rule that decided");
     add("pcap", po::value<std::string>()->value_name("DIR"),
         "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
 }
 
+namespace {
+
+void refuse_programs(const scenario::Scenario& scenario) {
+    const auto refuse = [&](const std::string& what) {
+        throw UsageError{fmt::format("{}: {}, and --no-programs allows none", scenario.file.string(), what)};
+    };
+    for (const auto& host : scenario.hosts) {
+        if (!host.run.empty()) refuse(fmt::format("host `{}` runs the program `{}`", host.name, host.run.front()));
+        if (!host.launch.empty())
+            refuse(fmt::format("host `{}` is reached by the program `{}`", host.name, host.launch.front()));
+    }
+    for (const auto& flow : scenario.flows)
+        if (!flow.run.empty()) refuse(fmt::format("flow `{}` runs the program `{}`", flow.id, flow.run.front()));
+}
+
+}  // namespace
+
 Setting setting_option(const po::variables_map& values, const scenario::Scenario& scenario) {
+    if (values.contains("no-programs")) {
+        if (values.contains("trust")) throw UsageError{"--trust and --no-programs say the opposite of each other"};
+        refuse_programs(scenario);
+    }
     try {
         auto setting = setting_from(scenario, list_of(values, "attach"), list_of(values, "launch"),
-                                    values.contains("attach-force"));
+                                    values.contains("attach-force"),
+                                    values.contains("firewall") ? values["firewall"].as<std::string>() : std::string{});
+        setting.trust = values.contains("trust");
         setting.machine = std::make_shared<const Namespace>(Namespace::current());
         if (!setting.attached.empty() && ::geteuid() != 0)
             throw UsageError{"--attach puts hosts on the machine's own network cards and needs root: run it with sudo"};
@@ -162,7 +271,9 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
 
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario) {
-    return setting.built_in() || option ? ruleset_for(option, scenario) : std::filesystem::path{};
+    // A firewall that is joined is compared with the file: its lines are named where it runs these rules.
+    return setting.built_in() || option || !setting.firewall.empty() ? ruleset_for(option, scenario)
+                                                                     : std::filesystem::path{};
 }
 
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {

@@ -28,8 +28,17 @@ struct TrialOptions {
     std::function<void(Lab&, const Report&)> keep;  // with the lab still up
 };
 
+// What a run keeps besides its journals, so that the same judge can be asked the same.
+struct Kept {
+    std::filesystem::path ruleset;
+    JudgeOptions how;
+    std::vector<std::string> notes;  // of the run, behind those of judge and trace
+    bool coverage = false;
+};
+
 struct Trial {
     Report report;
+    Kept kept;
     bool interrupted = false;
 };
 

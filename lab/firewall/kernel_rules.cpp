@@ -140,8 +140,12 @@ std::string json_of(const Namespace& firewall, const std::string& listing) {
 
 }  // namespace
 
-rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
-    const auto source = rules::read_source(file);
+rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path) {
+    return read_ruleset(firewall, rules::read_source(file, rules::read_from_disk, include_path));
+}
+
+rules::Ruleset read_ruleset(const Namespace& firewall, const rules::Source& source) {
     const auto listing = nft(firewall, "list ruleset", NFT_CTX_OUTPUT_HANDLE, "list the rules");
     const auto json = json_of(firewall, listing);
     std::string plain;
@@ -158,6 +162,25 @@ rules::Ruleset read_ruleset(const Namespace& firewall, const std::filesystem::pa
     } catch (const std::exception& failure) {
         throw SetupFailed{"read the rules back", failure.what()};
     }
+}
+
+std::string running_listing(const Namespace& firewall) { return nft(firewall, "list ruleset", 0, "list the rules"); }
+
+void OwnedRules::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
+
+OwnedRules::OwnedRules(const Namespace& firewall, const std::string& text) {
+    link_setsockopt();
+    const Entered entered{firewall};  // its socket, which owns the tables, stays there
+    context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
+    if (!context_) throw setup_failed("start nftables", errno, remedy(Privilege::ruleset, errno));
+    nft_ctx_buffer_error(context_.get());
+    nft_ctx_buffer_output(context_.get());
+    add(text);
+}
+
+void OwnedRules::add(const std::string& text) {
+    if (nft_run_cmd_from_buffer(context_.get(), text.c_str()) != 0)
+        throw SetupFailed{"load a table of our own beside the rules", nft_ctx_get_error_buffer(context_.get())};
 }
 
 std::string list_rules(const Namespace& firewall) {

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "lab/firewall/missing.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/descriptor.hpp"
 #include "lab/host/error.hpp"
@@ -57,7 +58,7 @@ SetupFailed too_large(const std::filesystem::path& file) {
             "run wmlab as root, or raise the limit as root: `sysctl -w net.core.wmem_max=67108864`"};
 }
 
-void load_nft(const std::filesystem::path& file) {
+void load_nft(const std::filesystem::path& file, const std::string& text, const rules::IncludePath& include_path) {
     link_setsockopt();
     const auto absolute = std::filesystem::absolute(file);
     const auto directory_of_file = absolute.parent_path();
@@ -66,12 +67,18 @@ void load_nft(const std::filesystem::path& file) {
     nft_ctx_buffer_error(nft.get());
     nft_ctx_buffer_output(nft.get());
     nft_ctx_clear_include_paths(nft.get());
-    for (const auto* path : {directory_of_file.c_str(), "/etc"}) nft_ctx_add_include_path(nft.get(), path);
+    nft_ctx_add_include_path(nft.get(), directory_of_file.c_str());
+    for (const auto& path : include_path) nft_ctx_add_include_path(nft.get(), path.c_str());
+    nft_ctx_add_include_path(nft.get(), "/etc");
     const WorkingDirectory directory{directory_of_file};
-    if (nft_run_cmd_from_filename(nft.get(), absolute.c_str()) == 0) return;
+    const auto moved = rules::with_includes_from(text, include_path);
+    if ((moved ? nft_run_cmd_from_buffer(nft.get(), moved->c_str())
+               : nft_run_cmd_from_filename(nft.get(), absolute.c_str())) == 0)
+        return;
 
     std::string message = nft_ctx_get_error_buffer(nft.get());
     replace_all(message, absolute.string(), file.string());  // as the user named it
+    if (moved) replace_all(message, "<cmdline>", file.string());
     if (message.find(too_long) != std::string::npos) throw too_large(file);
     if (message.find("Operation not permitted") != std::string::npos)
         throw SetupFailed{"load " + file.string(), message, remedy(Privilege::ruleset, EPERM)};
@@ -99,6 +106,13 @@ struct Part {
 };
 constexpr std::size_t lines_at_once = 200;
 
+// iptables-nft-restore 1.8.9 ends with a segmentation fault where a rule is to be replaced that the same table of the
+// same file has just made.
+bool replaces(std::string_view line) { return line.starts_with("-R ") || line.starts_with("--replace "); }
+bool replaces_rules(std::string_view text) {
+    return text.find("\n-R ") != std::string_view::npos || text.find("\n--replace ") != std::string_view::npos;
+}
+
 std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
     std::vector<std::string> lines;
     std::istringstream in{text};
@@ -114,6 +128,7 @@ std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
             kept[table] = lines[table];
             if (end < lines.size()) kept[end] = lines[end];
             for (std::size_t rules = 0; at < end && rules < rules_max; ++at) {
+                if (replaces(lines[at]) && rules > 0) break;
                 kept[at] = lines[at];
                 rules += lines[at].starts_with('-') || lines[at].starts_with('[') ? 1 : 0;
             }
@@ -148,7 +163,7 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
     if (const auto sets = rules::ipsets_beside(file, text)) load_ipsets(firewall, *sets);
     auto result = run_tool(firewall, {program.string()}, text);
     // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.
-    if (!result.ending.ok() && result.output.find(too_long) != std::string::npos)
+    if (!result.ending.ok() && (result.output.find(too_long) != std::string::npos || replaces_rules(text)))
         for (const auto& part : parts_of(text, lines_at_once)) {
             auto words = std::vector{program.string()};
             if (!part.first) words.emplace_back("--noflush");
@@ -167,7 +182,8 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
 
 }  // namespace
 
-rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file) {
+rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path) {
     std::ifstream in{examine_ruleset(file)};
     std::ostringstream text;
     text << in.rdbuf();
@@ -182,12 +198,14 @@ rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::pa
                                 "give the inner one a name\n",
                                 file.string(), line)};
             const Entered entered{firewall};
-            load_nft(file);
+            load_nft(file, text.str(), include_path);
         }
     } catch (const RulesetRefused& refused) {
         const auto form = wrong_form(text.str());
-        if (form.empty()) throw;
         const std::string message = refused.what();
+        if (const auto key = key_that_gives(message); form.empty() && !key.empty())
+            throw RulesetRefused{message + (message.ends_with('\n') ? "" : "\n") + "wmlab: " + key + "\n"};
+        if (form.empty()) throw;
         throw RulesetRefused{file.string() + ": " + form + "\n" + message.substr(0, message.find('\n')) + "\n"};
     }
     return dialect;

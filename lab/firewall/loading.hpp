@@ -11,6 +11,8 @@ namespace wmlab::lab {
 
 // RulesetRefused with nft's own message; SetupFailed where the system is to blame (no iptables-nft-restore, too large
 // for an ordinary user). Relative includes are those of the file's directory.
-rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file);
+// `include_path`: rules::read_source().
+rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file,
+                            const rules::IncludePath& include_path = {});
 
 }  // namespace wmlab::lab

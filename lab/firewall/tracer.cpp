@@ -52,12 +52,21 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
     return found;
 }
 
-Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer)
-    : firewall_{firewall}, file_{ruleset}, ruleset_{read_ruleset(firewall, ruleset)} {
+Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, unsigned buffer,
+               std::function<void(const rules::Decision&)> seen, rules::IncludePath include_path)
+    : firewall_{firewall},
+      file_{ruleset},
+      include_path_{std::move(include_path)},
+      ruleset_{read_ruleset(firewall, ruleset, include_path_)},
+      seen_{std::move(seen)} {
     try {
         const Entered inside{firewall};
         listener_ = std::make_unique<rules::TraceListener>(
-            [this](const rules::Decision& decision) { log_.add(decision); }, rules::has_egress(ruleset_), buffer);
+            [this](const rules::Decision& decision) {
+                log_.add(decision);
+                if (seen_) seen_(decision);
+            },
+            rules::has_egress(ruleset_), buffer);
     } catch (const std::system_error& failure) {
         throw SetupFailed{"listen to the kernel's trace", failure.what()};
     }
@@ -70,10 +79,15 @@ void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, u
         load_rules(firewall, edges);
 }
 
+void Tracer::begin_wave(std::size_t wave) {
+    listener_->settle();
+    log_.begin_wave(wave);
+}
+
 std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::Packet> arrivals) {
     const bool lost = listener_->stop_and_lost();
     std::optional<rules::Ruleset> later;
-    if (lost) later = read_ruleset(firewall_, file_);
+    if (lost) later = read_ruleset(firewall_, file_, include_path_);
     const auto counted = later ? std::optional{rules::Counted{*later, std::move(arrivals)}} : std::nullopt;
     auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
     const auto note = [&](std::string_view key, boost::json::value value) {

@@ -2,6 +2,7 @@
 // decided what. The user's ruleset stays as it is: tracing is switched on by a table of its own, loaded beside it.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,9 +26,13 @@ public:
     // `ruleset` has been loaded into the firewall. SetupFailed: this system cannot trace; flows are judged all the
     // same.
     // `buffer`: of messages the kernel has written and this has not read yet, in bytes.
+    // `seen`: called with each decision, on the listener's thread.
     Tracer(const Namespace& firewall, const std::filesystem::path& ruleset,
-           unsigned buffer = rules::trace_buffer_wanted);
+           unsigned buffer = rules::trace_buffer_wanted, std::function<void(const rules::Decision&)> seen = {},
+           rules::IncludePath include_path = {});
     const rules::Ruleset& ruleset() const { return ruleset_; }
+    // What happened before the call belongs to the waves before, what happens now to this one.
+    void begin_wave(std::size_t wave);
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
     // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
     std::vector<evidence::Event> finish(bool every_rule, std::vector<rules::Packet> arrivals = {});
@@ -35,8 +40,10 @@ public:
 private:
     const Namespace& firewall_;
     std::filesystem::path file_;
+    rules::IncludePath include_path_;
     rules::Ruleset ruleset_;
     rules::DecisionLog log_;
+    std::function<void(const rules::Decision&)> seen_;
     std::unique_ptr<rules::TraceListener> listener_;
 };
 

@@ -14,6 +14,7 @@
 #include "lab/host/error.hpp"
 #include "lab/host/namespaces.hpp"
 #include "lab/host/setsockopt.hpp"
+#include "lab/host/vendor.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -127,6 +128,7 @@ std::string wrong_form(std::string_view ruleset) {
     if (ruleset.find("xt match ") != std::string_view::npos || ruleset.find("xt target ") != std::string_view::npos)
         return "it is the listing of rules that iptables made, which nft cannot load again: take the output of "
                "`iptables-save`";
+    if (auto vendor = vendor_form(ruleset); !vendor.empty()) return vendor;
     for (const std::string_view tool : {"iptables", "nft"}) {
         for (auto at = ruleset.find(tool); at != std::string_view::npos; at = ruleset.find(tool, at + 1)) {
             auto begin = ruleset.rfind('\n', at) + 1;  // npos + 1: the text's beginning

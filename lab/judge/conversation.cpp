@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lab/judge/ledger.hpp"
+
 namespace wmlab::lab {
 
 std::vector<Conversation> conversations(const LegContext& context) {
@@ -79,6 +81,17 @@ std::vector<Conversation> conversations(const LegContext& context) {
     }
     // A connection from another known address is not ours; one from an unknown address may be ours, translated.
     for (auto* conversation : waiting) {
+        if (context.wire(context.leg.source).listed() && context.wire(context.leg.destination).listed()) {
+            // The wires tell as whom it came: nothing is left to guess.
+            const auto place = came_to(context, "tcp", {conversation->local, conversation->remote});
+            const auto same = std::ranges::find_if(accepted, [&](const Event* event) {
+                return place && Endpoint::from(event->remote) == place->between.source;
+            });
+            if (same == accepted.end()) continue;
+            conversation->accepted = *same;
+            accepted.erase(same);
+            continue;
+        }
         const auto translated = std::ranges::find_if(
             accepted, [&](const Event* event) { return !context.names.knows(Endpoint::from(event->remote).address); });
         if (translated == accepted.end()) break;

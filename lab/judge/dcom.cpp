@@ -44,7 +44,9 @@ bool judge_exhaustion(const FlowContext& context, FlowResult& flow) {
     return true;
 }
 
-FlowResult judge_dcom(const FlowContext& context) {
+namespace {
+
+FlowResult judge_calls(const FlowContext& context) {
     auto flow = blank_flow(context);
     std::set<std::uint16_t> ports;
     for (const auto& leg : leg_contexts(context)) {
@@ -62,8 +64,15 @@ FlowResult judge_dcom(const FlowContext& context) {
     if (judge_exhaustion(context, flow)) return flow;
     const auto stopped =
         std::ranges::find_if(flow.legs, [](const LegResult& leg) { return leg.verdict != Verdict::pass; });
+    ports.erase(0);
+    const auto wanted = context.instance.flow->processes;
+    if (stopped == flow.legs.end() && end == nullptr && ports.size() < wanted) {
+        doubt_flow(flow, Reason::no_outcome, object.name,
+                   fmt::format("{} answered, {} are asked for; what became of the rest is not recorded.",
+                               counted(ports.size(), "object"), wanted));
+        return flow;
+    }
     if (stopped == flow.legs.end() && (worked || end == nullptr)) {
-        ports.erase(0);
         flow.verdict = Verdict::pass;
         flow.explanation = fmt::format("The mapper answered and {} answered calls{}.",
                                        counted(std::max<std::size_t>(ports.size(), 1), "object"),
@@ -100,6 +109,14 @@ FlowResult judge_dcom(const FlowContext& context) {
                    fmt::format("The calls were answered, but {} says that the flow failed: {}.", flow.from,
                                text_field(*end, "reason")));
     }
+    return flow;
+}
+
+}  // namespace
+
+FlowResult judge_dcom(const FlowContext& context) {
+    auto flow = judge_calls(context);
+    settle_by_ledger(leg_contexts(context), flow);
     return flow;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <cmath>
 #include <tuple>
 
 namespace wmlab::lab {
@@ -56,8 +57,36 @@ bool names_port(const Event& event, const scenario::PortList& ports) {
 
 }  // namespace
 
+std::uint64_t wave_of(const Event& event) {
+    return static_cast<std::uint64_t>(std::clamp(number_field(event, "wave").value_or(0), 0.0, 1e9));
+}
+
 std::string_view text_field(const Event& event, std::string_view name) { return text_in(field(event, name)); }
 std::optional<double> number_field(const Event& event, std::string_view name) { return number_in(field(event, name)); }
+
+std::optional<std::uint64_t> whole_number(const boost::json::value& value) {
+    constexpr auto most = std::uint64_t{1} << 53;
+    if (!value.is_number()) return std::nullopt;
+    if (value.is_double()) {
+        const auto number = value.get_double();
+        if (!(number >= 0) || number > static_cast<double>(most) || number != std::floor(number)) return std::nullopt;
+        return static_cast<std::uint64_t>(number);
+    }
+    boost::system::error_code wrong;
+    const auto number = value.to_number<std::uint64_t>(wrong);
+    return wrong ? std::nullopt : std::optional{number};
+}
+
+std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name) {
+    const auto* value = field(event, name);
+    return value == nullptr ? std::nullopt : whole_number(*value);
+}
+
+std::optional<std::uint16_t> port_field(const Event& event, std::string_view name) {
+    const auto number = whole_field(event, name);
+    if (!number || *number == 0 || *number > 65535) return std::nullopt;
+    return static_cast<std::uint16_t>(*number);
+}
 
 bool true_field(const Event& event, std::string_view name) {
     const auto* value = field(event, name);
@@ -72,11 +101,19 @@ std::optional<Failure> failure_of(const Event& event) {
     failure.kind = text_in(object.if_contains("kind"));
     failure.error = text_in(object.if_contains("error"));
     failure.waited = number_in(object.if_contains("waited"));
+    // No deadline is so short: the wait was ended because the trace had shown it to be vain.
+    constexpr double vain = 50;
+    if (failure.kind == "timeout" && failure.waited && *failure.waited < vain) failure.waited.reset();
     if (const auto* icmp = object.if_contains("icmp"); icmp != nullptr && icmp->is_object()) {
         const auto& message = icmp->get_object();
         Icmp found;
-        found.type = static_cast<unsigned>(number_in(message.if_contains("type")).value_or(3));
-        found.code = static_cast<unsigned>(number_in(message.if_contains("code")).value_or(0));
+        const auto octet = [&](std::string_view name, unsigned otherwise) {
+            const auto* given = message.if_contains(name);
+            const auto number = given == nullptr ? std::nullopt : whole_number(*given);
+            return number && *number <= 255 ? static_cast<unsigned>(*number) : otherwise;
+        };
+        found.type = octet("type", 3);
+        found.code = octet("code", 0);
         found.from = text_in(message.if_contains("from"));
         failure.icmp = found;
     }
@@ -131,10 +168,16 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
     std::ranges::sort(ordered, earlier);
     for (const auto* event : ordered) {
         if (event->event == What::wire) {
-            wires_[event->host].add(*event);
+            wires_[wave_of(*event)][event->host].add(*event);
         }
         if (event->process == runner_process) {
             runner_.push_back(event);
+            runner_by_[event->event].push_back(event);
+            if (event->event == What::lab_up) {
+                const auto* flows = field(*event, "flows");
+                if (flows != nullptr && flows->is_array())
+                    for (const auto& flow : flows->get_array()) waves_[std::string{text_in(&flow)}] = wave_of(*event);
+            }
             if (event->event == What::trace && !true_field(*event, "own"))
                 traced_[fmt::format("{} {} {}", text_field(*event, "protocol"), text_field(*event, "source"),
                                     text_field(*event, "destination"))]
@@ -144,11 +187,12 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         const bool same_process =
             !runs_.empty() && runs_.back().host == event->host && runs_.back().process == event->process;
         if (event->event == What::started || !same_process) {
-            runs_.push_back({event->host, event->process, {}, false, {}});
+            runs_.push_back({event->host, event->process, {}, false, {}, {}, {}});
         }
         auto& run = runs_.back();
         if (!event->local.empty()) claimed_.emplace(event->host, Endpoint::from(event->local));
         run.events.push_back(event);
+        if (event->event == What::listening || event->event == What::listen_failed) run.sockets.push_back(event);
         if (event->event != What::started) continue;
         if (const auto* flows = field(*event, "flows"); flows != nullptr && flows->is_array()) {
             run.names_flows = true;
@@ -156,6 +200,10 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         }
     }
     assign_flows();
+    for (std::size_t i = 0; i < runs_.size(); ++i) {
+        runs_of_[runs_[i].host].push_back(i);
+        runs_[i].trouble = trouble_of(runs_[i]);
+    }
 }
 
 // An answering end learns late, or never, which flow a connection belongs to: by the connection's number, then by the
@@ -174,10 +222,30 @@ void Evidence::assign_flows() {
             }
         }
     }
+    // Where the wires list packets, the SYN tells as whom a connection was opened: it is the same packet on both.
+    using Packet = decltype(Sighting{}.key());
+    std::map<Packet, std::pair<Endpoint, Endpoint>> sent;                // source, destination
+    std::map<std::tuple<std::string, Endpoint, Endpoint>, Packet> came;  // host, source, destination
+    for (const auto& [wave, of_wave] : wires_)
+        for (const auto& [host, wire] : of_wave)
+            for (const auto& line : wire.lines()) {
+                if (line.kind != "syn" || line.each.empty()) continue;
+                if (line.way == Way::out)
+                    sent.emplace(line.each.front().key(), std::pair{line.source, line.destination});
+                else
+                    came.emplace(std::tuple{host, line.source, line.destination}, line.each.front().key());
+            }
     const auto opener = [&](const Event& event) -> std::optional<std::pair<std::string, std::string>> {
         if (const auto match = opened.find({event.local, event.remote}); match != opened.end()) return match->second;
         const auto remote = Endpoint::from(event.remote);
         const auto address = scenario::Ipv4::from(remote.address);
+        if (const auto syn = came.find({event.host, remote, Endpoint::from(event.local)}); syn != came.end()) {
+            const auto from = sent.find(syn->second);
+            if (from == sent.end()) return std::nullopt;
+            const auto& [source, destination] = from->second;
+            const auto match = opened.find({destination.text(), source.text()});
+            return match == opened.end() ? std::nullopt : std::optional{match->second};
+        }
         if (remote.port == 0 || !address || scenario_.host_at(*address) != nullptr) return std::nullopt;
         const auto match = by_port.find({event.local, remote.port});
         if (match == by_port.end() || match->second.size() != 1) return std::nullopt;
@@ -239,28 +307,43 @@ const FlowView& Evidence::flow(std::string_view id) const {
     return found == flows_.end() ? none : found->second;
 }
 
-const WireRecord& Evidence::wire(std::string_view host) const {
-    static const WireRecord none;
-    const auto found = wires_.find(host);
+std::uint64_t Evidence::wave(std::string_view flow) const {
+    const auto found = waves_.find(flow);
+    return found == waves_.end() ? 0 : found->second;
+}
+
+const std::map<std::string, WireRecord, std::less<>>& Evidence::wires(std::string_view flow) const {
+    static const std::map<std::string, WireRecord, std::less<>> none;
+    // Journals that do not tell waves apart have one account for all.
+    if (wires_.size() == 1) return wires_.begin()->second;
+    const auto found = wires_.find(wave(flow));
     return found == wires_.end() ? none : found->second;
+}
+
+const WireRecord& Evidence::wire(std::string_view host, std::string_view flow) const {
+    static const WireRecord none;
+    const auto& of_wave = wires(flow);
+    const auto found = of_wave.find(host);
+    return found == of_wave.end() ? none : found->second;
 }
 
 bool Evidence::takes_part(const Run& run, std::string_view flow) const {
     return !run.names_flows || run.flows.contains(flow);
 }
 
-std::optional<Trouble> Evidence::trouble(const Run& run) const {
+std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
     const auto find = [&](What what) {
         const auto found = std::ranges::find(run.events, what, [](const Event* event) { return event->event; });
         return found == run.events.end() ? nullptr : *found;
     };
-    const auto died = std::ranges::find_if(runner_, [&](const Event* event) {
-        if (event->event != What::process_died || event->host != run.host) return false;
+    const auto& deaths = runner(What::process_died);
+    const auto died = std::ranges::find_if(deaths, [&](const Event* event) {
+        if (event->host != run.host) return false;
         const auto program = text_field(*event, "program");
         return program.empty() || program.find(run.process) != std::string_view::npos;
     });
     const auto* stopped = find(What::stopped);
-    if (died != runner_.end() && stopped == nullptr) {
+    if (died != deaths.end() && stopped == nullptr) {
         const auto signal = number_field(**died, "signal");
         const auto code = number_field(**died, "exit");
         const auto how = signal && *signal != 0 ? fmt::format(" by signal {}", *signal)
@@ -293,17 +376,22 @@ std::optional<Trouble> Evidence::trouble(const Run& run) const {
 }
 
 std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view flow) const {
+    for (const auto* event : runner_)
+        if (event->event == What::process_died && event->host == host)
+            if (const auto why = text_field(*event, "unreachable"); !why.empty())
+                return Trouble{Reason::process_died, fmt::format("{} takes no part: {}.", host, why)};
     bool any = false;
     std::optional<Trouble> worst;
-    for (const auto& run : runs_) {
-        if (run.host != host || !takes_part(run, flow)) continue;
+    for (const auto index : runs_at(host)) {
+        const auto& run = runs_[index];
+        if (!takes_part(run, flow)) continue;
         any = true;
-        const auto problem = trouble(run);
+        const auto& problem = run.trouble;
         if (problem && (!worst || problem->reason == Reason::process_died)) worst = problem;
     }
     if (any) return worst;
-    for (const auto* event : runner_) {
-        if (event->event == What::process_died && event->host == host) {
+    for (const auto* event : runner(What::process_died)) {
+        if (event->host == host) {
             return Trouble{Reason::process_died,
                            fmt::format("The simulator on {} ended before it wrote anything.", host)};
         }
@@ -312,13 +400,10 @@ std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view
 }
 
 std::optional<Trouble> Evidence::runner_trouble() const {
-    const Event* stopped = nullptr;
-    for (const auto* event : runner_) {
-        if (event->event == What::fatal) {
-            return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, "error"))};
-        }
-        if (event->event == What::stopped) stopped = event;
-    }
+    for (const auto* event : runner(What::fatal))
+        return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, "error"))};
+    const auto& ends = runner(What::stopped);
+    const Event* stopped = ends.empty() ? nullptr : ends.back();
     if (stopped == nullptr) return std::nullopt;  // journals collected by hand have no runner
     const auto lines = number_field(*stopped, "lines");
     if (lines && *lines != static_cast<double>(runner_.size())) {
@@ -340,11 +425,12 @@ Evidence::Bound Evidence::bound(std::string_view host, scenario::Protocol protoc
         if (!names_port(*event, ports)) return;
         (event->event == What::listening ? bound.listening : bound.failed) = event;
     };
-    for (const auto& run : runs_) {
-        if (run.host != host || !takes_part(run, flow)) continue;
-        for (const auto* event : run.events) look(event);
+    for (const auto index : runs_at(host)) {
+        if (!takes_part(runs_[index], flow)) continue;
+        for (const auto* event : runs_[index].sockets) look(event);
     }
-    for (const auto* event : runner_) look(event);
+    for (const auto what : {What::listening, What::listen_failed})
+        for (const auto* event : runner(what)) look(event);
     return bound;
 }
 
@@ -357,21 +443,33 @@ bool Evidence::claimed(std::string_view host, const Endpoint& local) const {
     return claimed_.contains({std::string{host}, local});
 }
 
-const Events& Evidence::traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const {
-    static const Events none;
+Events Evidence::traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination,
+                        std::string_view flow) const {
     const auto found = traced_.find(fmt::format("{} {} {}", protocol, source.text(), destination.text()));
-    return found == traced_.end() ? none : found->second;
-}
-
-Events Evidence::runner(What what) const {
-    Events chosen;
-    std::ranges::copy_if(runner_, std::back_inserter(chosen), [&](const Event* event) { return event->event == what; });
+    if (found == traced_.end()) return {};
+    Events chosen = found->second;
+    std::erase_if(chosen, [&](const Event* event) {
+        const auto number = wave_of(*event);
+        return number != 0 && wave(flow) != 0 && number != wave(flow);
+    });
     return chosen;
 }
 
+const Events& Evidence::runner(What what) const {
+    static const Events none;
+    const auto found = runner_by_.find(what);
+    return found == runner_by_.end() ? none : found->second;
+}
+
+const std::vector<std::size_t>& Evidence::runs_at(std::string_view host) const {
+    static const std::vector<std::size_t> none;
+    const auto found = runs_of_.find(host);
+    return found == runs_of_.end() ? none : found->second;
+}
+
 const Event* Evidence::lab_up() const {
-    const auto found = std::ranges::find(runner_, What::lab_up, [](const Event* event) { return event->event; });
-    return found == runner_.end() ? nullptr : *found;
+    const auto& all = runner(What::lab_up);
+    return all.empty() ? nullptr : all.front();
 }
 
 }  // namespace wmlab::lab

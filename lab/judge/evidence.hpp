@@ -1,6 +1,7 @@
 // All events of a run, put in order and made searchable: by flow, host and leg; what state each process's journal is
 // in; which flow a connection belonged to. Reads events, concludes nothing about the firewall.
 #pragma once
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,6 +25,11 @@ using Events = std::vector<const Event*>;
 std::string_view text_field(const Event& event, std::string_view name);
 std::optional<double> number_field(const Event& event, std::string_view name);
 bool true_field(const Event& event, std::string_view name);
+// A whole number; a negative one, a fraction or one beyond 64 bits reads as nothing.
+std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name);
+std::optional<std::uint64_t> whole_number(const boost::json::value& value);
+std::optional<std::uint16_t> port_field(const Event& event, std::string_view name);
+std::uint64_t wave_of(const Event& event);  // 0: it does not say
 
 // The `failure` object of an event.
 struct Failure {
@@ -55,7 +61,10 @@ public:
     Evidence(const scenario::Scenario& scenario, std::span<const Event> events);
 
     const FlowView& flow(std::string_view id) const;
-    const WireRecord& wire(std::string_view host) const;  // "firewall": the firewall's own interfaces, where watched
+    // Of the wave that the flow was played in. "firewall": the firewall's own interfaces, where watched.
+    const WireRecord& wire(std::string_view host, std::string_view flow) const;
+    const std::map<std::string, WireRecord, std::less<>>& wires(std::string_view flow) const;  // by host
+    std::uint64_t wave(std::string_view flow) const;                                          // 0: not told
 
     // Whether the processes of this host that take part in the flow were there from beginning to end.
     std::optional<Trouble> trouble(std::string_view host, std::string_view flow) const;
@@ -76,9 +85,10 @@ public:
     bool claimed(std::string_view host, const Endpoint& local) const;  // a simulator on the host had this address
 
     // What the kernel's trace says of packets with these addresses, as they arrived at the firewall.
-    const Events& traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination) const;
+    Events traced(std::string_view protocol, const Endpoint& source, const Endpoint& destination,
+                  std::string_view flow) const;
 
-    Events runner(What what) const;  // events of `wmlab`
+    const Events& runner(What what) const;  // events of `wmlab`
     const Event* lab_up() const;
 
 private:
@@ -87,17 +97,23 @@ private:
         Events events;
         bool names_flows = false;
         std::set<std::string, std::less<>> flows;
+        Events sockets;                  // listening, listen-failed
+        std::optional<Trouble> trouble;  // of this process, whatever the flow
     };
+    const std::vector<std::size_t>& runs_at(std::string_view host) const;
     bool takes_part(const Run& run, std::string_view flow) const;
-    std::optional<Trouble> trouble(const Run& run) const;
+    std::optional<Trouble> trouble_of(const Run& run) const;
     void assign_flows();
 
     const scenario::Scenario& scenario_;
     std::vector<Event> found_;  // copies of events whose flow had to be found out
     std::vector<Run> runs_;
     Events runner_;
+    std::map<What, Events> runner_by_;
+    std::map<std::string, std::vector<std::size_t>, std::less<>> runs_of_;  // by host
     std::map<std::string, FlowView, std::less<>> flows_;
-    std::map<std::string, WireRecord, std::less<>> wires_;
+    std::map<std::uint64_t, std::map<std::string, WireRecord, std::less<>>> wires_;  // by wave and host
+    std::map<std::string, std::uint64_t, std::less<>> waves_;                        // of flows
     std::set<std::pair<std::string, Endpoint>> claimed_;
     std::map<std::string, Events, std::less<>> traced_;                 // "tcp 10.20.0.10:40112 10.10.0.10:1755"
     std::map<std::pair<std::string, Endpoint>, std::string> accepted_;  // host and remote address: the flow

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace wmlab::lab {
 namespace {
@@ -88,15 +89,61 @@ void doubt_flow(FlowResult& flow, Reason reason, std::string leg, std::string ex
 
 // A live stream over HTTP may end by being closed. Where the proxy's program ended too, that was the proxy's end.
 bool ended_by_the_other_side(const FlowContext& context) {
+    const auto type = context.instance.flow->type;
+    if (type != scenario::FlowType::http && type != scenario::FlowType::http_distribution) return false;
     const auto* closed = context.view.last(context.instance.from, What::closed);
     return closed != nullptr && text_field(*closed, "by") == "peer";
 }
 
+// Neither says how the flow ended, nor that the process came to its end: later lines may be missing.
+std::optional<Trouble> cut_short(const FlowContext& context) {
+    if (flow_end(context) != nullptr) return std::nullopt;
+    const auto end = scenario::telling_end(*context.instance.flow);
+    const auto& host = end == scenario::End::to ? context.instance.to : context.instance.from;
+    if (scenario::program_at(context.scenario, context.instance, end) == scenario::Program::none) return std::nullopt;
+    const auto trouble = context.evidence.trouble(host, context.instance.id);
+    return trouble && trouble->reason == Reason::journal_incomplete ? trouble : std::nullopt;
+}
+
+// When the flow's events of this host were; of a translated or unknown connection all of its processes.
+std::optional<std::pair<double, double>> time_of(const FlowContext& context, const std::string& host) {
+    std::optional<std::pair<double, double>> range;
+    for (const auto* event : context.view.at(host)) {
+        if (event->process == "wmlab") continue;
+        const auto at = std::chrono::duration<double>{event->utc.time_since_epoch()}.count();
+        if (!range) range = {at, at};
+        range->first = std::min(range->first, at), range->second = std::max(range->second, at);
+    }
+    return range;
+}
+
+// Media that differs because the two journals are of two runs says nothing about the way between the hosts.
+void doubt_other_runs(const FlowContext& context, FlowResult& flow) {
+    if (flow.cause != Cause::modified) return;
+    const auto from = time_of(context, context.instance.from), to = time_of(context, context.instance.to);
+    constexpr double apart = 1;  // seconds; clocks of machines differ
+    if (!from || !to || (from->first <= to->second + apart && to->first <= from->second + apart)) return;
+    doubt_flow(flow, Reason::contradiction, flow.leg,
+               fmt::format("The journals of {} and {} tell of times that do not meet ({:.0f} s apart): they are of two "
+                           "runs, or a clock is wrong. What they say taken together: {}",
+                           context.instance.from, context.instance.to,
+                           std::max(from->first - to->second, to->first - from->second), flow.explanation));
+}
+
 void weaken(const FlowContext& context, FlowResult& flow) {
     const bool passed = flow.verdict == Verdict::pass;
-    if (passed && !(context.instance.flow->proxy && ended_by_the_other_side(context))) return;
+    const bool command = context.instance.flow->type == scenario::FlowType::command;
+    doubt_other_runs(context, flow);
+    if (const auto cut = passed && !command ? cut_short(context) : std::nullopt) {
+        doubt_flow(flow, cut->reason, flow.leg,
+                   fmt::format("{} What is there says: {}", cut->sentence, flow.explanation));
+        return;
+    }
+    if (passed && !ended_by_the_other_side(context)) return;
     std::vector<std::string> hosts;
     std::optional<Trouble> trouble;
+    // A live stream that ends by being closed: by a server that ended itself it is no end of the stream.
+    if (passed) hosts = {context.instance.to};
     if (!passed) {
         hosts = {context.instance.from, context.instance.to};
         trouble = context.evidence.runner_trouble();
@@ -105,6 +152,8 @@ void weaken(const FlowContext& context, FlowResult& flow) {
         const auto* found = context.scenario.host(host);
         if (found == nullptr || !found->run.empty()) continue;
         const auto problem = context.evidence.trouble(host, context.instance.id);
+        // A real program leaves no journal, and may talk with whom it likes: only one that is known to have died counts.
+        if (command && problem && problem->reason != Reason::process_died && problem->reason != Reason::not_ready) continue;
         if (problem && (!trouble || problem->reason == Reason::process_died)) trouble = problem;
     }
     if (context.instance.flow->proxy) {

@@ -44,6 +44,9 @@ FlowResult judge_dcom(const FlowContext& context);  // dcom, and the first legs 
 void judge_proxied(const FlowContext& context, FlowResult& flow);
 // Media that arrived, but was held back on the way or came out of a cache: never a plain pass.
 void judge_freshness(const FlowContext& context, FlowResult& flow);
+// What the packets say of a flow that the rest of the evidence has been asked about: puts the ledger into each leg, and
+// the verdict right where packets were lost, changed or led elsewhere. `legs`: of flow.legs, in the same order.
+void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow);
 void judge_references(const FlowContext& context, std::vector<LegResult>& legs);  // dcom: mapper and object together
 
 }  // namespace wmlab::lab

@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "lab/judge/flow.hpp"
 
@@ -16,6 +18,43 @@ bool matches(const scenario::Expectation& expected, const FlowResult& flow) {
     return !expected.transport || *expected.transport == flow.transport;
 }
 
+// A journal may hold anything: what cannot be judged costs its flow, not the report.
+FlowResult judge_safely(const FlowContext& context) {
+    try {
+        return judge_flow(context);
+    } catch (const std::exception& failure) {
+        auto flow = blank_flow(context);
+        doubt_flow(flow, Reason::contradiction, "",
+                   fmt::format("What the journals hold of this flow cannot be made sense of: {}.", failure.what()));
+        return flow;
+    }
+}
+
+bool works(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
+
+// A flow that plays what another one was to bring is not tested where that one did not.
+void judge_dependence(const scenario::Scenario& scenario, const scenario::FlowInstance& instance, FlowResult& flow,
+                      const std::function<const FlowResult&(const scenario::FlowInstance&)>& result_of) {
+    const auto source = scenario::feeder(scenario, instance);
+    if (!source || flow.verdict == Verdict::pass) return;
+    const auto& bringing = result_of(*source);
+    if (works(bringing.verdict)) return;
+    // Packets of this very flow that were stopped say so all the same, unless it is the media that did not come.
+    if (flow.verdict == Verdict::blocked && flow.cause != Cause::starved) return;
+    const auto explanation =
+        fmt::format("It plays what {} was to bring to {}, and that flow {}: {}", source->id,
+                    instance.flow->type == scenario::FlowType::multicast ? instance.from : instance.to,
+                    bringing.verdict == Verdict::not_tested ? "was not tested either"
+                                                            : fmt::format("is {}", text(bringing.verdict)),
+                    bringing.explanation);
+    doubt_flow(flow, Reason::not_tried, "", explanation);
+    flow.verdict = Verdict::not_tested;
+    flow.reason.reset();
+    flow.because = source->id;
+    for (auto& leg : flow.legs)
+        if (leg.verdict != Verdict::pass && leg.verdict != Verdict::blocked) doubt(leg, Reason::not_tried, leg.explanation);
+}
+
 // The positive control: what the same flow came to with the firewall open.
 void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
     const bool worked = control.verdict == Verdict::pass || control.verdict == Verdict::degraded;
@@ -23,6 +62,11 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
         if (flow.type == "command" && was_run && worked) {
             flow.verdict = Verdict::blocked;
             flow.explanation += " With the firewall open it ends with exit status 0.";
+        } else if (flow.type != "command" && was_run && worked) {
+            doubt_flow(flow, Reason::contradiction, flow.leg,
+                       fmt::format("With the firewall open the flow works, so no host is at fault; yet nothing shows that its packets were "
+                                   "lost or changed: {}",
+                                   flow.explanation));
         }
         return;
     }
@@ -45,7 +89,7 @@ void summarise(Report& report) {
         flow.as_expected = matches(flow.expected, flow);
         if (flow.as_expected) {
             ++report.summary.as_expected;
-        } else if (flow.verdict == Verdict::inconclusive) {
+        } else if (says_nothing(flow.verdict)) {
             ++report.summary.inconclusive;
         } else {
             ++report.summary.unexpected;
@@ -75,9 +119,8 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
     }
     report.notes.insert(report.notes.end(), options.problems.begin(), options.problems.end());
 
-    for (const auto& instance : scenario::instances(scenario)) {
-        if (options.only && !options.only(instance)) continue;
-        auto flow = judge_flow({scenario, evidence, names, instance, evidence.flow(instance.id)});
+    const auto judge_one = [&](const scenario::FlowInstance& instance) {
+        auto flow = judge_safely({scenario, evidence, names, instance, evidence.flow(instance.id)});
         if (!options.problems.empty() && flow.verdict != Verdict::pass && flow.verdict != Verdict::inconclusive) {
             doubt_flow(flow, Reason::journal_incomplete, flow.leg,
                        fmt::format("The journals could not be read completely: {} What the rest says: {}",
@@ -87,9 +130,27 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
         if (options.control_run && asks) {
             const auto& view = open.flow(instance.id);
             const bool was_run = !view.hosts.empty();
-            apply_control(flow, judge_flow({scenario, open, names, instance, view}), was_run);
+            apply_control(flow, judge_safely({scenario, open, names, instance, view}), was_run);
         }
-        report.flows.push_back(std::move(flow));
+        return flow;
+    };
+    const auto instances = scenario::instances(scenario);
+    std::map<std::string, FlowResult, std::less<>> bringing;  // flows that others depend on
+    std::function<const FlowResult&(const scenario::FlowInstance&)> result_of;
+    const auto judge_with_sources = [&](const scenario::FlowInstance& instance) {
+        auto flow = judge_one(instance);
+        judge_dependence(scenario, instance, flow, result_of);
+        return flow;
+    };
+    result_of = [&](const scenario::FlowInstance& instance) -> const FlowResult& {
+        const auto found = bringing.find(instance.id);
+        if (found != bringing.end()) return found->second;
+        return bringing.emplace(instance.id, judge_with_sources(instance)).first->second;
+    };
+    for (const auto& instance : instances) {
+        if (options.only && !options.only(instance)) continue;
+        const auto known = bringing.find(instance.id);
+        report.flows.push_back(known != bringing.end() ? known->second : judge_with_sources(instance));
     }
     summarise(report);
     return report;
@@ -98,16 +159,16 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
 std::vector<std::string> needs_control(const Report& report) {
     std::vector<std::string> ids;
     for (const auto& flow : report.flows) {
-        const bool command = flow.type == "command" && flow.verdict == Verdict::failed;
+        const bool failed = flow.verdict == Verdict::failed;
         const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
-        if ((stopped && !flow.by_proxy && !flow.certain) || command) ids.push_back(flow.id);
+        if ((stopped && !flow.by_proxy && !flow.certain) || failed) ids.push_back(flow.id);
     }
     return ids;
 }
 
 int exit_code(const Report& report) {
     const bool tested =
-        std::ranges::any_of(report.flows, [](const FlowResult& flow) { return flow.verdict != Verdict::inconclusive; });
+        std::ranges::any_of(report.flows, [](const FlowResult& flow) { return !says_nothing(flow.verdict); });
     if (report.summary.unexpected > 0) return 1;
     return report.summary.inconclusive > 0 || !tested ? 4 : 0;
 }

@@ -19,6 +19,8 @@ struct LegContext {
     std::string forward, back;       // "from->to", "to->from"
     bool source_speaks = true;       // a simulator on the leg's source writes a journal
     bool destination_speaks = true;  // and one on its destination
+    // Of the wave that the flow was played in.
+    const WireRecord& wire(std::string_view host) const { return evidence.wire(host, instance.id); }
     std::string source_address() const { return leg.source_address.text(); }
     std::string destination_address() const { return leg.destination_address.text(); }
 };

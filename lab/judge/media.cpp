@@ -8,8 +8,8 @@
 namespace wmlab::lab {
 namespace {
 
-struct Ledger {  // all media-ended lines of one end of a flow together
-    bool told = false, listed_all = true;
+struct MediaTold {  // all media-ended lines of one end of a flow together
+    bool told = false, listed_all = true, readable = true;
     std::uint64_t packets = 0, bytes = 0, duplicates = 0, damaged = 0;
     std::map<std::uint64_t, std::vector<std::uint64_t>> digests;  // location: checksums (a location may come twice)
     std::uint64_t listed = 0;
@@ -19,16 +19,16 @@ struct Ledger {  // all media-ended lines of one end of a flow together
 };
 
 std::uint64_t whole(const Event& event, std::string_view name) {
-    return static_cast<std::uint64_t>(std::max(0.0, number_field(event, name).value_or(0)));
+    return whole_field(event, name).value_or(0);
 }
 
 std::string text_or_number(const Event& event, std::string_view name) {
-    if (const auto number = number_field(event, name)) return std::to_string(static_cast<std::uint64_t>(*number));
+    if (const auto number = whole_field(event, name)) return std::to_string(*number);
     return std::string{text_field(event, name)};
 }
 
-Ledger ledger(const FlowView& view, std::string_view host) {
-    Ledger all;
+MediaTold media_told(const FlowView& view, std::string_view host) {
+    MediaTold all;
     for (const auto* event : view.at(host)) {
         if (event->event != What::media_ended) continue;
         all.told = true;
@@ -48,14 +48,19 @@ Ledger ledger(const FlowView& view, std::string_view host) {
         const auto* list = event->fields.if_contains("digests");
         if (list == nullptr || !list->is_array()) continue;
         for (const auto& entry : list->get_array()) {
-            if (!entry.is_array() || entry.get_array().size() != 2) continue;
-            const auto& pair = entry.get_array();
-            if (!pair[0].is_number() || !pair[1].is_number()) continue;
-            all.digests[pair[0].to_number<std::uint64_t>()].push_back(pair[1].to_number<std::uint64_t>());
+            const auto* pair = entry.if_array();
+            const auto location = pair != nullptr && pair->size() == 2 ? whole_number((*pair)[0]) : std::nullopt;
+            const auto checksum = location ? whole_number((*pair)[1]) : std::nullopt;
+            if (!checksum) {
+                all.readable = false;
+                continue;
+            }
+            all.digests[*location].push_back(*checksum);
             ++all.listed;
         }
     }
     all.listed_all = all.listed >= all.packets;
+    if (!all.readable) all.sum.clear();  // a line that is wrong in one thing proves nothing by another
     return all;
 }
 
@@ -63,7 +68,7 @@ Ledger ledger(const FlowView& view, std::string_view host) {
 
 MediaAccount account_media(const FlowView& view, std::string_view sender, std::string_view receiver, bool udp) {
     MediaAccount account;
-    const auto sent = ledger(view, sender), received = ledger(view, receiver);
+    const auto sent = media_told(view, sender), received = media_told(view, receiver);
     account.sender_told = sent.told;
     account.receiver_told = received.told;
     account.media.packets_sent = sent.packets;
@@ -143,6 +148,7 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         const bool waited = received.last_gap ? *received.last_gap >= patience
                                               : received.longest_gap.value_or(0) >= patience ||
                                                     static_cast<double>(account.tail) * interval >= 500;
+        if (!udp) account.behind = static_cast<double>(account.tail) * interval;
         account.tail_lost = account.silent || (udp && waited && account.tail > 1);
     }
     const auto lost = account.lost + (account.tail_lost ? account.tail : 0);

@@ -17,6 +17,7 @@ struct MediaAccount {
     std::uint64_t tail = 0;     // sent after the last packet that arrived
     bool tail_lost = false;     // the receiver was still waiting for them
     bool silent = false;        // the receiver noticed that nothing came any more
+    double behind = 0;          // ms of media that had been sent and had not arrived when the receiver had enough (TCP)
     bool header_differs = false;
     Media media;  // loss counts packets lost between the first sent and the last received, and a tail that was lost
     std::uint64_t lost = 0;

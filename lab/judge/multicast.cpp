@@ -56,8 +56,8 @@ std::optional<bool> heard(const LegContext& context, const std::string& group, s
 LegResult judge_join(const LegContext& context, bool media_arrived) {
     auto leg = blank(context);
     const auto& player = context.leg.source;
-    const auto& wire = context.evidence.wire(player);
-    const auto& at_firewall = context.evidence.wire(firewall);
+    const auto& wire = context.wire(player);
+    const auto& at_firewall = context.wire(firewall);
     const auto& zone = context.scenario.host(player)->zone;
     const auto& group = context.leg.destination;
     const auto sent = reports(wire, out, context, zone), arrived = reports(at_firewall, in, context, zone);
@@ -141,7 +141,7 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
     const auto& sender_host = *context.scenario.host(context.instance.from);
     const auto& player_host = *context.scenario.host(player);
     if (sender_host.zone == player_host.zone) return leg;
-    const auto& wire = context.evidence.wire(firewall);
+    const auto& wire = context.wire(firewall);
     const Between between{Endpoint{context.source_address(), 0}, group};
     std::optional<unsigned> ttl;
     const auto arrived = in_zone(wire, in, "udp", between, sender_host.zone, &ttl);
@@ -188,23 +188,13 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
     return leg;
 }
 
-}  // namespace
-
-FlowResult judge_multicast(const FlowContext& context) {
-    // One stream serves all players: what the server says of the flow itself is said of each of them.
-    auto merged = context.view;
-    if (context.instance.id != context.instance.flow->id) {
-        const auto& shared = context.evidence.flow(context.instance.flow->id).at(context.instance.from);
-        auto& own = merged.hosts[context.instance.from];
-        own.insert(own.end(), shared.begin(), shared.end());
-    }
-    const FlowContext whole{context.scenario, context.evidence, context.names, context.instance, merged};
-    auto flow = blank_flow(whole);
+FlowResult judge_stream(const FlowContext& context) {
+    auto flow = blank_flow(context);
     const auto& sender = context.instance.from;
     const auto& player = context.instance.to;
-    const auto account = account_media(merged, sender, player, true);
+    const auto account = account_media(context.view, sender, player, true);
     if (account.sender_told || account.receiver_told) flow.media = account.media;
-    for (auto& leg : leg_contexts(whole)) {
+    for (auto& leg : leg_contexts(context)) {
         leg.forward = leg.leg.name == "join" ? "to->group" : "from->to";
         leg.back = leg.leg.name == "join" ? "group->to" : "to->from";
         flow.legs.push_back(leg.leg.name == "join" ? judge_join(leg, account.media.packets_received > 0)
@@ -240,7 +230,7 @@ FlowResult judge_multicast(const FlowContext& context) {
         if (leg.name == "join" && media.verdict == Verdict::blocked) flow.explanation += " " + media.explanation;
         return flow;
     }
-    if (const auto error = protocol_end(whole)) {
+    if (const auto error = protocol_end(context)) {
         flow.verdict = Verdict::failed;
         flow.leg = media.name;
         flow.explanation = *error;
@@ -248,6 +238,28 @@ FlowResult judge_multicast(const FlowContext& context) {
     }
     doubt_flow(flow, Reason::no_outcome, media.name,
                fmt::format("What {} received cannot be matched with what {} sent ({}).", player, sender, amount));
+    return flow;
+}
+
+}  // namespace
+
+FlowResult judge_multicast(const FlowContext& context) {
+    // One stream serves all players: what the server says of the flow itself is said of each of them.
+    auto merged = context.view;
+    if (context.instance.id != context.instance.flow->id) {
+        const auto& shared = context.evidence.flow(context.instance.flow->id).at(context.instance.from);
+        auto& own = merged.hosts[context.instance.from];
+        own.insert(own.end(), shared.begin(), shared.end());
+    }
+    const FlowContext whole{context.scenario, context.evidence, context.names, context.instance, merged};
+    auto flow = judge_stream(whole);
+    auto legs = leg_contexts(whole);
+    for (auto& leg : legs) {
+        if (leg.leg.protocol == scenario::Protocol::udp) leg.leg.destination = context.instance.to;
+        leg.forward = leg.leg.name == "join" ? "to->group" : "from->to";
+        leg.back = leg.leg.name == "join" ? "group->to" : "to->from";
+    }
+    settle_by_ledger(legs, flow);
     return flow;
 }
 

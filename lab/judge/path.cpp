@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lab/judge/ledger.hpp"
+
 namespace wmlab::lab {
 namespace {
 
@@ -9,13 +11,15 @@ using enum Way;
 
 // The connection as the destination's wire shows it. Translated connections are recognised by what is left of them.
 Between on_far_wire(const LegContext& context, const Between& near, const Event* accepted, bool& uncertain) {
-    const auto& wire = context.evidence.wire(context.leg.destination);
+    const auto& wire = context.wire(context.leg.destination);
+    if (const auto place = came_to(context, "tcp", near)) return place->between;
     if (accepted != nullptr && !accepted->remote.empty()) {
         return {Endpoint::from(accepted->remote), Endpoint::from(accepted->local)};
     }
     if (wire.count(in, {"syn", "data", "ack"}, near) > 0) return near;
     // The trace knows what became of it; without one, what is left of a connection tells.
     if (const auto trace = traced(context, "tcp", near); trace.known) return trace.as;
+    if (wire.listed() && context.wire(context.leg.source).listed()) return near;  // nothing of it came anywhere
     std::vector<Between> candidates;
     for (const auto* line : wire.find(in, {"syn"}, {})) {
         const bool source_stands =
@@ -49,8 +53,8 @@ std::optional<Icmp> icmp_about(const LegContext& context, const WireRecord& wire
 
 Path follow(const LegContext& context, const Endpoint& local, const Endpoint& remote, const Event* accepted) {
     Path path;
-    const auto& source = context.evidence.wire(context.leg.source);
-    const auto& destination = context.evidence.wire(context.leg.destination);
+    const auto& source = context.wire(context.leg.source);
+    const auto& destination = context.wire(context.leg.destination);
     path.source_complete = source.complete();
     path.destination_complete = destination.complete();
     path.near = {local, remote};
@@ -99,7 +103,7 @@ Traced traced(const LegContext& context, std::string_view protocol, const Betwee
     Traced found;
     found.as = near;
     const Event* first = nullptr;
-    for (const auto* event : context.evidence.traced(protocol, near.source, near.destination)) {
+    for (const auto* event : context.evidence.traced(protocol, near.source, near.destination, context.instance.id)) {
         found.known = true;
         if (text_field(*event, "fate") == "dropped") continue;
         if (first == nullptr || event->monotonic < first->monotonic) first = event;

@@ -16,11 +16,12 @@ std::string nonce(const Event& event) {
     const auto* value = event.fields.if_contains("nonce");
     if (value == nullptr) return {};
     if (value->is_string()) return std::string{value->get_string()};
-    return value->is_number() ? std::to_string(value->to_number<std::uint64_t>()) : std::string{};
+    const auto number = whole_number(*value);
+    return number ? std::to_string(*number) : std::string{};
 }
 
 std::uint16_t port_of(const Event& event, const std::string& address) {
-    if (const auto port = number_field(event, "port")) return static_cast<std::uint16_t>(*port);
+    if (const auto port = port_field(event, "port")) return *port;
     return Endpoint::from(address).port;
 }
 
@@ -133,12 +134,14 @@ FlowResult judge_probe(const FlowContext& context) {
         }
     }
     const auto kind = capital(scenario::text(leg.protocol));
+    flow.open_ports.emplace();
     const Group* worst = nullptr;
     std::size_t open = 0, shut = 0, unknown = 0;
     std::string several;
     for (const auto& [key, group] : groups) {
         const auto verdict = std::get<0>(key);
         (verdict == Verdict::pass ? open : verdict == Verdict::inconclusive ? unknown : shut) += group.ports.size();
+        if (verdict == Verdict::pass) flow.open_ports = merged(group.ports);
         const bool worse = worst == nullptr || worst->first.verdict == Verdict::pass ||
                            (worst->first.verdict == Verdict::inconclusive && verdict != Verdict::pass);
         if (worse) worst = &group;

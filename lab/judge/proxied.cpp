@@ -63,7 +63,7 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
         if (event->event == What::received && number_field(*event, "status").value_or(0) >= 400) refusal = event;
     }
     if (refusal != nullptr && !server_asked) {
-        const auto status = static_cast<unsigned>(*number_field(*refusal, "status"));
+        const auto status = static_cast<unsigned>(std::min<std::uint64_t>(whole_field(*refusal, "status").value_or(0), 999));
         // Some programs say 500 where they could not connect; that they tried, and failed, is on their wire.
         const bool gateway = status >= 502 || (status == 500 && http->verdict == Verdict::blocked);
         const auto words = text_field(*refusal, "reason");

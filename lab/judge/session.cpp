@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "common/scenario/vlc.hpp"
 #include "lab/judge/flow.hpp"
+#include "lab/judge/ledger.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -44,6 +46,34 @@ void note_retries(const LegContext& context, FlowResult& flow) {
     }
 }
 
+// Media over TCP that came late: it lags, and segments of it were lost. The direction that the media goes, else nothing.
+std::optional<Lane> slowed_down(const MediaAccount& account, const std::vector<LegContext>& legs, const Ends& ends) {
+    constexpr double lag_min = 500;       // ms: less is a busy machine
+    constexpr double share_min = 0.02;    // of the segments
+    if (account.behind < lag_min) return std::nullopt;
+    for (const auto& leg : legs) {
+        if (leg.leg.name != ends.carrier) continue;
+        for (auto& connection : account_leg(leg)) {
+            const auto& lane = leg.leg.destination == ends.sender ? connection.back : connection.there;
+            if (lane.known && lane.data_left > 0 &&
+                static_cast<double>(lane.data_lost) >= share_min * static_cast<double>(lane.data_left))
+                return lane;
+        }
+    }
+    return std::nullopt;
+}
+
+// Each end says that the other one closed the connection: something between them did.
+bool closed_between(const FlowContext& context, const Ends& ends) {
+    const auto by_peer = [&](const std::string& host) {
+        const auto* closed = context.view.last(host, What::closed);
+        return closed != nullptr && text_field(*closed, "by") == "peer";
+    };
+    const auto type = context.instance.flow->type;
+    const bool ends_by_closing = type == scenario::FlowType::http || type == scenario::FlowType::http_distribution;
+    return ends_by_closing && by_peer(ends.sender) && by_peer(ends.receiver);
+}
+
 bool explains_itself(const LegResult& leg) { return leg.verdict == Verdict::blocked || leg.verdict == Verdict::failed; }
 
 // Everything but whether the media is fresh.
@@ -55,18 +85,22 @@ FlowResult judge_media(const FlowContext& context) {
     const auto account = account_media(context.view, ends.sender, ends.receiver, udp);
     if (account.sender_told || account.receiver_told) flow.media = account.media;
     if (const auto* ended = context.view.last(ends.receiver, What::media_ended)) {
-        const auto recovered = number_field(*ended, "recovered").value_or(0);
+        const auto recovered = whole_field(*ended, "recovered").value_or(0);
         if (recovered > 0) {
             flow.notes.push_back(fmt::format("media: {} were lost at first and came when asked for again",
-                                             counted(static_cast<std::uint64_t>(recovered), "packet")));
+                                             counted(recovered, "packet")));
         }
     }
 
+    if (udp && context.instance.flow->client_ports.first == scenario::vlc_port) {
+        flow.notes.push_back(fmt::format("media: port {} is VLC's own; KB189416 names 1024-5000 for players",
+                                         scenario::vlc_port));
+    }
     for (const auto* event : context.view.all(What::media_resumed)) {
         flow.notes.push_back(
             fmt::format("media: the connection was lost and opened again; nothing came for {:.1f} s, {}{} are missing",
                         number_field(*event, "gap").value_or(0) / 1000, true_field(*event, "estimated") ? "about " : "",
-                        counted(static_cast<std::uint64_t>(number_field(*event, "lost").value_or(0)), "packet")));
+                        counted(whole_field(*event, "lost").value_or(0), "packet")));
     }
 
     for (const auto& leg : contexts) {
@@ -103,6 +137,18 @@ FlowResult judge_media(const FlowContext& context) {
         return flow;
     }
 
+    const bool cut = closed_between(context, ends) && account.media.packets_received > 0;
+    if (cut) {
+        const bool proxied = context.instance.flow->proxy.has_value();
+        const auto between = proxied ? context.instance.flow->proxy->host : std::string{"something on the way"};
+        auto& leg = proxied ? flow.legs.front() : *carrier;
+        conclude(leg, Verdict::blocked, proxied ? Cause::starved : Cause::reset, leg.name == "proxy" ? "proxy->from" : std::string{},
+                 fmt::format("The connection was closed before {} had enough, and neither {} nor {} closed it: {} did ({}).", ends.receiver,
+                             ends.sender, ends.receiver, between, packets_words(account)));
+        settle(flow, leg);
+        flow.by_proxy = proxied;
+        return flow;
+    }
     const bool starved = account.proven && account.tail_lost && (said_failed || account.silent);
     if (account.proven && !starved && !said_failed) {
         for (auto& leg : flow.legs) {  // media that arrived proves every leg without which it could not
@@ -127,6 +173,16 @@ FlowResult judge_media(const FlowContext& context) {
             carrier->cause = flow.cause;
             carrier->direction = flow.direction;
             carrier->explanation = flow.explanation;
+            return flow;
+        }
+        if (const auto slowed = slowed_down(account, contexts, ends); !udp && slowed) {
+            flow.media->loss = static_cast<double>(account.tail) / static_cast<double>(account.media.packets_sent);
+            conclude(*carrier, Verdict::degraded, Cause::starved, ends.sender == context.instance.to ? "to->from" : "from->to",
+                     fmt::format("{}: the media lags {:.1f} s behind its rate, because {} of {} that {} sent were lost on the way and had "
+                                 "to be sent again.",
+                                 packets_words(account), account.behind / 1000, slowed->data_lost, counted(slowed->data_left, "segment"),
+                                 ends.sender));
+            settle(flow, *carrier);
             return flow;
         }
         for (const auto& leg : flow.legs) {
@@ -224,6 +280,7 @@ FlowResult judge_media(const FlowContext& context) {
 FlowResult judge_session(const FlowContext& context) {
     auto flow = judge_media(context);
     judge_freshness(context, flow);
+    settle_by_ledger(leg_contexts(context), flow);
     return flow;
 }
 

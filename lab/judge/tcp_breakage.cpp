@@ -1,6 +1,7 @@
 // What stopped a connection that was open.
 #include <spdlog/fmt/fmt.h>
 
+#include "lab/judge/ledger.hpp"
 #include "lab/judge/path.hpp"
 #include "lab/judge/tcp_leg.hpp"
 
@@ -15,6 +16,12 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
     const auto& host = context.leg.destination;
     const bool far_silent = conversation.accepted == nullptr && !conversation.heard();
 
+    if (const auto place = came_to(context, "tcp", path.near); place && place->host != host) {
+        conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                 fmt::format("The connection of {} to {} was translated on the way and came to {} on {}.", from, to,
+                             context.names.at(place->between.destination), place->host));
+        return;
+    }
     if (far_silent && path.destination_complete && path.syn_in == 0 && path.syn_ack_in > 0) {
         conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
                  fmt::format("{} was answered in the name of {} by something on the way: no SYN ever reached {}.", from,

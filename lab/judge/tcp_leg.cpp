@@ -48,7 +48,7 @@ bool listener_known(const LegContext& context, const Path& path, LegResult& leg)
     if (!context.destination_speaks) {
         // A real program says nothing of itself: its port is known to be bound when it answered anybody.
         const Between answers{{}, {}};
-        for (const auto* line : context.evidence.wire(context.leg.destination).find(Way::out, {"syn-ack"}, answers)) {
+        for (const auto* line : context.wire(context.leg.destination).find(Way::out, {"syn-ack"}, answers)) {
             if (line->source.port == path.near.destination.port) return true;
         }
         if (path.syn_in == 0 && path.destination_complete && bound.failed == nullptr) return true;  // see needs_control

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lab/judge/ledger.hpp"
 #include "lab/judge/path.hpp"
 
 namespace wmlab::lab {
@@ -12,7 +13,7 @@ namespace {
 using enum Way;
 
 std::optional<Icmp> icmp_about(const LegContext& context, const std::string& host, const Between& quoted) {
-    for (const auto* line : context.evidence.wire(host).find(in, {"icmp"}, quoted)) {
+    for (const auto* line : context.wire(host).find(in, {"icmp"}, quoted)) {
         if (line->icmp && line->protocol != "tcp" && line->icmp->type == 3 && line->icmp->code != 4) return line->icmp;
     }
     return std::nullopt;
@@ -21,12 +22,18 @@ std::optional<Icmp> icmp_about(const LegContext& context, const std::string& hos
 // Datagrams on the receiver's wire that may be these, seen after translation.
 std::vector<const WireLine*> translated_arrivals(const LegContext& context, const Datagrams& datagrams) {
     std::vector<const WireLine*> found;
-    for (const auto* line : context.evidence.wire(datagrams.receiver).find(in, {"udp"}, {{}, datagrams.bound})) {
+    for (const auto* line : context.wire(datagrams.receiver).find(in, {"udp"}, {{}, datagrams.bound})) {
         if (line->source.address != datagrams.source.address && !context.names.knows(line->source.address)) {
             found.push_back(line);
         }
     }
     return found;
+}
+
+LegContext context_between(LegContext context, const Datagrams& datagrams) {
+    context.leg.source = datagrams.sender;
+    context.leg.destination = datagrams.receiver;
+    return context;
 }
 
 void first_addresses(const Event& event, Endpoint& local, Endpoint& remote) {
@@ -54,8 +61,8 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
         leg.verdict = Verdict::pass;
         return leg;
     }
-    const auto& sender_wire = context.evidence.wire(datagrams.sender);
-    const auto& receiver_wire = context.evidence.wire(datagrams.receiver);
+    const auto& sender_wire = context.wire(datagrams.sender);
+    const auto& receiver_wire = context.wire(datagrams.receiver);
     const auto destination = datagrams.destination.empty() ? own : datagrams.destination;
     const Between between{datagrams.source, destination};
     // Only with both ports known are packets on the wire surely these.
@@ -87,8 +94,8 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
     const auto amount = fmt::format("UDP from {} to {} was sent {}", from, to, times(std::max<std::uint64_t>(sent, 1)));
     // A published address leads to the host where the firewall translates; that it is another proves nothing.
     const auto* receiving = context.scenario.host(datagrams.receiver);
-    const bool published =
-        receiving != nullptr && receiving->published && receiving->published->text() == destination.address;
+    const auto receiver_address = scenario::Ipv4::from(destination.address);
+    const bool published = receiving != nullptr && receiver_address && receiving->published_at(*receiver_address);
     if (!own.empty() && !destination.empty() && own.address != destination.address && !published) {
         return conclude(
             leg, Verdict::blocked, Cause::translated, context.forward,
@@ -137,6 +144,13 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
                          (trace.as.source == between.source && trace.as.destination == between.destination
                               ? 0
                               : receiver_wire.count(in, {"udp"}, trace.as));
+    const auto ledger = known ? account(context_between(context, datagrams), "udp", between) : ConnectionLedger{};
+    if (ledger.there.none_arrived() && !ledger.elsewhere && arrived > 0) {
+        return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
+                        fmt::format("{} and never arrived whole: {} of {} reached {}'s interface without all of its "
+                                    "fragments.",
+                                    amount, arrived, counted(ledger.there.left, "datagram"), datagrams.receiver));
+    }
     const auto translated = trace.known ? std::vector<const WireLine*>{} : translated_arrivals(context, datagrams);
     if (arrived > 0 || !translated.empty()) {
         leg.evidence.push_back(fmt::format("{}'s interface: UDP from {} received {}.", datagrams.receiver, from,

@@ -28,9 +28,41 @@ bool Between::matches(const WireLine& line) const {
     return fits(source, line.source) && fits(destination, line.destination);
 }
 
+namespace {
+
+// "4711:9af03c21:5b4:811c9dc5@12 ..."; what does not read so tells nothing.
+std::vector<Sighting> listed_packets(std::string_view text, std::int64_t first) {
+    std::vector<Sighting> all;
+    while (!text.empty()) {
+        const auto word = text.substr(0, text.find(' '));
+        text.remove_prefix(std::min(text.size(), word.size() + 1));
+        const auto* at = word.data();
+        const auto* const end = at + word.size();
+        bool reads = true;
+        const auto number = [&](auto& value, char after, int base = 16) {
+            const auto [stop, error] = std::from_chars(at, end, value, base);
+            reads = reads && error == std::errc{} && (after == '\0' ? stop == end : stop != end && *stop == after);
+            at = reads && after != '\0' ? stop + 1 : stop;
+        };
+        Sighting one;
+        number(one.id, ':');
+        if (reads) number(one.sequence, ':');
+        if (reads) number(one.bytes, ':');
+        if (reads) number(one.hash, '@');
+        std::int64_t microseconds = 0;
+        if (reads) number(microseconds, '\0', 10);
+        if (!reads || microseconds < 0 || microseconds > 1'000'000'000'000) return {};
+        one.at = first + microseconds * 1000;
+        all.push_back(one);
+    }
+    return all;
+}
+
+}  // namespace
+
 void WireRecord::add(const evidence::Event& event) {
     const auto whole = [&](std::string_view name) {
-        return static_cast<std::uint64_t>(std::max(0.0, number_field(event, name).value_or(0)));
+        return whole_field(event, name).value_or(0);
     };
     WireLine line;
     line.kind = text_field(event, "kind");
@@ -51,18 +83,23 @@ void WireRecord::add(const evidence::Event& event) {
     line.destination = Endpoint::from(text_field(event, "destination"));
     line.bytes = whole("bytes");
     line.zone = text_field(event, "zone");
-    if (const auto ttl = number_field(event, "ttl")) line.ttl = static_cast<unsigned>(*ttl);
+    if (const auto ttl = whole_field(event, "ttl"); ttl && *ttl <= 255) line.ttl = static_cast<unsigned>(*ttl);
     if (line.kind == "icmp") {
         Icmp icmp;
-        icmp.type = static_cast<unsigned>(whole("type"));
-        icmp.code = static_cast<unsigned>(whole("code"));
+        icmp.type = static_cast<unsigned>(std::min<std::uint64_t>(whole("type"), 255));
+        icmp.code = static_cast<unsigned>(std::min<std::uint64_t>(whole("code"), 255));
         icmp.from = text_field(event, "sender");
         line.icmp = icmp;
     }
     if (const auto* joins = event.fields.if_contains("joins"); joins != nullptr && joins->is_array())
         for (const auto& group : joins->get_array())
             if (group.is_string()) line.joins.emplace_back(group.get_string());
+    line.each = listed_packets(text_field(event, "each"), static_cast<std::int64_t>(whole("first")));
+    if (line.protocol == "tcp" || line.protocol == "udp") listed_ = listed_ && (line.listed() || line.kind == "icmp");
     packets_ += line.packets;
+    if (line.kind != "icmp") by_addresses_.emplace(Key{line.way, line.protocol, line.source, line.destination}, lines_.size());
+    if (line.way == Way::in)
+        for (const auto& packet : line.each) by_packet_.emplace(packet.key(), lines_.size());
     lines_.push_back(std::move(line));
 }
 
@@ -74,6 +111,21 @@ std::vector<const WireLine*> WireRecord::find(Way way, std::initializer_list<std
             found.push_back(&line);
         }
     }
+    return found;
+}
+
+std::vector<const WireLine*> WireRecord::between(Way way, std::string_view protocol, const Between& between) const {
+    std::vector<const WireLine*> found;
+    const auto [begin, end] =
+        by_addresses_.equal_range(Key{way, std::string{protocol}, between.source, between.destination});
+    for (auto at = begin; at != end; ++at) found.push_back(&lines_[at->second]);
+    return found;
+}
+
+std::vector<const WireLine*> WireRecord::with(const Sighting& packet) const {
+    std::vector<const WireLine*> found;
+    const auto [begin, end] = by_packet_.equal_range(packet.key());
+    for (auto at = begin; at != end; ++at) found.push_back(&lines_[at->second]);
     return found;
 }
 

@@ -12,7 +12,7 @@ std::string Names::of(std::string_view address) const {
     if (!parsed) return std::string{address};
     if (const auto* host = scenario_.host_at(*parsed)) return host->name;
     for (const auto& host : scenario_.hosts) {
-        if (host.published == *parsed) return fmt::format("{} ({})", host.name, address);
+        if (host.published_at(*parsed)) return fmt::format("{} ({})", host.name, address);
     }
     for (const auto& zone : scenario_.zones) {
         if (zone.gateway == *parsed) return fmt::format("the firewall ({})", zone.name);

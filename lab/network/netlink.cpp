@@ -5,6 +5,7 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
+#include <linux/neighbour.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -13,6 +14,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -227,16 +229,81 @@ void Links::address(int index, scenario::Ipv4 address, const scenario::Subnet& s
     netlink_.request(std::move(message), "set the address " + address.text());
 }
 
-void Links::default_route(scenario::Ipv4 gateway) {
+namespace {
+
+NetlinkMessage new_route(const scenario::Subnet& to, unsigned char type) {
     NetlinkMessage message{RTM_NEWROUTE, create};
     rtmsg fixed{};
     fixed.rtm_family = AF_INET;
     fixed.rtm_table = RT_TABLE_MAIN;
     fixed.rtm_protocol = RTPROT_STATIC;
+    fixed.rtm_type = type;
+    fixed.rtm_dst_len = static_cast<unsigned char>(to.prefix);
+    message.fixed(fixed);
+    if (to.prefix > 0) message.attribute(RTA_DST, htonl(to.network.value));
+    return message;
+}
+
+}  // namespace
+
+void Links::default_route(scenario::Ipv4 gateway) { route({{}, 0}, gateway); }
+
+void Links::route(const scenario::Subnet& to, scenario::Ipv4 gateway) {
+    auto message = new_route(to, RTN_UNICAST);
+    message.attribute(RTA_GATEWAY, htonl(gateway.value));
+    netlink_.request(std::move(message), "set the route to " + to.text() + " via " + gateway.text());
+}
+
+void Links::no_route(const scenario::Subnet& to) {
+    netlink_.request(new_route(to, RTN_UNREACHABLE), "take away the route to " + to.text());
+}
+
+void Links::default_route_out(int index) {
+    NetlinkMessage message{RTM_NEWROUTE, create};
+    rtmsg fixed{};
+    fixed.rtm_family = AF_INET;
+    fixed.rtm_table = RT_TABLE_MAIN;
+    fixed.rtm_protocol = RTPROT_STATIC;
+    fixed.rtm_scope = RT_SCOPE_LINK;
     fixed.rtm_type = RTN_UNICAST;
     message.fixed(fixed);
-    message.attribute(RTA_GATEWAY, htonl(gateway.value));
-    netlink_.request(std::move(message), "set the default route via " + gateway.text());
+    message.attribute(RTA_OIF, index);
+    netlink_.request(std::move(message), "set the default route");
+}
+
+void Links::up_without_arp(int index, const std::string& name) {
+    NetlinkMessage message{RTM_NEWLINK, 0};
+    message.fixed(link_info(index, IFF_UP | IFF_NOARP));
+    netlink_.request(std::move(message), "bring up the interface " + name);
+}
+
+namespace {
+constexpr std::array<std::byte, 6> nobody{std::byte{0x02}, std::byte{0x00}, std::byte{0x5E},
+                                          std::byte{0x00}, std::byte{0x53}, std::byte{0x01}};
+}
+
+void Links::neighbour(int index, scenario::Ipv4 address) {
+    NetlinkMessage message{RTM_NEWNEIGH, create};
+    ndmsg fixed{};
+    fixed.ndm_family = AF_INET;
+    fixed.ndm_ifindex = index;
+    fixed.ndm_state = NUD_PERMANENT;
+    message.fixed(fixed);
+    message.attribute(NDA_DST, htonl(address.value));
+    message.attribute(NDA_LLADDR, std::span<const std::byte>{nobody});
+    netlink_.request(std::move(message), "name the next router " + address.text());
+}
+
+void Links::swallow(int port) {
+    NetlinkMessage message{RTM_NEWNEIGH, create};
+    ndmsg fixed{};
+    fixed.ndm_family = AF_BRIDGE;
+    fixed.ndm_ifindex = port;
+    fixed.ndm_state = NUD_NOARP;
+    fixed.ndm_flags = NTF_MASTER;
+    message.fixed(fixed);
+    message.attribute(NDA_LLADDR, std::span<const std::byte>{nobody});
+    netlink_.request(std::move(message), "keep from a port of the switch what is for nobody");
 }
 
 void Links::forward(int index, const std::string& name) {

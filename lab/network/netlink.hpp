@@ -76,6 +76,12 @@ public:
     void up(int index, const std::string& name);
     void address(int index, scenario::Ipv4 address, const scenario::Subnet& subnet);
     void default_route(scenario::Ipv4 gateway);
+    void route(const scenario::Subnet& to, scenario::Ipv4 gateway);
+    void no_route(const scenario::Subnet& to);  // connecting there fails at once: no route to host
+    void default_route_out(int index);                        // out of that link, to nobody
+    void up_without_arp(int index, const std::string& name);  // it asks nobody who has an address
+    void neighbour(int index, scenario::Ipv4 address);        // who has that address here: a card that nobody has
+    void swallow(int port);                                   // a bridge's port: what is for that card goes nowhere
     // Forwarding without /proc/sys, which is read-only in many containers; also switches reverse-path filtering off.
     void forward(int index, const std::string& name);
     void no_ipv6(int index);      // no link-local address; where /proc/sys cannot switch IPv6 off

@@ -14,11 +14,13 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 
 #include "lab/host/error.hpp"
 #include "lab/network/attachment.hpp"
 #include "lab/network/netlink.hpp"
+#include "lab/network/surroundings.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -82,7 +84,8 @@ void plain_packets(const char* interface) {
 struct Network::Parts {
     std::map<std::string, Namespace, std::less<>> hosts, switches;
     std::map<std::string, int, std::less<>> bridges;  // by zone
-    std::optional<Namespace> firewall;
+    std::optional<Namespace> firewall, nowhere;
+    int nowhere_bridge = 0;
     std::vector<std::string> notes;
     int next_index = 10;  // unique in the whole lab
     int ports = 0;
@@ -97,8 +100,8 @@ struct Network::Parts {
     }
 
     // A cable from a host (or the firewall) to its zone's switch.
-    void connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
-                 const scenario::Zone& zone) {
+    Cable connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
+                  const scenario::Zone& zone) {
         const auto index = next_index++;
         const auto port = next_index++;
         Links of_switch{switches.at(zone.name)};
@@ -112,6 +115,23 @@ struct Network::Parts {
         links.address(index, address, zone.subnet);
         links.up(index, interface);
         if (&place == &*firewall) links.forward(index, interface);
+        return {index, port, &switches.at(zone.name)};
+    }
+    // Of the firewall, to a switch without anybody.
+    int add_interface(Links& links, const std::string& name) {
+        if (!nowhere) {
+            nowhere = Namespace::create("nowhere");
+            nowhere_bridge = next_index++;
+            Links{*nowhere}.add_bridge("switch", nowhere_bridge);
+            const Entered entered{*nowhere};
+            set(switch_settings);
+        }
+        const auto index = next_index++, port = next_index++;
+        Links{*nowhere}.add_veth("port" + std::to_string(ports++), port, nowhere_bridge, {&*firewall, name, index});
+        if (ipv6_left) links.no_ipv6(index);
+        links.up_without_arp(index, name);
+        links.forward(index, name);
+        return index;
     }
     void sit_on_card(const Namespace& machine, const Namespace& place, Links& links, scenario::Ipv4 address,
                      const scenario::Zone& zone) {
@@ -129,7 +149,29 @@ struct Network::Parts {
     bool ipv6_left = false;                         // /proc/sys does not let us switch it off
 };
 
-Network::Network(const scenario::Scenario& scenario, const Setting& setting) : parts_{std::make_unique<Parts>()} {
+namespace {
+
+// What hosts of `at` cannot route to: Scenario::routed() as routes.
+void hide_private(const scenario::Scenario& scenario, const scenario::Zone& at, Links& links) {
+    for (const auto& zone : scenario.zones) {
+        if (zone.name == at.name) continue;
+        if (zone.reachable.empty() && !zone.is_private.value_or(false)) {
+            for (const auto& host : scenario.hosts)
+                if (host.zone == zone.name && !scenario.routed(host.address, at.name)) links.no_route({host.address, 32});
+            continue;
+        }
+        std::set<scenario::Subnet> reachable{zone.reachable.begin(), zone.reachable.end()};
+        for (const auto& host : scenario.hosts)
+            if (const auto known_as = host.published_to(at.name); known_as && zone.subnet.contains(*known_as))
+                reachable.insert({*known_as, 32});
+        if (!reachable.contains(zone.subnet)) links.no_route(zone.subnet);
+        for (const auto& net : reachable) links.route(net, at.gateway);
+    }
+}
+
+}  // namespace
+
+Network::Network(const scenario::Scenario& scenario, const Setting& setting, bool translated) : parts_{std::make_unique<Parts>()} {
     auto& parts = *parts_;
     constexpr int loopback = 1;
     parts.ipv6_left = ::access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0 &&
@@ -151,8 +193,13 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting) : p
         }
         auto& firewall_links = all_links.emplace_back(*parts.firewall);
         firewall_links.up(loopback, "lo");
+        std::map<std::string, Cable, std::less<>> cables;
         for (const auto& zone : scenario.zones)
-            parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
+            cables[zone.name] = parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
+        surround(
+            *parts.firewall, firewall_links, scenario, cables,
+            [&](const std::string& name) { return parts.add_interface(firewall_links, name); }, !setting.plain,
+            parts.notes);
     }
     for (const auto& [zone, card] : setting.attached)
         parts.cards[zone] = examine_card(setting, zone, card, parts.notes);
@@ -173,6 +220,7 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting) : p
             parts.sit_on_card(*setting.machine, place, links, host.address, zone);
         }
         links.default_route(zone.gateway);
+        if (translated) hide_private(scenario, zone, links);
     }
     for (const auto& [zone, place] : parts.switches) all_links.emplace_back(place);
 
@@ -203,14 +251,22 @@ const Namespace& Network::switch_of(std::string_view zone) const {
     if (found == parts_->switches.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
     return found->second;
 }
+void Network::add_interface(const std::string& name) {
+    Links links{firewall()};
+    parts_->add_interface(links, name);
+}
 void Network::forget_connections() {
     if (parts_->firewall) lab::forget_connections(*parts_->firewall);
 }
 const std::vector<std::string>& Network::notes() const { return parts_->notes; }
 
-std::string hosts_file(const scenario::Scenario& scenario) {
+std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone) {
     std::string text = "127.0.0.1 localhost\n";
-    for (const auto& host : scenario.hosts) text += host.address.text() + " " + host.name + "\n";
+    for (const auto& host : scenario.hosts) {
+        const auto published = zone.empty() ? std::nullopt : host.published_to(zone);
+        text += published.value_or(host.address).text() + " " + host.name + "\n";
+    }
+    for (const auto& [name, address] : scenario.firewall.names) text += address.text() + " " + name + "\n";
     return text;
 }
 

@@ -19,7 +19,9 @@ class Network {
 public:
     // SetupFailed; every link is up when it returns. Attached zones have no switch, their hosts sit on the card; hosts
     // that are launched are not here at all. Only the built-in setting has a firewall.
-    explicit Network(const scenario::Scenario& scenario, const Setting& setting = {});
+    // `translated`: a firewall translates addresses, so hosts have no route to what is private in other zones; else
+    // every address is routed.
+    explicit Network(const scenario::Scenario& scenario, const Setting& setting = {}, bool translated = false);
     ~Network();
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
@@ -27,6 +29,7 @@ public:
     const Namespace& host(std::string_view name) const;  // std::out_of_range for a name the scenario does not have
     const Namespace& firewall() const;
     const Namespace& switch_of(std::string_view zone) const;  // the same; built-in setting only
+    void add_interface(const std::string& name);              // to the firewall; nothing is behind it
     void forget_connections();                      // empties the firewall's connection tracking, where it is ours
     const std::vector<std::string>& notes() const;  // settings this system does not allow, and what follows from it
 
@@ -35,7 +38,7 @@ private:
     std::unique_ptr<Parts> parts_;
 };
 
-// The hosts file of a scenario.
-std::string hosts_file(const scenario::Scenario& scenario);
+// The hosts file of a scenario; `zone`: as hosts of that zone know the others, where the firewall translates.
+std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone = {});
 
 }  // namespace wmlab::lab

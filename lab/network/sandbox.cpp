@@ -17,6 +17,7 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "lab/host/descriptor.hpp"
@@ -208,6 +209,27 @@ std::string nsswitch_without_dns() {
     return text + "hosts: files\n";
 }
 
+// The machine's accounts and these, where they are not among them, with numbers that are nobody's.
+std::string with_accounts(const char* file, const std::vector<std::string>& names, const std::string& before,
+                          const std::string& behind) {
+    std::ifstream in{file};
+    std::string text, line;
+    std::set<std::string> known;
+    while (std::getline(in, line)) {
+        text += line + "\n";
+        known.insert(line.substr(0, line.find(':')));
+    }
+    unsigned number = 59'000;
+    for (const auto& name : names) {
+        ++number;
+        if (!known.insert(name).second) continue;
+        const auto own = std::to_string(number);
+        text += name + before + own + (std::string_view{file}.ends_with("passwd") ? ":" + own : std::string{}) +
+                behind + "\n";
+    }
+    return text;
+}
+
 bool write_new(const std::string& path, const std::string& text) {
     std::ofstream out{path};
     out << text;
@@ -216,7 +238,8 @@ bool write_new(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-void mount_private_names(const std::string& hosts, std::vector<std::string>& notes) {
+void mount_private_names(const std::string& hosts, std::vector<std::string>& notes,
+                         const std::vector<std::string>& users, const std::vector<std::string>& groups) {
     // The files are made in a tmpfs that is mounted somewhere for a moment; the bind mounts keep it alive.
     const std::string workshop = "/tmp";
     if (::mount("wmlab", workshop.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") != 0) {
@@ -229,10 +252,16 @@ void mount_private_names(const std::string& hosts, std::vector<std::string>& not
         std::string text;
         bool needed;
     };
-    const std::array<File, 3> files = {
-        File{"hosts", hosts, true}, File{"nsswitch.conf", nsswitch_without_dns(), false},
-        // programs that read this file by themselves are refused at once instead of waiting
-        File{"resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", false}};
+    std::vector<File> files = {File{"hosts", hosts, true}, File{"nsswitch.conf", nsswitch_without_dns(), false},
+                               // programs that read this file by themselves are refused at once instead of waiting
+                               File{"resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", false}};
+    if (!users.empty())
+        files.push_back({"passwd", with_accounts("/etc/passwd", users, ":x:", "::/nonexistent:/bin/false"), false});
+    if (!groups.empty() || !users.empty()) {
+        auto all = users;
+        all.insert(all.end(), groups.begin(), groups.end());
+        files.push_back({"group", with_accounts("/etc/group", all, ":x:", ":"), false});
+    }
     for (const auto& [name, text, needed] : files) {
         const auto source = workshop + "/" + name, target = std::string{"/etc/"} + name;
         if (write_new(source, text) && ::mount(source.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) == 0)

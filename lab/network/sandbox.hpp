@@ -23,6 +23,8 @@ int in_sandbox(const std::function<int(const Inside&)>& body);
 
 // Private /etc/hosts, /etc/nsswitch.conf and /etc/resolv.conf: the lab's names resolve for every program, nothing waits
 // for DNS. `hosts` is the text of the hosts file. Adds to `notes` what could not be done.
-void mount_private_names(const std::string& hosts, std::vector<std::string>& notes);
+// `users`, `groups`: accounts to be known besides the machine's, by name.
+void mount_private_names(const std::string& hosts, std::vector<std::string>& notes,
+                         const std::vector<std::string>& users = {}, const std::vector<std::string>& groups = {});
 
 }  // namespace wmlab::lab

@@ -35,7 +35,7 @@ std::string Setting::device() const {
 }
 
 Setting setting_from(const scenario::Scenario& scenario, std::span<const std::string> attach,
-                     std::span<const std::string> launch, bool force) {
+                     std::span<const std::string> launch, bool force, const std::string& firewall) {
     Setting setting;
     setting.force = force;
     for (const auto& text : attach) {
@@ -60,7 +60,15 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
                 fmt::format("--launch: the scenario has no host `{}`; it has {}", host, names(scenario.hosts))};
         setting.launched[host] = boost::program_options::split_unix(prefix);
     }
-    if (setting.built_in()) return setting;
+    if (setting.built_in()) {
+        if (!firewall.empty())
+            throw std::invalid_argument{
+                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where "
+                "they "
+                "are (--attach ZONE=NIC or --launch HOST=PREFIX)"};
+        return setting;
+    }
+    setting.firewall = firewall.empty() ? scenario.firewall.launch : boost::program_options::split_unix(firewall);
     if (setting.attached.size() == 1 && setting.launched.empty())
         throw std::invalid_argument{"--attach: the device lies between two cards: attach a second zone"};
     for (const auto& host : scenario.hosts) {

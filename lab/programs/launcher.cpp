@@ -21,6 +21,7 @@
 #include <map>
 
 #include "lab/host/error.hpp"
+#include "lab/programs/confinement.hpp"
 
 namespace wmlab::lab {
 namespace asio = boost::asio;
@@ -54,6 +55,8 @@ struct Spawn {
     std::vector<char*> argv;
     const char* directory = nullptr;
     const char* host_name = nullptr;
+    const Confinement* confinement = nullptr;
+    std::string_view names;
     int place = -1, in = -1, out = -1, err = -1;  // -1: as the caller
     bool own_group = true, own_session = false;
 
@@ -67,7 +70,7 @@ struct ChildFailure {
     int step = 0, error = 0;
 };
 constexpr std::array child_steps = {"enter the host's namespace", "enter the directory", "connect the standard streams",
-                                    "start the program"};
+                                    "confine the program", "start the program"};
 
 void Spawn::child(int report) const {
     const auto fail = [&](int step) {
@@ -89,12 +92,16 @@ void Spawn::child(int report) const {
     if (directory != nullptr && ::chdir(directory) != 0) fail(1);
     for (const auto& [from, to] : {std::pair{in, STDIN_FILENO}, {out, STDOUT_FILENO}, {err, STDERR_FILENO}})
         if (from >= 0 && ::dup2(from, to) < 0) fail(2);
+    if (!names.empty() && !see_hosts(names.data(), names.size())) {
+        // said by mount_private_names() where mounting is not allowed
+    }
+    if (confinement != nullptr && !confinement->enter()) fail(3);
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::execv(program.c_str(), argv.data());
-    fail(3);
+    fail(4);
     ::_exit(127);
 }
 
@@ -117,7 +124,10 @@ pid_t Spawn::run() const {
     if (got != sizeof failure) return pid;
     ::waitpid(pid, nullptr, 0);
     throw setup_failed(what(child_steps[static_cast<std::size_t>(failure.step)]), failure.error,
-                       failure.error == ENOENT ? "is it installed?" : "");
+                       failure.error == ENOENT                                ? "is it installed?"
+                       : failure.error == EACCES && confinement != nullptr ? "programs of a scenario run as nobody: may "
+                                                                             "everybody run it? --trust runs it as you"
+                                                                           : "");
 }
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
@@ -152,6 +162,10 @@ public:
         spawn.argv = pointers(words);
         const auto directory = start_.directory.string();
         if (!directory.empty()) spawn.directory = directory.c_str();
+        if (place != nullptr && prefix.empty()) spawn.names = start_.names;
+        std::optional<Confinement> confinement;
+        if (start_.confined && place != nullptr && prefix.empty())
+            spawn.confinement = &confinement.emplace(start_.directory, spawn.program);
         if (place != nullptr) {
             spawn.place = place->fd();
             if (prefix.empty()) spawn.host_name = start_.host.c_str();

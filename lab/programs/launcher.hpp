@@ -30,6 +30,8 @@ struct Start {
     std::string host;
     std::vector<std::string> argv;
     std::filesystem::path directory;              // empty: the caller's
+    std::string names;                            // lines of /etc/hosts instead of the lab's; empty: those
+    bool confined = false;                        // confinement.hpp; only where it is started in a namespace
     bool terminal = false;                        // has the caller's standard streams and its process group (exec)
     std::function<void(std::string_view)> line;   // each line of standard output, without its end
     std::function<void(std::string_view)> noise;  // standard error as it comes, and output where there is no `line`

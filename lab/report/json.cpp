@@ -48,8 +48,10 @@ void pretty(std::string& out, const json::value& value, std::size_t depth) {
 }
 
 json::object rule(const RuleRef& rule) {
-    return {
+    json::object object{
         {"file", string(rule.file)}, {"line", rule.line}, {"text", string(rule.text)}, {"chain", string(rule.chain)}};
+    if (!rule.via.empty()) object["via"] = string(rule.via);
+    return object;
 }
 
 json::object near_miss(const NearMiss& near) {
@@ -76,6 +78,17 @@ void verdict(json::object& object, const Result& result) {
     if (result.reason) object["reason"] = string(text(*result.reason));
 }
 
+json::object ledger(const Ledger& account) {
+    json::object object{{"complete", account.complete}};
+    if (!account.unknown.empty()) object["unknown"] = string(account.unknown);
+    for (const auto* lane : {&account.there, &account.back}) {
+        if (lane->direction.empty()) continue;
+        object[string(lane->direction)] =
+            json::object{{"left", lane->left}, {"arrived", lane->arrived}, {"changed", lane->changed}, {"dropped", lane->dropped}};
+    }
+    return object;
+}
+
 json::array legs(const std::vector<LegResult>& results) {
     json::array array;
     for (const auto& result : results) {
@@ -90,6 +103,7 @@ json::array legs(const std::vector<LegResult>& results) {
         if (!result.direction.empty()) leg["direction"] = string(result.direction);
         if (result.milliseconds) leg["milliseconds"] = *result.milliseconds;
         if (result.icmp) leg["icmp"] = icmp(*result.icmp);
+        if (result.ledger) leg["ledger"] = ledger(*result.ledger);
         if (result.rule) leg["rule"] = rule(*result.rule);
         if (result.near_miss) leg["near_miss"] = near_miss(*result.near_miss);
         if (!result.explanation.empty()) leg["explanation"] = string(result.explanation);
@@ -162,22 +176,59 @@ json::object flow_object(const FlowResult& result) {
     }
     if (!result.retries.empty()) flow["retries"] = strings(result.retries);
     if (!result.notes.empty()) flow["notes"] = strings(result.notes);
+    if (!result.because.empty()) flow["because"] = string(result.because);
     if (result.line != 0) flow["line"] = result.line;
+    if (result.seconds) flow["seconds"] = *result.seconds;
     return flow;
+}
+
+json::object opening(const Opened& opened) {
+    json::array ports;
+    for (const auto& range : opened.ports) ports.push_back(string(range.text()));
+    json::object entry{{"family", string(opened.family)},
+                       {"hook", string(opened.hook)},
+                       {"from_zone", string(opened.from_zone)},
+                       {"to_zone", string(opened.to_zone)},
+                       {"from", strings(opened.from)},
+                       {"to", strings(opened.to)},
+                       {"addresses", json::object{{"from", strings(opened.from)}, {"to", strings(opened.to)}}},
+                       {"protocol", string(opened.protocol)},
+                       {"ports", std::move(ports)},
+                       {"proven", opened.proven}};
+    if (!opened.condition.empty()) entry["condition"] = string(opened.condition);
+    if (!opened.leads_to.empty()) entry["leads_to"] = string(opened.leads_to);
+    entry["rule"] = opened.rule ? json::value(rule(*opened.rule)) : json::value(nullptr);
+    if (opened.translated_by) entry["translated_by"] = rule(*opened.translated_by);
+    if (opened.other) entry["other_side"] = rule(*opened.other);
+    if (!opened.flows.empty()) entry["flows"] = strings(opened.flows);
+    if (!opened.accepted.empty()) entry["accepted"] = string(opened.accepted);
+    return entry;
 }
 
 json::object baseline(const Comparison& comparison) {
     json::object object{{"ruleset", string(comparison.ruleset)}};
     for (const auto change : changes_told)
-        object[view(change == Change::opened ? "newly_open" : text(change))] = strings(of_change(comparison, change));
+        object[view(text(change))] = strings(of_change(comparison, change));
     json::array flows;
     for (const auto& flow : comparison.flows)
         flows.push_back(json::object{{"id", string(flow.id)},
                                      {"change", string(text(flow.change))},
                                      {"before", string(flow.before)},
                                      {"after", string(flow.after)},
-                                     {"as_expected", flow.as_expected}});
+                                     {"as_expected", flow.as_expected},
+                                     {"differences", strings(flow.differences)}});
+    for (std::size_t i = 0; i < comparison.flows.size(); ++i)
+        if (!comparison.flows[i].note.empty()) flows[i].as_object()["note"] = string(comparison.flows[i].note);
     object["flows"] = std::move(flows);
+    for (const auto* list : {&comparison.opened, &comparison.closed}) {
+        json::array entries;
+        for (const auto& one : *list) entries.push_back(opening(one));
+        object[list == &comparison.opened ? "opened" : "closed"] = std::move(entries);
+    }
+    object["tried"] = strings(comparison.tried);
+    object["not_tried"] = strings(comparison.not_tried);
+    if (!comparison.notes.empty()) object["notes"] = strings(comparison.notes);
+    object["seconds"] = comparison.seconds;
     return object;
 }
 
@@ -193,12 +244,35 @@ json::array coverage(const std::vector<RuleUse>& uses) {
     return list;
 }
 
+json::object hashed(const Hashed& file) { return {{"name", string(file.name)}, {"sha256", string(file.sha256)}}; }
+
+json::object identity(const Identity& of) {
+    const auto or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(string(text));
+    };
+    json::object object{{"when", string(of.when)},
+                        {"wmlab", json::object{{"version", string(of.version)}, {"commit", or_null(of.commit)}}},
+                        {"kernel", or_null(of.kernel)},
+                        {"nft", or_null(of.nft)},
+                        {"iptables", or_null(of.iptables)},
+                        {"machine", or_null(of.machine)},
+                        {"lab", or_null(of.lab)}};
+    object["scenario"] = of.scenario ? json::value(hashed(*of.scenario)) : json::value(nullptr);
+    json::array rulesets, contents;
+    for (const auto& file : of.rulesets) rulesets.push_back(hashed(file));
+    for (const auto& file : of.contents) contents.push_back(hashed(file));
+    object["rulesets"] = std::move(rulesets);
+    object["contents"] = std::move(contents);
+    return object;
+}
+
 }  // namespace
 
 std::string render_json(const Report& report, const Style&) {
     const auto& sum = report.summary;
     json::object root{{"schema", "wmlab.report/1"}, {"scenario", string(report.scenario)}};
     if (!report.file.empty()) root["file"] = string(report.file);
+    if (!report.identity.when.empty()) root["identity"] = identity(report.identity);
     root["ruleset"] = report.ruleset.empty() ? json::value(nullptr) : json::value(string(report.ruleset));
     root["summary"] = json::object{{"flows", sum.flows},
                                    {"as_expected", sum.as_expected},
@@ -210,10 +284,15 @@ std::string render_json(const Report& report, const Style&) {
     root["flows"] = std::move(flows);
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
     if (report.baseline) root["baseline"] = baseline(*report.baseline);
+    if (report.patch)
+        root["patch"] =
+            json::object{{"diff", string(report.patch->diff)},    {"directory", string(report.patch->directory)},
+                         {"rules", report.patch->rules},          {"proven", report.patch->proven},
+                         {"flows", strings(report.patch->flows)}, {"notes", strings(report.patch->notes)}};
     if (report.coverage) root["coverage"] = coverage(*report.coverage);
     std::string out;
     pretty(out, root, 0);
-    return out + "\n";
+    return inert_json(out) + "\n";
 }
 
 }  // namespace wmlab::lab

@@ -7,7 +7,21 @@
 namespace wmlab::lab {
 
 std::string render_junit(const Report& report, const Style&) {
-    const auto& sum = report.summary;
+    auto sum = report.summary;
+    std::string openings;  // of a change: a failure each
+    for (const auto& opened : report.baseline ? report.baseline->opened : std::vector<Opened>{}) {
+        if (!opened.counts()) continue;
+        ++sum.flows, ++(opened.proven ? sum.unexpected : sum.inconclusive);
+        openings += fmt::format("    <testcase classname=\"change\" name=\"{0}\" time=\"0\">\n      <{1} type=\"newly-open\" message=\"{2}\">{3}</{1}>\n    </testcase>\n",
+                                xml_escaped("opens " + what_words(opened)), opened.proven ? "failure" : "error",
+                                xml_escaped(fmt::format("opens {}, {}; {}", where_words(opened), what_words(opened), by_words(opened))), xml_escaped(by_words(opened)));
+    }
+    for (const auto& flow : report.baseline ? report.baseline->flows : std::vector<FlowChange>{}) {
+        if (flow.change != Change::worse || flow.explained || !flow.as_expected) continue;
+        ++sum.flows, ++sum.unexpected;
+        openings += fmt::format("    <testcase classname=\"change\" name=\"{0}\" time=\"0\">\n      <failure type=\"worse\" message=\"{1}\"/>\n    </testcase>\n",
+                                xml_escaped(flow.id + " after the change"), xml_escaped(change_words(flow)));
+    }
     const auto counts =
         fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", sum.flows, sum.unexpected, sum.inconclusive);
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
@@ -18,17 +32,26 @@ std::string render_junit(const Report& report, const Style&) {
                        xml_escaped(ruleset_words(report)));
     if (report.baseline)
         out += fmt::format("      <property name=\"baseline\" value=\"{}\"/>\n", xml_escaped(report.baseline->ruleset));
+    if (report.baseline)
+        for (const auto& words : changes_words(*report.baseline))
+            out += fmt::format("      <property name=\"change\" value=\"{}\"/>\n", xml_escaped(words));
+    for (const auto& [name, value] : identity_words(report.identity))
+        out += fmt::format("      <property name=\"{}\" value=\"{}\"/>\n", xml_escaped(name), xml_escaped(value));
+    if (report.coverage)
+        for (const auto& use : *report.coverage)
+            out += fmt::format("      <property name=\"rule {}\" value=\"{}\"/>\n", xml_escaped(rule_words(use.rule)),
+                               xml_escaped(use_words(use)));
     out += "    </properties>\n";
     for (const auto& flow : report.flows) {
-        out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"0\"", xml_escaped(flow.type),
-                           xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)));
+        out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", xml_escaped(flow.type),
+                           xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)),
+                           flow.seconds.value_or(0));
         std::string details = flow.explanation + "\n";
         for (const auto& leg : flow.legs) {
             for (const auto& sentence : leg.evidence) details += fmt::format("{}: {}\n", leg.name, sentence);
         }
-        const auto* const change = change_of(report, flow.id);
-        const auto changed =
-            change == nullptr || change->change == Change::unchanged ? std::string{} : change_words(*change);
+        const auto changed = changed_words(report, flow.id);
+        if (!flow.transport.empty()) details = "transport: " + flow.transport + "\n" + details;
         if (!changed.empty()) details = changed + "\n" + details;
         if (flow.icmp) details += fmt::format("ICMP {}\n", icmp_line(*flow.icmp));
         if (flow.rule) details += fmt::format("rule: {}\n", rule_words(*flow.rule));
@@ -36,22 +59,23 @@ std::string render_junit(const Report& report, const Style&) {
             details += fmt::format("almost: {}; {}\n", rule_words(flow.near_miss->rule), flow.near_miss->differs);
         }
         if (!flow.change.empty()) details += fmt::format("must change: {}\n", flow.change);
-        for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
+        if (!flow.as_expected)
+            for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
         if (flow.as_expected) {
-            out += flow.verdict == Verdict::pass
+            out += flow.verdict == Verdict::pass && changed.empty() && flow.transport.empty()
                        ? "/>\n"
                        : fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n",
                                      xml_escaped(headline(flow) + ", as expected\n" + details));
             continue;
         }
-        const std::string_view element = flow.verdict == Verdict::inconclusive ? "error" : "failure";
+        const std::string_view element = says_nothing(flow.verdict) ? "error" : "failure";
         out += fmt::format(">\n      <{0} type=\"{1}\" message=\"{2}\">{3}</{0}>\n    </testcase>\n", element,
                            xml_escaped(why(flow).empty() ? std::string{text(flow.verdict)} : why(flow)),
                            xml_escaped(fmt::format("{}; expected {}{}{}", headline(flow), expected_words(flow.expected),
                                                    changed.empty() ? "" : "; ", changed)),
                            xml_escaped(details));
     }
-    return out + "  </testsuite>\n</testsuites>\n";
+    return out + openings + "  </testsuite>\n</testsuites>\n";
 }
 
 }  // namespace wmlab::lab

@@ -9,6 +9,7 @@
 namespace wmlab::lab {
 
 std::string render_text(const Report& report, const Style& style);
+std::string render_summary(const Report& report, const Style& style);  // the end of the text report
 std::string render_json(const Report& report, const Style& style);
 std::string render_junit(const Report& report, const Style& style);
 std::string render_tap(const Report& report, const Style& style);

@@ -15,6 +15,7 @@ namespace wmlab::lab {
 struct Style {
     bool colour = false;  // text only: on a terminal, unless NO_COLOR or --no-color
     bool quiet = false;   // text only: flows that are as expected are left out
+    unsigned width = 0;   // text only: no line is longer; 0: paragraphs are filled, a rule stays on its line
 };
 
 struct Renderer {
@@ -32,6 +33,7 @@ std::optional<ReportTarget> report_target(std::string_view text, std::string& pr
 
 // Before the run: opens (and so proves) every file. Empty: good, otherwise the sentence for the user.
 std::string cannot_write(std::span<const ReportTarget> targets);
+// Where none goes to standard output, the end of the text report does: what is not as expected, and the summary.
 // Returns what could not be written after all, empty: nothing.
 std::string write_reports(const Report& report, std::span<const ReportTarget> targets, std::ostream& out,
                           const Style& style);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <map>
 
 #include "lab/report/renderers.hpp"
 
@@ -21,148 +23,307 @@ private:
 };
 
 std::string_view colour(const FlowResult& flow) {
-    if (flow.verdict == Verdict::inconclusive && !flow.as_expected) return "33";
+    if (says_nothing(flow.verdict) && !flow.as_expected) return "33";
     return flow.as_expected ? "32" : "31";
 }
 
-std::string filled(std::string_view paragraph, std::size_t indent, std::size_t width = 100) {
+std::size_t columns(std::string_view text) {  // of UTF-8: a character each, which is near enough
+    return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+// How many bytes the first `count` characters are.
+std::size_t bytes_of(std::string_view text, std::size_t count) {
+    std::size_t at = 0;
+    while (at < text.size() && count > 0) {
+        ++at;
+        while (at < text.size() && (text[at] & 0xc0) == 0x80) ++at;
+        --count;
+    }
+    return at;
+}
+
+// Words of a text that is filled into lines. A word is never put at the beginning of a line where a build server would
+// take it for a command ("::error").
+std::string filled(std::string_view paragraph, std::size_t indent, std::size_t width, std::size_t hang) {
+    const auto begin_line = [](std::string_view word) {
+        const bool command =
+            word.starts_with("::") && word.size() > 2 && std::isalpha(static_cast<unsigned char>(word[2]));
+        return (command ? "\\" : "") + std::string{word};
+    };
     std::string out(indent, ' ');
-    auto column = indent;
+    auto column = indent, start = indent;
     for (std::size_t at = 0; at < paragraph.size();) {
         const auto end = std::min(paragraph.find_first_of(" \n", at), paragraph.size());
-        const auto word = paragraph.substr(at, end - at);
+        auto word = paragraph.substr(at, end - at);
         const bool breaks = end < paragraph.size() && paragraph[end] == '\n';
-        if (!word.empty()) {
-            if (column > indent && column + 1 + word.size() > width) {
-                out += "\n" + std::string(indent, ' ');
-                column = indent;
-            } else if (column > indent) {
+        while (!word.empty()) {
+            if (column > start && column + 1 + columns(word) > width) {
+                out += "\n" + std::string(hang, ' ');
+                column = start = hang;
+            } else if (column > start) {
                 out += ' ';
                 ++column;
             }
-            out += word;
-            column += word.size();
+            // A word that is longer than a line (a path, a rule without blanks) is cut.
+            auto part = word.substr(0, bytes_of(word, width > column ? width - column : 1));
+            out += column == start ? begin_line(part) : std::string{part};
+            column += columns(part);
+            word.remove_prefix(part.size());
+            if (!word.empty()) {
+                out += "\n" + std::string(hang, ' ');
+                column = start = hang;
+            }
         }
         if (breaks) {
-            out += "\n" + std::string(indent, ' ');
-            column = indent;
+            out += "\n" + std::string(hang, ' ');
+            column = start = hang;
         }
         at = end + 1;
     }
     return out + "\n";
 }
 
-void paragraph(std::string& out, const FlowResult& flow, const Paint& paint) {
-    out += "\n" + paint("1", flow.id) + ": " + paint(colour(flow), headline(flow));
-    if (!flow.as_expected) out += fmt::format("; expected {}", expected_words(flow.expected));
-    out += "\n";
-    if (!flow.explanation.empty()) out += filled(flow.explanation, 2);
+// Everything that knows how wide the lines are.
+class Page {
+public:
+    explicit Page(const Style& style) : paint{style.colour}, width_{style.width} {}
+    const Paint paint;
+    std::string fill(std::string_view text, std::size_t indent, std::size_t more = 0) const {
+        return filled(text, indent, width_ == 0 ? paragraph_width : width_, indent + more);
+    }
+    // What is copied and searched for stays on one line where no terminal sets a limit.
+    std::string line(std::string_view text, std::size_t indent) const {
+        return width_ == 0 ? std::string(indent, ' ') + std::string{text} + "\n" : fill(text, indent, 4);
+    }
+    std::size_t width() const { return width_; }
+
+private:
+    static constexpr std::size_t paragraph_width = 100;
+    std::size_t width_;
+};
+
+void paragraph(std::string& out, const FlowResult& flow, const Page& page) {
+    auto head = headline(flow);
+    if (!flow.as_expected) head += fmt::format("; expected {}", expected_words(flow.expected));
+    head = page.fill(flow.id + ": " + head, 0, 2);
+    if (const auto at = head.find(headline(flow)); at != std::string::npos && head.starts_with(flow.id)) {
+        const auto size = headline(flow).size();
+        head = page.paint("1", flow.id) + head.substr(flow.id.size(), at - flow.id.size()) +
+               page.paint(colour(flow), headline(flow)) + head.substr(at + size);
+    }
+    out += "\n" + head;
+    if (!flow.explanation.empty()) out += page.fill(flow.explanation, 2);
     const auto leg = std::ranges::find(flow.legs, flow.leg, &LegResult::name);
     if (leg != flow.legs.end()) {
-        for (const auto& sentence : leg->evidence) out += filled("- " + sentence, 4);
+        for (const auto& sentence : leg->evidence) out += page.fill("- " + sentence, 4, 2);
     }
-    if (flow.icmp) out += fmt::format("    - ICMP {}\n", icmp_line(*flow.icmp));
-    if (flow.rule) out += fmt::format("  rule: {}\n", rule_words(*flow.rule));
-    if (flow.near_miss) {
-        out += fmt::format("  almost: {}; {}\n", rule_words(flow.near_miss->rule), flow.near_miss->differs);
+    if (flow.icmp) out += page.line(fmt::format("- ICMP {}", icmp_line(*flow.icmp)), 4);
+    if (flow.rule) out += page.line("rule: " + rule_words(*flow.rule), 2);
+    if (flow.near_miss)
+        out += page.line(fmt::format("almost: {}; {}", rule_words(flow.near_miss->rule), flow.near_miss->differs), 2);
+    if (!flow.as_expected) {  // what is as expected needs no mending
+        for (const auto& suggestion : flow.suggestions) {
+            const auto place =
+                suggestion.line == 0 ? std::string{} : fmt::format(", before {}:{}", suggestion.file, suggestion.line);
+            out += page.line(fmt::format("would help ({}{}): {}", suggestion.dialect, place, suggestion.rule), 2);
+        }
+        if (!flow.change.empty()) out += page.fill("must change: " + flow.change, 2);
+        if (flow.suggestion_proven)
+            out += *flow.suggestion_proven ? "  proven: with what would help the flow passes\n"
+                                           : "  tried: with what would help the flow still does not pass\n";
     }
-    for (const auto& suggestion : flow.suggestions) {
-        const auto place =
-            suggestion.line == 0 ? std::string{} : fmt::format(", before {}:{}", suggestion.file, suggestion.line);
-        out += fmt::format("  would help ({}{}): {}\n", suggestion.dialect, place, suggestion.rule);
-    }
-    if (!flow.change.empty()) out += filled("must change: " + flow.change, 2);
-    if (flow.suggestion_proven)
-        out += *flow.suggestion_proven ? "  proven: with what would help the flow passes\n"
-                                       : "  tried: with what would help the flow still does not pass\n";
     for (const auto& attempt : flow.attempts) {
         out += fmt::format("  {}: {}{}\n", attempt.transport, text(attempt.verdict),
                            attempt.leg.empty() ? "" : " at " + attempt.leg);
     }
 }
 
+using Row = std::array<std::string, 6>;
+
+// Narrow terminals: first the type goes, which is known to whoever wrote the scenario, then names lose their middle.
+void fit(std::vector<Row>& rows, std::array<std::size_t, 6>& widths, std::size_t width) {
+    const auto total = [&] {
+        std::size_t sum = 2;
+        for (const auto size : widths) sum += size == 0 ? 0 : size + 2;
+        return sum - 2;
+    };
+    if (width == 0 || total() <= width) return;
+    for (auto& row : rows) row[1].clear();
+    widths[1] = 0;
+    for (const std::size_t column : {2U, 0U, 5U, 4U, 3U}) {
+        constexpr std::size_t least = 7;
+        if (total() <= width || widths[column] <= least) continue;
+        widths[column] -= std::min(total() - width, widths[column] - least);
+        for (auto& row : rows) {
+            auto& cell = row[column];
+            if (cell.size() <= widths[column]) continue;
+            const auto half = (widths[column] - 1) / 2;
+            cell = cell.substr(0, widths[column] - 1 - half) + "~" + cell.substr(cell.size() - half);
+        }
+    }
+}
+
+std::string table(const std::vector<const FlowResult*>& flows, const Page& page) {
+    std::vector<Row> rows{{"flow", "type", "from -> to", "verdict", "leg", "cause"}};
+    for (const auto* flow : flows)
+        rows.push_back(
+            {flow->id, flow->type, flow->from + " -> " + flow->to, verdict_words(*flow), flow->leg, why(*flow)});
+    std::array<std::size_t, 6> widths{};
+    for (const auto& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    fit(rows, widths, page.width());
+    std::string out = "\n";
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+        std::string line = r == 0 || flows[r - 1]->as_expected ? "  " : "! ";
+        for (std::size_t i = 0; i < rows[r].size(); ++i) {
+            if (widths[i] == 0) continue;
+            auto cell = rows[r][i];
+            const std::string blanks(widths[i] - cell.size(), ' ');
+            if (r == 0)
+                cell = page.paint("4", cell);
+            else if (i == 3)
+                cell = page.paint(colour(*flows[r - 1]), cell);
+            line += cell + blanks + (i + 1 < rows[r].size() ? "  " : "");
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        out += line + "\n";
+    }
+    return out;
+}
+
+// What the change does to packets that are no flow's.
+void openings(std::string& out, const Comparison& gate, const Page& page) {
+    for (const auto* list : {&gate.opened, &gate.closed}) {
+        const bool opens = list == &gate.opened;
+        for (const auto& opened : *list) {
+            const std::string word = opens ? "opens" : "closes";
+            auto line = page.fill(fmt::format("{} {}: {}", word, where_words(opened), what_words(opened)), 2, 2);
+            if (line.substr(2).starts_with(word)) line.replace(2, word.size(), page.paint(opens && opened.counts() ? "31" : "33", word));
+            out += line;
+            out += page.fill(fmt::format("{} {}", opens ? "now" : "before", by_words(opened)), 4, 2);
+            if (opened.other) out += page.fill(fmt::format("{} {}", opens ? "before it was stopped by" : "now it is stopped by", rule_words(*opened.other)), 4, 2);
+            if (!opened.flows.empty()) out += page.fill(fmt::format("needed by {}", fmt::join(opened.flows, ", ")), 4, 2);
+            if (!opened.accepted.empty()) out += page.fill(fmt::format("accepted: {}", opened.accepted), 4, 2);
+        }
+    }
+    if (gate.opened.empty() && gate.closed.empty() && !gate.tried.empty()) out += "  opens nothing, closes nothing\n";
+    for (const auto& note : gate.notes) out += page.fill("note: " + note, 2, 2);
+    if (!gate.tried.empty()) out += page.fill(fmt::format("tried on both: TCP and UDP ports; {}; {:.1f} s", fmt::join(gate.tried, "; "), gate.seconds), 2, 2);
+    for (const auto& left : gate.not_tried) out += page.fill("not tried: " + left, 2, 2);
+}
+
+void change(std::string& out, const Report& report, const Page& page) {
+    out += page.fill(fmt::format("change, against {}", report.baseline->ruleset), 0, 2).insert(0, "\n");
+    for (const auto change : changes_told) {
+        const auto ids = of_change(*report.baseline, change);
+        if (change == Change::unchanged) {
+            out += fmt::format("  unchanged: {} flow{}\n", ids.size(), ids.size() == 1 ? "" : "s");
+            continue;
+        }
+        for (const auto& id : ids) {
+            const auto& flow = *change_of(report, id);
+            const auto* const code = change == Change::repaired || change == Change::better ? "32" : change == Change::unknown ? "33" : "31";
+            const auto word = change_word(change) + ":";
+            auto line =
+                page.line(fmt::format("{} {}: {} -> {}{}", word, id, flow.before.empty() ? "not run" : flow.before,
+                                      flow.after, flow.as_expected ? ", as expected" : ""),
+                          2);
+            if (line.substr(2).starts_with(word)) line.replace(2, word.size(), page.paint(code, word));
+            out += line;
+            for (const auto& difference : flow.differences) out += page.fill("- " + difference, 4, 2);
+        }
+    }
+    for (const auto& flow : report.baseline->flows) {
+        if (flow.change == Change::unchanged)
+            for (const auto& difference : flow.differences) out += page.fill(fmt::format("{}: {}", flow.id, difference), 4, 2);
+        if (!flow.note.empty()) out += page.fill(fmt::format("{}: {}", flow.id, flow.note), 4, 2);
+    }
+    openings(out, *report.baseline, page);
+}
+
+void coverage(std::string& out, const Report& report, const Page& page) {
+    out += "\nrules\n";
+    for (const auto& use : *report.coverage) {
+        const auto* const code = use.use() == Use::needed ? "32" : use.use() == Use::hit ? "33" : "31";
+        const auto why = use.flows.empty()       ? fmt::format("{} {}, no flow needs it", use.packets,
+                                                         use.packets == 1 ? "packet" : "packets")
+                         : use.flows.size() == 1 ? use.flows.front()
+                                                 : fmt::format("{} flows", use.flows.size());
+        const auto word = fmt::format("{:<9}", text(use.use()));
+        auto line = page.line(
+            fmt::format("{}  {}{}", word, rule_words(use.rule), use.use() == Use::never ? "" : ": " + why), 2);
+        if (line.substr(2).starts_with(word)) line.replace(2, word.size(), page.paint(code, word));
+        out += line;
+    }
+}
+
+void patch(std::string& out, const Patch& patch, const Page& page) {
+    out += patch.diff.empty() ? "\nsuggested change: none\n"
+                              : fmt::format("\nsuggested change, {} rule{}, for {} flow{}{}\n", patch.rules, patch.rules == 1 ? "" : "s", patch.flows.size(),
+                                            patch.flows.size() == 1 ? "" : "s", patch.proven ? ", proven" : ", not proven");
+    for (const auto& note : patch.notes) out += page.fill("note: " + note, 2, 2);
+    if (!patch.diff.empty() && !patch.directory.empty()) out += fmt::format("  to be applied there: patch -p0 -d {}\n", patch.directory);
+    out += patch.diff;
+}
+
+// What is not as expected, by what is to blame, where that is more than the paragraphs say at a glance.
+std::string to_blame(const Report& report, const Page& page) {
+    std::string out;
+    for (const auto& blame : blames(report)) {
+        std::vector<std::string> ids;
+        for (const auto* flow : blame.flows) ids.push_back(flow->id);
+        out += page.line(
+            fmt::format("{} flow{}: {}: {}", ids.size(), ids.size() == 1 ? "" : "s", blame.what, names(ids, 8)), 2);
+    }
+    return out.empty() ? out : "\nnot as expected\n" + out;
+}
+
+std::string last_line(const Report& report, const Page& page) {
+    const auto& sum = report.summary;
+    const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
+    return "\n" + page.paint(last, summary_words(report)) + "\n" + (sum.flows == 0 && !(report.baseline && !report.baseline->tried.empty()) ? "No flow was tested.\n" : "");
+}
+
 }  // namespace
 
 std::string render_text(const Report& report, const Style& style) {
-    const Paint paint{style.colour};
-    std::string out = fmt::format("{}\nruleset: {}\n", paint("1", report.scenario), ruleset_words(report));
-    for (const auto& note : report.notes) out += filled("note: " + note, 0);
+    const Page page{style};
+    std::string out = page.paint("1", report.scenario) + "\n" + page.line("ruleset: " + ruleset_words(report), 0);
+    if (const auto line = identity_line(report.identity); !line.empty()) out += page.fill(line, 0, 2);
+    for (const auto& note : report.notes) out += page.fill("note: " + note, 0, 2);
 
-    std::vector<std::array<std::string, 6>> rows{{"flow", "type", "from -> to", "verdict", "leg", "cause"}};
-    std::vector<const FlowResult*> shown{nullptr};
-    for (const auto& flow : report.flows) {
-        if (style.quiet && flow.as_expected) continue;
-        auto verdict = std::string{text(flow.verdict)};
-        if (flow.type == "mms-auto" && !flow.transport.empty()) verdict += " (" + flow.transport + ")";
-        rows.push_back({flow.id, flow.type, flow.from + " -> " + flow.to, verdict, flow.leg, why(flow)});
-        shown.push_back(&flow);
-    }
-    if (rows.size() > 1) {
-        std::array<std::size_t, 6> widths{};
-        for (const auto& row : rows) {
-            for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-        }
-        out += "\n";
-        for (std::size_t r = 0; r < rows.size(); ++r) {
-            std::string line = shown[r] == nullptr ? "  " : shown[r]->as_expected ? "  " : "! ";
-            for (std::size_t i = 0; i < rows[r].size(); ++i) {
-                auto cell = fmt::format("{:<{}}", rows[r][i], widths[i]);
-                if (shown[r] == nullptr) {
-                    cell = paint("4", rows[r][i]) + std::string(widths[i] - rows[r][i].size(), ' ');
-                } else if (i == 3) {
-                    cell = paint(colour(*shown[r]), rows[r][i]) + std::string(widths[i] - rows[r][i].size(), ' ');
-                }
-                line += cell + (i + 1 < rows[r].size() ? "  " : "");
-            }
-            line.erase(line.find_last_not_of(' ') + 1);
-            out += line + "\n";
-        }
-    }
+    std::vector<const FlowResult*> shown;
+    for (const auto& flow : report.flows)
+        if (!style.quiet || !flow.as_expected) shown.push_back(&flow);
+    if (!shown.empty()) out += table(shown, page);
+    // Of many flows that stop at the same rule a few are told at length.
+    std::map<std::string, std::vector<std::string>> told;
+    constexpr std::size_t told_max = 5;
     for (const auto* flow : shown) {
-        const bool worth = flow != nullptr && (!flow->as_expected || flow->verdict != Verdict::pass);
-        if (worth) paragraph(out, *flow, paint);
+        if (flow->as_expected && flow->verdict == Verdict::pass) continue;
+        auto& alike = told[(flow->rule ? rule_words(*flow->rule) : std::string{}) + headline(*flow)];
+        alike.push_back(flow->id);
+        if (alike.size() <= told_max) paragraph(out, *flow, page);
     }
-    std::string asides;
-    for (const auto* flow : shown) {
-        if (flow == nullptr) continue;
-        for (const auto& retry : flow->retries) asides += filled(fmt::format("{}: retried: {}", flow->id, retry), 2);
-        for (const auto& note : flow->notes) asides += filled(fmt::format("{}: {}", flow->id, note), 2);
-    }
-    if (!asides.empty()) out += "\nnotes\n" + asides;
-    if (report.baseline) {
-        out += fmt::format("\nchange, against {}\n", report.baseline->ruleset);
-        for (const auto change : changes_told) {
-            const auto ids = of_change(*report.baseline, change);
-            if (change == Change::unchanged) {
-                out += fmt::format("  unchanged: {} flow{}\n", ids.size(), ids.size() == 1 ? "" : "s");
-                continue;
-            }
-            for (const auto& id : ids) {
-                const auto& flow = *change_of(report, id);
-                const auto* const code = change == Change::repaired ? "32" : change == Change::unknown ? "33" : "31";
-                out += fmt::format("  {} {}: {} -> {}{}\n", paint(code, std::string{text(change)} + ":"), id,
-                                   flow.before.empty() ? "not run" : flow.before, flow.after,
-                                   flow.as_expected ? ", as expected" : "");
-            }
-        }
-    }
-    if (report.coverage) {
-        out += "\nrules\n";
-        for (const auto& use : *report.coverage) {
-            const auto* const code = use.use() == Use::needed ? "32" : use.use() == Use::hit ? "33" : "31";
-            const auto why = use.flows.empty()       ? fmt::format("{} {}, no flow needs it", use.packets,
-                                                             use.packets == 1 ? "packet" : "packets")
-                             : use.flows.size() == 1 ? use.flows.front()
-                                                     : fmt::format("{} flows", use.flows.size());
-            out += fmt::format("  {}  {}{}\n", paint(code, fmt::format("{:<9}", text(use.use()))), rule_words(use.rule),
-                               use.use() == Use::never ? "" : ": " + why);
-        }
-    }
-    const auto& sum = report.summary;
-    const auto last = sum.unexpected > 0 ? "31" : sum.inconclusive > 0 || sum.flows == 0 ? "33" : "32";
-    out += "\n" + paint(last, summary_words(report)) + "\n";
-    if (sum.flows == 0) out += "No flow was tested.\n";
-    return out;
+    for (const auto& [_, ids] : told)
+        if (ids.size() > told_max)
+            out += "\n" + page.fill(fmt::format("{} more as {}, in short: {}", ids.size() - told_max, ids.front(),
+                                                names({ids.begin() + told_max, ids.end()}, 40)),
+                                    0, 2);
+    std::string notes;
+    for (const auto& sentence : asides(shown)) notes += page.fill(sentence, 2, 2);
+    if (!notes.empty()) out += "\nnotes\n" + notes;
+    if (report.baseline) change(out, report, page);
+    if (report.coverage) coverage(out, report, page);
+    if (report.patch) patch(out, *report.patch, page);
+    if (report.summary.unexpected + report.summary.inconclusive > 1) out += to_blame(report, page);
+    return out + last_line(report, page);
+}
+
+std::string render_summary(const Report& report, const Style& style) {
+    const Page page{style};
+    return page.paint("1", report.scenario) + "\n" + page.line("ruleset: " + ruleset_words(report), 0) +
+           to_blame(report, page) + last_line(report, page);
 }
 
 }  // namespace wmlab::lab

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
+#include <map>
+#include <set>
+#include <vector>
 
 #include "common/scenario/catalogue.hpp"
 #include "lab/rules/endpoints.hpp"
@@ -17,7 +21,7 @@ namespace {
 std::optional<RuleRef> ref_from(const json::object* rule) {
     if (!rule) return std::nullopt;
     return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                   text_at(*rule, "chain")};
+                   text_at(*rule, "chain"), text_at(*rule, "via")};
 }
 
 struct Tuple {
@@ -34,14 +38,65 @@ bool whole(const Tuple& tuple) {  // with both ports
     return tuple.source.find(':') != std::string_view::npos && tuple.destination.find(':') != std::string_view::npos;
 }
 
+// The kernel's decisions, found by addresses: a run may have thousands, and each leg asks several times.
+class Decisions {
+public:
+    void take(const Event& event) {  // of the trace
+        if (event.fields.if_contains("own")) return;
+        add(event, event.fields);
+        if (const auto* as = object_at(event.fields, "as")) add(event, *as);
+    }
+    const std::vector<const Event*>& all() const { return all_; }
+    // In the order of events; at least all that can fit.
+    std::vector<const Event*> near(const Tuple& tuple) const {
+        std::vector<const Event*> found;
+        const auto take = [&](const Index& index, std::string_view source, std::string_view destination) {
+            const auto entry = index.find(key(tuple.protocol, source, destination));
+            if (entry != index.end()) found.insert(found.end(), entry->second.begin(), entry->second.end());
+        };
+        if (whole(tuple)) {
+            take(exact_, tuple.source, tuple.destination);
+            take(portless_, address_of(tuple.source), address_of(tuple.destination));
+        } else if (tuple.source.empty() || tuple.destination.empty()) {
+            found = all_;
+        } else {
+            take(hosts_, address_of(tuple.source), address_of(tuple.destination));
+        }
+        std::ranges::sort(found);
+        const auto repeated = std::ranges::unique(found);
+        found.erase(repeated.begin(), repeated.end());
+        return found;
+    }
+
+private:
+    using Index = std::map<std::string, std::vector<const Event*>>;
+    static std::string key(std::string_view protocol, std::string_view source, std::string_view destination) {
+        std::string all{protocol};
+        all.append(" ").append(source).append(" ").append(destination);
+        return all;
+    }
+    void add(const Event& event, const json::object& packet) {
+        const auto protocol = text_at(event.fields, "protocol");
+        const auto source = text_at(packet, "source"), destination = text_at(packet, "destination");
+        const bool ports = source.find(':') != std::string::npos && destination.find(':') != std::string::npos;
+        (ports ? exact_[key(protocol, source, destination)]
+               : portless_[key(protocol, address_of(source), address_of(destination))])
+            .push_back(&event);
+        hosts_[key(protocol, address_of(source), address_of(destination))].push_back(&event);
+        all_.push_back(&event);
+    }
+
+    std::vector<const Event*> all_;
+    Index exact_, portless_, hosts_;
+};
+
 // The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
 // `with`: only decisions that tell this.
-const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std::string_view fate,
+const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::string_view fate,
                           std::string_view with = {}) {
     const Event* best = nullptr;
-    for (const auto& event : events) {
-        if (event.event != What::trace || event.fields.if_contains("own")) continue;
-        const auto& f = event.fields;
+    for (const auto* event : decisions.near(tuple)) {
+        const auto& f = event->fields;
         if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
         if (!with.empty() && !f.contains(with)) continue;
         // An answer to a translated address has its own one back only where the ruleset sees it.
@@ -56,19 +111,33 @@ const Event* decision_for(std::span<const Event> events, const Tuple& tuple, std
             if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");
             return number_at(f, "first") < number_at(best->fields, "first");
         };
-        if (!best || better()) best = &event;
+        if (!best || better()) best = event;
     }
     return best;
 }
 
 class Attributor {
 public:
-    Attributor(const scenario::Scenario& scenario, std::span<const Event> events)
-        : scenario_{scenario}, events_{events} {}
+    Attributor(const scenario::Scenario& scenario, std::span<const Event> events) : scenario_{scenario} {
+        std::map<std::string, std::int64_t, std::less<>> waves;
+        for (const auto& event : events) {
+            const auto* flows = event.event == What::lab_up ? event.fields.if_contains("flows") : nullptr;
+            if (flows == nullptr || !flows->is_array()) continue;
+            for (const auto& id : flows->get_array())
+                if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, "wave");
+        }
+        waves_ = std::move(waves);
+        for (const auto& event : events)
+            if (event.event == What::trace) by_wave_[number_at(event.fields, "wave")].take(event);
+    }
 
-    void flow(FlowResult& flow) const {
+    void flow(FlowResult& flow) {
         const auto* from = scenario_.host(flow.from);
         if (!from) return;
+        const auto wave = waves_.find(flow.id);
+        const auto here = by_wave_.find(wave == waves_.end() ? 0 : wave->second);
+        // A trace that does not tell waves apart is of all of them.
+        decisions_ = here != by_wave_.end() ? &here->second : &by_wave_[0];
         for (auto& leg : flow.legs) this->leg(leg, flow);
         for (auto& attempt : flow.attempts)
             for (auto& leg : attempt.legs) this->leg(leg, flow);
@@ -77,6 +146,15 @@ public:
             flow.rule = leg.rule;
             flow.near_miss = leg.near_miss;
         }
+        const bool stopped = flow.cause == Cause::dropped || flow.cause == Cause::rejected ||
+                             flow.cause == Cause::reset || flow.cause == Cause::starved;
+        if (to_be_opened(flow) && flow.verdict == Verdict::blocked && stopped && flow.rule &&
+            flow.suggestions.empty() && flow.change.empty())
+            flow.change = (flow.rule->line != 0
+                               ? flow.rule->file + ":" + std::to_string(flow.rule->line) + " (" + flow.rule->text + ")"
+                               : flow.rule->text) +
+                          " must leave out what goes between " + flow.from + " and " + flow.to +
+                          ": no rule beside it is known that would let it through";
     }
 
 private:
@@ -84,7 +162,7 @@ private:
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
             const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
-            const auto* event = decision_for(events_, tuple, "forwarded");
+            const auto* event = decision_for(*decisions_, tuple, "forwarded");
             // The first packet of a connection is a new one. If it is not here, it was not traced.
             const bool late = event && leg.protocol == "tcp" && text_at(event->fields, "state") == "established";
             if (event && !late) leg.rule = ref_from(object_at(event->fields, "rule"));
@@ -99,9 +177,10 @@ private:
             // A DCOM call that follows an untranslated reference dies for what happened to the leg before it.
             for (const auto& other : flow.legs)
                 if (!leg.rule) leg.rule = translator(other, which);
-            if (leg.name == flow.leg || flow.leg.empty()) flow.change = change_of(leg, flow);
+            if (to_be_opened(flow) && (leg.name == flow.leg || flow.leg.empty())) flow.change = change_of(leg, flow);
             return;
         }
+        const bool untranslated = suggest_translation(leg, flow);
         if (leg.cause == Cause::refused || leg.cause == Cause::proxy_denied || leg.cause == Cause::exhausted) return;
         auto tuples = both_ways(leg);
         if (!leg.direction.empty()) {  // only packets that go that way
@@ -112,9 +191,7 @@ private:
                 tuples.push_back({leg.protocol, leg.destination_seen, leg.source_seen});
         }
         if (const auto tuple = to_group(leg, flow)) tuples = {*tuple};
-        for (const auto& tuple : tuples) {
-            const auto* event = decision_for(events_, tuple, "dropped");
-            if (!event) continue;
+        if (const auto* event = decision_about_lost(leg)) {
             leg.rule = ref_from(object_at(event->fields, "rule"));
             if (const auto* near = object_at(event->fields, "near_miss"))
                 leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
@@ -122,19 +199,75 @@ private:
             return;
         }
         for (const auto& tuple : tuples) {
-            const auto* event = decision_for(events_, tuple, "unknown");
+            const auto* event = decision_for(*decisions_, tuple, "dropped");
+            if (!event) continue;
+            leg.rule = ref_from(object_at(event->fields, "rule"));
+            if (const auto* near = object_at(event->fields, "near_miss"))
+                leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
+            if (!untranslated) suggest(leg, flow, *event);
+            return;
+        }
+        for (const auto& tuple : tuples) {
+            const auto* event = decision_for(*decisions_, tuple, "unknown");
             if (!event || text_at(event->fields, "by") != "counters") continue;
             leg.rule = ref_from(object_at(event->fields, "rule"));
             return;
         }
+        // Nothing dropped it: then what was written into it did.
+        leg.rule = leg.cause == Cause::modified ? changer(leg, {"payload", "header"}) : changer(leg, {"address", "port", "ttl", "header", "payload"});
+    }
+
+    // The decision that dropped most of the packets that the leg's ledger misses: they are told by identity.
+    const Event* decision_about_lost(const LegResult& leg) const {
+        if (!leg.ledger || !leg.ledger->complete) return nullptr;
+        const Event* best = nullptr;
+        std::size_t most = 0;
+        for (const auto* lane : {&leg.ledger->there, &leg.ledger->back}) {
+            if (lane->direction != leg.direction && !leg.direction.empty()) continue;
+            const std::set<std::pair<std::uint16_t, std::uint32_t>> lost(lane->lost.begin(), lane->lost.end());
+            // Only of TCP the identity is one by itself; of datagrams it says something beside their addresses.
+            const bool told = leg.protocol == "tcp";
+            for (const auto* event : decisions_->all()) {
+                const auto& f = event->fields;
+                if (f.contains("own") || text_at(f, "fate") != "dropped" || text_at(f, "protocol") != leg.protocol) continue;
+                const bool forth = fits(address_of(leg.source), text_at(f, "source"));
+                const bool ports = between(f, leg.source, leg.destination) || between(f, leg.destination, leg.source);
+                if (!told && !ports && !(f.contains("fragment") && addresses(f, leg, forth))) continue;
+                const auto number = lost_in(text_at(f, "each"), lost);
+                if (number > most) best = event, most = number;
+            }
+        }
+        return best;
+    }
+
+    // Fragments but the first have no ports.
+    static bool addresses(const json::object& packet, const LegResult& leg, bool forth) {
+        const auto source = address_of(forth ? leg.source : leg.destination), destination = address_of(forth ? leg.destination : leg.source);
+        return between(packet, source, destination);
+    }
+
+    static std::size_t lost_in(std::string_view each, const std::set<std::pair<std::uint16_t, std::uint32_t>>& lost) {
+        std::size_t found = 0;
+        while (!each.empty()) {
+            const auto word = each.substr(0, each.find(' '));
+            each.remove_prefix(std::min(each.size(), word.size() + 1));
+            std::uint16_t id = 0;
+            std::uint32_t sequence = 0;
+            const auto* const end = word.data() + word.size();
+            const auto [at, error] = std::from_chars(word.data(), end, id, 16);
+            if (error != std::errc{} || at == end) continue;
+            if (std::from_chars(at + 1, end, sequence, 16).ec != std::errc{}) continue;
+            found += lost.contains({id, sequence});
+        }
+        return found;
     }
 
     // "from", "to", "proxy": which of the flow's ends has this address.
     std::string end_at(std::string_view address, const FlowResult& flow) const {
         const auto is = [&](const std::string& name) {
             const auto* host = scenario_.host(name);
-            return host != nullptr &&
-                   (host->address.text() == address || (host->published && host->published->text() == address));
+            const auto parsed = scenario::Ipv4::from(address);
+            return host != nullptr && parsed && (host->address == *parsed || host->published_at(*parsed));
         };
         return is(flow.from) ? "from" : is(flow.to) ? "to" : "proxy";
     }
@@ -145,8 +278,23 @@ private:
         for (const auto key : {which, std::string_view{other}})
             for (const auto& tuple : both_ways(leg))
                 for (const auto* fate : {"forwarded", "unfinished"})
-                    if (const auto* event = decision_for(events_, tuple, fate, key))
+                    if (const auto* event = decision_for(*decisions_, tuple, fate, key))
                         return ref_from(object_at(event->fields, key));
+        return changer(leg, {"address", "port"});
+    }
+
+    // The rule that writes one of these into the leg's packets.
+    std::optional<RuleRef> changer(const LegResult& leg, std::initializer_list<std::string_view> what) const {
+        for (const auto& tuple : both_ways(leg))
+            for (const auto* fate : {"forwarded", "unfinished", "dropped"}) {
+                const auto* event = decision_for(*decisions_, tuple, fate, "changes");
+                const auto* list = event == nullptr ? nullptr : event->fields.at("changes").if_array();
+                if (list == nullptr) continue;
+                for (const auto& entry : *list) {
+                    const auto* rule = entry.if_object();
+                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, "what")) != what.end()) return ref_from(rule);
+                }
+            }
         return std::nullopt;
     }
 
@@ -178,9 +326,88 @@ private:
         return {{leg.protocol, leg.source, leg.destination}, {leg.protocol, leg.destination, leg.source}};
     }
 
+    // The leg goes to the address by which a host is published, and no rule leads it to the host: then the rule that
+    // does so is missing, and what happens to the packets instead is no matter.
+    bool suggest_translation(const LegResult& leg, FlowResult& flow) const {
+        const auto published = scenario::Ipv4::from(address_of(leg.destination));
+        const auto* source = scenario_.host_at(scenario::Ipv4::from(address_of(leg.source)).value_or(scenario::Ipv4{}));
+        const auto host = std::ranges::find_if(
+            scenario_.hosts, [&](const scenario::Host& h) { return published && h.published_at(*published); });
+        if (!to_be_opened(flow) || host == scenario_.hosts.end() || source == nullptr || leg.direction == "to->from")
+            return false;
+        bool seen = false;
+        const json::object* places = nullptr;
+        Dialect dialect = Dialect::nft;
+        for (const auto* one : decisions_->all()) {
+            const auto& event = *one;
+            if (const auto* general = object_at(event.fields, "places")) {
+                places = general;
+                dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
+            }
+            if (text_at(event.fields, "protocol") != leg.protocol ||
+                !between(event.fields, leg.source, leg.destination))
+                continue;
+            seen = true;
+            const auto* as = object_at(event.fields, "as");
+            if (as != nullptr && address_of(text_at(*as, "destination")) != address_of(leg.destination))
+                return false;  // it is translated
+        }
+        const auto needed = spec_leg(leg, flow);
+        if (!seen || !needed) return false;
+        const auto zone = std::ranges::find(scenario_.zones, *published, &scenario::Zone::gateway);
+        auto ports = ports_words(needed->destination_ports);
+        flow.change = published->text() +
+                      (zone != scenario_.zones.end() ? " is the firewall itself" : " is no host's own address") +
+                      "; no dnat rule takes " + (leg.protocol == "tcp" ? "TCP" : "UDP") +
+                      (ports.empty() ? "" : " " + ports) + " to " + host->name + " (" + host->address.text() + ")";
+        if (places == nullptr) return true;
+        const auto* in = scenario_.zone(source->zone);
+        const auto* out = scenario_.zone(host->zone);
+        const auto add = [&](const json::object& place, std::string bare) {
+            Suggestion suggestion;
+            suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
+            suggestion.file = text_at(place, "file");
+            suggestion.line = static_cast<unsigned>(number_at(place, "line"));
+            suggestion.chain = text_at(place, "chain");
+            suggestion.command = text_at(place, "command");
+            suggestion.bare = std::move(bare);
+            suggestion.rule = as_command(suggestion.bare, dialect, suggestion.chain, suggestion.command);
+            add_suggestion(flow, std::move(suggestion));
+        };
+        if (const auto* place = object_at(*places, "dnat"))
+            add(*place, dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect,
+                                  text_at(*place, "chain"), in != nullptr ? in->interface : std::string{}));
+        if (const auto* place = object_at(*places, "forward")) {
+            auto inner = *needed;
+            inner.destination_address = host->address;
+            const auto chain = text_at(*place, "chain");
+            add(*place, accept_rule(inner, dialect, chain.substr(chain.rfind(' ') + 1), false,
+                                    in != nullptr && place->contains("in") ? in->interface : std::string{},
+                                    out != nullptr && place->contains("out") ? out->interface : std::string{}));
+        }
+        return true;
+    }
+
+    static std::string ports_words(const scenario::PortList& ports) {
+        std::string words;
+        for (const auto& range : ports) words += (words.empty() ? "" : ", ") + range.text();
+        return words;
+    }
+
+    static void add_suggestion(FlowResult& flow, Suggestion suggestion) {
+        const auto same = [&](const Suggestion& s) { return s.rule == suggestion.rule && s.line == suggestion.line; };
+        if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
+    }
+
+    // What is shut and shall be shut needs no advice.
+    static bool to_be_opened(const FlowResult& flow) {
+        const auto wish = flow.expected.verdict.value_or(Verdict::pass);
+        return !flow.as_expected && (wish == Verdict::pass || wish == Verdict::degraded);
+    }
+
     void suggest(const LegResult& leg, FlowResult& flow, const Event& event) const {
         const auto* before = object_at(event.fields, "before");
-        if (!before) return;
+        if (!before || !to_be_opened(flow)) return;
         const auto dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
         const auto chain = text_at(*before, "chain");
         const auto name = chain.substr(chain.rfind(' ') + 1);
@@ -198,17 +425,23 @@ private:
         const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();
         std::string rule_text;
         // Without a rule that asks for the state, the kernel does not track connections: then the addresses tell.
-        if (can_ask && (answer || state == "established" || state == "related")) {
+        // Nor where a rule picks these packets out by what they are (length, content, rate): it guards everybody else.
+        const auto* general = event.fields.if_contains("general");
+        const bool whatever = general == nullptr || !general->is_bool() || general->get_bool();
+        if (can_ask && whatever && (answer || state == "established" || state == "related")) {
             rule_text = accept_answers(dialect, name);
         } else {
             auto needed = spec_leg(leg, flow);
             if (!needed) return;
             if (untranslated) needed = as_seen_there(*needed, leg);
-            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer);
+            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer,
+                                    text_at(*before, "in"), text_at(*before, "out"));
         }
-        suggestion.rule = as_command(rule_text, dialect, chain, text_at(*before, "command"));
-        const auto same = [&](const Suggestion& s) { return s.rule == suggestion.rule && s.line == suggestion.line; };
-        if (std::ranges::none_of(flow.suggestions, same)) flow.suggestions.push_back(std::move(suggestion));
+        suggestion.chain = chain;
+        suggestion.command = text_at(*before, "command");
+        suggestion.bare = rule_text;
+        suggestion.rule = as_command(rule_text, dialect, chain, suggestion.command);
+        add_suggestion(flow, std::move(suggestion));
     }
 
     // The leg with its addresses as translated where the packet was stopped. `answer`: the packet came back.
@@ -265,13 +498,15 @@ private:
     }
 
     const scenario::Scenario& scenario_;
-    std::span<const Event> events_;
+    std::map<std::string, std::int64_t, std::less<>> waves_;  // of flows
+    std::map<std::int64_t, Decisions> by_wave_;
+    const Decisions* decisions_ = nullptr;  // of the flow's wave
 };
 
 }  // namespace
 
 void attribute(Report& report, const scenario::Scenario& scenario, std::span<const Event> events) {
-    const Attributor attributor{scenario, events};
+    Attributor attributor{scenario, events};
     for (auto& flow : report.flows) attributor.flow(flow);
     for (const auto& event : events) {
         if (event.event != What::trace) continue;

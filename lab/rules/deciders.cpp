@@ -46,6 +46,52 @@ bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decis
     return false;
 }
 
+namespace {
+
+std::string changed_field(const json::object& payload) {
+    const auto protocol = text_at(payload, "protocol"), field = text_at(payload, "field");
+    if (protocol.empty()) return "payload";  // by offset
+    if (field == "saddr" || field == "daddr") return "address";
+    if (field == "sport" || field == "dport") return "port";
+    if (field == "ttl" || field == "hoplimit") return "ttl";
+    if (field == "dscp" || field == "ecn" || field == "checksum") return {};
+    return protocol == "ether" || protocol == "vlan" ? std::string{} : "header";
+}
+
+// Of iptables: the target's name, from nft's view of the rule or from the line itself.
+std::string changed_by_target(std::string_view target) {
+    if (target == "TTL" || target == "HL") return "ttl";
+    if (target == "DNAT" || target == "SNAT" || target == "NETMAP" || target == "MASQUERADE" || target == "REDIRECT")
+        return "address";
+    return {};
+}
+
+}  // namespace
+
+std::string changes(const Rule& rule) {
+    for (const auto& part : rule.expr) {
+        const auto* object = part.if_object();
+        if (object == nullptr) continue;
+        if (const auto* mangle = object_at(*object, "mangle"))
+            if (const auto* key = object_at(*mangle, "key"))
+                if (const auto* payload = object_at(*key, "payload"))
+                    if (auto what = changed_field(*payload); !what.empty()) return what;
+        for (const auto* word : {"dnat", "snat", "masquerade", "redirect"})
+            if (object->contains(word)) return "address";
+        if (const auto* xt = object_at(*object, "xt"))
+            if (auto what = changed_by_target(text_at(*xt, "name")); !what.empty()) return what;
+    }
+    if (!rule.place) return {};
+    const std::string_view text = rule.place->text;
+    for (const auto* option : {"-j ", "--jump "}) {
+        const auto at = text.find(option);
+        if (at == std::string_view::npos) continue;
+        const auto target = text.substr(at + std::string_view{option}.size());
+        return changed_by_target(target.substr(0, target.find(' ')));
+    }
+    return {};
+}
+
 ChainName base_of(const Ruleset& ruleset, const Decision& decision) {
     for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
         const auto* chain = ruleset.chain(it->chain);

@@ -19,6 +19,10 @@ const Rule* rule_of(const Ruleset& ruleset, const Decision& decision, const Deci
 // Whether the rule cannot have decided so about this packet: then the trace was wrong, or the rules are others by now.
 bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decision, bool accepted);
 
+// What the rule's statements write into packets: "address", "port", "ttl", "payload", "header" (any other field); empty:
+// nothing that matters on the way (a mark, the type of service, the segment size of TCP).
+std::string changes(const Rule& rule);
+
 // The base chain through which the packet came to the chain that dropped it: where near misses are looked for.
 ChainName base_of(const Ruleset& ruleset, const Decision& decision);
 

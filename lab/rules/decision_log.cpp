@@ -1,12 +1,15 @@
 #include "lab/rules/decision_log.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
 #include <set>
 #include <span>
 
 #include "common/evidence/journal.hpp"
 #include "lab/rules/deciders.hpp"
+#include "lab/rules/json_fields.hpp"
 #include "lab/rules/near_miss.hpp"
 #include "lab/rules/placing.hpp"
 #include "lab/rules/reach.hpp"
@@ -29,6 +32,22 @@ std::string tuple(const Packet& packet) {
 bool reset(const Packet& packet) {
     constexpr std::uint8_t rst = 0x04;
     return packet.protocol == "tcp" && (packet.tcp_flags & rst) != 0;
+}
+
+// "4711:9af03c21 ...": IP id and TCP sequence, hexadecimal, as a `wire` event lists packets.
+std::string packets_listed(const std::vector<std::pair<std::uint16_t, std::uint32_t>>& packets) {
+    std::string text;
+    for (const auto& [id, sequence] : packets) {
+        std::array<char, 16> digits;
+        const auto put = [&](std::uint32_t number) {
+            text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr);
+        };
+        if (!text.empty()) text += ' ';
+        put(id);
+        text += ':';
+        put(sequence);
+    }
+    return text;
 }
 
 std::string_view fate_name(Decision::Fate fate) {
@@ -60,6 +79,18 @@ json::object policy_json(const Ruleset& ruleset, const ChainName& name) {
             {"chain", name.text()}};
 }
 
+// By which rule the packet came to the chain of the one that decided, where others lead there too.
+std::string way_to(const Ruleset& ruleset, const Decision& decision, const Rule& rule) {
+    const auto* chain = ruleset.chain(rule.chain);
+    if (!chain || !chain->hook.empty()) return {};
+    for (auto it = decision.steps.rbegin(); it != decision.steps.rend(); ++it) {
+        if (it->target != rule.chain.chain || it->chain.table != rule.chain.table) continue;
+        const auto* jump = rule_of(ruleset, decision, *it);
+        if (jump && jump->place) return jump->place->file + ":" + std::to_string(jump->place->line);
+    }
+    return {};
+}
+
 // Whether any rule makes the kernel track connections.
 bool asks_state(const Ruleset& ruleset) {
     return std::ranges::any_of(ruleset.chains(), [](const auto& entry) { return entry.second.type == "nat"; }) ||
@@ -70,6 +101,20 @@ bool asks_state(const Ruleset& ruleset) {
                    if (text.find(word) != std::string::npos) return true;
                return false;
            });
+}
+
+// Where the rules of a chain name interfaces, so does one that is put among them.
+void name_interfaces(const Ruleset& ruleset, const Packet& packet, const Chain* base, json::object& before) {
+    bool in = false, out = false;
+    for (const auto& rule : ruleset.rules()) {
+        if (rule.chain.text() != text_at(before, "chain")) continue;
+        const auto text = json::serialize(rule.expr);
+        in = in || text.find("\"iifname\"") != std::string::npos || text.find("\"iif\"") != std::string::npos;
+        out = out || text.find("\"oifname\"") != std::string::npos || text.find("\"oif\"") != std::string::npos;
+    }
+    const std::string_view hook = base != nullptr ? std::string_view{base->hook} : std::string_view{};
+    if (in && (hook == "forward" || hook == "input" || hook == "prerouting")) before["in"] = packet.in;
+    if (out && (hook == "forward" || hook == "postrouting")) before["out"] = packet.out;
 }
 
 // Connection tracking comes at the priority -200 of the hooks prerouting and output.
@@ -86,17 +131,31 @@ void DecisionLog::add(const Decision& decision) {
     if (decision.complete)
         key += " " + std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " +
                std::to_string(decision.handle) + " " + decision.packet.out + (decision.own ? " own" : "") +
-               (reset(decision.arrived) ? " reset" : "");
+               (reset(decision.arrived) ? " reset" : "") + (decision.later_fragment ? " fragment" : "");
     else
         key += " doubtful";
     const auto now = evidence::Clock::system().monotonic();
     const std::scoped_lock lock{mutex_};
+    if (wave_ != 0) key += " " + std::to_string(wave_);
     auto& row = rows_[key];
-    if (row.packets++ == 0) row.decision = decision, row.first = now;
+    if (row.packets++ == 0) row.decision = decision, row.first = now, row.wave = wave_;
     row.last = now;
+    constexpr std::size_t listed_max = 200'000;  // of all rows together
+    if (decision.fate == Decision::Fate::dropped && listed_ < listed_max) {
+        row.each.emplace_back(decision.ip_id, decision.sequence);
+        ++listed_;
+    }
     if (!decision.complete) return;
-    for (const auto& step : decision.steps)
-        if (step.handle != 0) ++hits_[{step.chain, step.handle}];
+    for (const auto& step : decision.steps) {
+        if (step.handle == 0) continue;
+        ++hits_[{step.chain, step.handle}];
+        row.matched.emplace(step.chain, step.handle);
+    }
+}
+
+void DecisionLog::begin_wave(std::size_t wave) {
+    const std::scoped_lock lock{mutex_};
+    wave_ = wave;
 }
 
 std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, const Counted* counted) {
@@ -135,6 +194,16 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             fields["rule"] = rule_json(*rule), fields["by"] = "counters";
     };
     const bool asks = asks_state(ruleset);
+    auto places = general_places(ruleset);
+    for (auto& [what, place] : places) {
+        const auto chain = text_at(place.get_object(), "chain");
+        const Chain* base = nullptr;
+        for (const auto& [name, each] : ruleset.chains())
+            if (name.text() == chain) base = &each;
+        Packet any;
+        any.in = any.out = "yes";
+        name_interfaces(ruleset, any, base, place.get_object());
+    }
     std::map<std::uint32_t, std::string> ways_out;  // by destination
     for (const auto& [key, row] : rows)
         if (row.decision.complete && !row.decision.packet.out.empty())
@@ -153,6 +222,9 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         f["out"] = decision.packet.out;
         if (!decision.packet.ct_state.empty()) f["state"] = decision.packet.ct_state;
         f["packets"] = row.packets;
+        if (row.wave != 0) f["wave"] = row.wave;
+        if (decision.later_fragment) f["fragment"] = true;
+        if (row.each.size() == row.packets) f["each"] = packets_listed(row.each);
         f["first"] = row.first.count();
         f["last"] = row.last.count();
         if (decision.own) f["own"] = true;
@@ -178,9 +250,11 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             rule = nullptr;
             f["contradicted"] = true;
         }
-        if (rule)
+        if (rule) {
             f["rule"] = rule_json(*rule);
-        else if (!decider.chain.chain.empty() && decider.handle == 0)
+            if (const auto via = way_to(ruleset, decision, *rule); !via.empty()) f["rule"].as_object()["via"] = via;
+        }
+        if (!rule && !decider.chain.chain.empty() && decider.handle == 0)
             f["rule"] = policy_json(ruleset, decider.chain), f["policy"] = true;
         if (every_rule) {
             json::array steps;
@@ -192,6 +266,10 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             }
             f["steps"] = std::move(steps);
         }
+        // What came to the firewall itself, or left for nowhere, may have wanted to be translated.
+        const auto& out = decision.packet.out;
+        if (!places.empty() && (out.empty() || out == "default-route" || out == decision.packet.in))
+            f["places"] = places;
         f["dialect"] = ruleset.source().dialect == Dialect::iptables ? "iptables" : "nft";
         for (const auto& step : decision.steps) {
             const auto* of = ruleset.chain(step.chain);
@@ -201,6 +279,16 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             const bool forth = of->hook == "prerouting" || of->hook == "output";
             f[forth ? "nat_destination" : "nat_source"] = rule_json(*translating);
         }
+        json::array changing;
+        for (const auto& [name, handle] : row.matched) {
+            const auto* matched = ruleset.rule(name, handle);
+            const auto what = matched == nullptr ? std::string{} : rules::changes(*matched);
+            if (what.empty()) continue;
+            auto entry = rule_json(*matched);
+            entry["what"] = what;
+            changing.push_back(std::move(entry));
+        }
+        if (!changing.empty()) f["changes"] = std::move(changing);
         const auto seen_source = endpoint(decision.packet.source, decision.packet.source_port);
         const auto seen_destination = endpoint(decision.packet.destination, decision.packet.destination_port);
         if (seen_source != endpoint(decision.arrived.source, decision.arrived.source_port) ||
@@ -209,8 +297,10 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         if (decision.fate == Decision::Fate::dropped) {
             auto before = stopping_place(ruleset, decision, rule);
             const auto* base = ruleset.chain(base_of(ruleset, decision));
+            if (!before.empty()) name_interfaces(ruleset, decision.packet, base, before);
             if (!before.empty()) f["before"] = std::move(before);
             const auto& state = decision.packet.ct_state;
+            f["general"] = decision.by_policy || !rule || catch_all(ruleset, *rule, decision.packet);
             f["tracks"] = base && !before_tracking(*base) && (state == "established" || state == "related" || !asks);
             if (decision.by_policy || (rule && stops_plainly(ruleset, *rule, decision.packet))) {
                 const auto* stop = decision.by_policy ? nullptr : rule;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,8 @@ struct Counted {
 class DecisionLog {
 public:
     void add(const Decision& decision);
+    // What is added from now on belongs to this wave of flows.
+    void begin_wave(std::size_t wave);
     // One `trace` event a row (docs/journal.md), each rule with its place in the user's file and, where a policy or a
     // catch-all dropped, the rule that almost matched.
     // `every_rule`: for coverage(), also one event with all `rules` and their packets, and in each row the `steps`, the
@@ -35,12 +38,16 @@ private:
     struct Row {
         Decision decision;
         std::uint64_t packets = 0;
+        std::size_t wave = 0;
+        std::vector<std::pair<std::uint16_t, std::uint32_t>> each;  // dropped: IP id and TCP sequence
+        std::set<std::pair<ChainName, std::uint64_t>> matched;      // rules, by any of the packets
         std::chrono::nanoseconds first{}, last{};
     };
     using Hits = std::map<std::pair<ChainName, std::uint64_t>, std::uint64_t>;
     std::mutex mutex_;
     std::map<std::string, Row> rows_;
     Hits hits_;
+    std::size_t wave_ = 0, listed_ = 0;
 };
 
 }  // namespace wmlab::lab::rules

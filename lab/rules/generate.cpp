@@ -103,6 +103,21 @@ Needs needs(const scenario::Scenario& scenario) {
     for (auto* list : {&rows, &perhaps})
         for (auto& row : *list) row.ports = merged(std::move(row.ports));
     found.needs = std::move(rows);
+    for (const auto& need : found.needs) {
+        const auto* host = scenario.host(need.destination);
+        const auto outer = host != nullptr && !need.multicast ? host->published_to(need.source_zone) : std::nullopt;
+        if (!outer) continue;
+        const auto same = std::ranges::find_if(found.translations, [&](const Translation& t) {
+            return t.published == *outer && t.protocol == need.protocol && t.in == need.in &&
+                   t.address == host->address;
+        });
+        if (same == found.translations.end()) {
+            found.translations.push_back({need.protocol, host->name, need.in, *outer, host->address, need.ports});
+        } else {
+            same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
+            same->ports = merged(std::move(same->ports));
+        }
+    }
     found.alternatives = std::move(perhaps);
     std::ranges::sort(found.notes);
     const auto repeated = std::ranges::unique(found.notes);
@@ -110,8 +125,8 @@ Needs needs(const scenario::Scenario& scenario) {
     return found;
 }
 
-std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view name) {
-    const std::map<std::string_view, std::string (*)(const scenario::Scenario&, const Needs&)> dialects = {
+std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view name, Form form) {
+    const std::map<std::string_view, std::string (*)(const scenario::Scenario&, const Needs&, Form)> dialects = {
         {"nft", dialect::nft},
         {"iptables", dialect::iptables},
         {"asa", dialect::asa},
@@ -119,7 +134,7 @@ std::optional<std::string> generate(const scenario::Scenario& scenario, std::str
         {"netsh", dialect::netsh}};
     const auto found = dialects.find(name);
     if (found == dialects.end()) return std::nullopt;
-    return found->second(scenario, needs(scenario));
+    return found->second(scenario, needs(scenario), form);
 }
 
 std::string ports_text(const PortList& ports, std::string_view between, std::string_view comma) {
@@ -139,6 +154,15 @@ std::string heading(const scenario::Scenario& scenario, const Needs& needs, std:
     line("exactly what its flows need, and nothing else. Each rule names the flows and legs it is for.");
     for (const auto& note : needs.notes) line("Note: " + note + ".");
     return text;
+}
+
+std::string shortened(const std::string& text, std::size_t size_max) {
+    constexpr std::string_view more = " ...";
+    if (text.size() <= size_max) return text;
+    auto end = text.rfind(' ', size_max - more.size());
+    if (end == std::string::npos || end == 0) end = size_max - more.size();
+    while (end > 0 && (text[end - 1] == ',' || text[end - 1] == ' ')) --end;
+    return text.substr(0, end) + std::string{more};
 }
 
 std::string flows_text(const Need& need) {

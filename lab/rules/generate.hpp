@@ -25,8 +25,17 @@ struct Need {
     std::vector<scenario::PortList> ports_of_flows;  // which of the ports each of them needs; empty: all of them
 };
 
+// A host that is reached by another address: what is for that address, on these ports, is led to it.
+struct Translation {
+    scenario::Protocol protocol = scenario::Protocol::tcp;
+    std::string host, in;  // the interface by which it comes
+    scenario::Ipv4 published, address;
+    scenario::PortList ports;
+};
+
 struct Needs {
-    std::vector<Need> needs;  // no two overlap for the same hosts and protocol
+    std::vector<Translation> translations;  // of the needs below
+    std::vector<Need> needs;                // no two overlap for the same hosts and protocol
     std::vector<Need>
         alternatives;  // what a rollover may use, but does not need: it is content with the first way open
     std::vector<std::string> notes;  // what cannot be said as a rule of this firewall (IGMP, commands ...)
@@ -35,15 +44,20 @@ struct Needs {
 Needs needs(const scenario::Scenario& scenario);
 
 inline constexpr std::array<std::string_view, 5> dialect_names = {"nft", "iptables", "asa", "pf", "netsh"};
-// A whole file with comments. Nothing: unknown dialect.
-std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view dialect);
+enum class Form {
+    whole,  // a file of its own, with what loading it replaces said in its head
+    merge   // the rules alone, to be put into a ruleset that is there
+};
+// Text with comments. Nothing: unknown dialect.
+std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view dialect,
+                                    Form form = Form::whole);
 
 namespace dialect {
-std::string nft(const scenario::Scenario& scenario, const Needs& needs);
-std::string iptables(const scenario::Scenario& scenario, const Needs& needs);
-std::string asa(const scenario::Scenario& scenario, const Needs& needs);
-std::string pf(const scenario::Scenario& scenario, const Needs& needs);
-std::string netsh(const scenario::Scenario& scenario, const Needs& needs);
+std::string nft(const scenario::Scenario& scenario, const Needs& needs, Form form);
+std::string iptables(const scenario::Scenario& scenario, const Needs& needs, Form form);
+std::string asa(const scenario::Scenario& scenario, const Needs& needs, Form form);
+std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form);
+std::string netsh(const scenario::Scenario& scenario, const Needs& needs, Form form);
 }  // namespace dialect
 
 // Shared by the dialects: "1755", "1024-5000" with the dialect's own sign between the ends, ranges joined by `comma`.
@@ -51,5 +65,7 @@ std::string ports_text(const scenario::PortList& ports, std::string_view between
 // The comment over each file: what it is for, notes, each line behind `mark`.
 std::string heading(const scenario::Scenario& scenario, const Needs& needs, std::string_view mark);
 std::string flows_text(const Need& need);  // "unicast-udp media, rollover media"
+// At most so long, and not cut in a word: "unicast-udp media ...".
+std::string shortened(const std::string& text, std::size_t size_max);
 
 }  // namespace wmlab::lab::rules

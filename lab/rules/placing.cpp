@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cstdint>
 
 #include "lab/rules/deciders.hpp"
 #include "lab/rules/reach.hpp"
@@ -10,29 +11,41 @@ namespace wmlab::lab::rules {
 namespace json = boost::json;
 namespace {
 
-// Where a rule would have to be written to decide before this one: on a line of its own before it, or as a command
-// behind everything else that puts it first in its chain.
-json::object place_json(const Ruleset& ruleset, const ChainName& chain, const std::optional<Place>& place) {
-    json::object before{{"chain", chain.text()}};
+constexpr std::size_t last = SIZE_MAX;
+
+// Where a rule would have to be written to decide before the one at `at` of its chain (`last`: before the policy): on a
+// line of its own before it, or, where the file is no list in the chain's order, as a command behind everything else.
+json::object place_json(const Ruleset& ruleset, const ChainName& name, std::size_t at) {
+    json::object before{{"chain", name.text()}};
     const auto& source = ruleset.source();
+    const auto* chain = ruleset.chain(name);
+    if (chain != nullptr && at != last && at >= chain->rules.size()) at = last;
+    const auto place = chain == nullptr ? std::optional<Place>{}
+                       : at == last     ? chain->end
+                                        : ruleset.rules()[chain->rules[at]].place;
     using enum Place::Written;
-    if (source.dialect == Dialect::iptables) {
-        const auto* of = ruleset.chain(chain);
-        const auto at = place && place->written != inserted ? place : of ? of->end : std::nullopt;
-        if (!at) return {};
-        if (!place || place->written == inserted) before["command"] = "insert";
-        before["file"] = at->file, before["line"] = at->line;
-        return before;
-    }
-    if (place && place->alone && place->written != inserted) {
-        if (place->written == appended) before["command"] = "add";
+    const bool iptables = source.dialect == Dialect::iptables;
+    const bool in_line = place && place->alone && place->written != inserted && !chain->by_number;
+    if (in_line) {
+        if (!iptables && place->written == appended) before["command"] = "add";
         before["file"] = place->file, before["line"] = place->line;
         return before;
     }
+    if (iptables && (chain == nullptr || !chain->end)) return {};
     if (source.files.empty()) return {};
-    before["command"] = "insert";
-    before["file"] = source.files.front().string(), before["line"] = source.lines + 1;
+    if (at == last)
+        before["command"] = iptables ? "" : "add";
+    else
+        before["command"] = at == 0 ? "insert" : "insert " + std::to_string(iptables ? at + 1 : at);
+    before["file"] = iptables ? chain->end->file : source.files.front().string();
+    before["line"] = iptables ? chain->end->line : source.lines + 1;
     return before;
+}
+
+std::size_t index_of(const Chain& chain, const Ruleset& ruleset, const Rule& rule) {
+    std::size_t at = 0;
+    while (at < chain.rules.size() && &ruleset.rules()[chain.rules[at]] != &rule) ++at;
+    return at;
 }
 
 bool whatever_packet(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
@@ -64,14 +77,12 @@ std::size_t before_the_log(const Ruleset& ruleset, const Chain& chain, std::size
 
 json::object place_before(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     const auto* chain = ruleset.chain(rule.chain);
+    if (chain == nullptr) return {};
+    auto at = index_of(*chain, ruleset, rule);
     const bool simple = rule.place && rule.place->written != Place::Written::inserted;
-    if (!chain || !simple || !whatever_packet(ruleset, rule, packet))
-        return place_json(ruleset, rule.chain, rule.place);
-    std::size_t at = 0;
-    while (at < chain->rules.size() && &ruleset.rules()[chain->rules[at]] != &rule) ++at;
-    if (at < chain->rules.size()) at = before_the_log(ruleset, *chain, at, packet);
-    return place_json(ruleset, rule.chain,
-                      at < chain->rules.size() ? ruleset.rules()[chain->rules[at]].place : rule.place);
+    if (at < chain->rules.size() && simple && whatever_packet(ruleset, rule, packet))
+        at = before_the_log(ruleset, *chain, at, packet);
+    return place_json(ruleset, rule.chain, at);
 }
 
 }  // namespace
@@ -87,10 +98,9 @@ json::object stopping_place(const Ruleset& ruleset, const Decision& decision, co
             if (leaving) return place_before(ruleset, *leaving, decision.packet);
         }
         const auto* chain = ruleset.chain(decision.chain);
-        if (!chain) return place_json(ruleset, decision.chain, std::nullopt);
-        const auto at = before_the_log(ruleset, *chain, chain->rules.size(), decision.packet);
+        if (!chain) return place_json(ruleset, decision.chain, last);
         return place_json(ruleset, decision.chain,
-                          at < chain->rules.size() ? ruleset.rules()[chain->rules[at]].place : chain->end);
+                          before_the_log(ruleset, *chain, chain->rules.size(), decision.packet));
     }
     // A chain that only stops what is sent to it is no place for a rule that lets through: the chain that sent it is.
     auto stop = rule;
@@ -102,6 +112,35 @@ json::object stopping_place(const Ruleset& ruleset, const Decision& decision, co
         if (const auto* jump = rule_of(ruleset, decision, *it)) stop = jump;
     }
     return stop ? place_before(ruleset, *stop, decision.packet) : json::object{};
+}
+
+json::object general_places(const Ruleset& ruleset) {
+    json::object places;
+    const auto& source = ruleset.source();
+    if (source.files.empty()) return places;
+    for (const auto& [name, chain] : ruleset.chains()) {
+        if (name.family == "ip6" || name.family == "bridge") continue;
+        if (chain.type == "nat" && chain.hook == "prerouting" && !places.contains("dnat"))
+            if (auto place = place_json(ruleset, name, last); !place.empty()) places["dnat"] = std::move(place);
+        if (chain.type != "filter" || chain.hook != "forward" || places.contains("forward")) continue;
+        std::size_t at = 0;
+        while (at < chain.rules.size()) {
+            const auto comparison = compare(ruleset, ruleset.rules()[chain.rules[at]], Packet{});
+            if (comparison.drops && comparison.conditions.empty()) break;
+            ++at;
+        }
+        if (at == chain.rules.size() && !chain.policy_drop) continue;
+        const auto before = before_the_log(ruleset, chain, at, Packet{});
+        if (auto place = place_json(ruleset, name, before); !place.empty()) places["forward"] = std::move(place);
+    }
+    if (!places.contains("dnat")) {
+        const bool iptables = source.dialect == Dialect::iptables;
+        places["dnat"] = json::object{{"chain", iptables ? "ip nat PREROUTING" : "ip wmlab_nat prerouting"},
+                                      {"command", "section"},
+                                      {"file", source.files.front().string()},
+                                      {"line", source.lines + 1}};
+    }
+    return places;
 }
 
 }  // namespace wmlab::lab::rules

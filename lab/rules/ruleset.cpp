@@ -58,15 +58,36 @@ bool same_verdict(const Rule& rule, const Place& place, Dialect dialect) {
         const auto* object = part.if_object();
         if (!object || object->empty()) continue;
         const std::string_view word = object->begin()->key();
-        if (dialect == Dialect::iptables) {
-            if (word == "accept" && place.text.find("ACCEPT") == std::string::npos) return false;
-            if (word == "drop" && place.text.find("DROP") == std::string::npos) return false;
+        if (dialect == Dialect::iptables) {  // beside tables of nft's own, where a running firewall was read
+            const auto says = [&](const char* iptables) {
+                return place.text.find(iptables) != std::string::npos || place.text.find(word) != std::string::npos;
+            };
+            if (word == "accept" && !says("ACCEPT")) return false;
+            if (word == "drop" && !says("DROP")) return false;
         } else if (word == "accept" || word == "drop" || word == "reject" || word == "jump" || word == "goto" ||
                    word == "return") {
             if (place.text.find(word) == std::string::npos && place.text.find('$') == std::string::npos) return false;
         }
     }
     return true;
+}
+
+// Which statement made which rule of a chain, from the kernel's numbers, which it gives as rules are made.
+std::optional<std::vector<Place>> in_order_of_handles(const ChainSource& source, const std::vector<Rule>& rules,
+                                                      const std::vector<std::size_t>& of_chain) {
+    std::vector<std::uint64_t> handles(source.gone.begin(), source.gone.end());
+    for (const auto index : of_chain) handles.push_back(rules[index].handle);
+    if (handles.size() != source.created.size()) return std::nullopt;
+    std::ranges::sort(handles);
+    std::vector<Place> places;
+    for (const auto index : of_chain) {
+        const auto handle = rules[index].handle;
+        const auto replaced = source.replaced.find(handle);
+        const auto nth = std::ranges::lower_bound(handles, handle) - handles.begin();
+        places.push_back(replaced != source.replaced.end() ? replaced->second
+                                                           : source.created[static_cast<std::size_t>(nth)]);
+    }
+    return places;
 }
 
 // Extensions without a plain expression are left out where the rule was loaded again: its text has them.
@@ -137,7 +158,12 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
         if (found == source.chains.end()) continue;
         chain.policy = found->second.policy;
         chain.end = found->second.end;
-        const auto& places = found->second.rules;
+        chain.by_number = found->second.by_number;
+        const auto ordered = found->second.by_number && source.dialect == Dialect::nft
+                                 ? in_order_of_handles(found->second, ruleset.rules_, chain.rules)
+                                 : std::optional{found->second.rules};
+        if (!ordered) continue;
+        const auto& places = *ordered;
         bool certain = found->second.certain && places.size() == chain.rules.size();
         for (std::size_t i = 0; certain && i < places.size(); ++i)
             certain = same_verdict(ruleset.rules_[chain.rules[i]], places[i], source.dialect);

@@ -29,6 +29,7 @@ struct Chain {
     bool policy_drop = false;
     std::vector<std::size_t> rules;  // indices into Ruleset::rules, in the kernel's order
     std::optional<Place> policy, end;
+    bool by_number = false;  // ChainSource
 };
 
 class Ruleset {

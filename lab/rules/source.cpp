@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <fstream>
 #include <memory>
 #include <set>
@@ -159,7 +160,8 @@ bool is_family(std::string_view word) {
 
 class NftReader {
 public:
-    NftReader(Source& source, const ReadFile& read) : source_{source}, read_{read} {}
+    NftReader(Source& source, const ReadFile& read, const IncludePath& include_path)
+        : source_{source}, read_{read}, include_path_{include_path} {}
 
     using Table = std::optional<std::pair<std::string, std::string>>;  // family, name
 
@@ -208,11 +210,15 @@ private:
         const bool opens = statement.end == Statement::End::block_opens;
         const auto& what = words[i++];
         if (what == "include") {
-            for (const auto& found : included(words)) file(found, depth + 1, table);
+            for (const auto& found : included(statement, path)) file(found, depth + 1, table);
             return;
         }
-        if (what == "flush" || what == "delete" || what == "destroy" || what == "replace") {
+        if (what == "flush" || what == "delete" || what == "destroy") {
             taken_away(words, what == "flush");
+            return;
+        }
+        if (what == "replace") {
+            replaced(statement, path);
             return;
         }
         std::string family = table ? table->first : "ip";
@@ -245,16 +251,52 @@ private:
         const auto all = [&](const ChainName& chain) { return chain.family == family && chain.table == table; };
         if (what == "table" && flushed) {
             for (auto& [chain, rules] : source_.chains)
-                if (all(chain)) rules.rules.clear();
+                if (all(chain)) empty(rules);
         } else if (what == "table") {
             std::erase_if(source_.chains, [&](const auto& entry) { return all(entry.first); });
         } else if (what == "chain" && flushed) {
-            source_.chains[{family, table, name}].rules.clear();
+            empty(source_.chains[{family, table, name}]);
         } else if (what == "chain") {
             source_.chains.erase({family, table, name});
         } else if (what == "rule") {
-            source_.chains[{family, table, name}].certain = false;
+            gone(source_.chains[{family, table, name}], words, i);
         }
+    }
+
+    static void empty(ChainSource& chain) {
+        chain.rules.clear();
+        chain.created.clear();
+        chain.gone.clear();
+        chain.replaced.clear();
+    }
+
+    // `... handle 7`: which rule that is, the kernel's own numbers tell.
+    static std::uint64_t handle_in(const std::vector<std::string>& words, std::size_t i) {
+        std::uint64_t handle = 0;
+        if (i + 1 < words.size() && words[i] == "handle") {
+            const auto& text = words[i + 1];
+            std::from_chars(text.data(), text.data() + text.size(), handle);
+        }
+        return handle;
+    }
+
+    static void gone(ChainSource& chain, const std::vector<std::string>& words, std::size_t i) {
+        const auto handle = handle_in(words, i);
+        chain.by_number = true;
+        if (handle == 0 || !chain.gone.insert(handle).second) chain.certain = false;
+    }
+
+    void replaced(const Statement& statement, const std::filesystem::path& path) {
+        const auto& words = statement.words;
+        std::size_t i = 1;
+        const auto take = [&] { return i < words.size() ? words[i++] : std::string{}; };
+        if (take() != "rule") return;
+        const auto family = i < words.size() && is_family(words[i]) ? take() : std::string{"ip"};
+        const auto table = take(), name = take();
+        auto& chain = source_.chains[{family, table, name}];
+        chain.by_number = true;
+        chain.replaced[handle_in(words, i)] = {path.string(), statement.line, statement.text, statement.alone,
+                                               Place::Written::inserted};
     }
 
     void chain(Cutter& cutter, const ChainName& name, const std::filesystem::path& path, int depth) {
@@ -276,7 +318,7 @@ private:
             if (first == "policy") {
                 chain.policy = place;
             } else if (first == "include") {
-                for (const auto& found : included(words)) {
+                for (const auto& found : included(statement, path)) {
                     const auto text = read_(found);
                     if (!text || depth >= include_depth_max) continue;
                     source_.files.push_back(found);
@@ -285,6 +327,7 @@ private:
                 }
             } else if (!no_rules.contains(first)) {
                 chain.rules.push_back(place);
+                chain.created.push_back(place);
             }
             if (statement.end == Statement::End::file) return statement;
         }
@@ -296,99 +339,245 @@ private:
                           insert ? Place::Written::inserted : Place::Written::appended};
         const auto& words = statement.words;
         if (i < words.size() && (words[i] == "position" || words[i] == "handle" || words[i] == "index"))
-            chain.certain = false;
+            chain.by_number = true;
+        chain.created.push_back(place);
         chain.rules.insert(insert ? chain.rules.begin() : chain.rules.end(), place);
     }
 
-    // Relative to the directory of the file that is loaded, as nft is told to; else to /etc, nft's own.
-    std::vector<std::filesystem::path> included(const std::vector<std::string>& words) const {
+    // Relative to the directory of the file that is loaded, as nft is told to, then to the include path; else to /etc,
+    // nft's own.
+    std::vector<std::filesystem::path> included(const Statement& statement, const std::filesystem::path& path) {
+        const auto& words = statement.words;
         if (words.size() < 2 || words[1].size() < 2) return {};
         const std::filesystem::path wanted = words[1].substr(1, words[1].size() - 2);
-        for (const auto& directory : {directory_, std::filesystem::path{"/etc"}}) {
-            const auto path = wanted.is_absolute() ? wanted : directory / wanted;
-            if (wanted.string().find_first_of("*?[") == std::string::npos) {
-                if (read_(path)) return {path};
-                continue;
-            }
-            std::vector<std::filesystem::path> files;
-            glob_t found{};
-            if (::glob(path.c_str(), 0, nullptr, &found) == 0)
-                for (std::size_t k = 0; k < found.gl_pathc; ++k) files.emplace_back(found.gl_pathv[k]);
-            ::globfree(&found);
-            if (!files.empty()) return files;
+        Include include{{path.string(), statement.line, statement.text, statement.alone}, wanted.string(), {}, false};
+        std::vector<std::filesystem::path> candidates;
+        if (!wanted.is_absolute()) candidates.push_back(directory_ / wanted);
+        for (const auto& directory : include_path_) candidates.push_back(directory / wanted.relative_path());
+        const auto ours = candidates.size();
+        candidates.push_back(wanted.is_absolute() ? wanted : "/etc" / wanted);
+        for (std::size_t i = 0; i < candidates.size() && include.files.empty(); ++i) {
+            include.files = files_like(candidates[i]);
+            const auto own = std::filesystem::absolute(directory_.empty() ? std::filesystem::path{"."} : directory_);
+            const auto near = candidates[i].lexically_normal().lexically_relative(own.lexically_normal()).string();
+            include.elsewhere = i >= ours && (near.empty() || near.starts_with(".."));
         }
-        return {};
+        source_.includes.push_back(include);
+        return include.files;
+    }
+
+    std::vector<std::filesystem::path> files_like(const std::filesystem::path& path) const {
+        if (path.string().find_first_of("*?[") == std::string::npos) {
+            if (read_(path)) return {path};
+            return {};
+        }
+        std::vector<std::filesystem::path> files;
+        glob_t found{};
+        if (::glob(path.c_str(), 0, nullptr, &found) == 0)
+            for (std::size_t k = 0; k < found.gl_pathc; ++k) files.emplace_back(found.gl_pathv[k]);
+        ::globfree(&found);
+        return files;
     }
 
     std::filesystem::path directory_;
     Source& source_;
     const ReadFile& read_;
+    const IncludePath& include_path_;
 };
 
-// `-s a,b -d c,d` is one rule for each pair of addresses.
-std::size_t copies(std::istringstream words) {
-    std::size_t count = 1;
-    for (std::string word, before; words >> word; before = word)
-        if (before == "-s" || before == "-d" || before == "--source" || before == "--src" ||
-            before == "--destination" || before == "--dst")
-            count *= 1 + static_cast<std::size_t>(std::ranges::count(word, ','));
-    return count;
-}
-
-void read_iptables(Source& source, const std::filesystem::path& path, const std::string& text) {
-    source.files.push_back(path);
-    std::istringstream lines{text};
-    std::string line, table = "filter";
-    for (unsigned number = 1; std::getline(lines, line); ++number) {
-        source.lines = number;
-        while (!line.empty() && blank(line.back())) line.pop_back();
-        std::istringstream words{line};
-        std::string first, chain;
-        words >> first;
-        Place place{path.string(), number, line, true, Place::Written::appended};
-        if (first.starts_with('[')) {  // iptables-save -c: counters before the rule
-            words >> first;
-        }
-        if (first.starts_with('*')) {
-            table = first.substr(1);
-        } else if (first.starts_with(':')) {
-            std::string policy;
-            words >> policy;
-            auto& entry = source.chains[{"ip", table, first.substr(1)}];
-            if (policy != "-") entry.policy = place;
-        } else if (first == "-P" || first == "--policy") {
-            words >> chain;
-            source.chains[{"ip", table, chain}].policy = place;
-        } else if (first == "-A" || first == "--append") {
-            words >> chain;
-            auto& rules = source.chains[{"ip", table, chain}].rules;
-            rules.insert(rules.end(), copies(std::istringstream{line}), place);
-        } else if (first == "-I" || first == "--insert") {
-            words >> chain;
-            auto& entry = source.chains[{"ip", table, chain}];
-            std::size_t at = 1;
-            if (std::string index;
-                words >> index && std::ranges::all_of(index, [](unsigned char c) { return std::isdigit(c); }))
-                at = std::stoul(index.substr(0, 6));
-            place.written = Place::Written::inserted;
-            const auto many = copies(std::istringstream{line});
-            if (many > 1 && at > 1) entry.certain = false;
-            entry.rules.insert(entry.rules.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                         std::max<std::size_t>(at, 1) - 1, entry.rules.size())),
-                               many, place);
-        } else if (first == "-F" || first == "--flush") {
-            words >> chain;
-            for (auto& [name, entry] : source.chains)
-                if (name.table == table && (chain.empty() || name.chain == chain)) entry.rules.clear();
-        } else if (first == "-D" || first == "-R" || first == "--delete" || first == "--replace") {
-            words >> chain;
-            source.chains[{"ip", table, chain}].certain = false;
-        } else if (first == "COMMIT") {
-            for (auto& [name, entry] : source.chains)
-                if (name.table == table) entry.end = place;
+// A line of iptables-save, as iptables-restore takes it apart: what is in quotes is one word.
+std::vector<std::string> iptables_words(std::string_view line) {
+    std::vector<std::string> words;
+    std::string word;
+    bool quoted = false, any = false;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+        const char c = line[i];
+        if (quoted && c == '\\' && i + 1 < line.size()) {
+            word.push_back(line[++i]);
+        } else if (c == '"') {
+            quoted = !quoted;
+            any = true;
+        } else if (!quoted && blank(c)) {
+            if (any || !word.empty()) words.push_back(std::move(word));
+            word.clear();
+            any = false;
+        } else {
+            word.push_back(c);
         }
     }
+    if (any || !word.empty()) words.push_back(std::move(word));
+    return words;
 }
+
+// A line that changes a chain: `-A FORWARD ...`, `--insert=INPUT 2 ...`, whatever stands before.
+struct IptablesLine {
+    char operation = 0;  // A, I, D, R, F, X, P, N, E; 0: none
+    std::string chain;
+    std::size_t number = 0;          // of -I, -D, -R; 0: not given
+    std::size_t copies = 1;          // `-s a,b -d c,d` is one rule for each pair of addresses
+    bool other_family = false;       // `-6`: iptables-restore leaves the line out
+    std::vector<std::string> match;  // what the rule says, for -D
+};
+
+bool is_address_option(std::string_view word) {
+    return word == "-s" || word == "-d" || word == "--source" || word == "--src" || word == "--destination" ||
+           word == "--dst";
+}
+
+IptablesLine iptables_line(std::vector<std::string> words) {
+    static const std::map<std::string, char, std::less<>> operations = {
+        {"-A", 'A'}, {"--append", 'A'},  {"-I", 'I'}, {"--insert", 'I'},    {"-D", 'D'}, {"--delete", 'D'},
+        {"-R", 'R'}, {"--replace", 'R'}, {"-F", 'F'}, {"--flush", 'F'},     {"-X", 'X'}, {"--delete-chain", 'X'},
+        {"-P", 'P'}, {"--policy", 'P'},  {"-N", 'N'}, {"--new-chain", 'N'}, {"-E", 'E'}, {"--rename-chain", 'E'}};
+    for (std::size_t i = 0; i < words.size(); ++i)  // --source=a is --source a
+        if (const auto sign = words[i].find('='); words[i].starts_with("--") && sign != std::string::npos) {
+            words.insert(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words[i].substr(sign + 1));
+            words[i].resize(sign);
+        }
+    IptablesLine line;
+    const auto is_number = [](std::string_view word) {
+        return !word.empty() && word.size() < 8 &&
+               std::ranges::all_of(word, [](unsigned char c) { return std::isdigit(c); });
+    };
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const auto& word = words[i];
+        if (i == 0 && word.starts_with('[') && word.ends_with(']')) continue;  // iptables-save -c: its counters
+        if (word == "-6" || word == "--ipv6") line.other_family = true;
+        if (word == "-4" || word == "--ipv4" || word == "-6" || word == "--ipv6") continue;
+        auto operation = operations.find(word);
+        std::string chain;
+        if (operation == operations.end() && line.operation == 0 && word.size() > 2 && word[0] == '-' &&
+            word[1] != '-') {
+            operation = operations.find(word.substr(0, 2));  // -AFORWARD
+            chain = word.substr(2);
+        }
+        if (line.operation == 0 && operation != operations.end()) {
+            line.operation = operation->second;
+            line.chain = !chain.empty()                                           ? chain
+                         : i + 1 < words.size() && !words[i + 1].starts_with('-') ? words[++i]
+                                                                                  : std::string{};
+            const bool numbered = line.operation == 'I' || line.operation == 'D' || line.operation == 'R';
+            if (numbered && i + 1 < words.size() && is_number(words[i + 1])) line.number = std::stoul(words[++i]);
+            continue;
+        }
+        if (is_address_option(word) && i + 1 < words.size())
+            line.copies *= 1 + static_cast<std::size_t>(std::ranges::count(words[i + 1], ','));
+        // -p brings its own match along.
+        if (word == "-m" && i + 1 < words.size() &&
+            (words[i + 1] == "tcp" || words[i + 1] == "udp" || words[i + 1] == "icmp")) {
+            ++i;
+            continue;
+        }
+        line.match.push_back(word.ends_with("/32") ? word.substr(0, word.size() - 3) : word);
+    }
+    return line;
+}
+
+class IptablesReader {
+public:
+    IptablesReader(Source& source, const std::filesystem::path& path) : source_{source}, path_{path} {}
+
+    void read(const std::string& text) {
+        std::istringstream lines{text};
+        std::string line;
+        for (unsigned number = 1; std::getline(lines, line); ++number) {
+            source_.lines = number;
+            while (!line.empty() && blank(line.back())) line.pop_back();
+            const auto start = line.find_first_not_of(" \t");
+            if (start == std::string::npos || line[start] == '#') continue;
+            statement(line, number);
+        }
+    }
+
+private:
+    void statement(const std::string& line, unsigned number) {
+        auto words = iptables_words(line);
+        if (words.empty()) return;
+        const Place place{path_.string(), number, line, true, Place::Written::appended};
+        const auto& first = words[0];
+        if (first.starts_with('*')) {  // iptables-restore begins the table anew
+            table_ = first.substr(1);
+            std::erase_if(source_.chains, [&](const auto& entry) { return entry.first.table == table_; });
+            matches_.clear();
+        } else if (first.starts_with(':')) {
+            auto& entry = source_.chains[{"ip", table_, first.substr(1)}];
+            if (words.size() > 1 && words[1] != "-") entry.policy = place;
+        } else if (first == "COMMIT") {
+            for (auto& [name, entry] : source_.chains)
+                if (name.table == table_) entry.end = place;
+        } else {
+            change(iptables_line(std::move(words)), place);
+        }
+    }
+
+    void change(const IptablesLine& line, Place place) {
+        if (line.operation == 0 || line.other_family) return;
+        const ChainName name{"ip", table_, line.chain};
+        if (line.operation == 'F') {
+            for (auto& [chain, entry] : source_.chains)
+                if (chain.table == table_ && (line.chain.empty() || chain.chain == line.chain))
+                    entry.rules.clear(), matches_[chain].clear();
+            return;
+        }
+        if (line.operation == 'X') {
+            source_.chains.erase(name);
+            return;
+        }
+        auto& chain = source_.chains[name];
+        auto& matches = matches_[name];
+        const auto at = std::min(std::max<std::size_t>(line.number, 1) - 1, chain.rules.size());
+        const auto put = [&](std::size_t where) {
+            chain.rules.insert(chain.rules.begin() + static_cast<std::ptrdiff_t>(where), line.copies, place);
+            matches.insert(matches.begin() + static_cast<std::ptrdiff_t>(where), line.copies, line.match);
+        };
+        const auto take = [&](std::size_t where, std::size_t many) {
+            chain.rules.erase(chain.rules.begin() + static_cast<std::ptrdiff_t>(where),
+                              chain.rules.begin() + static_cast<std::ptrdiff_t>(where + many));
+            matches.erase(matches.begin() + static_cast<std::ptrdiff_t>(where),
+                          matches.begin() + static_cast<std::ptrdiff_t>(where + many));
+        };
+        switch (line.operation) {
+            case 'P':
+                chain.policy = place;
+                break;
+            case 'A':
+                put(chain.rules.size());
+                break;
+            case 'I':
+                place.written = Place::Written::inserted;
+                chain.by_number = chain.by_number || line.number > 1;
+                put(at);
+                break;
+            case 'R':
+                place.written = Place::Written::inserted;
+                chain.by_number = true;
+                if (line.number == 0 || line.number > chain.rules.size() || line.copies > 1) {
+                    chain.certain = false;
+                } else {
+                    take(at, 1);
+                    put(at);
+                }
+                break;
+            case 'D':
+                if (line.number > 0) {
+                    chain.by_number = true;
+                    if (line.number <= chain.rules.size()) take(at, 1);
+                } else if (const auto same = std::ranges::find(matches, line.match); same != matches.end()) {
+                    take(static_cast<std::size_t>(same - matches.begin()), line.copies);
+                } else {
+                    chain.certain = false;
+                }
+                break;
+            default:
+                break;
+        }
+    }
+
+    Source& source_;
+    const std::filesystem::path& path_;
+    std::string table_ = "filter";
+    std::map<ChainName, std::vector<std::vector<std::string>>> matches_;
+};
 
 }  // namespace
 
@@ -425,18 +614,46 @@ std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& 
     return std::nullopt;
 }
 
-Source read_source(const std::filesystem::path& file, const ReadFile& read) {
+Source read_source(const std::filesystem::path& file, const ReadFile& read, const IncludePath& include_path) {
     Source source;
     const auto text = read(file);
     if (!text) return source;
     source.dialect = dialect_of(*text);
     if (source.dialect == Dialect::iptables) {
-        read_iptables(source, file, *text);
+        source.files.push_back(file);
+        IptablesReader{source, file}.read(*text);
         if (auto sets = ipsets_beside(file, *text, read)) source.files.push_back(std::move(*sets));
     } else {
-        NftReader{source, read}.file(file, 0);
+        NftReader{source, read, include_path}.file(file, 0);
     }
     return source;
+}
+
+std::optional<std::string> with_includes_from(const std::string& text, const IncludePath& include_path) {
+    std::string moved = text;
+    bool any = false;
+    for (auto at = moved.find("include"); at != std::string::npos; at = moved.find("include", at + 1)) {
+        const auto line = moved.rfind('\n', at);
+        if (moved.find_first_not_of(" \t;{", line == std::string::npos ? 0 : line + 1) < at && moved[at - 1] != ';' &&
+            moved[at - 1] != ' ')
+            continue;
+        const auto quote = moved.find_first_not_of(" \t", at + 7);
+        if (quote == std::string::npos || moved[quote] != '"' || moved.compare(quote + 1, 1, "/") != 0) continue;
+        const auto end = moved.find('"', quote + 1);
+        if (end == std::string::npos) break;
+        const std::filesystem::path wanted = moved.substr(quote + 1, end - quote - 1);
+        for (const auto& directory : include_path) {
+            const auto there = directory / wanted.relative_path();
+            glob_t found{};
+            const bool has = ::glob(there.c_str(), 0, nullptr, &found) == 0;
+            ::globfree(&found);
+            if (!has) continue;
+            moved.replace(quote + 1, end - quote - 1, there.string());
+            any = true;
+            break;
+        }
+    }
+    return any ? std::optional{moved} : std::nullopt;
 }
 
 }  // namespace wmlab::lab::rules

@@ -2,10 +2,12 @@
 // order in which the kernel holds the rules of each chain. Reads the nftables language and iptables-save files far
 // enough for that, no further: what a rule means is asked of the kernel (ruleset.hpp).
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,14 +40,28 @@ struct ChainSource {
     std::vector<Place> rules;     // in the kernel's order
     std::optional<Place> policy;  // the statement that sets it, if there is one
     std::optional<Place> end;     // nft: the closing brace; iptables: the COMMIT: a rule put before it comes last
-    bool certain = true;          // false: the order could not be followed (insert at a handle ...); do not name lines
+    bool certain = true;          // false: the order could not be followed; do not name lines
+    // nft: rules put in by index, position or handle. The kernel numbers rules as they are made: `created` are all of
+    // this chain in the order of the statements, of which those with the handles `gone` were deleted.
+    bool by_number = false;  // so, or iptables' -I n, -R n, -D n: what is put between moves what follows
+    std::vector<Place> created;
+    std::set<std::uint64_t> gone;
+    std::map<std::uint64_t, Place> replaced;  // by handle, which stays
+};
+
+struct Include {
+    Place place;                               // of the statement
+    std::string pattern;                       // as it is written
+    std::vector<std::filesystem::path> files;  // that it brought
+    bool elsewhere = false;  // they are this machine's own: neither beside the ruleset nor from the include path
 };
 
 struct Source {
     Dialect dialect = Dialect::nft;
     std::map<ChainName, ChainSource> chains;
     std::vector<std::filesystem::path> files;  // the file itself, what it includes, the ipsets beside it
-    unsigned lines = 0;                        // of the file itself
+    std::vector<Include> includes;
+    unsigned lines = 0;  // of the file itself
 };
 
 // Reads a file's text; replaced in tests. Nothing: it cannot be read.
@@ -57,6 +73,12 @@ std::optional<std::string> read_from_disk(const std::filesystem::path& path);
 std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& file, std::string_view text,
                                                    const ReadFile& read = read_from_disk);
 
-Source read_source(const std::filesystem::path& file, const ReadFile& read = read_from_disk);
+// `include_path`: folders besides the file's own for what it includes, also for what it includes by an absolute name.
+using IncludePath = std::vector<std::filesystem::path>;
+Source read_source(const std::filesystem::path& file, const ReadFile& read = read_from_disk,
+                   const IncludePath& include_path = {});
+
+// The text with every `include "/..."` that the include path has naming the file there; nothing: there is none.
+std::optional<std::string> with_includes_from(const std::string& text, const IncludePath& include_path);
 
 }  // namespace wmlab::lab::rules

@@ -15,7 +15,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -243,6 +245,12 @@ std::optional<TraceMessage> parse_trace(std::span<const std::byte> bytes) {
         packet.source.value = static_cast<std::uint32_t>(big(network.subspan(12, 4)));
         packet.destination.value = static_cast<std::uint32_t>(big(network.subspan(16, 4)));
         packet.protocol = protocol_name(std::to_integer<unsigned>(network[9]));
+        message.ip_id = big16(network, 4);
+        message.ttl = std::to_integer<std::uint8_t>(network[8]);
+        message.later_fragment = (big16(network, 6) & 0x1fff) != 0;
+        if (message.later_fragment) transport = {};  // what stands there is payload
+        if (packet.protocol == "tcp" && transport.size() >= 8)
+            message.sequence = static_cast<std::uint32_t>(big(transport.subspan(4, 4)));
         if ((packet.protocol == "tcp" || packet.protocol == "udp") && transport.size() >= 4) {
             packet.source_port = big16(transport, 0);
             packet.destination_port = big16(transport, 2);
@@ -273,6 +281,9 @@ void TraceAssembler::feed(const TraceMessage& message) {
         decision.arrived = *message.packet;
         decision.arrived.in = interface_name_(message.in);
         decision.packet = decision.arrived;
+        decision.ip_id = message.ip_id;
+        decision.sequence = message.sequence;
+        decision.later_fragment = message.later_fragment;
         open_.emplace(message.id, std::move(decision));
     }
     const auto found = open_.find(message.id);
@@ -351,8 +362,12 @@ struct TraceListener::State {
     std::map<std::uint32_t, std::string> names;  // read in the firewall's namespace, before the thread starts
     std::function<void(const Decision&)> done;
     bool egress = false;
-    std::atomic<bool> lost = false;
+    std::atomic<bool> lost = false, ending = false;
     std::thread thread;
+    std::mutex mutex;
+    std::condition_variable settled;
+    unsigned asked = 0, answered = 0;  // settle()
+    bool over = false;
 
     ~State() {
         if (socket >= 0) ::close(socket);
@@ -365,16 +380,26 @@ struct TraceListener::State {
                                  },
                                  done, egress};
         std::vector<std::byte> buffer(256 * 1024);
-        bool stopping = false, doubting = false;
+        bool stopping = false, doubting = false, emptying = false;
         for (;;) {
             std::array<pollfd, 2> waits{pollfd{socket, POLLIN, 0}, pollfd{wake, POLLIN, 0}};
-            if (::poll(waits.data(), waits.size(), stopping || doubting ? 0 : -1) < 0 && errno != EINTR) {
+            if (::poll(waits.data(), waits.size(), stopping || doubting || emptying ? 0 : -1) < 0 && errno != EINTR) {
                 lost = true;
                 break;
             }
-            if (waits[1].revents & POLLIN) stopping = true;
+            if (waits[1].revents & POLLIN) {
+                std::uint64_t woken = 0;
+                [[maybe_unused]] const auto size = ::read(wake, &woken, sizeof woken);
+                emptying = true;
+                if (ending) stopping = true;
+                continue;  // what was there before the call is read first
+            }
             if (!(waits[0].revents & (POLLIN | POLLERR))) {
                 if (std::exchange(doubting, false)) assembler.settle();
+                if (std::exchange(emptying, false)) {
+                    assembler.flush();
+                    answer();
+                }
                 if (stopping) break;  // nothing left to read
                 continue;
             }
@@ -401,8 +426,28 @@ struct TraceListener::State {
             }
         }
         assembler.flush();
+        const std::scoped_lock lock{mutex};
+        over = true;
+        settled.notify_all();
+    }
+    void answer() {
+        const std::scoped_lock lock{mutex};
+        answered = asked;
+        settled.notify_all();
+    }
+    void ask() const {
+        const std::uint64_t one = 1;
+        while (::write(wake, &one, sizeof one) < 0 && errno == EINTR) {
+        }
     }
 };
+
+void TraceListener::settle() {
+    std::unique_lock lock{state_->mutex};
+    const auto mine = ++state_->asked;
+    state_->ask();
+    state_->settled.wait(lock, [&] { return state_->over || state_->answered >= mine; });
+}
 
 TraceListener::TraceListener(std::function<void(const Decision&)> done, bool egress, unsigned buffer)
     : state_{std::make_unique<State>()} {
@@ -431,8 +476,8 @@ TraceListener::TraceListener(std::function<void(const Decision&)> done, bool egr
 
 bool TraceListener::stop_and_lost() {
     if (state_->thread.joinable()) {
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const auto written = ::write(state_->wake, &one, sizeof one);
+        state_->ending = true;
+        state_->ask();
         state_->thread.join();
     }
     return state_->lost;

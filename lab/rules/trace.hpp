@@ -37,6 +37,10 @@ struct TraceMessage {  // one netlink message, decoded
     enum class Verdict { none, drop, accept, proceed, jump, go_to, returned, queue } verdict = Verdict::none;
     std::string target;             // of a jump
     std::optional<Packet> packet;   // with headers only; interfaces by index
+    std::uint16_t ip_id = 0;        // with headers only, as the three that follow
+    std::uint32_t sequence = 0;     // TCP
+    std::uint8_t ttl = 0;
+    bool later_fragment = false;    // has no ports
     std::uint32_t in = 0, out = 0;  // interface indices
     std::optional<std::uint32_t> ct_state;
     bool reply = false;  // CT_DIRECTION
@@ -48,6 +52,9 @@ std::optional<TraceMessage> parse_trace(std::span<const std::byte> message);
 struct Decision {
     Packet arrived;  // as it entered the firewall
     Packet packet;   // as it reached the deciding chain (after translation)
+    std::uint16_t ip_id = 0;     // of the packet that arrived, as the wires' records have it
+    std::uint32_t sequence = 0;  // the same, TCP
+    bool later_fragment = false;
     enum class Fate {
         dropped,
         forwarded,
@@ -102,6 +109,8 @@ public:
     TraceListener& operator=(const TraceListener&) = delete;
     // Reads what has arrived, stops, and says whether messages were lost (then attribution is incomplete).
     bool stop_and_lost();
+    // Returns when all that happened before the call has been told; packets still under way are told as unfinished.
+    void settle();
 
 private:
     struct State;

@@ -3,8 +3,10 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <fstream>
 #include <stdexcept>
 
 #include "lab/host/error.hpp"
@@ -76,6 +78,8 @@ HostPrograms::HostPrograms(Lab& lab, Recorder& recorder, const ScenarioText& tex
         start.host = host.name;
         start.argv = host.run;
         start.directory = text.directory;
+        start.confined = !lab_.setting.trust;
+        start.names = lab_.names_at(host.name);
         std::string carried;
         if (const auto launched = lab_.setting.launched.find(host.name); launched != lab_.setting.launched.end()) {
             member.prefix = fmt::format("{}", fmt::join(launched->second, " "));
@@ -157,12 +161,13 @@ void HostPrograms::wait_until_listening(const std::vector<scenario::FlowInstance
         while (!decided() && lab_.interruptions == 0 && steady_clock::now() < limit)
             lab_.io.run_one_for(5ms);  // the kernel does not announce listeners
         if (member != members_.end() && unreachable(*member) && lab_.interruptions == 0)
-            throw SetupFailed{fmt::format("start {} on {} by `{}`", member->program, host, member->prefix),
-                              !member->output.empty() ? last(member->output)
-                              : member->over          ? member->process->ending()->text()
-                                                      : "nothing comes back",
-                              fmt::format("try it by hand: `{} {}`; it must work without asking anything",
-                                          member->prefix, member->program)};
+            lab_.unreachable.emplace(
+                host, SetupFailed{fmt::format("start {} on {} by `{}`", member->program, host, member->prefix),
+                                  !member->output.empty() ? last(member->output)
+                                  : member->over          ? member->process->ending()->text()
+                                                          : "nothing comes back",
+                                  fmt::format("try it by hand: `{} {}`; it must work without asking anything",
+                                              member->prefix, member->program)});
         evidence::Event event;
         event.host = host;
         event.leg = "proxy";
@@ -188,11 +193,39 @@ Commands::Commands(Lab& lab, Recorder& recorder, const ScenarioText& scenario)
 Commands::~Commands() { stop(); }
 
 void Commands::start(const scenario::FlowInstance& flow) {
+    auto& waiting = waiting_[flow.from];
+    waiting.push_back(flow);
+    if (waiting.size() == 1) launch(flow);
+}
+
+void Commands::next(const std::string& host) {
+    auto& waiting = waiting_[host];
+    if (!waiting.empty()) waiting.pop_front();
+    if (waiting.empty() || stopping_) return;
+    launch(scenario::FlowInstance{waiting.front()});
+}
+
+// The host's sockets get their ports from a range that no program before had. Empty: not here, or not allowed.
+std::string Commands::own_ports(const std::string& host) {
+    constexpr unsigned first = 10'000, size = 500, blocks = 100;
+    const auto* const place = lab_.place_of(host);
+    if (place == nullptr) return {};
+    const auto from = first + size * (blocks_[host] % blocks), to = from + size - 1;
+    const Entered inside{*place};
+    std::ofstream range{"/proc/sys/net/ipv4/ip_local_port_range"};
+    range << from << ' ' << to << '\n';
+    if (!range.flush()) return {};
+    ++blocks_[host];
+    return fmt::format("{}-{}", from, to);
+}
+
+void Commands::launch(const scenario::FlowInstance& flow) {
     auto& member = members_.emplace_back(lab_, flow.id);
     boost::json::object started;
     started["type"] = "command";
     started["attempt"] = 1;
     started["target"] = fmt::format("{}", fmt::join(flow.flow->run, " "));
+    if (const auto ports = own_ports(flow.from); !ports.empty()) started["ports"] = ports;
     recorder_.note(What::flow_started, flow.from, flow.id, std::move(started));
 
     const auto seconds = std::chrono::duration<double>{flow.flow->deadline}.count();
@@ -206,11 +239,16 @@ void Commands::start(const scenario::FlowInstance& flow) {
         end["outcome"] = ending.ok() ? "worked" : "failed";
         end["reason"] = member.too_long ? fmt::format("it still ran after {} s and was ended", seconds) : ending.text();
         recorder_.note(What::flow_ended, host, id, std::move(end));
+        boost::asio::post(lab_.io, [this, host, alive = std::weak_ptr{alive_}] {
+            if (!alive.expired()) next(host);
+        });
     };
     Start start;
     start.host = flow.from;
     start.argv = flow.flow->run;
     start.directory = text_.directory;
+    start.confined = !lab_.setting.trust;
+    start.names = lab_.names_at(flow.from);
     start.noise = [&member](std::string_view part) { keep_last(member.output, part); };
     start.ended = ended;
     try {
@@ -234,9 +272,21 @@ void Commands::start(const scenario::FlowInstance& flow) {
 
 bool Commands::ended(const scenario::FlowInstance& flow) const {
     const auto found = std::ranges::find(members_, flow.id, &Member::flow);
-    return found == members_.end() || found->over;
+    if (found != members_.end()) return found->over;
+    const auto host = waiting_.find(flow.from);
+    return host == waiting_.end() || std::ranges::find(host->second, flow.id, &scenario::FlowInstance::id) == host->second.end();
 }
 
-void Commands::stop() { end_all(lab_, members_); }
+void Commands::stop() {
+    stopping_ = true;
+    end_all(lab_, members_);
+    for (const auto& [host, blocks] : blocks_) {  // as the kernel has it
+        const auto* const place = lab_.place_of(host);
+        if (place == nullptr) continue;
+        const Entered inside{*place};
+        std::ofstream{"/proc/sys/net/ipv4/ip_local_port_range"} << "32768 60999\n";
+    }
+    blocks_.clear();
+}
 
 }  // namespace wmlab::lab

@@ -2,9 +2,11 @@
 // programs that `command` flows are about.
 #pragma once
 #include <chrono>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -44,16 +46,25 @@ class Commands {
 public:
     Commands(Lab& lab, Recorder& recorder, const ScenarioText& scenario);
     ~Commands();
-    void start(const scenario::FlowInstance& flow);        // it has until the flow's deadline, then it is ended
+    // It has until the flow's deadline, then it is ended. Of several on one host each waits for the one before, and has
+    // source ports of its own: so packets are known to be its.
+    void start(const scenario::FlowInstance& flow);
     bool ended(const scenario::FlowInstance& flow) const;  // also where it could not be started
     void stop();                                           // what still runs
 
 private:
     struct Member;
+    void launch(const scenario::FlowInstance& flow);
+    void next(const std::string& host);
+    std::string own_ports(const std::string& host);
     Lab& lab_;
     Recorder& recorder_;
     const ScenarioText& text_;
     std::list<Member> members_;
+    std::map<std::string, std::deque<scenario::FlowInstance>> waiting_;  // by host; the first one runs
+    std::map<std::string, unsigned> blocks_;                             // of source ports given away, by host
+    bool stopping_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // what is posted may come later than our end
 };
 
 }  // namespace wmlab::lab

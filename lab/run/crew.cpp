@@ -73,7 +73,7 @@ std::string direct_endpoint(const scenario::Scenario& scenario, const scenario::
 
 bool is_translated(const scenario::Scenario& scenario, const scenario::FlowInstance& flow) {
     const auto *from = scenario.host(flow.from), *to = scenario.host(flow.to);
-    return from != nullptr && to != nullptr && to->published && from->zone != to->zone;
+    return from != nullptr && to != nullptr && to->published_to(from->zone);
 }
 
 }  // namespace
@@ -131,7 +131,18 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
             if (member.noise.size() > 2 * noise_max) member.noise.erase(0, member.noise.size() - noise_max);
         };
         start.ended = [this, &member](const Ending& ending) { over(member, ending); };
-        member.process = lab_.launcher.start(std::move(start));
+        if (lab_.unreachable.contains(member.host)) {
+            member.over = true;
+            continue;
+        }
+        try {
+            member.process = lab_.launcher.start(std::move(start));
+        } catch (const SetupFailed& failure) {
+            if (!member.elsewhere) throw;
+            give_up(member, failure);
+            member.over = true;
+            continue;
+        }
         member.process->write(yaml);
     }
 }
@@ -188,7 +199,7 @@ void Crew::read(Member& member, std::string_view line) {
 void Crew::over(Member& member, const Ending& ending) {
     member.over = true;
     // A complete journal is an orderly end. One that was told to stop and breaks off is not.
-    if (member.stopped) return;
+    if (member.stopped || lab_.unreachable.contains(member.host)) return;
     boost::json::object fields;
     fields["program"] = member.program;
     if (ending.signal != 0) {
@@ -219,7 +230,7 @@ void Crew::refuse(const Member& member) const {
                       text_of(event, "error") + (held_by.empty() ? "" : ", held by " + held_by)};
 }
 
-void Crew::refuse_machine(const Member& member) const {
+std::optional<SetupFailed> Crew::refused_by_machine(const Member& member) const {
     const auto step = fmt::format("start {} on {} by `{}`", member.program, member.host, member.prefix);
     auto noise = member.noise;
     while (noise.ends_with('\n') || noise.ends_with('\r')) noise.pop_back();
@@ -227,16 +238,29 @@ void Crew::refuse_machine(const Member& member) const {
         const auto remedy = fmt::format("try it by hand: `{} {} --version`; it must work without asking anything",
                                         member.prefix, member.program);
         if (!member.over)
-            throw SetupFailed{step,
-                              fmt::format("nothing comes back after {} s{}{}", options_.ready_limit / 1.0s,
-                                          noise.empty() ? "" : ": ", noise),
-                              remedy};
+            return SetupFailed{step,
+                               fmt::format("nothing comes back after {} s{}{}", options_.ready_limit / 1.0s,
+                                           noise.empty() ? "" : ": ", noise),
+                               remedy};
         const auto& ending = member.process->ending();
-        throw SetupFailed{step, noise.empty() ? (ending ? ending->text() : "it ended") : noise, remedy};
+        return SetupFailed{step, noise.empty() ? (ending ? ending->text() : "it ended") : noise, remedy};
     }
     if (*member.version != WMLAB_VERSION)
-        throw SetupFailed{step, fmt::format("it is version {}, wmlab is version {}", *member.version, WMLAB_VERSION),
-                          "install the same version on all machines"};
+        return SetupFailed{step, fmt::format("it is version {}, wmlab is version {}", *member.version, WMLAB_VERSION),
+                           "install the same version on all machines"};
+    return std::nullopt;
+}
+
+void Crew::give_up(Member& member, const SetupFailed& why) {
+    if (lab_.unreachable.emplace(member.host, why).second) {
+        boost::json::object fields;
+        fields["program"] = member.program;
+        fields["unreachable"] = fmt::format("cannot {}: {}", why.step(), why.cause());
+        recorder_.note(What::process_died, member.host, {}, std::move(fields));
+        say(why.what());
+    }
+    if (member.process && !member.over) member.process->signal(SIGKILL);
+    member.ready = false;
 }
 
 void Crew::ping(Member& member) {
@@ -288,8 +312,13 @@ bool Crew::wait_until_ready() {
     const bool all = lab_.wait(settled, steady_clock::now() + options_.ready_limit);
     if (lab_.interruptions > 0) return false;
     for (const auto& member : members_) {
-        if (member->elsewhere) refuse_machine(*member);
-        if (member->ready) continue;
+        if (member->elsewhere && member->process) {
+            if (const auto refused = refused_by_machine(*member)) {
+                give_up(*member, *refused);
+                continue;
+            }
+        }
+        if (member->ready || !member->process) continue;
         if (member->listen_failed) refuse(*member);
         if (!all && !member->over)
             say(fmt::format("{} on {} is not ready after {} s", member->program, member->host,
@@ -301,7 +330,7 @@ bool Crew::wait_until_ready() {
 
 void Crew::start() {
     for (const auto& member : members_) {
-        if (member->over) continue;
+        if (member->over || lab_.unreachable.contains(member->host)) continue;
         auto commands = member->before_start;
         for (const auto& flow : member->flows)
             if (const auto known = endpoints_.find(flow);
@@ -326,6 +355,15 @@ bool Crew::ended(const scenario::FlowInstance& flow) const {
     return member == nullptr || member->over || !member->ready;
 }
 
+void Crew::lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local,
+                const std::string& remote) {
+    const auto* const host = scenario_.host_at(sender);
+    if (host == nullptr) return;
+    for (const auto& member : members_)
+        if (member->host == host->name && !member->over)
+            member->process->write("lost " + protocol + " " + local + " " + remote + "\n");
+}
+
 void Crew::stop() {
     stopping_ = true;
     for (const auto& member : members_) {
@@ -338,7 +376,10 @@ void Crew::stop() {
     };
     const auto interrupted = lab_.interruptions;
     const auto or_impatient = [&] { return all_over() || lab_.interruptions > interrupted; };  // a second Ctrl-C
-    lab_.wait_regardless(or_impatient, steady_clock::now() + options_.stop_limit);
+    // Who interrupts a run does not wait for an overloaded machine to end it in good order.
+    constexpr milliseconds hurry{1500};
+    const auto within = [&](milliseconds limit) { return lab_.interruptions > 0 ? std::min(limit, hurry) : limit; };
+    lab_.wait_regardless(or_impatient, steady_clock::now() + within(options_.stop_limit));
     for (const auto number : {SIGTERM, SIGKILL}) {
         if (all_over()) return;
         for (const auto& member : members_) {
@@ -347,7 +388,7 @@ void Crew::stop() {
             member->process->signal(number);
         }
         lab_.wait_regardless(
-            all_over, steady_clock::now() + (number == SIGTERM ? options_.terminate_limit : milliseconds{kill_limit}));
+            all_over, steady_clock::now() + within(number == SIGTERM ? options_.terminate_limit : milliseconds{kill_limit}));
     }
 }
 

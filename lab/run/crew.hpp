@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,12 +34,15 @@ public:
          CrewOptions options);
     ~Crew();
 
-    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder; where
-    // another machine cannot be reached, or has another version of the simulators. False: the user interrupts.
+    // Until every program that lives is ready. SetupFailed where a port is taken, naming it and its holder. A machine
+    // that cannot be reached, or has another version of the simulators, is left out (Lab::unreachable), and the
+    // evidence says so. False: the user interrupts.
     bool wait_until_ready();
     void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
     // Every one of these flows has ended, or its opening program has.
     bool ended(const scenario::FlowInstance& flow) const;
+    // What the host at this address sends so is dropped for good: who waits there for an answer need not.
+    void lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local, const std::string& remote);
     void stop();  // told so first, made to after a while; returns when all have ended
 
 private:
@@ -47,7 +51,8 @@ private:
     void read(Member& member, std::string_view line);
     void over(Member& member, const Ending& ending);
     [[noreturn]] void refuse(const Member& member) const;
-    void refuse_machine(const Member& member) const;
+    std::optional<SetupFailed> refused_by_machine(const Member& member) const;
+    void give_up(Member& member, const SetupFailed& why);  // on its host, for the rest of the run
     void ping(Member& member);
     void pong(Member& member, const evidence::Event& event);
     void measure_clocks();

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "lab/firewall/loading.hpp"
+#include "lab/firewall/missing.hpp"
 #include "lab/network/attachment.hpp"
 
 namespace wmlab::lab {
@@ -34,7 +35,7 @@ std::function<void(const CapturedFrame&)> each_frame_to(std::optional<Captures>&
 Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
          Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
     : setting{where},
-      network{scenario, setting},
+      network{scenario, setting, !ruleset.empty()},
       routes{setting.built_in() ? multicast_routes(scenario) : std::vector<MulticastRoute>{}},
       multicast{io, setting.built_in() ? &network.firewall() : nullptr, scenario, routes},
       captures{captures_in(captures_directory, taps(scenario, setting, network))},
@@ -43,10 +44,12 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
       notes{inside.notes},
       scenario_{scenario},
       inside_{inside},
+      translated_{!ruleset.empty()},
       signals_{io, SIGINT, SIGTERM, SIGHUP} {
     listen_for_signals();
     // A prefix may be `ssh NAME`: then the machine's own names are needed.
-    if (inside.mounts && setting.launched.empty()) mount_private_names(hosts_file(scenario), notes);
+    if (inside.mounts && setting.launched.empty())
+        mount_private_names(hosts_file(scenario), notes, scenario.firewall.users, scenario.firewall.groups);
     notes.insert(notes.end(), network.notes().begin(), network.notes().end());
     for (const auto& host : scenario.hosts) {
         if (const auto found = setting.launched.find(host.name); found != setting.launched.end()) {
@@ -61,7 +64,9 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
     boost::json::object loaded;
     loaded["dialect"] = "none";
     if (!ruleset.empty()) {
-        const auto dialect = load_ruleset(network.firewall(), ruleset);
+        const auto dialect = load_for(
+            scenario, network.firewall(), ruleset, [&](const std::string& name) { network.add_interface(name); },
+            notes);
         loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
         loaded["file"] = ruleset.string();
     }
@@ -70,6 +75,14 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
 
 const Namespace* Lab::place_of(const std::string& host) const {
     return setting.launched.contains(host) ? nullptr : &network.host(host);
+}
+
+std::string Lab::names_at(const std::string& host) const {
+    const auto* const found = scenario_.host(host);
+    if (!translated_ || !inside_.mounts || found == nullptr) return {};
+    const bool differ = std::ranges::any_of(scenario_.hosts,
+                                            [&](const auto& other) { return other.published_to(found->zone).has_value(); });
+    return differ ? hosts_file(scenario_, found->zone) : std::string{};
 }
 
 void Lab::listen_for_signals() {

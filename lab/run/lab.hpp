@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "common/scenario/model.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/capture/wire.hpp"
+#include "lab/host/error.hpp"
 #include "lab/network/multicast_routing.hpp"
 #include "lab/network/network.hpp"
 #include "lab/network/sandbox.hpp"
@@ -43,8 +45,10 @@ public:
     Wire wire;
     Launcher launcher;
     std::vector<std::string> notes;  // what this system does not allow
-    int interruptions = 0;           // SIGINT, SIGTERM, SIGHUP received
-    int last_signal = 0;             // of these
+    std::map<std::string, SetupFailed, std::less<>>
+        unreachable;        // hosts on other machines, and why: theirs are no flows
+    int interruptions = 0;  // SIGINT, SIGTERM, SIGHUP received
+    int last_signal = 0;    // of these
 
     // Runs what happens until `done` holds (true), or the time is over or the user interrupts (false).
     bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
@@ -53,6 +57,9 @@ public:
 
     const Namespace* place_of(const std::string& host) const;  // null: the host is another machine
 
+    // The lines of /etc/hosts for a program on this host, where they differ from the lab's.
+    std::string names_at(const std::string& host) const;
+
     // What a user types outside to get a shell on each host and on the firewall; for --keep.
     std::string how_to_enter() const;
 
@@ -60,6 +67,7 @@ private:
     void listen_for_signals();
     const scenario::Scenario& scenario_;
     const Inside& inside_;
+    const bool translated_;  // a ruleset is loaded: hosts are known by their published addresses
     boost::asio::signal_set signals_;
 };
 

@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <atomic>
+#include <boost/asio/post.hpp>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,8 +14,11 @@
 #include "common/scenario/waves.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
+#include "lab/rules/site.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
+#include "lab/run/device_log.hpp"
+#include "lab/run/gateway.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -30,17 +35,34 @@ std::vector<Flows> plan(const scenario::Scenario& scenario, const RunOptions& op
     auto flows = scenario::instances(scenario);
     if (!options.flows.empty()) {
         const std::set<std::string> wanted(options.flows.begin(), options.flows.end());
-        std::erase_if(flows, [&](const auto& flow) { return !wanted.contains(flow.id); });
+        // What is played may be what another flow brings: that one runs too, though nobody asked for its verdict.
+        std::set<std::string> needed = wanted;
+        for (const auto& flow : flows) {
+            if (!wanted.contains(flow.id)) continue;
+            for (auto source = scenario::feeder(scenario, flow); source && needed.insert(source->id).second;)
+                source = scenario::feeder(scenario, *source);
+        }
+        std::erase_if(flows, [&](const auto& flow) { return !needed.contains(flow.id); });
     }
     auto waves = scenario::waves(scenario, flows);
     if (options.jobs == 0) return waves;
     std::vector<Flows> smaller;
-    for (const auto& wave : waves)
-        for (std::size_t at = 0; at < wave.size(); at += options.jobs) {
-            const auto first = wave.begin() + static_cast<std::ptrdiff_t>(at);
-            smaller.emplace_back(
-                first, first + static_cast<std::ptrdiff_t>(std::min<std::size_t>(options.jobs, wave.size() - at)));
+    for (const auto& wave : waves) {
+        std::map<std::string, std::size_t> places;  // a flow is with the one that brings its content
+        const auto first = smaller.size();
+        for (const auto& flow : wave) {
+            const auto source = scenario::feeder(scenario, flow);
+            const auto with = source ? places.find(source->id) : places.end();
+            if (with != places.end()) {
+                smaller[with->second].push_back(flow);
+                places[flow.id] = with->second;
+                continue;
+            }
+            if (smaller.size() == first || smaller.back().size() >= options.jobs) smaller.emplace_back();
+            smaller.back().push_back(flow);
+            places[flow.id] = smaller.size() - 1;
         }
+    }
     return smaller;
 }
 
@@ -56,11 +78,14 @@ std::set<std::string> hosts_of(const std::vector<Flows>& waves) {
 
 bool is_command(const scenario::FlowInstance& flow) { return flow.flow->type == scenario::FlowType::command; }
 
-void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave) {
+void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave, const Flows& flows) {
     boost::json::object fields;
     fields["kind"] = lab.setting.kind();
     fields["control"] = options.control;
     fields["wave"] = wave;
+    boost::json::array played;
+    for (const auto& flow : flows) played.emplace_back(flow.id);
+    fields["flows"] = std::move(played);
     if (lab.multicast.active()) fields["routes"] = to_json(lab.routes);
     if (!lab.notes.empty()) {
         boost::json::array notes;
@@ -70,10 +95,52 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
     recorder.note(What::lab_up, {}, {}, std::move(fields));
 }
 
-void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options) {
+// Packets that begin something and that the firewall drops, from the thread that reads the trace to the wave at hand.
+// Only where every rule is plain: then whoever sends them once more sends them in vain.
+class Drops {
+public:
+    explicit Drops(Lab& lab) : lab_{lab} {}
+
+    void see(const rules::Decision& decision) {  // any thread
+        constexpr std::uint8_t syn = 0x02, ack = 0x10;
+        if (!plain || decision.fate != rules::Decision::Fate::dropped || !decision.complete || decision.own) return;
+        const auto& packet = decision.arrived;
+        const bool begins = packet.protocol == "tcp" ? (packet.tcp_flags & (syn | ack)) == syn
+                                                     : packet.protocol == "udp" && packet.ct_state != "established";
+        if (!begins) return;
+        boost::asio::post(lab_.io, [this, packet] {
+            const auto place = [](scenario::Ipv4 address, std::uint16_t port) {
+                return fmt::format("{}:{}", address.text(), port);
+            };
+            const auto from = place(packet.source, packet.source_port);
+            const auto to = place(packet.destination, packet.destination_port);
+            if (crew != nullptr && told_.insert(packet.protocol + " " + from + " " + to).second)
+                crew->lost(packet.source, packet.protocol, from, to);
+        });
+    }
+    void wave(Crew* next) {  // null: it is over
+        crew = next;
+        told_.clear();
+    }
+
+    std::atomic<bool> plain = false;
+
+private:
+    Lab& lab_;
+    Crew* crew = nullptr;         // of the wave at hand
+    std::set<std::string> told_;  // in it
+};
+
+void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
+              Drops& drops, std::size_t wave) {
     auto how = options.crew;
-    how.direct = options.ruleset.empty();
+    how.direct = options.ruleset.empty() && options.setting.built_in();  // a device has rules of its own
     Crew crew{lab, recorder, text, flows, how};
+    struct Told {
+        Drops& drops;
+        Told(Drops& whose, Crew& of) : drops{whose} { drops.wave(&of); }
+        ~Told() { drops.wave(nullptr); }
+    } const told{drops, crew};
     Commands commands{lab, recorder, text};
     if (crew.wait_until_ready()) {
         // The players have joined; their first reports are under way. One that is stopped is waited for in vain.
@@ -85,17 +152,30 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
         const auto over = [&](const scenario::FlowInstance& flow) {
             return is_command(flow) ? commands.ended(flow) : crew.ended(flow);
         };
+        milliseconds programs{0};  // of one host they run one after another
+        for (const auto& flow : flows)
+            if (is_command(flow)) programs += longest(*flow.flow);
         for (const auto& flow : flows) {
-            const auto limit = longest(*flow.flow) + options.margin;
+            const auto limit = (is_command(flow) ? programs : longest(*flow.flow)) + options.margin;
             if (lab.wait([&] { return over(flow); }, started + limit) || lab.interruptions > 0) continue;
             if (options.crew.say) options.crew.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
         }
     }
     commands.stop();
     crew.stop();
-    for (auto& event : lab.wire.take()) recorder.add(std::move(event));
+    for (auto& event : lab.wire.take(wave)) recorder.add(std::move(event));
     for (auto& event : lab.multicast.take()) recorder.add(std::move(event));
     lab.network.forget_connections();
+}
+
+// A machine that is away costs its own flows. Where it costs all of them, nothing was tested.
+void refuse_if_nothing_is_left(const Lab& lab, const std::vector<Flows>& waves) {
+    if (lab.unreachable.empty()) return;
+    const auto away = [&](const std::string& host) { return lab.unreachable.contains(host); };
+    for (const auto& wave : waves)
+        for (const auto& flow : wave)
+            if (!away(flow.from) && !away(flow.to) && !(flow.flow->proxy && away(flow.flow->proxy->host))) return;
+    throw lab.unreachable.begin()->second;
 }
 
 }  // namespace
@@ -111,34 +191,62 @@ milliseconds longest(const scenario::Flow& flow) {
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {
     Recorder recorder{options.journals, options.seen};
     const auto waves = plan(text.scenario, options);
-    Lab lab{text.scenario, inside, options.ruleset, recorder, options.setting, options.captures};
+    auto setting = options.setting;
+    setting.plain = options.control;
+    Lab lab{text.scenario, inside, options.ruleset, recorder, setting, options.captures};
     Run result;
+    Drops drops{lab};
     std::optional<Tracer> tracer;
     if (options.trace && !options.ruleset.empty() && options.setting.built_in()) {
         try {
             tracer.emplace(lab.network.firewall(), options.ruleset,
-                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted);
+                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted,
+                           [&](const rules::Decision& decision) { drops.see(decision); }, text.scenario.firewall.include_path);
+            drops.plain = rules::plain(tracer->ruleset());
+            result.conditionals = rules::conditionals(tracer->ruleset());
             if (tracer->ruleset().empty())
                 lab.notes.push_back(
                     options.ruleset.string() +
                     " holds no rule and no policy that drops: the firewall forwards everything. (What "
                     "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
+            for (auto& sentence : rules::misfits(tracer->ruleset(), text.scenario)) {
+                if (options.crew.say) options.crew.say("note: " + sentence);
+                lab.notes.push_back(std::move(sentence));
+            }
         } catch (const SetupFailed& failure) {
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }
     }
+    std::optional<Gateway> gateway;
+    if (!options.setting.firewall.empty() && !options.setting.built_in())
+        gateway.emplace(lab, text.scenario,
+                        GatewayOptions{options.setting.firewall, options.ruleset, options.trace, options.trace_buffer,
+                                       options.journals});
+    std::optional<DeviceLogSource> device_log;
+    if (!text.scenario.firewall.log.empty() && !options.setting.built_in())
+        device_log.emplace(lab, text.scenario.firewall.log);
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
-            note_lab(lab, recorder, options, number + 1);
+            if (tracer) tracer->begin_wave(number + 1);
+            note_lab(lab, recorder, options, number + 1, waves[number]);
             programs.wait_until_listening(waves[number]);
-            run_wave(lab, recorder, text, waves[number], options);
+            run_wave(lab, recorder, text, waves[number], options, drops, number + 1);
+            if (number + 1 == waves.size()) refuse_if_nothing_is_left(lab, waves);
         }
         if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;
         if (tracer)
             for (auto& event : tracer->finish(options.coverage, arrivals(text.scenario, recorder.events)))
                 recorder.add(std::move(event));
+        if (gateway) {
+            for (auto& event : gateway->finish(recorder.events)) recorder.add(std::move(event));
+            lab.notes.insert(lab.notes.end(), gateway->notes.begin(), gateway->notes.end());
+        }
+        if (device_log) {
+            result.device_log = device_log->finish();
+            lab.notes.insert(lab.notes.end(), device_log->notes.begin(), device_log->notes.end());
+        }
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
         evidence::align_clocks(result.events);

@@ -10,6 +10,7 @@
 #include "common/scenario/model.hpp"
 #include "lab/network/sandbox.hpp"
 #include "lab/run/crew.hpp"
+#include "lab/rules/circumstances.hpp"
 #include "lab/run/lab.hpp"
 
 namespace wmlab::lab {
@@ -18,6 +19,8 @@ struct Run {
     std::vector<evidence::Event> events;
     std::vector<std::string> problems;  // of reading journals: evidence may be missing
     std::vector<std::string> notes;     // what this system does not allow in labs
+    std::vector<rules::Conditional> conditionals;  // rules whose word depends on more than the packet
+    std::string device_log;             // what the firewall's own log said, as text
     bool interrupted = false;           // SIGINT or SIGTERM: the events are those up to then
 };
 

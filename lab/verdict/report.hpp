@@ -2,6 +2,7 @@
 // by lab/report. Nothing here knows sockets, namespaces or the clock.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 namespace wmlab::lab {
 
 using scenario::Cause;
+using scenario::says_nothing;
 using scenario::Verdict;
 
 // The rule of the user's file that decided; filled by rule attribution after judging, absent where it is not known.
@@ -19,6 +21,7 @@ struct RuleRef {
     std::string file;
     unsigned line = 0;
     std::string text, chain;  // "policy drop", "inet filter forward"
+    std::string via = {};     // "rules.v4:212": the rule that led to its chain, where packets come to it from others
 };
 struct NearMiss {  // the rule that almost matched
     RuleRef rule;
@@ -49,6 +52,18 @@ enum class Reason {
 };
 std::string_view text(Reason reason);
 
+// What became of a leg's packets, in each direction.
+struct Ledger {
+    struct Lane {
+        std::string direction;  // "from->to"
+        std::uint64_t left = 0, arrived = 0, changed = 0, dropped = 0;
+        // IP id and TCP sequence of those that left and did not arrive: how the kernel's trace knows them.
+        std::vector<std::pair<std::uint16_t, std::uint32_t>> lost;
+    } there, back;
+    bool complete = false;
+    std::string unknown;  // why it is not complete
+};
+
 struct LegResult {
     std::string name, protocol;                 // "media", "udp"
     std::string source, destination;            // "10.10.0.10:1755" as the sending end sees them; a port may be missing
@@ -61,6 +76,7 @@ struct LegResult {
     bool certain = false;          // stopped by what no ruleset changes: needs no positive control
     std::optional<double> milliseconds;
     std::optional<Icmp> icmp;
+    std::optional<Ledger> ledger;
     std::string explanation;            // sentences; empty for a leg that simply worked
     std::vector<std::string> evidence;  // one sentence for each thing that both ends and both wires say
     std::optional<RuleRef> rule;        // also for passing legs: the rule that accepted
@@ -87,6 +103,17 @@ struct Suggestion {
     std::string dialect, rule;  // "nft"
     std::string file;           // of the ruleset, and the line before which it belongs; 0 unknown
     unsigned line = 0;
+    std::string chain{}, command{};  // "inet filter forward"; how it is written there: rules::as_command()
+    std::string bare{};          // the rule without the command
+};
+
+struct Patch {              // one change of the user's files that makes the flows pass (--suggest)
+    std::string diff;       // unified, for `patch -p0`; empty: there is nothing to change, or nothing helps
+    std::string directory;  // where patch is to be run; empty: here
+    unsigned rules = 0;
+    bool proven = false;             // the flows it is for pass with it, and no other flow does worse
+    std::vector<std::string> flows;  // that it is for
+    std::vector<std::string> notes;
 };
 
 struct FlowResult {
@@ -98,6 +125,7 @@ struct FlowResult {
     std::optional<Cause> cause;
     std::optional<Reason> reason;
     bool certain = false;  // as of the leg that decided
+    std::string because;   // not_tested: the flow it depends on
     std::string direction, transport;
     std::optional<Icmp> icmp;
     std::optional<RuleRef> rule;
@@ -110,9 +138,11 @@ struct FlowResult {
     std::vector<LegResult> legs;
     std::optional<Media> media;
     std::vector<Attempt> attempts;     // mms-auto
+    std::optional<scenario::PortList> open_ports;  // probe: at which something arrived
     std::vector<std::string> retries;  // "control: tried again after 3000 ms of silence"
     std::vector<std::string> notes;    // translation seen, resend not exercised ...
     unsigned line = 0;                 // of the scenario file
+    std::optional<double> seconds;     // from its start to its end, where the journals tell
 };
 
 struct Summary {
@@ -120,19 +150,53 @@ struct Summary {
     double seconds = 0;
 };
 
-// What a change of the rules did to the flows (--baseline; lab/gate).
-enum class Change { broken, repaired, opened, unchanged, unknown };
-std::string_view text(Change change);  // "broken", "newly open"
+// What packets can do through a firewall or, `hook` input and output, to and from it: of the rules' making, whether a
+// flow needs it or not. Neighbouring ports, types and addresses with the same answer are one.
+struct Opened {
+    std::string family = "ipv4", hook = "forward";  // "ipv6"; "input", "output": the firewall's own
+    std::string from_zone, to_zone;
+    std::vector<std::string> from, to;        // hosts, "anyone" of the zone, addresses
+    std::string protocol;                     // "tcp", "udp", "icmp", "icmpv6", "ip" (others, by number)
+    std::vector<scenario::PortRange> ports;   // destination ports; of icmp types, of ip the protocols' numbers
+    std::string condition;                    // "from port 53"; empty: none
+    std::string leads_to;                     // translated: "media:22"
+    std::optional<RuleRef> rule, translated_by;  // that lets it through, that translates it
+    std::optional<RuleRef> other;             // of a change: what decides on the other side
+    std::vector<std::string> flows;           // that need it
+    bool proven = true;                       // false: told from the rule alone, no packet of ours can meet it
+    std::string accepted;                     // why it is accepted; empty: it is not
+    bool counts() const { return flows.empty() && accepted.empty(); }
+};
+
+// A rule that asks for something no sweep goes through: a length, a mark, the time, a set that packets fill.
+struct Conditional {
+    RuleRef rule;
+    std::string condition, could_open;
+    std::optional<bool> proven;  // by one packet made to meet it: it came through or not; nothing: none can be made
+    std::string accepted;
+};
+
+// What a change of the rules did to a flow (--baseline).
+enum class Change { broken, worse, newly_open, newly_closed, repaired, better, unchanged, unknown };
+std::string_view text(Change change);  // "broken", "newly_open"
 
 struct FlowChange {
     std::string id;
     Change change = Change::unknown;
     std::string before, after;  // "pass", "blocked at media: dropped"
     bool as_expected = false;   // what it is now
+    std::vector<std::string> differences{};  // "transport udp -> http"
+    std::string note{};                    // "decided by chance or count: ..."
+    bool chance = false;                   // it may be: loss and time are never twice the same
+    bool explained = false;                // the scenario expects just this
+    std::optional<RuleRef> by{};           // the rule that made it worse, where known
 };
 struct Comparison {
     std::string ruleset;  // the old one
     std::vector<FlowChange> flows;
+    std::vector<Opened> opened{}, closed{};
+    std::vector<std::string> tried{}, not_tried{}, notes{};  // of the sweep of both rulesets
+    double seconds = 0;                                // it took
 };
 
 // What a rule of the user's ruleset did (--coverage; lab/rules/coverage).
@@ -147,6 +211,23 @@ struct RuleUse {
     Use use() const { return !flows.empty() ? Use::needed : packets > 0 ? Use::hit : Use::never; }
 };
 
+// When, with what and on what a report came to be: by which somebody else can do it again.
+struct Hashed {
+    std::string name, sha256;  // the file as the user named it, or the content's name
+};
+struct Identity {
+    std::string when;                   // UTC, "2026-11-24T16:31:32Z"; of the start
+    std::string version, commit;        // of wmlab; commit empty: built from no repository
+    std::string kernel, nft, iptables;  // "6.1.0-18-amd64", "1.0.6"; empty: there is none
+    std::string machine;                // "x86_64, virtual machine"
+    std::string lab;                    // where the hosts are: "built-in", "attached", "machines", "journals"
+    std::optional<Hashed> scenario;     // empty: it came by a pipe that cannot be read again
+    std::vector<Hashed> rulesets;       // with what they include; of --baseline too
+    std::vector<Hashed> contents;       // files are hashed, synthetic ones by what makes them
+};
+
+struct Picture;  // lab/verdict/picture.hpp: what the html report draws
+
 struct Report {
     std::string scenario, file, ruleset;  // the scenario's name, its file; ruleset empty: forwards everything
     Summary summary;
@@ -154,6 +235,9 @@ struct Report {
     std::vector<std::string> notes;  // about the whole run
     std::optional<Comparison> baseline;
     std::optional<std::vector<RuleUse>> coverage;
+    Identity identity;
+    std::shared_ptr<const Picture> picture;  // may be missing
+    std::optional<Patch> patch;
 };
 
 }  // namespace wmlab::lab

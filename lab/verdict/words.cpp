@@ -2,6 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <map>
+
 namespace wmlab::lab {
 
 std::string why(const FlowResult& flow) {
@@ -12,8 +15,15 @@ std::string why(const FlowResult& flow) {
 std::string headline(const FlowResult& flow) {
     std::string words{text(flow.verdict)};
     if (!flow.leg.empty()) words += " at " + flow.leg;
+    if (!flow.because.empty()) words += fmt::format(" because of {}", flow.because);
     if (const auto code = why(flow); !code.empty()) words += ": " + code;
     if (!flow.direction.empty()) words += fmt::format(" ({})", flow.direction);
+    return words;
+}
+
+std::string outcome_words(const FlowResult& flow) {
+    auto words = headline(flow);
+    if (flow.type == "mms-auto" && !flow.transport.empty()) words += " over " + flow.transport;
     return words;
 }
 
@@ -28,7 +38,32 @@ std::string expected_words(const scenario::Expectation& expected) {
 std::string rule_words(const RuleRef& rule) {
     auto words = rule.line == 0 ? rule.file : fmt::format("{}:{}", rule.file, rule.line);
     if (!rule.text.empty()) words += ": " + rule.text;
-    if (!rule.chain.empty()) words += fmt::format(" ({})", rule.chain);
+    if (!rule.chain.empty())
+        words += fmt::format(" ({}{})", rule.chain, rule.via.empty() ? "" : ", come to by " + rule.via);
+    return words;
+}
+
+std::string where_words(const Opened& opened) {
+    if (!opened.proven) return "conditional";
+    return fmt::format("{} -> {}: {} -> {}", opened.from_zone, opened.to_zone, fmt::join(opened.from, ", "), fmt::join(opened.to, ", "));
+}
+
+std::string what_words(const Opened& opened) {
+    if (!opened.proven) return fmt::format("{}, if {} (told from the rule: no packet can be made to meet it)", opened.protocol, opened.condition);
+    std::string numbers;
+    for (const auto& range : opened.ports) numbers += (numbers.empty() ? "" : ", ") + range.text();
+    auto words = opened.protocol == "ip"             ? "IP protocol " + numbers
+                 : opened.protocol.starts_with("ic") ? opened.protocol + " type " + numbers
+                                                     : opened.protocol + " " + numbers;
+    if (opened.family == "ipv6") words = "IPv6 " + words;
+    if (!opened.condition.empty()) words += ", " + opened.condition;
+    if (!opened.leads_to.empty()) words += ", leads to " + opened.leads_to;
+    return words;
+}
+
+std::string by_words(const Opened& opened) {
+    std::string words = opened.rule ? "by " + rule_words(*opened.rule) : std::string{"by which rule could not be traced"};
+    if (opened.translated_by) words += "; translated by " + rule_words(*opened.translated_by);
     return words;
 }
 
@@ -44,7 +79,99 @@ std::string summary_words(const Report& report) {
                        sum.flows == 1 ? "" : "s", sum.as_expected, sum.unexpected, sum.inconclusive, sum.seconds);
 }
 
-bool is_bad(const FlowResult& flow) { return !flow.as_expected && flow.verdict != Verdict::inconclusive; }
+std::string verdict_words(const FlowResult& flow) {
+    std::string words{text(flow.verdict)};
+    if (flow.type == "mms-auto" && !flow.transport.empty()) words += fmt::format(" ({})", flow.transport);
+    return words;
+}
+
+std::vector<std::pair<std::string, std::string>> identity_words(const Identity& identity) {
+    std::vector<std::pair<std::string, std::string>> words;
+    const auto add = [&](std::string name, std::string value) {
+        if (!value.empty()) words.emplace_back(std::move(name), std::move(value));
+    };
+    add("when", identity.when);
+    add("wmlab",
+        identity.commit.empty() ? identity.version : fmt::format("{} (commit {})", identity.version, identity.commit));
+    add("kernel", identity.kernel);
+    add("nft", identity.nft);
+    add("iptables", identity.iptables);
+    add("machine", identity.machine);
+    add("lab", identity.lab);
+    const auto hashed = [&](std::string_view what, const Hashed& file) {
+        add(fmt::format("{} {}", what, file.name), "sha256:" + file.sha256);
+    };
+    if (identity.scenario) hashed("scenario", *identity.scenario);
+    for (const auto& file : identity.rulesets) hashed("ruleset", file);
+    for (const auto& file : identity.contents) hashed("content", file);
+    return words;
+}
+
+std::string identity_line(const Identity& identity) {
+    std::string line;
+    for (const auto& [name, value] : identity_words(identity)) {
+        if (value.starts_with("sha256:")) continue;
+        line += line.empty() ? "" : ", ";
+        line += name == "when" ? value : name + " " + value;
+    }
+    return line;
+}
+
+std::vector<Blame> blames(const Report& report) {
+    std::vector<Blame> all;
+    for (const auto& flow : report.flows) {
+        if (flow.as_expected) continue;
+        auto what = flow.rule ? rule_words(*flow.rule) : headline(flow);
+        const auto found = std::ranges::find(all, what, &Blame::what);
+        if (found != all.end()) {
+            found->flows.push_back(&flow);
+            continue;
+        }
+        std::string place;
+        if (flow.rule && !flow.rule->file.empty() && flow.rule->line != 0)
+            place = fmt::format("{}:{}", flow.rule->file, flow.rule->line);
+        all.push_back({std::move(what), std::move(place), {&flow}});
+    }
+    std::ranges::stable_sort(all, std::ranges::greater{}, [](const Blame& blame) { return blame.flows.size(); });
+    return all;
+}
+
+std::string names(const std::vector<std::string>& all, std::size_t max) {
+    std::string words;
+    for (std::size_t i = 0; i < std::min(all.size(), max); ++i) words += (i == 0 ? "" : ", ") + all[i];
+    if (all.size() > max) words += fmt::format(" and {} more", all.size() - max);
+    return words;
+}
+
+std::vector<std::string> asides(const std::vector<const FlowResult*>& flows) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> all;
+    std::map<std::string, std::size_t> known;
+    const auto add = [&](const std::string& id, std::string sentence) {
+        const auto [at, fresh] = known.emplace(sentence, all.size());
+        if (fresh) all.emplace_back(std::move(sentence), std::vector<std::string>{});
+        auto& ids = all[at->second].second;
+        if (ids.empty() || ids.back() != id) ids.push_back(id);
+    };
+    for (const auto* flow : flows) {
+        for (const auto& retry : flow->retries) add(flow->id, "retried: " + retry);
+        for (const auto& note : flow->notes) add(flow->id, note);
+    }
+    std::vector<std::string> words;
+    for (const auto& [sentence, ids] : all)
+        words.push_back(ids.size() == 1 ? fmt::format("{}: {}", ids.front(), sentence)
+                                        : fmt::format("{} flows ({}): {}", ids.size(), names(ids), sentence));
+    return words;
+}
+
+std::string use_words(const RuleUse& use) {
+    std::string words{text(use.use())};
+    if (use.use() == Use::hit)
+        words += fmt::format(": {} {}, no flow needs it", use.packets, use.packets == 1 ? "packet" : "packets");
+    if (use.use() == Use::needed) words += ": " + names(use.flows);
+    return words;
+}
+
+bool is_bad(const FlowResult& flow) { return !flow.as_expected && !says_nothing(flow.verdict); }
 
 std::string ruleset_words(const Report& report) {
     return report.ruleset.empty() ? "none: the firewall forwards everything" : report.ruleset;

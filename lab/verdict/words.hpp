@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lab/verdict/report.hpp"
@@ -10,19 +11,49 @@ namespace wmlab::lab {
 
 std::string why(const FlowResult& flow);       // "dropped", "not-listening"; empty for a plain pass
 std::string headline(const FlowResult& flow);  // "blocked at media: dropped (to->from)"
+std::string outcome_words(const FlowResult& flow);  // the same with the transport of a rollover: "pass over http"
+std::string change_word(Change change);        // "newly open"
 std::string expected_words(const scenario::Expectation& expected);  // "blocked at control: dropped"
 std::string rule_words(const RuleRef& rule);                        // "new.nft:14: policy drop (inet filter forward)"
+std::string where_words(const Opened& opened);  // "outside -> inside: anyone -> media"
+std::string what_words(const Opened& opened);   // "udp 1-65535, from port 53"
+std::string by_words(const Opened& opened);     // "let through by new.nft:14: ...; translated by ..."
 std::string icmp_line(const Icmp& icmp);                            // "3/13 from 10.20.0.1 (the firewall (outside))"
 std::string summary_words(const Report& report);  // "12 flows: 11 as expected, 1 not, 0 inconclusive; 3.1 s"
 bool is_bad(const FlowResult& flow);              // not as expected, inconclusive excepted
 std::string ruleset_words(const Report& report);  // the file, or that there is none
 
+std::string verdict_words(const FlowResult& flow);  // "pass", of a rollover "pass (tcp)"
+
+// What a report says of itself: "wmlab" "0.1.0 (2df2b4c)", "kernel" "6.1.0-18-amd64" ...; nothing that is not known.
+std::vector<std::pair<std::string, std::string>> identity_words(const Identity& identity);
+std::string identity_line(const Identity& identity);  // without the hashes; empty: nothing is known
+
+// The flows that are not as expected, those together that the same rule (or else the same cause at the same leg) is to
+// blame for, the largest group first.
+struct Blame {
+    std::string what;   // "new.nft:14: policy drop (inet filter forward)", "media: dropped"
+    std::string place;  // "new.nft:14"; empty: no rule is known
+    std::vector<const FlowResult*> flows;
+};
+std::vector<Blame> blames(const Report& report);
+
+// Sentences about flows, each once, with the flows that it is about: "3 flows (a, b, c): ...".
+std::vector<std::string> asides(const std::vector<const FlowResult*>& flows);
+std::string names(const std::vector<std::string>& all, std::size_t max = 5);  // "a, b, c and 197 more"
+
+// How a rule's use is told: "needed: a, b", "hit: 3 packets, no flow needs it", "never hit".
+std::string use_words(const RuleUse& use);
+
 // The flow's part in a change of the rules; null: there was no baseline. And in words: "broken by the change: before it
 // was pass".
 const FlowChange* change_of(const Report& report, std::string_view flow);
 std::string change_words(const FlowChange& change);
+std::string changed_words(const Report& report, std::string_view flow);  // empty: no baseline, or nothing changed
+// "broken: a, b", "unchanged: 7 flows": of every change that there is.
+std::vector<std::string> changes_words(const Comparison& comparison);
 std::vector<std::string> of_change(const Comparison& comparison, Change wanted);
-inline constexpr Change changes_told[] = {Change::broken, Change::opened, Change::repaired, Change::unknown,
-                                          Change::unchanged};
+inline constexpr Change changes_told[] = {Change::broken,   Change::worse,  Change::newly_open, Change::newly_closed,
+                                          Change::repaired, Change::better, Change::unknown,    Change::unchanged};
 
 }  // namespace wmlab::lab

@@ -24,7 +24,7 @@ struct Cast {
         event.bitrate = 256'000;
         scenario.contents = {event};
         for (auto& flow : flows) {
-            flow.content = "event";
+            if (flow.content.empty()) flow.content = "event";
             flow.play = 200ms;
             flow.deadline = 5s;
             scenario.flows.push_back(std::move(flow));
@@ -75,6 +75,7 @@ TEST_CASE("a scenario: a pull that a player lives on goes on until the server is
     watch.type = scenario::FlowType::mms_tcp;
     watch.from = {"player"};
     watch.to = {"media"};
+    watch.content = "feed";  // what that flow brings
     Cast cast{{pull_flow("feed"), watch}};
     auto encoder = cast.sim("studio", "encoder_sim"), server = cast.sim("media", "server_sim"),
          player = cast.sim("player", "client_sim");
@@ -119,6 +120,7 @@ TEST_CASE("a scenario: the source refuses the connection, the flow ends, the wai
     watch.type = scenario::FlowType::mms_tcp;
     watch.from = {"player"};
     watch.to = {"media"};
+    watch.content = "feed";  // what that flow brings
     Cast cast{{pull_flow("feed"), watch}};
     for (auto& flow : cast.scenario.flows) flow.deadline = 500ms;
     auto server = cast.sim("media", "server_sim"), player = cast.sim("player", "client_sim");

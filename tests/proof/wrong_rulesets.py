@@ -53,14 +53,19 @@ def marked(files, mark="this", key="rule"):
     raise ValueError(f"no line of {files} is marked")
 
 
-def problem(wmlab, ruleset):
-    text = ruleset.read_text()
-    flow, expect, mends = header(text, "flow"), header(text, "expect").split(), header(text, "mends") == "yes"
+def scenario_of(text):
+    flow = header(text, "flow")
     # A host has one address: the published one stands in for the other.
     site = "".join(line + "\n" for line in SITE.splitlines() if not line.startswith("  media:" if "to: far" in flow else "  far:"))
+    return site + f"  - {{ id: flow, {flow} }}\n"
+
+
+def problem(wmlab, ruleset):
+    text = ruleset.read_text()
+    expect, mends = header(text, "expect").split(), header(text, "mends") == "yes"
     with tempfile.TemporaryDirectory() as temporary:
         scenario = pathlib.Path(temporary) / "scenario.yaml"
-        scenario.write_text(site + f"  - {{ id: flow, {flow} }}\n")
+        scenario.write_text(scenario_of(text))
         command = [wmlab, "run", scenario, "--ruleset", ruleset, "--report", "json:-", "--quiet"] + (["--apply-suggestions"] if mends else [])
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     try:

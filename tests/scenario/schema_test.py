@@ -14,12 +14,14 @@ ROOT = pathlib.Path(sys.argv[1])
 
 ONLY_THE_LOADER_SEES = {
     # names that are not there, or are there twice
-    "duplicate-flow", "duplicate-host", "duplicate-key", "duplicate-option", "unknown-content", "unknown-host", "unknown-zone",
+    "duplicate-flow", "duplicate-host", "duplicate-key", "duplicate-option", "unknown-content", "content-of-a-flow", "unknown-host", "unknown-zone",
     # addresses in relation to each other
     "address-of-the-firewall", "address-of-the-gateway", "address-of-the-network", "address-outside-the-subnet", "address-twice",
     "gateway-outside",
     # the content a flow falls back to, sums, files on disk
     "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory", "registry",
+    # zones, addresses and folders of the gateway's surroundings
+    "surroundings",
     # the notation of the file itself
     "two-documents", "yaml-alias", "yaml-quote", "yaml-syntax", "yaml-tag", "tabs",
 }

@@ -102,7 +102,7 @@ TEST_CASE("stored content is played to its end", "[server_sim]") {
     const auto describe = read(site.ask(get("/clip", player)));
     CHECK(describe.head.status == 200);
     CHECK(describe.frames().size() == 1);
-    const auto play = read(site.ask(get("/clip", player, "Pragma: xPlayStrm=1\r\n")));
+    const auto play = read(site.ask(get("/clip", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n")));
     const auto frames = play.frames();
     REQUIRE(frames.size() > 3);
     CHECK(frames.front().packet_id == wmsp::PacketID::Header);
@@ -118,7 +118,7 @@ TEST_CASE("stored content is played to its end", "[server_sim]") {
 TEST_CASE("a player may start later, and stop before the end", "[server_sim]") {
     Site site;
     const auto from = [&](std::string_view tokens) {
-        return read(site.ask(get("/clip", player, "Pragma: xPlayStrm=1," + std::string{tokens} + "\r\n"))).frames();
+        return read(site.ask(get("/clip", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0," + std::string{tokens} + "\r\n"))).frames();
     };
     const auto whole = from("stream-time=0");
     const auto later = from("stream-time=200");
@@ -140,7 +140,7 @@ TEST_CASE("what others than players get", "[server_sim]") {
     const auto live = site.ask(get("/live", "curl/7.88"), 20000);
     CHECK(live.find("\r\n\r\n\x30\x26\xB2\x75") != std::string::npos);
 
-    CHECK(read(site.ask(get("/", "Mozilla/5.0"))).body.find("<a href=\"/clip.asx\">clip</a>") != std::string::npos);
+    CHECK(read(site.ask(get("/publishing-points", "Mozilla/5.0"))).body.find("<a href=\"/clip.asx\">clip</a>") != std::string::npos);
     CHECK(read(site.ask(get("/clip", "Mozilla/5.0"))).body.starts_with("[Reference]\r\nRef1=http://media/clip"));
     CHECK(read(site.ask(get("/clip.asx", "Mozilla/5.0"))).body.find("<Ref href=\"mms://media/clip\"/>") !=
           std::string::npos);
@@ -166,7 +166,7 @@ TEST_CASE("requests that are refused disturb nobody else", "[server_sim]") {
     DYNAMIC_SECTION(row.name) {
         Site site;
         auto watching = site.connect();
-        CHECK(site.ask(watching, get("/live", player, "Pragma: xPlayStrm=1\r\n"), 3000).size() >= 3000);
+        CHECK(site.ask(watching, get("/live", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), 3000).size() >= 3000);
         CHECK(read(site.ask(row.text)).head.status == row.status);
         CHECK(site.ask(watching, "", 3000).size() >= 3000);
     }
@@ -175,7 +175,7 @@ TEST_CASE("requests that are refused disturb nobody else", "[server_sim]") {
 TEST_CASE("players beyond the limit are told so", "[server_sim]") {
     Site site{{"--max-sessions", "1"}};
     auto first = site.connect();
-    site.ask(first, get("/live", player, "Pragma: xPlayStrm=1\r\n"), 2000);
+    site.ask(first, get("/live", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), 2000);
     CHECK(read(site.ask(get("/live", player))).head.status == 503);
 }
 
@@ -183,7 +183,7 @@ TEST_CASE("one connection for Describe and Play", "[server_sim]") {
     Site site;
     auto socket = site.connect();
     const auto both = site.ask(
-        socket, get("/clip", player, "Connection: Keep-Alive\r\n") + get("/clip", player, "Pragma: xPlayStrm=1\r\n"));
+        socket, get("/clip", player, "Connection: Keep-Alive\r\n") + get("/clip", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"));
     const auto second = both.find("HTTP/1.0 200", 1);
     REQUIRE(second != std::string::npos);
     CHECK(read(both.substr(0, second)).frames().size() == 1);
@@ -193,11 +193,11 @@ TEST_CASE("one connection for Describe and Play", "[server_sim]") {
 TEST_CASE("a session is its own player's", "[server_sim]") {
     Site site;
     auto first = site.connect();
-    const auto begun = site.ask(first, get("/live", player, "Pragma: xPlayStrm=1\r\n"), 2000);
+    const auto begun = site.ask(first, get("/live", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), 2000);
     const auto at = begun.find("client-id=") + 10;
     const auto id = begun.substr(at, begun.find(',', at) - at);
     SECTION("another may not play it") {
-        CHECK(read(site.ask(get("/live", player, "Pragma: xPlayStrm=1,client-id=" + id + "\r\n"))).head.status == 403);
+        CHECK(read(site.ask(get("/live", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0,client-id=" + id + "\r\n"))).head.status == 403);
     }
     SECTION("its streams can be switched off on another connection") {
         const auto answer =
@@ -207,14 +207,72 @@ TEST_CASE("a session is its own player's", "[server_sim]") {
         CHECK(answer.head.status == 200);
         std::vector<char> drained(first.available());
         if (!drained.empty()) asio::read(first, asio::buffer(drained));
-        CHECK(site.ask(get("/live", player, "Pragma: xPlayStrm=1\r\n"), 5000).size() >= 5000);
+        CHECK(site.ask(get("/live", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), 5000).size() >= 5000);
         CHECK(first.available() == 0);
     }
 }
 
+TEST_CASE("MS-WMSP 3.2.5.6: Play goes on with the session that an answer named", "[server_sim]") {
+    Site site;
+    const auto id_of = [](const std::string& answer) {
+        const auto at = answer.find("client-id=") + 10;
+        return answer.substr(at, answer.find(',', at) - at);
+    };
+    const auto id = id_of(site.ask(get("/clip", player)));
+    const auto play = [&](const std::string& tokens) {
+        return site.ask(get("/clip", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0" + tokens + "\r\n"));
+    };
+    SECTION("of Describe, on another connection, and after its end again") {
+        for (int i = 0; i < 2; ++i) {
+            const auto answer = play(",client-id=" + id);
+            CHECK(id_of(answer) == id);
+            CHECK(answer.find("xResetStrm") == std::string::npos);
+        }
+    }
+    SECTION("one that is not known is a new session, and says so") {
+        const auto answer = play(",client-id=4711,request-context=2");
+        CHECK(id_of(answer) != "4711");
+        CHECK(answer.find("xResetStrm=1") != std::string::npos);
+        // To a player before 7.0 whose first Play this is: the end of an entry, and the header of the next.
+        const auto frames = read(answer).frames();
+        REQUIRE(frames.size() > 4);
+        CHECK(frames[0].packet_id == wmsp::PacketID::Header);
+        CHECK(frames[1].packet_id == wmsp::PacketID::EndOfStream);
+        CHECK(frames[1].Reason == 1u);
+        CHECK(frames[2].packet_id == wmsp::PacketID::StreamChange);
+        CHECK(frames[3].packet_id == wmsp::PacketID::Header);
+        CHECK(frames[4].packet_id == wmsp::PacketID::Data);
+    }
+    SECTION("without one it is a new session") {
+        const auto answer = play("");
+        CHECK(id_of(answer) != id);
+        CHECK(answer.find("xResetStrm") == std::string::npos);
+    }
+}
+
+TEST_CASE("MS-WMSP 3.2.5.6: who chooses no streams gets none, but for servers of that time", "[server_sim]") {
+    Site site;
+    const auto packets = [&](std::string_view agent) {
+        std::size_t count = 0;
+        for (const auto& frame : read(site.ask(get("/clip", agent, "Pragma: xPlayStrm=1\r\n"))).frames())
+            count += frame.packet_id == wmsp::PacketID::Data ? 1 : 0;
+        return count;
+    };
+    CHECK(packets("NSPlayer/4.1.0.3857") == 0);
+    CHECK(packets("NSPlayer/9.0.0.2980") == 0);
+    CHECK(packets("NSServer/9.0.0.3372") == 0);
+    CHECK(packets("NSServer/4.1.0.3923") > 3);
+}
+
+TEST_CASE("GET / is answered as a 4.1 server does, so that nmap names it", "[server_sim]") {
+    Site site;
+    CHECK(site.ask("GET / HTTP/1.0\r\n\r\n") ==
+          "HTTP/1.0 500 Internal Server Error\r\nServer: Cougar 4.1.0.3923\r\n\r\n");
+}
+
 TEST_CASE("the journal tells each exchange", "[server_sim]") {
     Site site;
-    site.ask(get("/clip", player, "Pragma: xPlayStrm=1\r\n"));
+    site.ask(get("/clip", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"));
     REQUIRE(run_until(site.io, [&] { return site.server->has(What::closed); }));
     const auto received = site.server->events(What::received);
     REQUIRE(received.size() == 1);

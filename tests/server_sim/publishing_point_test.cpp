@@ -1,5 +1,6 @@
 #include "server_sim/publishing_point.hpp"
 
+#include <boost/asio/post.hpp>
 #include <fstream>
 
 #include "common/asf/save.hpp"
@@ -74,6 +75,103 @@ TEST_CASE("live: while nobody listens no packet is made, and the clock goes on",
     const auto second = point->subscribe(two);
     REQUIRE(tests::run_until(io, [&] { return !two.packets.empty(); }));
     CHECK(two.packets[0].number > last);
+}
+
+namespace {
+
+// A subscriber whose packets take so long that the clock cannot be kept up with, on whatever machine.
+struct Slow : Collector {
+    milliseconds takes{5};
+    void on_packet(const Packet& packet) override {
+        for (const auto until = std::chrono::steady_clock::now() + takes; std::chrono::steady_clock::now() < until;) {}
+        Collector::on_packet(packet);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("live: more is due than can be sent, and players vanish: others have their turn, all ends as it began",
+          "[server_sim]") {
+    asio::io_context io{1};
+    const auto point = std::make_shared<PublishingPoint>(io.get_executor(), "live", content(std::nullopt));
+    // 2 Mbit/s are more than 170 packets a second; 40 subscribers of 5 ms each get one packet in 200 ms.
+    std::vector<std::unique_ptr<Slow>> players;
+    std::vector<std::unique_ptr<Subscription>> subscriptions;
+    for (int i = 0; i < 40; ++i) {
+        players.push_back(std::make_unique<Slow>());
+        subscriptions.push_back(point->subscribe(*players.back()));
+    }
+    // Beside them: connections that close, signals, new players. They must have a turn between any two slices.
+    int turns = 0;
+    std::function<void()> beside = [&] {
+        ++turns;
+        asio::post(io, beside);
+    };
+    asio::post(io, beside);
+    const auto got = [&] {
+        std::size_t all = 0;
+        for (const auto& player : players) all += player->packets.size();
+        return all;
+    };
+    std::size_t longest = 0, before = 0;
+    int turns_before = 0;
+    while (point->skipped() == 0 && got() < 4000) {
+        io.run_one();
+        if (turns == turns_before) continue;
+        longest = std::max(longest, got() - before);
+        before = got(), turns_before = turns;
+    }
+    CHECK(point->skipped() > 0);        // it went on from the present instead of running after the clock for ever
+    CHECK(longest <= 20);               // packets in one turn: a slice, and not all that was due
+    CHECK(turns > 20);
+    for (auto& subscription : subscriptions) subscription.reset();  // all at once, in the middle of a delivery
+    CHECK(point->subscribers() == 0);
+    const auto last = got();
+    beside = [] {};
+    io.restart();
+    for (int i = 0; i < 1000 && io.poll_one() > 0; ++i) {}
+    CHECK(got() == last);
+    Collector next;  // who comes now gets the present
+    const auto subscription = point->subscribe(next);
+    REQUIRE(tests::run_until(io, [&] { return next.packets.size() >= 3; }));
+    CHECK(next.packets[1].number == next.packets[0].number + 1);
+    CHECK(subscription->skipped() == 0);
+}
+
+TEST_CASE("stored: what is very late is sent in pieces, nothing is left out", "[server_sim]") {
+    asio::io_context io{1};
+    const auto stored = content(1500ms);
+    const auto point = std::make_shared<PublishingPoint>(io.get_executor(), "clip", stored);
+    Slow player;
+    player.takes = 2ms;
+    const auto subscription = point->subscribe(player, Position{0, std::nullopt, 1500ms, 1000});
+    std::size_t before = 0, longest = 0;
+    REQUIRE(tests::run_until(io, [&] {
+        longest = std::max(longest, player.packets.size() - before);
+        before = player.packets.size();
+        return player.ended;
+    }));
+    CHECK(player.packets.size() == *stored->packet_count());
+    CHECK(longest <= 4);
+}
+
+TEST_CASE("relayed: a source that is faster than all who are served is cut, and the cut is counted", "[server_sim]") {
+    asio::io_context io{1};
+    const auto source = content(std::nullopt);
+    const auto point = std::make_shared<PublishingPoint>(io.get_executor(), "relay");
+    point->begin(source->header());
+    std::vector<std::unique_ptr<Slow>> players;
+    std::vector<std::unique_ptr<Subscription>> subscriptions;
+    for (int i = 0; i < 40; ++i) {
+        players.push_back(std::make_unique<Slow>());
+        players.back()->takes = 1ms;
+        subscriptions.push_back(point->subscribe(*players.back()));
+    }
+    for (std::uint64_t number = 0; number < 200; ++number) point->relay(source->packet(number));
+    CHECK(point->skipped() >= 200 - PublishingPoint::deliveries_max - 1);
+    point->end();
+    REQUIRE(tests::run_until(io, [&] { return players.back()->ended; }));
+    CHECK(players.back()->packets.size() == 200 - point->skipped());
 }
 
 TEST_CASE("stored: from a position to an end, each subscriber for itself", "[server_sim]") {

@@ -1,45 +1,47 @@
 // iptables-save form, for iptables-restore.
 #include "lab/rules/generate.hpp"
+#include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::rules::dialect {
 namespace {
 
-constexpr std::size_t multiport_max = 15;  // a range counts twice
-
-std::vector<scenario::PortList> parts_of(const scenario::PortList& ports) {
-    std::vector<scenario::PortList> parts;
-    std::size_t used = multiport_max;
-    for (const auto& range : ports) {
-        const std::size_t cost = range.first == range.last ? 1 : 2;
-        if (used + cost > multiport_max) parts.emplace_back(), used = 0;
-        parts.back().push_back(range);
-        used += cost;
-    }
-    if (parts.empty()) parts.emplace_back();
-    return parts;
+std::string ports_of(scenario::Protocol protocol, const scenario::PortList& ports) {
+    if (ports.size() == 1) return " -m " + std::string{text(protocol)} + " --dport " + ports_text(ports, ":", ",");
+    return ports.empty() ? std::string{} : " -m multiport --dports " + ports_text(ports, ":", ",");
 }
 
 }  // namespace
 
-std::string iptables(const scenario::Scenario& scenario, const Needs& needs) {
-    std::string out = heading(scenario, needs, "#") +
-                      "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-                      "# answers of what is accepted below\n"
-                      "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
+std::string iptables(const scenario::Scenario& scenario, const Needs& needs, Form form) {
+    const bool whole = form == Form::whole;
+    std::string translations;
+    for (const auto& t : needs.translations)
+        for (const auto& ports : multiport_parts(t.ports))
+            translations += "-A PREROUTING -i " + t.in + " -d " + t.published.text() + "/32 -p " +
+                            std::string{text(t.protocol)} + ports_of(t.protocol, ports) + " -j DNAT --to-destination " +
+                            t.address.text() + "\n";
+    std::string rules =
+        "# answers of what is accepted below\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
     for (const auto& need : needs.needs) {
-        out += "# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n";
-        for (const auto& ports : parts_of(need.ports)) {
-            const std::string protocol{text(need.protocol)};
-            out += "-A FORWARD -i " + need.in + " -o " + need.out + " -s " + need.source_address.text() + "/32 -d " +
-                   need.destination_address.text() + "/32 -p " + protocol;
-            if (ports.size() == 1)
-                out += " -m " + protocol + " --dport " + ports_text(ports, ":", ",");
-            else if (!ports.empty())
-                out += " -m multiport --dports " + ports_text(ports, ":", ",");
-            out += " -j ACCEPT\n";
-        }
+        rules += "# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n";
+        for (const auto& ports : multiport_parts(need.ports))
+            rules += "-A FORWARD -i " + need.in + " -o " + need.out + " -s " + need.source_address.text() + "/32 -d " +
+                     need.destination_address.text() + "/32 -p " + std::string{text(need.protocol)} +
+                     ports_of(need.protocol, ports) + " -j ACCEPT\n";
     }
-    return out + "COMMIT\n";
+    auto out = heading(scenario, needs, "#");
+    if (!whole) {
+        if (!translations.empty()) out += "# in the table nat\n" + translations;
+        return out + "# in the table filter, before what drops\n" + rules;
+    }
+    out +=
+        "# iptables-restore first empties each table named below and sets its policies: all rules that are there go.\n"
+        "# `--merge` prints the rules alone.\n";
+    if (!translations.empty())
+        out +=
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n" +
+            translations + "COMMIT\n";
+    return out + "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n" + rules + "COMMIT\n";
 }
 
 }  // namespace wmlab::lab::rules::dialect

@@ -9,10 +9,15 @@ namespace {
 
 std::string upper(std::string_view protocol) { return protocol == "tcp" ? "TCP" : "UDP"; }
 
+constexpr std::size_t name_max = 120;
+
 std::string rule(const Need& need, bool inbound) {
     const auto ports = ports_text(need.ports, "-", ",");
-    return "netsh advfirewall firewall add rule name=\"wmlab " + flows_text(need).substr(0, 120) +
-           "\" dir=" + (inbound ? "in" : "out") + " action=allow protocol=" + upper(text(need.protocol)) +
+    const auto name = "wmlab " + std::string{inbound ? "in " : "out "} +
+                      shortened(need.source + " to " + need.destination + ": " + flows_text(need), name_max);
+    // A rule is added beside one of its name, not in its place: the old one goes first.
+    return "netsh advfirewall firewall delete rule name=\"" + name + "\"\nnetsh advfirewall firewall add rule name=\"" +
+           name + "\" dir=" + (inbound ? "in" : "out") + " action=allow protocol=" + upper(text(need.protocol)) +
            " localip=" + (inbound ? need.destination_address : need.source_address).text() +
            " remoteip=" + (inbound ? need.source_address : need.destination_address).text() +
            (ports.empty() ? "" : (inbound ? " localport=" : " remoteport=") + ports) + "\n";
@@ -20,7 +25,7 @@ std::string rule(const Need& need, bool inbound) {
 
 }  // namespace
 
-std::string netsh(const scenario::Scenario& scenario, const Needs& needs) {
+std::string netsh(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     std::map<std::string, std::string> incoming, outgoing;  // by host
     for (const auto& need : needs.needs) {
         outgoing[need.source] += rule(need, false);
@@ -35,6 +40,15 @@ std::string netsh(const scenario::Scenario& scenario, const Needs& needs) {
                 if (host.find(line) == std::string::npos) host += line;
             }
     std::string out = heading(scenario, needs, "rem");
+    out +=
+        "rem For Windows Vista and Server 2008 or later; Windows 2000 has no firewall, XP and Server 2003 know `netsh "
+        "firewall`\n"
+        "rem without outbound rules. `delete rule` before each says \"No rules match\" the first time.\n";
+    if (form == Form::whole)
+        out += "rem The rules are added to those that are there; what these allow besides stays open.\n";
+    for (const auto& t : needs.translations)
+        out += "rem Note: " + t.host + " is known as " + t.published.text() +
+               ": its translation is the business of the router between, not of these hosts.\n";
     for (const auto& host : scenario.hosts) {
         if (incoming.contains(host.name))
             out += "\nrem on " + host.name + " (" + host.address.text() + "): what comes in\n" + incoming[host.name];

@@ -2,27 +2,51 @@
 
 namespace wmlab::lab::rules::dialect {
 
-std::string nft(const scenario::Scenario& scenario, const Needs& needs) {
-    std::string out = "#!/usr/sbin/nft -f\n" + heading(scenario, needs, "#") +
-                      "\ntable inet wmlab {\n"
-                      "    chain forward {\n"
-                      "        type filter hook forward priority filter; policy drop;\n\n";
+std::string nft(const scenario::Scenario& scenario, const Needs& needs, Form form) {
+    const bool whole = form == Form::whole;
+    const std::string indent = whole ? "        " : "";
+    const auto matched = [](scenario::Protocol protocol, const scenario::PortList& ranges) {
+        const auto ports = ports_text(ranges, "-", ", ");
+        if (ranges.empty()) return "meta l4proto " + std::string{text(protocol)};
+        return std::string{text(protocol)} + " dport " + (ranges.size() > 1 ? "{ " + ports + " }" : ports);
+    };
+    std::string translations;
+    for (const auto& t : needs.translations)
+        translations += indent + "iifname \"" + t.in + "\" ip daddr " + t.published.text() + " " +
+                        matched(t.protocol, t.ports) + " dnat to " + t.address.text() + "\n";
+    std::string rules;
     bool answers = false;
     for (const auto& need : needs.needs)
         answers = answers || need.protocol == scenario::Protocol::tcp || !need.multicast;
-    if (answers) out += "        # answers of what is accepted below\n        ct state established,related accept\n";
-    for (const auto& need : needs.needs) {
-        out += "\n        # " + need.source + " -> " + need.destination + ": " + flows_text(need) +
-               "\n        iifname \"" + need.in + "\" oifname \"" + need.out + "\" ip saddr " +
-               need.source_address.text() + " ip daddr " + need.destination_address.text() + " ";
-        const auto ports = ports_text(need.ports, "-", ", ");
-        if (need.ports.empty())
-            out += "meta l4proto " + std::string{text(need.protocol)};
-        else
-            out += std::string{text(need.protocol)} + " dport " + (need.ports.size() > 1 ? "{ " + ports + " }" : ports);
-        out += " accept\n";
+    if (answers)
+        rules += indent + "# answers of what is accepted below\n" + indent + "ct state established,related accept\n";
+    for (const auto& need : needs.needs)
+        rules += "\n" + indent + "# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n" +
+                 indent + "iifname \"" + need.in + "\" oifname \"" + need.out + "\" ip saddr " +
+                 need.source_address.text() + " ip daddr " + need.destination_address.text() + " " +
+                 matched(need.protocol, need.ports) + " accept\n";
+    if (!whole) {
+        auto out = heading(scenario, needs, "#");
+        if (!translations.empty())
+            out +=
+                "\n# for the chain of type nat at the hook prerouting of an `ip` table (in an `inet` one: dnat ip "
+                "to)\n" +
+                translations;
+        return out + "\n# for the chain at the hook forward, before what drops\n" + rules;
     }
-    return out + "    }\n}\n";
+    auto out = "#!/usr/sbin/nft -f\n" + heading(scenario, needs, "#") +
+               "# Loading it adds a table and leaves the others; but its chain drops whatever else is forwarded, also "
+               "what the others\n"
+               "# accept. `--merge` prints the rules alone.\n"
+               "\ntable inet wmlab {\n    chain forward {\n        type filter hook forward priority filter; policy "
+               "drop;\n\n" +
+               rules + "    }\n}\n";
+    if (!translations.empty())
+        out +=
+            "\ntable ip wmlab_nat {\n    chain prerouting {\n        type nat hook prerouting priority dstnat; policy "
+            "accept;\n" +
+            translations + "    }\n}\n";
+    return out;
 }
 
 }  // namespace wmlab::lab::rules::dialect

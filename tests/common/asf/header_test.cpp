@@ -115,7 +115,7 @@ TEST_CASE("a stream found only inside Extended Stream Properties", "[asf]") {
     CHECK(header.streams[0].bitrate == 48000);
 }
 
-TEST_CASE("a header for relaying live has the broadcast flag and no totals", "[asf]") {
+TEST_CASE("departure 5.1: a header for relaying live has the broadcast flag and no totals but what players want", "[asf]") {
     const auto stored = Header::parse(reference_header()).value();
     const auto live = live_header(stored);
     CHECK(live == Header::parse(live.raw).value());
@@ -126,12 +126,13 @@ TEST_CASE("a header for relaying live has the broadcast flag and no totals", "[a
     CHECK(live.raw.size() == stored.raw.size());
     CHECK(live.file_id == stored.file_id);
     CHECK(live.preroll == stored.preroll);
-    SECTION("MMS players get a size for the Data Object, nothing else changes") {
-        auto raw = raw_for_mms(live);
+    SECTION("a broadcast's Data Object gets the size that a player wants, nothing else changes") {
+        auto raw = raw_of_broadcast(live, 0x7FFF0000);
         CHECK(raw != live.raw);
+        CHECK(raw_of_broadcast(Header::parse(raw).value(), 0) == live.raw);
         std::fill_n(raw.begin() + static_cast<std::ptrdiff_t>(live.data_object_offset) + 16, 8, std::byte{});
         CHECK(raw == live.raw);
-        CHECK(raw_for_mms(stored) == stored.raw);
+        CHECK(raw_of_broadcast(stored, 0) == stored.raw);
     }
     SECTION("and back") { CHECK(stored_header(live, 20, milliseconds{2000}).raw == stored.raw); }
     SECTION("VLC writes all ones as the count of a broadcast") {

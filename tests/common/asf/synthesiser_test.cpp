@@ -140,10 +140,14 @@ TEST_CASE("times of a synthetic stream", "[asf]") {
         before = content->send_time(n);
     }
     for (const int time : {0, 1, 35, 36, 37, 999, 1000, 123456}) {
-        const auto n = content->packet_at_time(milliseconds{time});
-        CHECK(n % 2 == 0);
-        CHECK(content->send_time(n) >= milliseconds{time});
-        if (n > 0) CHECK(content->send_time(n - 1) < milliseconds{time});
+        const auto next = content->packets_before(milliseconds{time});
+        CHECK(next % 2 == 0);
+        CHECK(content->send_time(next) >= milliseconds{time});
+        if (next > 0) CHECK(content->send_time(next - 1) < milliseconds{time});
+        const auto at = content->packet_at_time(milliseconds{time});
+        CHECK(at % 2 == 0);
+        CHECK(content->send_time(at) <= milliseconds{time});
+        CHECK(content->send_time(at + 2) > milliseconds{time});
     }
     // A year later: 64 kbit/s is still 10 packets and 8000 bytes a second.
     const auto tone = Synthesiser::make({}).value();

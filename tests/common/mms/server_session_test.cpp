@@ -403,6 +403,73 @@ TEST_CASE("the history of a fat stream is bounded by its bytes", "[mms]") {
     CHECK(ask(94) == 0);
 }
 
+TEST_CASE("a packet that many get: the same bytes as media() sends, and the same when asked for again", "[mms]") {
+    const auto transport = GENERATE(Transport::udp, Transport::tcp);
+    const auto packet = [](std::uint32_t number) {
+        return std::make_shared<const std::vector<std::byte>>(200, static_cast<std::byte>(number));
+    };
+    ServerOptions options;
+    options.again = [&](std::uint32_t LocationId) { return LocationId == 13 ? nullptr : packet(LocationId); };
+    Hand alone, shared{options};
+    alone.reach(ServerSession::State::streaming, transport);
+    CHECK_FALSE(shared.session.shared_media(0, 200));  // not yet
+    shared.reach(ServerSession::State::streaming, transport);
+    CHECK_FALSE(shared.session.shared_media(0, 201));  // larger than was told
+    // Numbers with gaps: packets that were skipped, or were this player's own.
+    const std::vector<std::uint32_t> numbers{5, 6, 7, 10, 11, 12, 13, 20, 21, 700'000, 700'001};
+    std::vector<SendData> sent;
+    for (const auto number : numbers) {
+        const auto whole = all<SendData>(alone.session.media(number, *packet(number), alone.now)).at(0);
+        if (number == 12 || number == 21) {  // a packet of which this player does not get all
+            CHECK(*all<SendData>(shared.session.media(number, *packet(number), shared.now)).at(0).packet == *whole.packet);
+        } else {
+            const auto head = shared.session.shared_media(number, 200);
+            REQUIRE(head.has_value());
+            std::vector<std::byte> both{head->octets.begin(), head->octets.end()};
+            const auto body = packet(number);
+            both.insert(both.end(), body->begin(), body->end());
+            CHECK(both == *whole.packet);
+            CHECK(head->sequence == whole.sequence);
+        }
+        sent.push_back(whole);
+    }
+    CHECK(shared.session.next_sequence() == numbers.size());
+    if (transport == Transport::tcp) return;
+    RequestPacketListResend request;
+    request.dwClientId = shared.session.client_id();
+    request.wSourceId = 1;
+    for (std::uint32_t sequence = 0; sequence < numbers.size() + 2; ++sequence)
+        request.dwBeginPacketList.push_back(sequence);
+    const auto again = all<SendData>(shared.session.datagram(request.serialise(), shared.now));
+    REQUIRE(again.size() == numbers.size() - 1);  // 13 is no longer kept
+    for (const auto& one : again) {
+        CHECK(one.kind == DataKind::resend);
+        CHECK(one.LocationId == numbers.at(one.sequence));
+        CHECK(*one.packet == *sent.at(one.sequence).packet);
+    }
+}
+
+TEST_CASE("a packet that many get: what may be asked for again is bounded", "[mms]") {
+    ServerOptions options;
+    options.history_packets = 100;
+    options.again = [](std::uint32_t) { return std::make_shared<const std::vector<std::byte>>(200); };
+    Hand hand{options};
+    hand.reach(ServerSession::State::streaming);
+    const auto step = GENERATE(1u, 2u);  // one run, or every packet a run of its own
+    for (std::uint32_t i = 0; i < 1000; ++i) REQUIRE(hand.session.shared_media(i * step, 200));
+    const auto answered = [&](std::uint32_t sequence) {
+        RequestPacketListResend request;
+        request.dwClientId = hand.session.client_id();
+        request.wSourceId = 1;
+        request.dwBeginPacketList = {sequence};
+        return all<SendData>(hand.session.datagram(request.serialise(), hand.now)).size() == 1;
+    };
+    CHECK(answered(999));
+    CHECK(answered(step == 1 ? 900 : 950));
+    CHECK_FALSE(answered(step == 1 ? 899 : 930));
+    CHECK_FALSE(answered(1000));
+}
+
 TEST_CASE("resends are answered until the player has left, also after the end", "[mms]") {
     Hand hand;
     hand.reach(ServerSession::State::streaming);
@@ -499,4 +566,101 @@ TEST_CASE("seq and timeSent of the server's packets", "[mms]") {
     CHECK(head->timeSent == 1333);
     CHECK(head->seq == 1);
     CHECK(head->chunkCount * 8 == head->messageLength);
+}
+
+// --- departures of docs/protocols/mms.md: a test for each
+
+TEST_CASE("departure 2.2.3: chunkCount leaves out 16 bytes, and any is read", "[mms]") {
+    Hand hand;
+    const auto sent = all<Send>(hand.connect());
+    REQUIRE(sent.size() == 1);
+    bytes::Reader in{sent[0].packet};
+    in.seek(8, "messageLength");
+    const auto messageLength = in.u32("messageLength");
+    in.seek(16, "chunkCount");
+    CHECK(in.u32("chunkCount") == messageLength / 8);
+    auto packet = hand.framer.frame(serialise(LinkViewerToMacFunnelInfo{}));
+    packet[16] = std::byte{0x77};
+    CHECK(names(hand.session.receive(packet, hand.now)) == std::vector<std::string>{"LinkMacToViewerReportFunnelInfo"});
+}
+
+TEST_CASE("departure 2.2.4.7: fileBitRate is what the file says of all streams together", "[mms]") {
+    Hand hand;
+    hand.connect(), hand.funnel();
+    const auto reports = all<Send>(hand.open());
+    REQUIRE(reports.size() == 1);
+    CHECK(std::get<LinkMacToViewerReportOpenFile>(reports[0].message).fileBitRate == 64000);
+}
+
+TEST_CASE("departure 3.2.4.1: over UDP EndOfStream waits a second for the last datagrams", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::streaming);
+    CHECK(names(hand.session.end_of_media(hand.now)).empty());
+    hand.now += std::chrono::milliseconds{1000};
+    CHECK(names(hand.session.tick(hand.now)) == std::vector<std::string>{"LinkMacToViewerReportEndOfStream"});
+}
+
+TEST_CASE("departure 3.2.5.2: KeepAlive runs whenever nothing is received", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::streaming);
+    for (int i = 0; i < 3; ++i) {
+        hand.now += std::chrono::seconds{30};
+        CHECK(names(hand.session.tick(hand.now)) == std::vector<std::string>{"LinkMacToViewerPing"});
+    }
+}
+
+TEST_CASE("departure 3.2.5.6: nothing needs authentication, and a response to no challenge ends the session", "[mms]") {
+    Hand hand;
+    hand.connect(), hand.funnel();
+    CHECK(names(hand.open()) == std::vector<std::string>{"LinkMacToViewerReportOpenFile"});
+    CHECK(all<Close>(hand.send(LinkViewerToMacSecurityResponse{})).size() == 1);
+}
+
+TEST_CASE("departure 3.2.5.8: openFileId is not verified", "[mms]") {
+    Hand hand;
+    hand.connect(), hand.funnel(), hand.open();
+    LinkViewerToMacReadBlock read;
+    read.openFileId = 4711;
+    CHECK_FALSE(all<SendData>(hand.send(read)).empty());
+    LinkViewerToMacStartPlaying start;
+    start.openFileId = 4711;
+    CHECK(all<StartMedia>(hand.send(start)).size() == 1);
+}
+
+TEST_CASE("departure 3.2.5.11: media carries the playIncarnation of StartPlaying", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::ready);
+    LinkViewerToMacStartPlaying start;
+    start.playIncarnation = 0x2A;
+    hand.send(start);
+    const auto sent = all<SendData>(hand.session.media(0, Link::packet(0), hand.now));
+    REQUIRE(sent.size() == 1);
+    CHECK(std::to_integer<unsigned>((*sent[0].packet)[4]) == 0x2A);
+}
+
+TEST_CASE("departure 3.2.5.12: striding is refused", "[mms]") {
+    Hand hand;
+    hand.reach(ServerSession::State::ready);
+    LinkViewerToMacStartStriding stride;
+    stride.rate = 5;
+    const auto reports = all<Send>(hand.send(stride));
+    REQUIRE(reports.size() == 1);
+    CHECK(std::get<LinkMacToViewerReportStartStriding>(reports[0].message).hr == bytes::E_INVALIDARG);
+    CHECK_FALSE(hand.session.finished());
+}
+
+TEST_CASE("departure 3.2.5.13: resends are those of the last packets, at a bounded rate", "[mms]") {
+    ServerOptions options;
+    options.history_packets = 10;
+    options.resends_per_second = 5;
+    Hand hand{options};
+    hand.reach(ServerSession::State::streaming);
+    for (std::uint32_t i = 0; i < 20; ++i) hand.session.media(i, Link::packet(i), hand.now);
+    RequestPacketListResend request;
+    request.dwClientId = options.client_id;
+    request.wSourceId = 1;
+    request.dwBeginPacketList = {0, 9};
+    CHECK(all<SendData>(hand.session.datagram(request.serialise(), hand.now)).empty());
+    request.dwBeginPacketList = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+    CHECK(all<SendData>(hand.session.datagram(request.serialise(), hand.now)).size() == 5);
 }

@@ -142,6 +142,13 @@ TEST_CASE("odd station files are read, and what was odd is said", "[msb]") {
              return t;
          }(),
          {}},
+        {"bare carriage returns",
+         [&] {
+             auto t = good;
+             std::erase(t, '\n');
+             return t;
+         }(),
+         {}},
         {"no last line end", good.substr(0, good.size() - 2), {}},
         {"a byte order mark", "\xEF\xBB\xBF" + good, {}},
         {"blanks and empty lines", replaced(good, "IP Port=", "\r\n\t\r\n  IP Port \t= "), {}},

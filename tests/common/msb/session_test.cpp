@@ -152,3 +152,37 @@ TEST_CASE("the sender: options and limits", "[msb]") {
         CHECK(sender.packet(std::vector<std::byte>(asf_packet_max + 1)).empty());
     }
 }
+
+// --- departures of docs/protocols/msb.md: a test for each
+
+TEST_CASE("departure 2.2.2: no parity packets unless a span is asked for", "[msb]") {
+    const auto content = asf::Synthesiser::make({}).value();
+    for (const unsigned span : {0u, 5u}) {
+        SenderOptions options;
+        options.span = span;
+        SenderSession sender{options};
+        sender.start({}), sender.start_stream(1, {});
+        std::size_t datagrams = 0;
+        for (std::uint64_t n = 0; n < 20; ++n) datagrams += sender.packet(content->packet(n)).size();
+        CHECK(datagrams == (span == 0 ? 20 : 24));
+    }
+}
+
+TEST_CASE("departure 2.2.4: padding is sent", "[msb]") {
+    const auto content = asf::Synthesiser::make({}).value();
+    SenderSession sender;
+    sender.start({}), sender.start_stream(1, {});
+    const auto sent = sender.packet(content->packet(3));
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].size() == Packet::head_size + content->header().packet_size);
+}
+
+TEST_CASE("departure 3.2.2: the player's timers are options", "[msb]") {
+    PlayerOptions options;
+    CHECK(options.open_timeout == 20s);
+    CHECK(options.end_of_stream_timeout == 30s);
+    options.open_timeout = 1s;
+    PlayerSession player{station(), options};
+    player.start({});
+    CHECK(player.next_deadline() == TimePoint{} + 1s);
+}

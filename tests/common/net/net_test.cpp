@@ -5,14 +5,18 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/json/serialize.hpp>
+#include <functional>
+#include <memory>
 #include <set>
 #include <tuple>
 
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
+#include "common/net/outbox.hpp"
 #include "common/net/reprieve.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
@@ -223,6 +227,109 @@ TEST_CASE("datagrams: a closed port answers with ICMP, which is told and ends no
     CHECK(errors[0].about == closed);
     CHECK(errors[0].icmp == Icmp{3, 3, "127.0.0.1"});
     CHECK(b.try_receive().has_value());
+}
+
+TEST_CASE("datagrams: however fast they come, others of the thread have their turn", "[net]") {
+    asio::io_context io{1};
+    DatagramSocket one{bind_udp(io.get_executor(), {loopback, 0}, 1 << 20).value()};
+    udp::socket flood{io, udp::v4()};
+    int received = 0, turns = 0, received_at_turn = 0, longest = 0;
+    asio::co_spawn(
+        io,
+        [&]() -> asio::awaitable<void> {
+            for (;;) {
+                co_await one.receive();
+                ++received;
+                flood.send_to(asio::buffer("x", 1), one.local());  // there is always one more
+            }
+        },
+        asio::detached);
+    for (int i = 0; i < 10; ++i) flood.send_to(asio::buffer("x", 1), one.local());
+    std::function<void()> beside = [&] {
+        longest = std::max(longest, received - received_at_turn);
+        received_at_turn = received;
+        if (++turns < 100) asio::post(io, beside);
+    };
+    asio::post(io, beside);
+    while (turns < 100 && received < 1'000'000) io.run_one();
+    CHECK(turns == 100);
+    CHECK(longest <= 64);
+}
+
+TEST_CASE("datagrams: one packet to many at once, each behind a head of its own, and the account of each", "[net]") {
+    asio::io_context io{1};
+    DatagramSocket from{bind_udp(io.get_executor(), {loopback, 0}).value()};
+    int icmp = 0;
+    from.on_icmp = [&](const QueuedError&) { ++icmp; };
+    std::vector<std::unique_ptr<DatagramSocket>> receivers;
+    const std::size_t count = 150;  // more than one call of the kernel takes
+    for (std::size_t i = 0; i < count; ++i)
+        receivers.push_back(std::make_unique<DatagramSocket>(bind_udp(io.get_executor(), {loopback, 0}).value()));
+    const auto gone = receivers[3]->local();  // nobody listens there any more
+    receivers[3]->close();
+    const auto body = std::make_shared<const std::vector<std::byte>>(1000, std::byte{7});
+    std::vector<DatagramSocket::Account> accounts(count);
+    for (int round = 0; round < 3; ++round) {
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::array<std::byte, 8> head{static_cast<std::byte>(i), static_cast<std::byte>(round)};
+            from.send_with_others(i == 3 ? gone : receivers[i]->local(), head, body, accounts[i]);
+        }
+        DatagramSocket::flush_all();
+        DatagramSocket::flush_all();  // nothing is left
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        CHECK(accounts[i].sent == 3);
+        CHECK(accounts[i].unsent == 0);
+        if (i == 3) continue;
+        for (int round = 0; round < 3; ++round) {
+            const auto got = receivers[i]->try_receive();
+            REQUIRE(got.has_value());
+            CHECK(got->bytes.size() == 1008);
+            CHECK(got->bytes[0] == static_cast<std::byte>(i));
+            CHECK(got->bytes[1] == static_cast<std::byte>(round));
+            CHECK(got->bytes[1007] == std::byte{7});
+        }
+        CHECK_FALSE(receivers[i]->try_receive().has_value());
+    }
+    while (from.drain_errors()) {}
+    CHECK(icmp >= 2);
+}
+
+TEST_CASE("outbox: heads and bodies arrive in order however the kernel takes them, and a slow peer is bounded", "[net]") {
+    asio::io_context io{1};
+    auto acceptor = listen_tcp(io.get_executor(), {loopback, 0}).value();
+    tcp::socket peer{io};
+    peer.connect(acceptor.local_endpoint());
+    tcp::socket ours{io};
+    acceptor.accept(ours);
+    ours.set_option(asio::socket_base::send_buffer_size{8192});
+    peer.set_option(asio::socket_base::receive_buffer_size{8192});
+    Outbox outbox{std::move(ours), 600'000};
+    std::string expected, got;
+    for (int i = 0; i < 300; ++i) {
+        const std::array<std::byte, 8> head{static_cast<std::byte>(i), std::byte{1}, std::byte{2}};
+        const auto body = std::make_shared<const std::vector<std::byte>>(static_cast<std::size_t>(i * 7), std::byte{9});
+        REQUIRE(outbox.send(std::span{head}.first(static_cast<std::size_t>(i % 9)), body));
+        expected.append(reinterpret_cast<const char*>(head.data()), static_cast<std::size_t>(i % 9));
+        expected.append(body->size(), '\x09');
+    }
+    peer.non_blocking(true);
+    std::array<char, 1500> buffer{};
+    while (got.size() < expected.size()) {
+        io.poll();
+        boost::system::error_code error;
+        const auto size = peer.read_some(asio::buffer(buffer), error);
+        if (error == asio::error::would_block) continue;
+        REQUIRE(!error);
+        got.append(buffer.data(), size);
+    }
+    CHECK(got == expected);
+    CHECK(outbox.queued() == 0);
+    const auto large = std::make_shared<const std::vector<std::byte>>(100'000);
+    int taken = 0;
+    while (taken < 100 && outbox.send(std::span<const std::byte>{}, large)) ++taken;
+    CHECK(taken < 20);
+    CHECK(outbox.slow());
 }
 
 TEST_CASE("addresses as text", "[net]") {

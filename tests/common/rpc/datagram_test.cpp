@@ -28,11 +28,33 @@ Datagram activation(std::uint32_t seqnum) {
 struct Server {
     Machine machine{tests::machine_options()};
     DatagramServer server{machine, mapper_port};
+    // As an honest sender: who is asked who it is answers.
     std::vector<Datagram> receive(const Datagram& datagram, TimePoint now = {}) {
         std::vector<Datagram> answers;
-        for (const auto& octets : server.receive(peer, datagram.serialise(), now).send)
+        for (auto& answer : raw(datagram, now)) {
+            if (answer.ptype != PduType::request) {
+                answers.push_back(std::move(answer));
+                continue;
+            }
+            for (auto& more : raw(answer_to(answer), now)) answers.push_back(std::move(more));
+        }
+        return answers;
+    }
+    std::vector<Datagram> raw(const Datagram& datagram, TimePoint now = {}, const std::string& from = peer) {
+        std::vector<Datagram> answers;
+        for (const auto& octets : server.receive(from, datagram.serialise(), now).send)
             answers.push_back(Datagram::parse(octets).value());
         return answers;
+    }
+    static Datagram answer_to(const Datagram& question) {
+        auto answer = question;
+        answer.ptype = PduType::response;
+        NdrWriter body;
+        body.u32(0);
+        body.guid(Guid::named("client address space"));
+        body.u32(0);
+        answer.body = body.take();
+        return answer;
     }
 };
 
@@ -82,14 +104,23 @@ TEST_CASE("rpc udp: what gets no answer", "[rpc]") {
     auto maybe = activation(0);
     maybe.flags1 = pf1::maybe;
     CHECK(server.receive(maybe).empty());
+    CHECK(server.machine.processes().empty());  // nobody knows who that was
+    auto known = activation(0);
+    known.if_id = interface::epm.uuid;
+    known.if_vers_major = 3;
+    known.opnum = ept_lookup::opnum;
+    known.body = ept_lookup::In{}.serialise();
+    server.receive(known);
+    maybe.seqnum = 1;
+    CHECK(server.receive(maybe).empty());
     CHECK(server.machine.processes().size() == 1);  // executed all the same
-    auto broadcast = activation(1);
+    auto broadcast = activation(2);
     broadcast.flags1 = pf1::broadcast;
     CHECK(server.receive(broadcast).empty());
-    auto answer = activation(2);
+    auto answer = activation(3);
     answer.ptype = PduType::response;
     CHECK(server.receive(answer).empty());
-    const auto whole = activation(3).serialise();
+    const auto whole = activation(4).serialise();
     for (std::size_t size = 0; size < whole.size(); ++size)
         CHECK(server.server.receive(peer, Bytes{whole}.first(size), {}).send.empty());
     CHECK(server.machine.processes().size() == 1);
@@ -230,4 +261,160 @@ TEST_CASE("rpc udp: activities are bounded and forgotten", "[rpc]") {
     }
     server.server.expire(TimePoint{1h});
     CHECK(server.receive(alive, TimePoint{1h}).size() == 1);
+}
+
+namespace {
+
+struct Service {
+    std::string name;
+    std::uint16_t port;
+    SyntaxId interface;
+    std::uint16_t opnum;
+    Octets body;
+    bool changes;  // something: of those nothing may come before the sender is proven
+};
+
+// Every operation there is behind both ports, with arguments that would be obeyed.
+std::vector<Service> services(Machine& machine) {
+    const auto& process = machine.processes().back();
+    OrpcThis orpcthis;
+    const auto ipid = process.objects.front().interfaces.front().ipid;
+    RemoteActivation::In activate;
+    activate.clsid = guid::CLSID_SimWMAdministrator;
+    activate.iids = {interface::ISimWMStation.uuid};
+    activate.protseqs = {protseq::ncadg_ip_udp};
+    ComplexPing::In ping;
+    ping.add = {process.objects.front().oid};
+    RegisterAlias::In alias{orpcthis, "pwn", "10.9.0.2", 2222};
+    RemReferences references{orpcthis, {{ipid, 5, 0}}};
+    ept_map::In map;
+    map.map_tower = Tower{interface::SimWMProcess, syntax::NDR, protseq::ncadg_ip_udp, 0, 0};
+    const auto here = process.port;
+    return {
+        {"ept_lookup", mapper_port, interface::epm, ept_lookup::opnum, ept_lookup::In{}.serialise(), true},
+        {"ept_map", mapper_port, interface::epm, ept_map::opnum, map.serialise(), false},
+        {"ServerAlive", mapper_port, interface::IObjectExporter, ServerAlive::opnum, {}, false},
+        {"ServerAlive2", mapper_port, interface::IObjectExporter, ServerAlive2::opnum, {}, false},
+        {"ResolveOxid", mapper_port, interface::IObjectExporter, ResolveOxid::opnum,
+         ResolveOxid::In{process.oxid, {protseq::ncadg_ip_udp}}.serialise(), false},
+        {"SimplePing", mapper_port, interface::IObjectExporter, SimplePing::opnum, SimplePing::In{1}.serialise(), true},
+        {"ComplexPing", mapper_port, interface::IObjectExporter, ComplexPing::opnum, ping.serialise(), true},
+        {"RemoteActivation", mapper_port, interface::IActivation, RemoteActivation::opnum, activate.serialise(), true},
+        {"inq_if_ids", mapper_port, interface::mgmt, rpc__mgmt_inq_if_ids::opnum, {}, false},
+        {"RegisterAlias", here, interface::ISimWMStation, RegisterAlias::opnum, alias.serialise(), true},
+        {"QueryState", here, interface::ISimWMStation, QueryState::opnum, QueryState::In{orpcthis}.serialise(), false},
+        {"RemRelease", here, interface::IRemUnknown, RemRelease::opnum, references.serialise(), true},
+    };
+}
+
+}  // namespace
+
+TEST_CASE("rpc udp: who is not proven changes nothing and gets at most three times its size", "[rpc]") {
+    Machine any{tests::machine_options()};
+    any.activate(guid::CLSID_SimWMStation, {interface::ISimWMStation.uuid}, {}, {});
+    for (std::size_t i = 0; i < services(any).size(); ++i) {
+        Machine machine{tests::machine_options()};
+        machine.activate(guid::CLSID_SimWMStation, {interface::ISimWMStation.uuid}, {}, {});
+        machine.take_events();
+        const auto service = services(machine)[i];
+        INFO(service.name);
+        const auto& process = machine.processes().back();
+        Datagram call;
+        call.if_id = service.interface.uuid;
+        call.if_vers_major = service.interface.major;
+        call.act_id = Guid::named("forged");
+        call.opnum = service.opnum;
+        call.body = service.body;
+        if (service.interface == interface::ISimWMStation) call.object = process.objects.front().interfaces.front().ipid;
+        if (service.interface == interface::IRemUnknown) call.object = process.ipid_rem_unknown;
+        DatagramServer server{machine, service.port};
+        constexpr auto whole = std::uint8_t{pf1::frag | pf1::lastfrag};
+        for (const auto flags : {std::uint8_t{0}, pf1::idempotent, pf1::maybe, pf1::frag, whole}) {
+            for (std::uint32_t seqnum = 0; seqnum < 3; ++seqnum) {
+                call.flags1 = flags;
+                call.seqnum = seqnum;
+                const auto octets = call.serialise();
+                const auto output = server.receive(peer, octets, {});
+                CHECK_FALSE(output.proven);
+                std::size_t back = 0;
+                for (const auto& one : output.send) back += 28 + one.size();
+                CHECK(back <= 3 * (28 + octets.size()));
+                if (service.changes)
+                    for (const auto& one : output.send)
+                        CHECK(Datagram::parse(one)->ptype == PduType::request);  // asks who it is
+            }
+        }
+        CHECK(machine.take_events().empty());
+        CHECK(machine.processes().size() == 1);
+        CHECK(machine.processes().back().objects.size() == 1);
+        CHECK(server.activities() == 0);
+        // An answer to a question that was never asked, or was asked of somebody else, proves nothing.
+        Datagram guess;
+        guess.ptype = PduType::response;
+        guess.if_id = interface::conv.uuid;
+        guess.if_vers_major = 3;
+        guess.opnum = 1;
+        guess.act_id = call.act_id;
+        CHECK_FALSE(server.receive(peer, guess.serialise(), {}).proven);
+        CHECK(server.activities() == 0);
+    }
+}
+
+TEST_CASE("rpc udp: only the answer of whoever was asked proves a sender, and only one activity", "[rpc]") {
+    Server server;
+    const auto questions = server.raw(activation(0));
+    REQUIRE(questions.size() == 1);
+    const auto& question = questions[0];
+    CHECK(question.if_id == interface::conv.uuid);
+    CHECK(question.opnum == 1);
+    const auto answer = Server::answer_to(question);
+    CHECK(server.raw(answer, {}, "10.66.1.66:4000").empty());  // somebody else's address
+    CHECK(server.raw(answer, {}, "10.66.1.20:4001").empty());  // another port of the same
+    CHECK(server.machine.processes().empty());
+    CHECK(server.raw(answer).size() == 1);
+    CHECK(server.machine.processes().size() == 1);
+    CHECK(server.raw(answer).empty());  // a replay
+    CHECK(server.machine.processes().size() == 1);
+    auto other = activation(0);
+    other.act_id = Guid::named("another activity");
+    const auto again = server.raw(other);
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].ptype == PduType::request);
+    CHECK(again[0].act_id != question.act_id);
+    CHECK(server.machine.processes().size() == 1);
+}
+
+TEST_CASE("rpc udp: a flood of unproven requests is bounded, and an honest client gets through it", "[rpc]") {
+    Server server;
+    auto forged = activation(0);
+    for (int i = 0; i < 9000; ++i) {
+        forged.act_id = Guid::named(std::to_string(i));
+        server.raw(forged, {}, "10.1." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) + ":1");
+    }
+    CHECK(server.server.activities() == 0);
+    CHECK(server.server.questions() <= DatagramServer::questions_max);
+    CHECK(server.server.held() <= DatagramServer::held_max);
+    CHECK(server.machine.processes().empty());
+    CHECK(server.receive(activation(1)).size() == 1);
+    CHECK(server.machine.processes().size() == 1);
+    server.server.expire(TimePoint{DatagramServer::answer_limit});
+    CHECK(server.server.questions() == 0);
+    CHECK(server.server.held() == 0);
+}
+
+TEST_CASE("rpc udp: one address cannot crowd out what another has proven", "[rpc]") {
+    Server server;
+    CHECK(server.receive(activation(0)).size() == 1);
+    auto call = activation(0);
+    call.if_id = interface::IObjectExporter.uuid;
+    call.opnum = SimplePing::opnum;
+    call.body = SimplePing::In{1}.serialise();
+    const std::string crowd = "10.66.1.99:5000";
+    for (int i = 0; i < 3000; ++i) {
+        call.act_id = Guid::named("crowd " + std::to_string(i));
+        for (const auto& question : server.raw(call, {}, crowd)) server.raw(Server::answer_to(question), {}, crowd);
+    }
+    CHECK(server.server.activities() <= DatagramServer::activities_of_address_max + 1);
+    CHECK(server.raw(activation(0)).size() == 1);  // still known: answered again, not asked who it is
+    CHECK(server.raw(activation(0))[0].ptype == PduType::response);
 }

@@ -29,6 +29,32 @@ inline MachineOptions machine_options(const std::string& reserved = "3001-3010",
     return options;
 }
 
+// As the reference server of the captures numbers them.
+inline MachineOptions numbered(MachineOptions options) {
+    struct Counts {
+        std::uint64_t processes = 0, sets = 0;
+        std::uint32_t interfaces = 0;
+    };
+    constexpr std::uint64_t base = std::uint64_t{0x0189416A} << 32;
+    const auto counts = std::make_shared<Counts>();
+    options.number = [counts](MachineOptions::Numbered what) {
+        if (what == MachineOptions::Numbered::process) return base + ++counts->processes;
+        if (what == MachineOptions::Numbered::object) return base + counts->interfaces + 1;
+        return 0x5E7 + counts->sets++;
+    };
+    options.ipid = [counts](std::uint16_t port) {
+        bytes::Writer out;
+        out.u32(++counts->interfaces);
+        out.u16(port);
+        out.u16(0);
+        out.raw(std::string_view{"\x80\0WIMSM1", 8});
+        std::array<std::byte, 16> wire{};
+        std::copy_n(out.bytes().begin(), 16, wire.begin());
+        return Guid::from_wire(wire);
+    };
+    return options;
+}
+
 struct MemoryNet {
     Machine& machine;
     std::size_t piece = 0;                                 // bytes of a stream delivered at once; 0: all

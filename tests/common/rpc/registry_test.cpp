@@ -75,6 +75,10 @@ TEST_CASE("reg: nonsense is said with its line", "[rpc][reg]") {
         {"a value before a key", "REGEDIT4\n\"a\"=\"b\"\n", "line 2: a value before the first key"},
         {"a name without its quote", "REGEDIT4\n[k]\n\"a=b\n", "line 3: a value's name without its closing quote"},
         {"a text without its quote", "REGEDIT4\n[k]\n\"a\"=\"b\n", "line 3: a text without its closing quote"},
+        {"a text without its quote before more", "REGEDIT4\n[k]\n\"a\"=\"b\n\"c\"=\"d\"\n",
+         "line 3: a text without its closing quote"},
+        {"a text without its quote before a key", "REGEDIT4\n[k]\n\"a\"=\"b\n[HKEY_CLASSES_ROOT\\x]\n\"c\"=\"d\"\n",
+         "line 3: a text without its closing quote"},
         {"no equals sign", "REGEDIT4\n[k]\n\"a\" b\n", "line 3: a value without \"=\" after its name"},
         {"data of no form", "REGEDIT4\n[k]\n\"a\"=12\n", "line 3: data of no known form: 12"},
         {"a bad dword", "REGEDIT4\n[k]\n\"a\"=dword:xyz\n", "line 3: dword: is followed by xyz, not by a hex number"},
@@ -104,6 +108,13 @@ TEST_CASE("reg: tolerated forms", "[rpc][reg]") {
     CHECK(ports_of(head + "\"Ports\" = hex(7):33,30,30,31,00,\\\r\n  00 ; end\r\n").Ports ==
           std::vector<std::string>{"3001"});
     CHECK(ports_of(head + "\"Ports\"=hex(7):33,00,00\n\"Ports\"=-\n").Ports == std::nullopt);
+    // An export of a whole hive: texts with line ends in them, before and behind what is looked for.
+    CHECK(ports_of("REGEDIT4\r\n\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Other]\r\n\"Licence\"=\"first line\r\n\r\nsaid \\\"so\\\"\r\n"
+                   "[not a key]\r\nlast\"\r\n@=\"\r\n\"\r\n\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Rpc\\Internet]\r\n"
+                   "\"Ports\"=hex(7):33,30,30,31,00,00\r\n\"Text\"=\"a\r\nb\"\r\n")
+              .Ports == std::vector<std::string>{"3001"});
+    CHECK(ports_of("REGEDIT4\r\r[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Rpc\\Internet]\r\"Ports\"=hex(7):33,30,30,31,00,00\r")
+              .Ports == std::vector<std::string>{"3001"});
     CHECK_FALSE(
         ports_of(head + "\"Ports\"=hex(7):33,00,00\n[-HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Rpc]\n").present);
     CHECK_FALSE(ports_of(head + "[-HKLM\\SOFTWARE]\n").present);

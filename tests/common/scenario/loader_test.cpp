@@ -124,6 +124,16 @@ TEST_CASE("what editors of other systems write is read the same", "[scenario]") 
           "                   ^^^^^^^ did you mean `mms-tcp`?\n");
 }
 
+TEST_CASE("a player's UDP port is within 1024-5000, or VLC's", "[scenario]") {
+    const auto vlc = load_flows("  - { id: a, type: mms-udp, from: player, to: media, client_ports: 7000 }\n"
+                                "  - { id: b, type: mms-auto, from: player, to: media, client_ports: 7000-7000 }\n");
+    REQUIRE(explain(vlc.problems) == "");
+    for (const auto& flow : vlc.scenario.flows) CHECK(flow.client_ports == PortRange{7000, 7000});
+    for (const std::string ports : {"7001", "1024-7000", "5000-7000", "6999-7000", "7000-7001"})
+        CHECK(explain(load_flows("  - { id: a, type: mms-udp, from: player, to: media, client_ports: " + ports + " }\n").problems)
+                  .find("is outside of 1024-5000") != std::string::npos);
+}
+
 TEST_CASE("defaults: what a flow does not say", "[scenario]") {
     const auto loaded = load_flows(
         "  - { id: a, type: mms-udp, from: player, to: media }\n"

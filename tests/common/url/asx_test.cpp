@@ -7,6 +7,19 @@ using namespace wmlab::url;
 
 extern "C" int asx_fuzz(const std::uint8_t* data, std::size_t size);
 
+namespace {
+
+std::string utf16(std::string mark, std::string_view ascii, bool little) {
+    for (const char c : ascii) {
+        if (!little) mark += '\0';
+        mark += c;
+        if (little) mark += '\0';
+    }
+    return mark;
+}
+
+}  // namespace
+
 TEST_CASE("redirector files are read in every shape they come in", "[asx]") {
     struct Row {
         std::string name, document;
@@ -49,6 +62,28 @@ TEST_CASE("redirector files are read in every shape they come in", "[asx]") {
          "[Reference]\r\nRef1=http://a/x?MSWMExt=.asf\r\nRef2=http://b/x\r\n",
          {"http://a/x?MSWMExt=.asf", "http://b/x"},
          1},
+        {"an XML declaration, a comment and a DOCTYPE in front",
+         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!-- made by hand > here -->\n<!DOCTYPE asx [ <!ENTITY a \"b\"> ]>\n"
+         "<asx version=\"3.0\"><entry><ref href=\"mms://a/x\"/></entry></asx>",
+         {"mms://a/x"},
+         1},
+        {"a plain DOCTYPE", "<!DOCTYPE asx>\r\n<ASX><Ref href=\"mms://a/x\"/></ASX>", {"mms://a/x"}, 1},
+        {"character references", "<ASX><Ref href=\"mms://a/&#228;&#xE4;&#x1F600;&#x2d;\"/></ASX>",
+         {"mms://a/\xC3\xA4\xC3\xA4\xF0\x9F\x98\x80-"}, 1},
+        {"references that name no character stay", "<ASX><Ref href=\"mms://a/&#0;&#xD800;&#x110000;&#;&nix;\"/></ASX>",
+         {"mms://a/&#0;&#xD800;&#x110000;&#;&nix;"}, 1},
+        {"UTF-16, little-endian, with a mark", utf16("\xFF\xFE", "<ASX><Ref href=\"mms://a/x\"/></ASX>", true), {"mms://a/x"}, 1},
+        {"UTF-16, big-endian, with a mark", utf16("\xFE\xFF", "<ASX><Ref href=\"mms://a/x\"/></ASX>", false), {"mms://a/x"}, 1},
+        {"UTF-16 without a mark", utf16("", "<ASX><Ref href=\"mms://a/x\"/></ASX>", true), {"mms://a/x"}, 1},
+        {"Latin-1", "<ASX><Ref href=\"mms://a/\xE4\"/></ASX>", {"mms://a/\xC3\xA4"}, 1},
+        {"one line", "ASF mms://a/x\r\n", {"mms://a/x"}, 1},
+        {"one line, the URL alone", " http://a/x ", {"http://a/x"}, 1},
+        {"a line a place", "mms://a/1\nmms://a/2\n", {"mms://a/1"}, 2},
+        {"a base for references", "<ASX><Base href=\"http://b/dir/\"/><Entry><Ref href=\"x.wmv\"/></Entry></ASX>",
+         {"http://b/dir/x.wmv"}, 1},
+        {"another redirector file", "<ASX><EntryRef href=\"more.asx\"/><Entry><Ref href=\"mms://a/x\"/></Entry></ASX>",
+         {"more.asx"}, 2},
+        {"carriage returns alone", "[Reference]\rRef1=http://a/x\rRef2=http://b/x\r", {"http://a/x", "http://b/x"}, 1},
         {"the older form, out of order and in small letters",
          "[reference]\nref2=http://b/x\nref1 = http://a/x\nother=1",
          {"http://a/x", "http://b/x"},
@@ -69,6 +104,9 @@ TEST_CASE("what is no redirector file says why", "[asx]") {
     const auto row = GENERATE(values<Row>({
         {"a web page", "<html><body>hello</body></html>",
          "is no redirector file: it begins neither with <ASX nor with [Reference]"},
+        {"a web page with a declaration", "<?xml version=\"1.0\"?><html><body>http://a/x</body></html>",
+         "is no redirector file: it begins neither with <ASX nor with [Reference]"},
+        {"words", "see http://a/x for more", "is no redirector file: it begins neither with <ASX nor with [Reference]"},
         {"nothing", "", "is no redirector file: it begins neither with <ASX nor with [Reference]"},
         {"no reference", "<ASX version=\"3.0\"></ASX>", "is a redirector file that names nothing"},
         {"an empty reference", "[Reference]\r\nRef1=\r\n", "is a redirector file that names nothing"},
@@ -85,7 +123,7 @@ TEST_CASE("what is written is read back", "[asx]") {
     Asx asx;
     asx.title = "Monday & <Tuesday>";
     asx.entries = {{"One", {"mms://media/a b", "http://media/a?x=1&y=\"2\""}}, {"", {"mms://media/2"}}};
-    asx.entry_refs = {"http://media/more.asx"};
+    asx.entries.push_back({"", {"http://media/more.asx"}, true});
     CHECK(parse_asx(write_asx(asx)).value() == asx);
     CHECK(write_asx(asx).starts_with("<ASX version=\"3.0\">"));
     CHECK(write_reference({"http://a/x", "http://b/x"}) == "[Reference]\r\nRef1=http://a/x\r\nRef2=http://b/x\r\n");

@@ -98,7 +98,6 @@ TEST_CASE("requests that are refused, each with its reason and status", "[http]"
         {"a large body", "POST / HTTP/1.1\r\nContent-Length: 65537\r\n\r\n", 413, "a body of 65537 bytes"},
         {"another version", "GET / HTTP/2.0\r\n\r\n", 505, "bad version"},
         {"no version", "GET /\r\n\r\n", 400, "bad target"},
-        {"a blank in the target", "GET /a b HTTP/1.0\r\n\r\n", 505, "bad version"},
         {"not HTTP at all", "\x16\x03\x01\n\n", 400, "bad method"},
     }));
     DYNAMIC_SECTION(row.name) {

@@ -354,6 +354,21 @@ TEST_CASE("a redirector file with a choice of places leaves it to whoever asked"
     CHECK(dialogue.finished->alternatives == std::vector<std::string>{"http://media/y"});
 }
 
+TEST_CASE("of a redirector file all entries count, and what is not played here is passed over", "[wmsp]") {
+    Dialogue dialogue{options_for("http://media/lecture.asx")};
+    dialogue.run({ok() + "<?xml version=\"1.0\"?>\n<asx version=\"3.0\"><entry><ref href=\"rtsp://media/x\"/><ref "
+                         "href=\"mms://media/x\"/></entry><entryref href=\"more.asx\"/><entry><ref href=\"/y\"/></entry></asx>"});
+    REQUIRE(dialogue.finished);
+    CHECK(dialogue.finished->cause == Cause::elsewhere);
+    CHECK(dialogue.finished->redirect == "mms://media/x");
+    CHECK(dialogue.finished->alternatives == std::vector<std::string>{"http://media/more.asx", "http://media/y"});
+    Dialogue nothing{options_for("http://media/lecture.asx")};
+    nothing.run({ok() + "<asx><entry><ref href=\"rtsp://media/x\"/></entry></asx>"});
+    REQUIRE(nothing.finished);
+    CHECK(nothing.finished->reason == "a redirector file names nothing that is played here: `rtsp://media/x` has a scheme "
+                                      "that is none of mms, mmsu, mmst, mmsh, http, msbd");
+}
+
 TEST_CASE("a redirection is followed to another host, and Play goes there", "[wmsp]") {
     const auto media = tone();
     Dialogue dialogue{options_for("http://media/lecture")};

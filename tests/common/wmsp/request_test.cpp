@@ -115,6 +115,16 @@ TEST_CASE("targets: paths, whole URLs, hints of an extension", "[wmsp]") {
     }
 }
 
+TEST_CASE("a name as it is typed becomes a target", "[wmsp]") {
+    const auto typed = GENERATE(values<std::pair<std::string, std::string>>({{"/my clip", "/my%20clip"},
+                                                                             {"/a  b.wmv?x=y z", "/a%20%20b.wmv"},
+                                                                             {"/\xC3\xA4\"<>^`{|}", "/%C3%A4%22%3C%3E%5E%60%7B%7C%7D"},
+                                                                             {"/50%", "/50%"},
+                                                                             {"/a HTTP/1.0 b", "/a%20HTTP/1.0%20b"},
+                                                                             {"/plain", "/plain"}}));
+    CHECK(request_of("GET " + typed.first + " HTTP/1.0\r\n\r\n").path == typed.second);
+}
+
 TEST_CASE("stream numbers: hexadecimal, or decimal where only that names streams", "[wmsp]") {
     struct Row {
         std::string name, entries;
@@ -129,6 +139,9 @@ TEST_CASE("stream numbers: hexadecimal, or decimal where only that names streams
         {"both could be meant: the specification's reading", "ffff:10:0", {10, 16}, {{16, 0}}},
         {"all decimal, one of them ambiguous", "ffff:10:0 ffff:16:0", {10, 16}, {{10, 0}, {16, 0}}},
         {"unknown either way", "ffff:7f:0", {1}, {{127, 0}}},
+        {"one in place of another", "1:2:0", {1, 2}, {{2, 0, 1}}},
+        {"one ends, by no destination", "2:ffff:0 ffff:1:0", {1, 2}, {{0xFFFF, 0, 2}, {1, 0}}},
+        {"one thinned", "1:1:1", {1}, {{1, 1, 1}}},
     }));
     DYNAMIC_SECTION(row.name) {
         const auto request =
@@ -154,9 +167,11 @@ TEST_CASE("where a stored stream starts", "[wmsp]") {
     const auto row = GENERATE(values<Row>({
         {"nothing said", "no-cache", StartPoint::By::packet, 0, 0},
         {"all zero", "stream-time=0,stream-offset=0:0", StartPoint::By::packet, 0, 0},
-        {"a packet goes before all", "packet-num=7,stream-offset=0:1800,stream-time=500", StartPoint::By::packet, 7, 0},
+        {"a time goes before all", "packet-num=7,stream-offset=0:1800,stream-time=500", StartPoint::By::time, 0, 500},
+        {"a packet goes before an offset", "packet-num=7,stream-offset=0:1800,stream-time=0", StartPoint::By::packet, 7, 0},
+        {"an unused time", "packet-num=7,stream-time=4294967295", StartPoint::By::packet, 7, 0},
         {"an unused packet number", "packet-num=4294967295,stream-offset=0:1800", StartPoint::By::packet, 2, 0},
-        {"an offset goes before a time", "stream-offset=0:1800,stream-time=500", StartPoint::By::packet, 2, 0},
+        {"an offset where the time is 0", "stream-offset=0:1800,stream-time=0", StartPoint::By::packet, 2, 0},
         {"an offset past 4 GiB", "stream-offset=1:900", StartPoint::By::packet, 4772186, 0},
         {"an unused offset", "stream-offset=4294967295:4294967295,stream-time=500", StartPoint::By::time, 0, 500},
         {"a time", "stream-time=500", StartPoint::By::time, 0, 500},

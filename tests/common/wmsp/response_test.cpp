@@ -10,7 +10,7 @@ TEST_CASE("answers of a server and of an encoder, byte for byte", "[wmsp]") {
     form.broadcast = false;
     CHECK(media_answer(form).text() ==
           "HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nContent-Type: application/octet-stream\r\n"
-          "Cache-Control: no-cache\r\nPragma: no-cache, client-id=2058721080, features=\"seekable,stridable\"\r\n"
+          "Cache-Control: no-cache\r\nPragma: no-cache, client-id=2058721080, features=\"seekable\"\r\n"
           "Connection: close\r\n\r\n");
     form.server = rex;
     form.broadcast = true;

@@ -58,7 +58,7 @@ TEST_CASE("Describe: head and $H, then the connection is closed", "[wmsp]") {
     CHECK(exchange.sent ==
           "HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nContent-Type: application/octet-stream\r\n"
           "Cache-Control: no-cache\r\nPragma: no-cache, client-id=2058721080, "
-          "features=\"seekable,stridable\"\r\nContent-Length: " +
+          "features=\"seekable\"\r\nContent-Length: " +
               std::to_string(frame.size()) + "\r\nConnection: close\r\n\r\n" + std::string{as_text(frame)});
     REQUIRE(exchange.close);
     CHECK(exchange.close->by_agreement);
@@ -186,7 +186,7 @@ TEST_CASE("a download is header and packets without frames", "[wmsp]") {
 
 TEST_CASE("the page of the root is the embedder's", "[wmsp]") {
     ServerSession session{{}, start};
-    const auto actions = session.receive(as_bytes(request("/", "Mozilla/5.0")), start);
+    const auto actions = session.receive(as_bytes(request(index_path, "Mozilla/5.0")), start);
     CHECK(of_kind<OpenRequest>(actions).at(0).purpose == Purpose::index);
     const auto answer = sent_by(session.document("text/html", "<html>lecture</html>", start));
     CHECK(answer.starts_with("HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nContent-Type: text/html\r\n"));
@@ -366,4 +366,58 @@ TEST_CASE("every prefix and every changed byte of a request leaves a server that
             session.disconnected(start);
             CHECK(session.finished());
         }
+}
+
+// --- departures of docs/protocols/http.md: a test for each
+
+TEST_CASE("departure 2.2.1.4.27: stream-switch-entry is read on any Pragma line, and ours shares one for a proxy", "[wmsp]") {
+    const auto media = tone();
+    ServerSession session{{}, start};
+    const auto exchange =
+        ask(session, request("/lecture", player, "Pragma: no-cache,xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), *media);
+    CHECK(of_kind<StartMedia>(exchange.actions).at(0).streams == std::vector<StreamChoice>{{1, 0}});
+    RequestForm form;
+    form.host = "media";
+    form.proxied = true;
+    PlayFrom from;
+    from.streams = {{1, 0}};
+    CHECK(play_request(form, from).fields.count("Pragma") == 1);
+}
+
+TEST_CASE("departure 2.2.2.5: a pipelined request is a Describe", "[wmsp]") {
+    const auto media = tone();
+    ServerSession session{{}, start};
+    const auto exchange = ask(session, request("/lecture", player, "Pragma: pipeline-request=1\r\n"), *media);
+    CHECK(exchange.opens.at(0).purpose == Purpose::describe);
+    CHECK(exchange.sent.find("Transfer-Encoding") == std::string::npos);
+}
+
+TEST_CASE("departure 2.2.2.7: PlayNextEntry is of a later generation", "[wmsp]") {
+    const auto media = tone();
+    ServerSession session{{}, start};
+    CHECK(ask(session, request("/lecture", player, "Pragma: xPlayNextEntry=1\r\n"), *media).sent.starts_with("HTTP/1.0 501 "));
+}
+
+TEST_CASE("departure 2.2.3.3: padding is sent", "[wmsp]") {
+    const auto media = tone();
+    ServerSession session{{}, start};
+    ask(session, request("/lecture", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), *media);
+    const auto packet = media->packet(0);
+    CHECK(sent_by(session.media(0, packet, start)) == as_text(data_frame(0, packet)));
+}
+
+TEST_CASE("departure 2.2.3.6: nobody gets $M", "[wmsp]") {
+    const auto media = tone();
+    ServerSession session{{}, start};
+    const auto exchange =
+        ask(session, request("/lecture", "NSPlayer/9.0.0.2980", "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0\r\n"), *media);
+    const auto body = exchange.sent.substr(exchange.sent.find("\r\n\r\n") + 4);
+    CHECK(body.starts_with("$H"));
+}
+
+TEST_CASE("departure 3.2.5.9: what controls the pipelined mode is not done", "[wmsp]") {
+    const auto media = tone();
+    ServerSession session{{}, start};
+    CHECK(ask(session, request("/lecture", player, "Content-Length: 0\r\nPragma: xStopStrm=1\r\n", "POST"), *media)
+              .sent.starts_with("HTTP/1.0 501 "));
 }

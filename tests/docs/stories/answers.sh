@@ -19,6 +19,7 @@ at_once 'wmlab explain dropped'
 at_once 'wmlab list scenarios/kb189416.yaml'
 at_once 'wmlab exec scenarios/kb189416.yaml player -- ffmpeg -t 3 -i mmst://media/lecture -f null -'
 at_once 'wmlab doctor'
+OUTPUT=$work/demo documented 'wmlab demo' &
 at_once 'wmlab doctor --prove'
 OUTPUT=$work/changed documented 'wmlab run my-site.yaml --baseline old.nft --ruleset new.nft' &
 OUTPUT=$work/json documented 'wmlab run my-site.yaml --report json:-' &
@@ -28,6 +29,7 @@ check "the report for scripts is JSON" pass "$(python3 -c '
 import json, sys
 print(json.load(open(sys.argv[1]))["flows"][0]["verdict"])' "$work/json")"
 contains "what the change repairs" "$(cat "$work/changed")" "repaired: unicast-udp"
+contains "the demo ends well" "$(cat "$work/demo")" "✓  over-udp: pass"
 check "captures" 6 "$(ls captures/*.pcapng | wc -l)"
 
 # What changes the whole machine is not typed here: it is what wmlab itself says where it is needed.

@@ -1,6 +1,7 @@
 // The audit against rulesets whose openings are known: every hole found, none invented.
 #include "lab/audit/audit.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -65,7 +66,7 @@ TEST_CASE("audit: openings, what needs them and the rule that lets them through"
                of(report, "media", "player") + "| " + std::to_string(report.unneeded()) + " " +
                std::to_string(report.not_tested()) + " " + std::to_string(exit_code(report));
     });
-    CHECK(outcome.text == "tcp 80*@4 443@4 udp 1024-1030@5 | tcp udp 1024-1030@5 | tcp 7007@6 udp | 5 0 1");
+    CHECK(outcome.text == "tcp 80*@4 443@4 udp 1024-1030@5 | tcp udp 1024-1030@5 | tcp 7007@6 udp | 9 0 1");
 }
 
 TEST_CASE("audit: rules that no probe can match are left out of the sweep, and nothing is lost by it", "[audit]") {
@@ -85,10 +86,10 @@ TEST_CASE("audit: rules that no probe can match are left out of the sweep, and n
     const auto outcome = in_lab(who, [&](const Inside&) {
         const auto report = audit(two_zones(), {file.path, {}});
         return of(report, "player", "media") + "| " + of(report, "anyone-outside", "media") + "| " +
-               of(report, "media", "player") + "| " + (report.notes.empty() ? "" : report.notes.back().substr(0, 16));
+               of(report, "media", "player") + "| " + std::to_string(std::ranges::count_if(report.notes, [](const std::string& note) { return note.starts_with("601 of 605 rules"); }));
     });
     CHECK(outcome.text ==
-          "tcp 80*@604 8000-8010@604 udp | tcp 80@604 8000-8010@604 udp | tcp udp 1024-5000@607 | 601 of 605 rules");
+          "tcp 80*@604 8000-8010@604 udp | tcp 80@604 8000-8010@604 udp | tcp udp 1024-5000@607 | 1");
 }
 
 TEST_CASE("audit: without a ruleset everything is open", "[audit]") {

@@ -168,7 +168,7 @@ TEST_CASE("judge: usage errors are said before anything is judged", "[commands]"
     const auto scenario = directory.put("s.yaml", scenario_text);
     CHECK(has(said(judge_command, {}).err, "which scenario"));
     CHECK(has(said(judge_command, {scenario}).err, "which journals"));
-    CHECK(has(said(judge_command, {scenario, "/nowhere.jsonl"}).err, "/nowhere.jsonl: No such file"));
+    CHECK(has(said(judge_command, {scenario, "/nowhere.jsonl"}).err, "/nowhere.jsonl: cannot be read: No such file"));
     CHECK(has(said(judge_command, {scenario, "/nowhere.jsonl", "--report", "jsn"}).err, "unknown report format"));
     CHECK(has(said(judge_command, {scenario, "/nowhere.jsonl", "--report", "json:/no/such/file"}).err,
               "cannot be written"));

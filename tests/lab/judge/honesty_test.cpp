@@ -333,3 +333,73 @@ TEST_CASE("journals with problems carry no blocked verdict", "[judge]") {
     CHECK(flow.verdict == Verdict::inconclusive);
     CHECK(flow.reason == Reason::journal_incomplete);
 }
+
+namespace {
+
+// Puts `hostile` in the place of the nth number of the fields, wherever it stands; false: there are fewer.
+bool replace_number(boost::json::value& value, std::size_t& nth, const boost::json::value& hostile) {
+    if (value.is_number()) {
+        if (nth-- > 0) return false;
+        value = hostile;
+        return true;
+    }
+    if (auto* list = value.if_array())
+        for (auto& item : *list)
+            if (replace_number(item, nth, hostile)) return true;
+    if (auto* object = value.if_object())
+        for (auto& [key, item] : *object)
+            if (replace_number(item, nth, hostile)) return true;
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("numbers of the wrong kind in a journal end no report and prove nothing", "[judge]") {
+    const boost::json::value hostile[] = {-1, 1.5, -0.5, 1e300, std::int64_t{1} << 62, UINT64_MAX, INT64_MIN};
+    for (const auto& [name, story] : stories()) {
+        const auto honest = judged(story).verdict;
+        const auto events = story.events();
+        for (std::size_t line = 0; line < events.size(); ++line) {
+            for (const auto& number : hostile) {
+                // All numbers of a line at once, and the first of them alone.
+                for (const bool all : {true, false}) {
+                    auto changed = events;
+                    boost::json::value fields = changed[line].fields;
+                    for (std::size_t at = 0; at < (all ? 200 : 1); ++at) {
+                        auto nth = at;
+                        if (!replace_number(fields, nth, number)) break;
+                    }
+                    changed[line].fields = fields.as_object();
+                    INFO(name << ", " << evidence::to_line(changed[line]));
+                    const auto report = judge(story.scenario(), changed);
+                    REQUIRE(report.flows.size() == 1);
+                    const auto verdict = report.flows.front().verdict;
+                    CHECK((honest == Verdict::pass || honest == Verdict::degraded || verdict != Verdict::pass));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("a journal of another run is a contradiction, not media that was changed", "[judge]") {
+    for (const auto later : {std::chrono::hours{-24}, std::chrono::hours{0}, std::chrono::hours{1}}) {
+        Story story{mms_flow("f", "mms-tcp")};
+        mms_processes(story, {"f"});
+        mms_tcp_session(story, "f");
+        auto events = story.events();
+        for (auto& event : events) {
+            if (event.host != "player") continue;
+            event.utc += later;
+            if (auto* list = event.fields.if_contains("digests"))
+                for (auto& entry : list->as_array()) entry.as_array()[1] = 7;  // checksums of another stream
+        }
+        const auto flow = only(judge(story.scenario(), events));
+        INFO(later.count() << " h: " << flow.explanation);
+        if (later.count() == 0) {
+            CHECK(flow.cause == Cause::modified);
+        } else {
+            CHECK(flow.verdict == Verdict::inconclusive);
+            CHECK(flow.reason == Reason::contradiction);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 #include "lab/report/report.hpp"
 
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -45,7 +46,7 @@ TEST_CASE("the text report: a table, a paragraph for what matters, a summary", "
               "almost: rules/new.nft:31: udp dport 1024-4999 accept (inet filter forward); destination port 5000 is "
               "above 4999"));
     CHECK(has(text, "rollover              mms-auto   player -> media  pass (tcp)"));
-    CHECK(has(text, "unicast-tcp: retried: control: connected at attempt 2"));
+    CHECK(has(text, "2 flows (unicast-tcp, rollover): retried: control: connected at attempt 2"));
     CHECK(has(text, "4 flows: 2 as expected, 1 not, 1 inconclusive; 3.1 s"));
     CHECK_FALSE(has(text, "\nunicast-tcp: pass"));
 }
@@ -70,7 +71,9 @@ TEST_CASE("annotations point at the rule where it is known, else at the flow", "
 
 TEST_CASE("JUnit says cause and evidence in each failure", "[report]") {
     const auto text = rendered("junit");
-    CHECK(has(text, "<failure type=\"rejected\" message=\"blocked at media: rejected (to-&gt;from); expected pass\">"));
+    CHECK(has(text,
+              "<failure type=\"rejected\" message=\"blocked at media: rejected (to-&gt;from); expected pass; broken by "
+              "the change: before it was pass\">"));
     CHECK(has(text, "media: player&#39;s interface: no UDP received."));
     CHECK(has(text, "<error type=\"process-died\""));
 }
@@ -101,6 +104,82 @@ TEST_CASE("a file that cannot be written is said before, and an old report is le
     const auto old = *report_target("json:" + (directory.path / "old.json").string(), problem);
     CHECK(cannot_write(std::vector{old}).empty());
     CHECK(std::filesystem::file_size(old.file) == 3);
+}
+
+TEST_CASE("no line is wider than the terminal, and nothing is lost by that", "[report]") {
+    for (const unsigned width : {60U, 80U, 132U}) {
+        auto report = sample_report();
+        report.flows[1].rule->text = std::string(200, 'r');
+        std::string all, narrow;
+        for (const auto& renderer : renderers()) {
+            if (renderer.name != "text") continue;
+            all = renderer.render(report, {});
+            narrow = renderer.render(report, {false, false, width});
+        }
+        std::istringstream lines{narrow};
+        for (std::string line; std::getline(lines, line);) CHECK(line.size() <= width);
+        std::erase_if(narrow, [](char c) { return c == ' ' || c == '\n'; });
+        CHECK(has(narrow, std::string(200, 'r')));
+        CHECK(has(narrow, "4flows:2asexpected,1not,1inconclusive"));
+    }
+}
+
+TEST_CASE("what is as expected gets no advice, and what many flows share is said once", "[report]") {
+    auto report = sample_report();
+    for (int i = 0; i < 200; ++i) {
+        auto flow = report.flows[1];
+        flow.id = "load#" + std::to_string(i);
+        flow.notes = {"the same"};
+        report.flows.push_back(flow);
+    }
+    report.summary.unexpected += 200;
+    report.flows[1].as_expected = true;
+    report.flows[1].suggestions[0].rule = "advice for nothing";
+    std::string text;
+    for (const auto& renderer : renderers())
+        if (renderer.name == "text") text = renderer.render(report, {});
+    CHECK_FALSE(has(text, "advice for nothing"));
+    CHECK(has(text, "200 flows: rules/new.nft:14: reject"));
+    CHECK(has(text, "200 flows (load#0, load#1, load#2, load#3, load#4 and 195 more): the same"));
+    CHECK(text.size() < 25'000);
+}
+
+TEST_CASE("the html report of a thousand flows can be mailed, and is written at once", "[report]") {
+    auto report = sample_report();
+    auto picture = *report.picture;
+    while (report.flows.size() < 1000) {
+        auto flow = report.flows[report.flows.size() % 5 == 0 ? 1 : 0];
+        flow.id = "load#" + std::to_string(report.flows.size());
+        auto ladder = picture.ladders.begin()->second;
+        for (int i = 0; i < 30; ++i)
+            ladder.steps.push_back(
+                {Step::Kind::message, i + 3.0, "player", "media", "LinkMacToViewerReportConnectedEX " + flow.id});
+        picture.ladders[flow.id] = ladder;
+        report.flows.push_back(flow);
+    }
+    report.picture = std::make_shared<const Picture>(picture);
+    for (const auto& renderer : renderers()) {
+        if (renderer.name != "html") continue;
+        const auto start = std::chrono::steady_clock::now();
+        const auto page = renderer.render(report, {});
+        CHECK(std::chrono::steady_clock::now() - start <
+              std::chrono::seconds{5});  // half of one, on a machine that is free
+        CHECK(page.size() < 2'000'000);
+        CHECK(has(page, "id=\"f999\""));
+        CHECK(has(page, "No ladder, so that the page stays small"));
+    }
+}
+
+TEST_CASE("where no report goes to standard output, the end of the text report does", "[report]") {
+    const Directory directory;
+    std::string problem;
+    const std::vector targets{*report_target("json:" + (directory.path / "r.json").string(), problem)};
+    std::ostringstream out, none;
+    CHECK(write_reports(sample_report(), targets, out, {}).empty());
+    CHECK(has(out.str(), "1 flow: rules/new.nft:14: reject"));
+    CHECK(has(out.str(), "4 flows: 2 as expected"));
+    CHECK(write_reports(sample_report(), targets, none, {false, true}).empty());
+    CHECK(none.str().empty());
 }
 
 TEST_CASE("several reports at once, files never in colour", "[report]") {

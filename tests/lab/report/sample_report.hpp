@@ -1,6 +1,8 @@
 // A report in which every part is filled, and nasty characters wherever a user's words may come in.
 #pragma once
-#include "lab/verdict/report.hpp"
+#include <string>
+
+#include "lab/verdict/picture.hpp"
 
 namespace wmlab::lab {
 
@@ -97,7 +99,79 @@ inline Report sample_report() {
     rollover.expected.transport = "tcp";
     rollover.attempts = {{"udp", Verdict::blocked, "media", "never arrived.", Cause::dropped, std::nullopt, {media}},
                          {"tcp", Verdict::pass, "", "played.", std::nullopt, std::nullopt, {control}}};
+    good.seconds = 1.25;
     report.flows = {good, bad, unsure, rollover};
+    report.identity = {"2026-11-24T16:31:32Z",
+                       "0.1.0",
+                       "2df2b4c+",
+                       "6.1.0-18-amd64",
+                       "1.0.6",
+                       "1.8.9 (nf_tables)",
+                       "x86_64, virtual machine",
+                       "built-in",
+                       Hashed{report.file, std::string(64, 'a')},
+                       {{report.ruleset, std::string(64, 'b')}},
+                       {{"lecture", std::string(64, 'c')}}};
+    report.baseline = Comparison{"rules/old.nft",
+                                 {{good.id, Change::unchanged, "pass", "pass", true},
+                                  {bad.id, Change::broken, "pass", "blocked at media: rejected (to->from)", false},
+                                  {unsure.id, Change::unknown, "", "inconclusive at join: process-died", false},
+                                  {rollover.id, Change::repaired, "blocked", "pass", true}}};
+    Picture picture;
+    picture.zones = {{"inside", "10.10.0.0/24", {{"media", "10.10.0.10", false}}},
+                     {"outside", "10.20.0.0/24", {{"player", "10.20.0.10", false}, {"edge", "10.20.0.12", true}}}};
+    picture.rulesets = {{report.ruleset, std::vector<std::string>(40, "  tcp dport 1755 accept # a & <b>")}};
+    Ladder ladder;
+    ladder.steps = {{Step::Kind::packets, 0, "player", "media", "SYN to :1755"},
+                    {Step::Kind::message, 1.5, "player", "media", "LinkViewerToMacConnect"},
+                    {Step::Kind::media, 2.5, "media", "player", "media, udp to :1217", 41, false}};
+    ladder.lost = {3, 4, 17};
+    ladder.media = 41;
+    ladder.longest_gap = 31.5;
+    picture.ladders = {{bad.id, ladder}};
+    report.picture = std::make_shared<const Picture>(picture);
+    report.coverage = std::vector<RuleUse>{
+        {*control.rule, 12, {good.id, rollover.id}}, {*bad.rule, 41, {}}, {bad.near_miss->rule, 0, {}}};
+    return report;
+}
+
+// The same, with these words wherever somebody else's words come in.
+inline Report attacked_report(const std::string& words) {
+    auto report = sample_report();
+    report.scenario = words;
+    report.file = report.ruleset = words;
+    report.notes = {words};
+    const auto rule = [&](std::optional<RuleRef>& decider) {
+        if (decider) decider->file = decider->text = decider->chain = words;
+    };
+    const auto decided = [&](auto& what) {
+        rule(what.rule);
+        if (what.near_miss) what.near_miss->rule.file = what.near_miss->rule.text = what.near_miss->differs = words;
+        if (what.icmp) what.icmp->name = words;
+        what.explanation = words;
+    };
+    for (auto& flow : report.flows) {
+        decided(flow);
+        for (auto& leg : flow.legs) {
+            decided(leg);
+            leg.evidence = {words, words};
+        }
+        for (auto& suggestion : flow.suggestions) suggestion.rule = suggestion.file = words;
+        for (auto& attempt : flow.attempts) attempt.explanation = words;
+        if (!flow.as_expected) flow.change = words;
+        flow.notes = flow.retries = {words};
+    }
+    auto picture = *report.picture;
+    picture.rulesets[0].file = words;
+    for (auto& line : picture.rulesets[0].lines) line = words;
+    for (auto& [_, ladder] : picture.ladders)
+        for (auto& step : ladder.steps) step.label = words;
+    report.picture = std::make_shared<const Picture>(picture);
+    report.baseline->ruleset = words;
+    for (auto& use : *report.coverage) use.rule.text = use.rule.file = use.rule.chain = words;
+    report.identity.scenario->name = words;
+    for (auto* list : {&report.identity.rulesets, &report.identity.contents})
+        for (auto& file : *list) file.name = words;
     return report;
 }
 

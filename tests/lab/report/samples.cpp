@@ -1,6 +1,8 @@
-// report_samples DIRECTORY: writes sample.FORMAT and judged.FORMAT for every format, for formats_test.py.
+// report_samples DIRECTORY: writes sample.FORMAT and judged.FORMAT for every format, for formats_test.py. Each file
+// DIRECTORY/attacks/NAME holds words that somebody may have written into a ruleset: NAME.FORMAT has them everywhere.
 #include <fstream>
 #include <iostream>
+#include <iterator>
 
 #include "lab/judge/judge.hpp"
 #include "lab/report/report.hpp"
@@ -32,6 +34,19 @@ int main(int argc, char** argv) {
         std::ofstream{directory / ("sample." + format)} << renderer.render(sample_report(), {});
         std::ofstream{directory / ("judged." + format)} << renderer.render(judged(), {});
         std::ofstream{directory / ("empty." + format)} << renderer.render(Report{}, {});
+    }
+    const auto attacks = directory / "attacks";
+    if (!std::filesystem::exists(attacks)) return 0;
+    for (const auto& entry : std::filesystem::directory_iterator{attacks}) {
+        std::ifstream in{entry.path(), std::ios::binary};
+        const std::string words{std::istreambuf_iterator<char>{in}, {}};
+        for (const auto& renderer : renderers()) {
+            const auto name = entry.path().filename().string() + "." + std::string{renderer.name};
+            std::ofstream{directory / name, std::ios::binary} << renderer.render(attacked_report(words), {});
+            if (renderer.name == "text")
+                std::ofstream{directory / (name + "-colour"), std::ios::binary}
+                    << renderer.render(attacked_report(words), {true, false, 80});
+        }
     }
     return 0;
 }

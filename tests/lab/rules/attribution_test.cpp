@@ -2,6 +2,7 @@
 
 #include "common/scenario/catalogue.hpp"
 #include "lab/rules/decision_log.hpp"
+#include "lab/rules/patch.hpp"
 #include "lab/rules/suggestion.hpp"
 #include "tests/catch.hpp"
 
@@ -102,8 +103,8 @@ TEST_CASE("a policy drop is named, with the rule that almost matched and the rul
     REQUIRE(flow.suggestions.size() == 1);
     CHECK(flow.suggestions[0].rule == "ip saddr 10.10.0.10 ip daddr 10.20.0.10 udp dport 1024-5000 accept");
     CHECK(flow.suggestions[0].line == 6);
-    CHECK(with_rule_before(std::string{file}, 6, flow.suggestions[0].rule)
-              .find("accept\n  ip saddr 10.10.0.10 ip daddr") != std::string::npos);
+    CHECK(with_rules(std::string{file}, {{6, flow.suggestions[0].rule}}).text
+              .find("  ip saddr 10.10.0.10 ip daddr") != std::string::npos);
 }
 
 TEST_CASE("packets of the other direction are not taken for the leg's", "[rules]") {

@@ -105,7 +105,7 @@ TEST_CASE("each dialect says the same needs", "[rules]") {
          "-A FORWARD -i fw-in -o fw-out -s 10.10.0.10/32 -d 10.20.0.10/32 -p udp -m udp --dport 1024:5000 -j ACCEPT"},
         {"asa", "access-list wmlab_fw-in extended permit udp host 10.10.0.10 host 10.20.0.10 range 1024 5000"},
         {"asa", "access-group wmlab_fw-out in interface fw-out"},
-        {"pf", "pass quick on { fw-in fw-out } inet proto udp from 10.10.0.10 to 10.20.0.10 port 1024:5000 keep state"},
+        {"pf", "pass quick on { $inside_if $outside_if } inet proto udp from 10.10.0.10 to 10.20.0.10 port 1024:5000 keep state"},
         {"netsh", "dir=in action=allow protocol=UDP localip=10.20.0.10 remoteip=10.10.0.10 localport=1024-5000"},
     }));
     DYNAMIC_SECTION(row.dialect << ": " << row.contains) {

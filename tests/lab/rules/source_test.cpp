@@ -81,8 +81,8 @@ TEST_CASE("a file that includes itself ends", "[rules]") {
     CHECK(read({{"/etc/a.nft", "include \"a.nft\"\n"}}).files.size() <= 20);
 }
 
-TEST_CASE("a rule put at a handle makes the chain uncertain", "[rules]") {
-    CHECK_FALSE(read({{"/etc/a.nft", "add rule inet filter forward position 3 accept\n"}}).chains.at(forward).certain);
+TEST_CASE("a rule put at a handle leaves the order to the kernel's numbers", "[rules]") {
+    CHECK(read({{"/etc/a.nft", "add rule inet filter forward position 3 accept\n"}}).chains.at(forward).by_number);
 }
 
 TEST_CASE("iptables-save files", "[rules]") {

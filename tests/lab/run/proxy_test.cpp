@@ -22,7 +22,7 @@ zones:
 hosts:
   media:  {{ zone: inside,  address: 10.10.0.10 }}
   player: {{ zone: outside, address: 10.20.0.10 }}
-  proxy:  {{ zone: outside, address: 10.20.0.11, run: [python3, {}/tests/lab/run/bad_proxy.py, "3128", {}] }}
+  proxy:  {{ zone: outside, address: 10.20.0.11, run: [/usr/bin/python3, {}/tests/lab/run/bad_proxy.py, "3128", {}] }}
 content:
   lecture: {{ synthetic: audio, bitrate: 64k }}
   film: {{ synthetic: audio, bitrate: 64k, duration: 1s }}

@@ -1,0 +1,23 @@
+# WMLAB_COMMIT: the commit that is built, with "+" where the tree differs from it; empty outside of a repository, unless
+# the packager says it (-DWMLAB_COMMIT=...). Read when CMake runs, which a new commit makes it do.
+if(NOT DEFINED CACHE{WMLAB_COMMIT})
+  set(WMLAB_COMMIT "")
+  find_package(Git QUIET)
+  if(GIT_FOUND AND EXISTS ${CMAKE_SOURCE_DIR}/.git)
+    function(wmlab_git out)
+      execute_process(COMMAND ${GIT_EXECUTABLE} -c "safe.directory=*" ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+                      OUTPUT_VARIABLE said OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+      set(${out} "${said}" PARENT_SCOPE)
+    endfunction()
+    wmlab_git(WMLAB_COMMIT rev-parse --short=12 HEAD)
+    wmlab_git(changed status --porcelain --untracked-files=no)
+    if(WMLAB_COMMIT AND changed)
+      string(APPEND WMLAB_COMMIT "+")
+    endif()
+    wmlab_git(log rev-parse --git-path logs/HEAD)
+    get_filename_component(log "${log}" ABSOLUTE BASE_DIR ${CMAKE_SOURCE_DIR})
+    if(EXISTS ${log})
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${log})
+    endif()
+  endif()
+endif()

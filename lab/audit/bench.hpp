@@ -1,0 +1,57 @@
+// A firewall by itself, with one wire for each zone and nobody answering: crafted packets go in on one wire, and what
+// comes out of another, or reaches the firewall itself, is seen. Exact: a marker follows each batch through the same
+// queues, so that a packet not seen by then was stopped.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/audit/crafted.hpp"
+#include "lab/rules/ruleset.hpp"
+#include "lab/verdict/report.hpp"
+
+namespace wmlab::lab {
+
+struct Outcome {
+    enum class End : std::uint8_t { unknown, stopped, forwarded, local } end = End::unknown;
+    std::uint8_t zone = 0;        // forwarded: out of which
+    Address destination;          // as it came out
+    std::uint16_t port = 0;       // likewise
+    bool open() const { return end == End::forwarded || end == End::local; }
+    bool operator==(const Outcome&) const = default;
+};
+
+struct Reasons {  // by whose word a packet got through
+    std::optional<RuleRef> accepts, translates, last;  // last: rule or policy that matched last, whatever it did
+    std::vector<std::pair<rules::ChainName, std::uint64_t>> rules;  // all that matched
+};
+
+class Bench {
+public:
+    // In the sandbox. SetupFailed, RulesetRefused.
+    Bench(const scenario::Scenario& scenario, const std::filesystem::path& ruleset);
+    ~Bench();
+    Bench(const Bench&) = delete;
+    Bench& operator=(const Bench&) = delete;
+
+    const rules::Ruleset& ruleset() const;
+    const std::string& listing() const;
+    bool has_v6() const;                          // this system lets the lab use IPv6
+    Address twin(scenario::Ipv4 address, std::size_t zone) const;  // of an address of this zone, in IPv6
+    void strangers_behind(std::size_t zone);      // addresses that no zone has are behind this one
+    void forget();                                // connections
+    void restart();                               // the ruleset as if just loaded: sets, limits, quotas
+    // Outcomes in the packets' order. Those of one call must not be each other's answers.
+    void send(std::span<const Crafted> packets, std::span<const Shape> shapes, std::vector<Outcome>& outcomes);
+    // One packet under the kernel's trace. The trace table stays.
+    Reasons ask(const Crafted& packet, std::span<const Shape> shapes);
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace wmlab::lab

@@ -1,0 +1,216 @@
+#include "lab/audit/crafted.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace wmlab::lab {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+void put16(Bytes& bytes, std::size_t at, unsigned value) {
+    bytes[at] = static_cast<std::uint8_t>(value >> 8), bytes[at + 1] = static_cast<std::uint8_t>(value);
+}
+void put32(Bytes& bytes, std::size_t at, std::uint32_t value) {
+    put16(bytes, at, value >> 16), put16(bytes, at + 2, value & 0xFFFF);
+}
+unsigned get16(std::span<const std::uint8_t> bytes, std::size_t at) { return unsigned{bytes[at]} << 8 | bytes[at + 1]; }
+std::uint32_t get32(std::span<const std::uint8_t> bytes, std::size_t at) {
+    return static_cast<std::uint32_t>(get16(bytes, at) << 16 | get16(bytes, at + 2));
+}
+
+std::uint32_t sum_of(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0) {
+    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += get16(bytes, i);
+    if (bytes.size() % 2 != 0) sum += unsigned{bytes.back()} << 8;
+    return sum;
+}
+unsigned folded(std::uint32_t sum) {
+    while (sum >> 16 != 0) sum = (sum & 0xFFFF) + (sum >> 16);
+    return ~sum & 0xFFFF;
+}
+
+void put_bits(Bytes& bytes, std::size_t start, const Shape::Raw& raw) {
+    for (unsigned bit = 0; bit < raw.bits && bit < 64; ++bit) {
+        const auto at = raw.offset + bit;
+        if (start + at / 8 >= bytes.size()) return;
+        const auto mask = static_cast<std::uint8_t>(0x80u >> at % 8);
+        auto& byte = bytes[start + at / 8];
+        const bool set = (raw.value >> (raw.bits - 1 - bit) & 1) != 0;
+        byte = static_cast<std::uint8_t>(set ? byte | mask : byte & ~mask);
+    }
+}
+
+constexpr std::size_t nonce_size = 4;
+
+std::size_t header_size(std::uint8_t protocol, const Shape& shape) {
+    if (protocol == tcp_number) return sizeof(tcphdr) + (shape.segment_max ? 4 : 0);
+    return protocol == udp_number || protocol == icmp_v4 || protocol == icmp_v6 ? 8 : 0;
+}
+
+}  // namespace
+
+std::optional<Address> Address::from(std::string_view text) {
+    if (const auto v4 = scenario::Ipv4::from(text)) return of(*v4);
+    in6_addr parsed{};
+    if (::inet_pton(AF_INET6, std::string{text}.c_str(), &parsed) != 1) return std::nullopt;
+    Address address;
+    address.v6 = true;
+    for (const auto byte : parsed.s6_addr) address.value = address.value << 8 | byte;
+    return address;
+}
+
+std::array<std::uint8_t, 16> Address::bytes() const {
+    std::array<std::uint8_t, 16> bytes{};
+    const unsigned size = v6 ? 16 : 4;
+    for (unsigned i = 0; i < size; ++i) bytes[i] = static_cast<std::uint8_t>(value >> (8 * (size - 1 - i)));
+    return bytes;
+}
+
+std::string Address::text() const {
+    char text[INET6_ADDRSTRLEN] = {};
+    ::inet_ntop(v6 ? AF_INET6 : AF_INET, bytes().data(), text, sizeof text);
+    return text;
+}
+
+std::string Shape::words() const {
+    std::string all;
+    const auto add = [&](const std::string& word) { all += (all.empty() ? "" : ", ") + word; };
+    if (length) add(fmt::format("{} bytes long", *length));
+    if (payload) add(fmt::format("with {} bytes of data", *payload));
+    if (lifetime) add(fmt::format("with a time to live of {}", *lifetime));
+    if (service) add(fmt::format("with DSCP {} and ECN {}", *service >> 2, *service & 3));
+    if (id) add(fmt::format("with the IP identification {}", *id));
+    if (fragment) add(fmt::format("with the fragment field 0x{:04x}", *fragment));
+    if (window) add(fmt::format("with a window of {}", *window));
+    if (sequence) add(fmt::format("with the sequence number {}", *sequence));
+    if (acknowledgement) add(fmt::format("with the acknowledgement number {}", *acknowledgement));
+    if (urgent) add(fmt::format("with the urgent pointer {}", *urgent));
+    if (segment_max) add(fmt::format("with a maximum segment size of {}", *segment_max));
+    if (hardware_source) add(fmt::format("from the hardware address {:012x}", *hardware_source));
+    for (const auto& r : raw)
+        add(fmt::format("with 0x{:x} in {} bits at bit {} of the {} header", r.value, r.bits, r.offset,
+                        r.transport ? "transport" : "network"));
+    return all;
+}
+
+std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::uint32_t nonce) {
+    const bool v6 = packet.destination.v6;
+    const std::size_t network = v6 ? 40 : 20, transport = header_size(packet.protocol, shape);
+    std::size_t payload = packet.protocol == tcp_number ? 0 : nonce_size;
+    if (shape.payload) payload = *shape.payload;
+    if (shape.length && *shape.length >= network + transport) payload = *shape.length - network - transport;
+    for (const auto& raw : shape.raw) {
+        const auto end = (raw.offset + raw.bits + 7) / 8 + (raw.transport ? network : 0);
+        if (end > network + transport + payload) payload = end - network - transport;
+    }
+    if (packet.protocol == udp_number && !shape.raw.empty() && payload < 2 * nonce_size) payload = 2 * nonce_size;
+    Bytes bytes(network + transport + payload);
+    const auto source = packet.source.bytes(), destination = packet.destination.bytes();
+    if (v6) {
+        bytes[0] = 0x60;
+        if (shape.service)
+            bytes[0] = static_cast<std::uint8_t>(0x60 | *shape.service >> 4),
+            bytes[1] = static_cast<std::uint8_t>(*shape.service << 4);
+        put16(bytes, 4, static_cast<unsigned>(transport + payload));
+        bytes[6] = packet.protocol;
+        bytes[7] = static_cast<std::uint8_t>(shape.lifetime.value_or(64));
+        std::copy_n(source.begin(), 16, bytes.begin() + 8);
+        std::copy_n(destination.begin(), 16, bytes.begin() + 24);
+    } else {
+        bytes[0] = 0x45;
+        bytes[1] = static_cast<std::uint8_t>(shape.service.value_or(0));
+        put16(bytes, 2, static_cast<unsigned>(bytes.size()));
+        put16(bytes, 4, shape.id.value_or(nonce & 0xFFFF));
+        put16(bytes, 6, shape.fragment.value_or(0));
+        bytes[8] = static_cast<std::uint8_t>(shape.lifetime.value_or(64));
+        bytes[9] = packet.protocol;
+        std::copy_n(source.begin(), 4, bytes.begin() + 12);
+        std::copy_n(destination.begin(), 4, bytes.begin() + 16);
+    }
+    const auto at = network;
+    if (packet.protocol == tcp_number) {
+        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
+        put32(bytes, at + 4, shape.sequence.value_or(nonce));
+        put32(bytes, at + 8, shape.acknowledgement.value_or(packet.flags & TH_ACK ? ~nonce : 0));
+        bytes[at + 12] = static_cast<std::uint8_t>(transport / 4 << 4);
+        bytes[at + 13] = packet.flags;
+        put16(bytes, at + 14, shape.window.value_or(64240));
+        put16(bytes, at + 18, shape.urgent.value_or(0));
+        if (shape.segment_max) bytes[at + 20] = 2, bytes[at + 21] = 4, put16(bytes, at + 22, *shape.segment_max);
+    } else if (packet.protocol == udp_number) {
+        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
+        put16(bytes, at + 4, static_cast<unsigned>(transport + payload));
+    } else if (packet.protocol == icmp_v4 || packet.protocol == icmp_v6) {
+        bytes[at] = packet.type, bytes[at + 1] = packet.code;
+        put32(bytes, at + 4, nonce);  // identifier and sequence of an echo
+    }
+    // At both ends of the data: rules that look into it may ask for the beginning.
+    if (payload >= nonce_size && packet.protocol != tcp_number) {
+        put32(bytes, at + transport, nonce);
+        put32(bytes, bytes.size() - nonce_size, nonce);
+    }
+    for (const auto& raw : shape.raw) put_bits(bytes, raw.transport ? network : 0, raw);
+    if (!v6) {
+        put16(bytes, 10, 0);
+        put16(bytes, 10, folded(sum_of(std::span{bytes}.first(network))));
+    }
+    const auto pseudo = sum_of(std::span{source}.first(v6 ? 16 : 4), sum_of(std::span{destination}.first(v6 ? 16 : 4))) +
+                        packet.protocol + static_cast<std::uint32_t>(transport + payload);
+    const auto behind = std::span{bytes}.subspan(at);
+    if (packet.protocol == tcp_number) put16(bytes, at + 16, folded(sum_of(behind, pseudo)));
+    if (packet.protocol == udp_number) {
+        const auto sum = folded(sum_of(behind, pseudo));
+        put16(bytes, at + 6, sum == 0 ? 0xFFFF : sum);
+    }
+    if (packet.protocol == icmp_v4 || packet.protocol == icmp_v6)
+        put16(bytes, at + 2, folded(sum_of(behind, packet.protocol == icmp_v6 ? pseudo : 0)));
+    return bytes;
+}
+
+std::optional<std::uint32_t> nonce_behind(std::uint8_t protocol, std::span<const std::uint8_t> transport) {
+    if (protocol == tcp_number) return transport.size() >= 8 ? std::optional{get32(transport, 4)} : std::nullopt;
+    const std::size_t header = header_size(protocol, {});
+    if (transport.size() < header + nonce_size) return std::nullopt;
+    return get32(transport, transport.size() - nonce_size);
+}
+
+std::optional<Sighted> sighted(std::span<const std::uint8_t> bytes) {
+    if (bytes.empty()) return std::nullopt;
+    Sighted seen;
+    std::size_t at = 0;
+    const auto address = [&](std::size_t from, bool v6) {
+        Address read;
+        read.v6 = v6;
+        for (std::size_t i = 0; i < (v6 ? 16u : 4u); ++i) read.value = read.value << 8 | bytes[from + i];
+        return read;
+    };
+    if (bytes[0] >> 4 == 4 && bytes.size() >= 20) {
+        at = std::size_t{bytes[0] & 0xFu} * 4;
+        const std::size_t whole = get16(bytes, 2);
+        if (whole > at && whole < bytes.size()) bytes = bytes.first(whole);
+        seen.protocol = bytes[9];
+        seen.source = address(12, false), seen.destination = address(16, false);
+    } else if (bytes[0] >> 4 == 6 && bytes.size() >= 40) {
+        at = 40;
+        seen.protocol = bytes[6];
+        seen.source = address(8, true), seen.destination = address(24, true);
+    } else {
+        return std::nullopt;
+    }
+    if (at > bytes.size()) return std::nullopt;
+    const auto transport = bytes.subspan(at);
+    if ((seen.protocol == tcp_number || seen.protocol == udp_number) && transport.size() >= 4)
+        seen.source_port = static_cast<std::uint16_t>(get16(transport, 0)),
+        seen.destination_port = static_cast<std::uint16_t>(get16(transport, 2));
+    if ((seen.protocol == icmp_v4 || seen.protocol == icmp_v6) && !transport.empty()) seen.type = transport[0];
+    const auto nonce = nonce_behind(seen.protocol, transport);
+    if (!nonce) return std::nullopt;
+    seen.nonce = *nonce;
+    return seen;
+}
+
+}  // namespace wmlab::lab

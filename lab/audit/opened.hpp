@@ -1,0 +1,36 @@
+// What the crafted packets found: openings with their rules, told once, merged to ranges and sets of addresses; and the
+// difference between two rulesets.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
+#include "lab/audit/exploration.hpp"
+#include "lab/verdict/report.hpp"
+
+namespace wmlab::lab {
+
+struct Explored {
+    std::vector<Opened> opened;
+    std::vector<Conditional> conditional;
+    std::vector<std::string> tried, not_tried, notes;
+    // What is open to a flow's host, by any way: for what is needed.
+    std::function<bool(const std::string& from, const std::string& to, scenario::Protocol protocol, unsigned port)> reaches;
+    double seconds = 0;
+};
+struct ExploreOptions {
+    Dimensions dimensions{std::begin(all_dimensions), std::end(all_dimensions)};
+    // Already told by the sweep of ports: a plain packet from one of these hosts (or "anyone") to one of those.
+    std::function<bool(const std::string& from, const std::string& to)> swept;
+    bool ports_swept = true;  // TCP and UDP
+};
+// In the sandbox. SetupFailed, RulesetRefused.
+Explored explore_ruleset(const scenario::Scenario& scenario, const std::filesystem::path& ruleset, const ExploreOptions& options);
+
+// Fills what a comparison says of openings and closings; the rulesets are those before and after the change.
+void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after,
+                    const Dimensions& dimensions, Comparison& comparison);
+
+}  // namespace wmlab::lab

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""What a change of the rules opens and closes, as `wmlab audit --baseline` tells it: random one-rule openings of real-looking rulesets,
+each with its line; the same rule taken away, a closing; and rewrites of equal meaning, of which nothing may be told.
+
+    changes.py WMLAB [--count N] [--seed N]
+
+N of each sort, spread over the rulesets. Prints every case that went wrong, and the seconds."""
+import argparse
+import json
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+SCENARIO = """version: 1
+name: changes
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: inside }
+  outside: { subnet: 10.20.0.0/24, interface: outside }
+hosts:
+  media:  { zone: inside,  address: 10.10.0.10 }
+  player: { zone: outside, address: 10.20.0.10 }
+flows:
+  - { id: stream, type: probe, from: player, to: media, ports: 1755 }
+"""
+STREAM = "iifname outside ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport 1755 accept"
+PLAIN = ["ct state established,related accept", "ct state invalid drop", STREAM]
+OWN = ["ct state established,related accept", "iifname lo accept"]
+
+
+def ruleset(forward, own=None, before="", nat=(), policy="drop", chains=""):
+    """The text, and the line in front of which a rule of the forwarding chain, of the firewall's own chain and of nat may be put."""
+    lines, places = ["table inet filter {"] + before.splitlines(), {}
+    lines += chains.splitlines()
+    lines += ["  chain forward {", f"    type filter hook forward priority filter; policy {policy};"]
+    lines += ["    " + rule for rule in forward]
+    places["forward"] = len(lines)
+    lines += ["  }"]
+    if own is not None:
+        lines += ["  chain input {", "    type filter hook input priority filter; policy drop;"] + ["    " + rule for rule in own]
+        places["input"] = len(lines)
+        lines += ["  }"]
+    lines += ["}", "table ip nat {", "  chain prerouting {", "    type nat hook prerouting priority dstnat;"] + ["    " + rule for rule in nat]
+    places["nat"] = len(lines)
+    lines += ["  }", "}"]
+    return lines, places
+
+
+RULESETS = [
+    ruleset(PLAIN),
+    ruleset(PLAIN, own=OWN),
+    ruleset(PLAIN + ["iifname inside oifname outside meta nfproto ipv4 tcp dport { 80, 443 } accept", "reject"][:-1]),
+    ruleset(["ct state vmap { established : accept, related : accept, invalid : drop }", STREAM, "ip protocol icmp icmp type echo-request limit rate 100/second accept"]),
+    ruleset(["ct state established,related accept", "ip saddr @friends ip daddr 10.10.0.10 tcp dport { 1755, 8080-8090 } accept"],
+            before="  set friends {\n    type ipv4_addr; flags interval;\n    elements = { 10.20.0.10, 10.20.0.32/28 }\n  }"),
+    ruleset(["ct state established,related accept", "iifname outside jump from_outside"],
+            chains="  chain from_outside {\n    tcp flags & (fin|syn|rst|ack) != syn drop\n    ip daddr 10.10.0.10 tcp dport 1755 accept\n  }"),
+    ruleset(PLAIN + ["ct status dnat accept"], nat=["ip daddr 10.20.0.1 tcp dport 1755 dnat to 10.10.0.10"]),
+    ruleset(PLAIN + ["iifname inside ip saddr 10.10.0.0/24 udp dport { 53, 123 } accept"], own=OWN + ["iifname inside tcp dport 22 accept"]),
+    ruleset(["ct state established,related accept", "ip saddr 10.20.0.128/25 drop", STREAM, "iifname outside udp sport 1755 drop"]),
+    ruleset(["meta l4proto tcp ct state new tcp flags != syn drop", "ct state established,related accept", STREAM], own=OWN),
+]
+
+
+def opening(rng, lines, places):
+    """A rule that opens something by one of the dimensions, and its chain."""
+    port = rng.choice([22, 23, 3389, 5900, 8443, rng.randint(10000, 40000)])
+    last = port + rng.choice([0, 0, 5, 300])
+    ports = str(port) if port == last else f"{port}-{last}"
+    protocol = rng.choice(["tcp", "udp"])
+    kinds = ["port", "everything", "source port", "no syn", "source range", "source set", "target range", "protocol", "icmp", "ipv6",
+             "ipv6 address", "length", "ttl", "dscp", "foreign source", "mark", "forward"]
+    if not any("ct status dnat accept" in line for line in lines):
+        kinds.remove("forward")  # nothing is let through to where it leads
+    kinds += ["input", "input any"] if "input" in places else []
+    kind = rng.choice(kinds)
+    way = rng.choice(["iifname outside ", "iifname outside oifname inside "])
+    rule, chain = {
+        "port": f"{way}{protocol} dport {ports} accept",
+        "everything": f"iifname outside tcp dport 1-65535 accept",
+        "source port": f"{rng.choice(['', way])}{protocol} sport {rng.choice([53, 20, 80, 1755, 123, 500])} accept",
+        "no syn": f"{way}tcp flags & (syn|ack) == ack accept",
+        "source range": f"ip saddr {rng.choice(['10.20.0.64/26', '10.20.0.200-10.20.0.220', '10.20.0.77'])} {protocol} dport {ports} accept",
+        "source set": f"ip saddr {{ 10.20.0.40, 10.20.0.50-10.20.0.60 }} ip daddr 10.10.0.10 {protocol} dport {{ {ports}, 9 }} accept",
+        "target range": f"{way}ip daddr {rng.choice(['10.10.0.128/25', '10.10.0.33'])} {protocol} dport {ports} accept",
+        "protocol": f"{way}meta l4proto {rng.choice(['gre', 'esp', 'sctp', '97'])} accept",
+        "icmp": f"{way}icmp type {rng.choice(['echo-request', 'redirect', 'timestamp-request', '42'])} accept",
+        "ipv6": "meta nfproto ipv6 accept",
+        "ipv6 address": f"ip6 saddr {rng.choice(['2001:db8:1::/48', '2001:db8::7'])} tcp dport {ports} accept",
+        "length": f"{way}udp length {rng.choice(['64', '200-300', '> 900'])} accept",
+        "ttl": f"{way}ip ttl {rng.choice(['3', '< 10', '> 200'])} tcp dport {ports} accept",
+        "dscp": f"{way}ip dscp {rng.choice(['ef', 'cs3', 'af41'])} accept",
+        "foreign source": f"{way}ip saddr {rng.choice(['203.0.113.0/24', '198.51.100.7'])} {protocol} dport {ports} accept",
+        "mark": f"{way}meta mark 0x{rng.randint(1, 255):x} {protocol} dport {ports} accept",
+        "forward": f"iifname outside ip daddr 10.20.0.1 tcp dport {port} dnat to 10.10.0.10:{rng.choice([22, 1755, 3389])}",
+        "input": f"iifname outside {protocol} dport {ports} accept",
+        "input any": f"iifname {rng.choice(['inside', 'outside'])} accept",
+    }[kind], "nat" if kind == "forward" else "input" if kind.startswith("input") else "forward"
+    return kind, rule, chain
+
+
+def put(lines, places, chain, rule):
+    at = places[chain]
+    return lines[:at] + ["    " + rule] + lines[at:], at + 1
+
+
+def rewritten(rng, lines):
+    """The same meaning in other writing: comments, counters, renamed chains and sets, lists in another order, a rule as two, redundant rules."""
+    text = "\n".join(lines)
+    for _ in range(rng.randint(1, 4)):
+        sort = rng.choice(["comment", "counter", "rename", "order", "split", "again", "jump", "table"])
+        if sort == "comment":
+            text = text.replace("  chain forward {", "  # reviewed\n\n  chain forward {", 1)
+        elif sort == "counter":
+            text = re.sub(r" (accept|drop)$", r" counter \1", text, count=0, flags=re.M) if "counter" not in text else text
+        elif sort == "rename":
+            for old in ["friends", "from_outside"]:
+                text = re.sub(rf"\b{old}\b", old + "_b", text)
+        elif sort == "order":
+            text = re.sub(r"\{ ([\w.-]+), ([\w.-]+) \}", r"{ \2, \1 }", text)
+        elif sort == "split":
+            text = re.sub(r"^(    .*)tcp dport \{ 80, 443 \} accept$", r"\1tcp dport 80 accept\n\1tcp dport 443 accept", text, flags=re.M)
+            text = text.replace("ct state established,related accept", "ct state established accept\n    ct state related accept", 1)
+        elif sort == "again":
+            lines_now = text.split("\n")
+            at = next((i for i, line in enumerate(lines_now) if "tcp dport 1755 accept" in line), None)
+            if at is not None:
+                lines_now.insert(at + 1, lines_now[at])
+            text = "\n".join(lines_now)
+        elif sort == "jump" and "chain moved" not in text and STREAM in text:
+            text = text.replace("    " + STREAM, "    jump moved", 1).replace("  chain forward {", "  chain moved {\n    " + STREAM + "\n  }\n  chain forward {", 1)
+        elif sort == "table":
+            text = text.replace("table inet filter", "table inet packets")
+    return text.split("\n")
+
+
+def told(wmlab, folder, before, after):
+    (folder / "before.nft").write_text("\n".join(before) + "\n")
+    (folder / "after.nft").write_text("\n".join(after) + "\n")
+    start = time.monotonic()
+    done = subprocess.run([wmlab, "audit", "scenario.yaml", "--baseline", "before.nft", "--ruleset", "after.nft", "--report", "json"],
+                          cwd=folder, capture_output=True, text=True, timeout=300)
+    seconds = time.monotonic() - start
+    try:
+        return done.returncode, json.loads(done.stdout)["baseline"], seconds
+    except ValueError:
+        return done.returncode, {"opened": [], "closed": [], "problem": done.stderr}, seconds
+
+
+def lines_of(entries):
+    rules = [rule for entry in entries for rule in (entry.get("rule"), entry.get("translated_by")) if rule]
+    return {rule["line"] for rule in rules}
+
+
+def main():
+    ask = argparse.ArgumentParser()
+    ask.add_argument("wmlab")
+    ask.add_argument("--count", type=int, default=200)
+    ask.add_argument("--seed", type=int, default=1)
+    ask.add_argument("--only", default="")
+    options = ask.parse_args()
+    rng = random.Random(options.seed)
+    wmlab = str(pathlib.Path(options.wmlab).resolve())
+    wrong, seconds = {"openings": 0, "closings": 0, "rewrites": 0}, []
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "scenario.yaml").write_text(SCENARIO)
+
+        def fail(sort, why, before, after, got):
+            wrong[sort] += 1
+            print(f"WRONG {sort}: {why}\n--- before\n" + "\n".join(before) + "\n--- after\n" + "\n".join(after) + f"\n--- told\n{json.dumps(got)[:1500]}", flush=True)
+
+        for number in range(options.count):
+            lines, places = RULESETS[number % len(RULESETS)]
+            kind, rule, chain = opening(rng, lines, places)
+            more, line = put(lines, places, chain, rule)
+            if options.only and options.only != kind:
+                continue
+            code, got, took = told(wmlab, folder, lines, more)
+            seconds.append(took)
+            if line not in lines_of(got["opened"]) or code not in (1, 4) or (code == 4 and kind != "mark"):
+                fail("openings", f"{kind}, line {line}: {rule}; exit {code}", lines, more, got)
+            code, got, took = told(wmlab, folder, more, lines)
+            seconds.append(took)
+            if line not in lines_of(got["closed"]) or got["opened"] or code != 0:
+                fail("closings", f"{kind}, line {line}: {rule}; exit {code}", more, lines, got)
+            again = rewritten(rng, lines)
+            code, got, took = told(wmlab, folder, lines, again)
+            seconds.append(took)
+            if code != 0 or got["opened"] or got["closed"]:
+                fail("rewrites", f"exit {code}", lines, again, got)
+    print(f"{options.count} of each: wrong {wrong}; {sum(seconds):.0f} s, {sum(seconds) / max(1, len(seconds)):.2f} s each, {max(seconds, default=0):.2f} s at most")
+    return 1 if any(wrong.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
