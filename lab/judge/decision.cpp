@@ -68,7 +68,8 @@ Account sum_up(const LegContext& context, const ConnectionLedger& ledger) {
     const auto lost = [&](const Lane& lane, const Lane& other) {
         if (account.udp) return !lane.lost.empty();
         // What was acknowledged in vain is sent again and again.
-        return lane.none_arrived() || lane.bytes_missing > 0 || (lane.acks_lost > 0 && other.repeated > 0 && other.data_left > 0);
+        const bool never_used = lane.data_left + other.data_left == 0;
+        return lane.none_arrived() || lane.bytes_missing > 0 || (lane.opening_lost > 0 && never_used) || (lane.acks_lost > 0 && other.repeated > 0 && other.data_left > 0);
     };
     const bool there = lost(ledger.there, ledger.back), back = lost(ledger.back, ledger.there);
     const auto since = [](const Lane& lane) { return lane.lost.empty() ? 0 : lane.bytes_missing > 0 ? lane.missing_since : lane.lost.front().at; };

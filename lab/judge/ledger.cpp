@@ -137,6 +137,7 @@ Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, 
         if (!one.matched) {
             lane.lost.push_back(one.packet);
             if (has_payload(one)) ++lane.data_lost;
+            if (one.line->kind == "syn" || one.line->kind == "syn-ack") ++lane.opening_lost;
             if (tcp && !has_payload(one) && one.line->kind == "ack" && one.packet.at <= end) ++lane.acks_lost;
         } else if (tcp) {
             const auto from = after(one.packet.sequence, base);

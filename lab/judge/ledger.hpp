@@ -23,6 +23,7 @@ struct Lane {
     // Of the stream (TCP): bytes that never arrived however often they were sent. Before either end closed.
     std::uint64_t bytes_missing = 0;
     std::int64_t missing_since = 0;  // monotonic, ns: when the first of them was first sent
+    std::uint64_t opening_lost = 0;  // TCP: SYNs, or answers to them; a copy that came after the patience of the opener is too late
     std::uint64_t acks_lost = 0;     // TCP without payload, before either end closed
     bool none_arrived() const { return known && left > 0 && arrived + changed == 0; }
 };

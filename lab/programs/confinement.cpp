@@ -22,6 +22,7 @@ namespace wmlab::lab {
 namespace {
 
 constexpr uid_t nobody = 65534;
+constexpr std::string_view nobody_is_zero = "65534 0 1";
 constexpr const char* own_tmp = "/tmp";
 
 bool below(const std::filesystem::path& path, const std::filesystem::path& directory) {
@@ -67,6 +68,14 @@ Descriptor namespace_mapping(uid_t user, gid_t group) {
     write_end.reset();
     ::waitpid(child, nullptr, 0);
     return found;
+}
+
+// Between fork and exec: no allocation.
+bool write_line(const char* file, std::string_view text) {
+    const int opened = ::open(file, O_WRONLY | O_CLOEXEC);
+    const bool written = opened >= 0 && ::write(opened, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    if (opened >= 0) ::close(opened);
+    return written;
 }
 
 bool no_capabilities() {
@@ -153,10 +162,17 @@ bool Confinement::enter() const {
         // Capabilities first need the number that holds them; what is left of them goes with it.
         for (unsigned long capability = 0; capability <= 63; ++capability) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
         if (::setresuid(nobody, nobody, nobody) != 0) return false;
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // which changing the user has undone
-    } else if (!no_capabilities()) {
-        return false;
+    } else {
+        // The lab of an ordinary user has one number, 0. Here it is called nobody: programs that refuse to be root run, and one
+        // that makes a user namespace of its own may (without CAP_SETFCAP nobody maps a 0).
+        // Where user namespaces cannot be made any more, it is 0 without capabilities.
+        if (::geteuid() == 0 && ::unshare(CLONE_NEWUSER) == 0 &&
+            !(write_line("/proc/self/setgroups", "deny") && write_line("/proc/self/uid_map", nobody_is_zero) &&
+              write_line("/proc/self/gid_map", nobody_is_zero)))
+            return false;
+        if (!no_capabilities()) return false;
     }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // which a change of credentials undoes
     return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 

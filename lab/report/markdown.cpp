@@ -26,7 +26,7 @@ std::string cell(std::string_view text) {
         out += c;
         const bool refers = c == '@' || ((c == '#' || c == '!' || c == '$' || c == '%' || c == '~') &&
                                          rest.size() > 1 && std::isalnum(static_cast<unsigned char>(rest[1])));
-        if (refers || rest.starts_with("://") || (c == 'w' && rest.starts_with("w."))) out += joiner;
+        if (refers || rest.starts_with("://") || (i >= 2 && text.substr(i - 2).starts_with("www."))) out += joiner;
     }
     return out;
 }
