@@ -47,6 +47,7 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
         packet.protocol = field("protocol");
         packet.source_port = source->port, packet.destination_port = destination->port;
         if (kind == "syn") packet.tcp_flags = syn;
+        packet.wave = rules::number_at(event.fields, "wave");
         found.push_back(std::move(packet));
     }
     return found;

@@ -127,8 +127,15 @@ public:
                 if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, "wave");
         }
         waves_ = std::move(waves);
-        for (const auto& event : events)
-            if (event.event == What::trace) by_wave_[number_at(event.fields, "wave")].take(event);
+        by_wave_[0];
+        for (const auto& [_, wave] : waves_) by_wave_[wave];
+        for (const auto& event : events) {
+            if (event.event != What::trace) continue;
+            // What does not tell waves apart may be of each.
+            const auto wave = number_at(event.fields, "wave");
+            for (auto& [number, decisions] : by_wave_)
+                if (wave == 0 || number == wave || number == 0) decisions.take(event);
+        }
     }
 
     void flow(FlowResult& flow) {
@@ -136,7 +143,6 @@ public:
         if (!from) return;
         const auto wave = waves_.find(flow.id);
         const auto here = by_wave_.find(wave == waves_.end() ? 0 : wave->second);
-        // A trace that does not tell waves apart is of all of them.
         decisions_ = here != by_wave_.end() ? &here->second : &by_wave_[0];
         for (auto& leg : flow.legs) this->leg(leg, flow);
         for (auto& attempt : flow.attempts)

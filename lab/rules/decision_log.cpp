@@ -183,12 +183,13 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         events.push_back(std::move(event));
     }
     std::set<std::string> known;  // packets the trace tells of, and those that came to the firewall
-    for (const auto& [key, row] : rows) known.insert(tuple(row.decision.arrived));
+    const auto in_wave = [](const Packet& packet, std::int64_t wave) { return std::to_string(wave) + " " + tuple(packet); };
+    for (const auto& [key, row] : rows) known.insert(in_wave(row.decision.arrived, static_cast<std::int64_t>(row.wave)));
     auto came = known;
     const auto arrivals = counted ? std::span<const Packet>{counted->arrivals} : std::span<const Packet>{};
-    for (const auto& packet : arrivals) came.insert(tuple(packet));
+    for (const auto& packet : arrivals) came.insert(in_wave(packet, packet.wave));
     const auto explain = [&](Packet packet, json::object& fields) {
-        const bool answered = came.contains(tuple(packet.reversed()));
+        const bool answered = came.contains(in_wave(packet.reversed(), packet.wave));
         if (packet.protocol == "udp" && !answered) packet.ct_state = "new";
         if (const auto* rule = by_counters(ruleset, counted->ruleset, packet))
             fields["rule"] = rule_json(*rule), fields["by"] = "counters";
@@ -233,6 +234,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             if (const auto way = ways_out.find(decision.arrived.destination.value); way != ways_out.end() && counted) {
                 auto packet = decision.arrived;
                 packet.out = way->second;
+                packet.wave = static_cast<std::int64_t>(row.wave);
                 explain(std::move(packet), f);
             }
             events.push_back(std::move(event));
@@ -315,7 +317,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         events.push_back(std::move(event));
     }
     for (const auto& packet : arrivals) {
-        if (!known.insert(tuple(packet)).second) continue;
+        if (!known.insert(in_wave(packet, packet.wave)).second) continue;
         Event event;
         event.event = What::trace;
         event.fields = {{"fate", "unknown"},
@@ -324,6 +326,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
                         {"destination", endpoint(packet.destination, packet.destination_port)},
                         {"in", packet.in},
                         {"out", packet.out}};
+        if (packet.wave != 0) event.fields["wave"] = packet.wave;
         explain(packet, event.fields);
         if (event.fields.contains("rule")) events.push_back(std::move(event));
     }

@@ -20,6 +20,7 @@ struct Packet {           // as it reached the chain
     std::uint16_t source_port = 0, destination_port = 0;
     std::string ct_state;  // "new", "established", "related", "invalid"; empty: not known
     std::uint8_t tcp_flags = 0;
+    std::int64_t wave = 0;  // of flows that ran together; 0: not known
 
     Packet reversed() const;  // an answer's addresses and interfaces
 };

@@ -86,13 +86,21 @@ def asa(text, flows):
 
 def pf(text, flows):
     rows = read(text, flows, r"# (.*)", r"pass quick on \{ \S+ \S+(?: \S+)* \} inet proto (?P<p>tcp|udp) from (?P<s>[\d.]+) to (?P<d>[\d.]+) port (?P<n>\d+(?::\d+)?|\{ [\d: ]+ \}) keep state(?: \([^)]*\))?",
-                r"(set skip on lo|block drop all|#)")
+                r'(set skip on lo|block drop all|#|[a-zA-Z]\w* = "[^"$]+"|pass in quick on \$\S+ inet proto igmp from [\d.]+ allow-opts)')
+    macros = set(re.findall(r'^([a-zA-Z]\w*) = "', text, re.MULTILINE))
+    if unknown := set(re.findall(r"\$(\w+)", text)) - macros:
+        raise Wrong(f"macros without a value: {unknown}")
     return [(r["p"], r["s"], r["d"], ports(r["n"])) for r in rows]
 
 
 def netsh(text, flows):
     rows = read(text, flows, r"rem (.*)", r'netsh advfirewall firewall add rule name="(?P<name>[^"]{1,255})" dir=(?P<dir>in|out) action=allow protocol=(?P<p>TCP|UDP) localip=(?P<l>[\d.]+) remoteip=(?P<r>[\d.]+) '
-                r'(?P<which>localport|remoteport)=(?P<n>\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)', r"rem")
+                r'(?P<which>localport|remoteport)=(?P<n>\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)', r'(rem|netsh advfirewall firewall delete rule name="[^"]+")')
+    last = None
+    for kind, name in re.findall(r'^netsh advfirewall firewall (add|delete) rule name="([^"]+)"', text, re.MULTILINE):
+        if kind == "add" and name != last:
+            raise Wrong(f"not deleted before it is added: {name}")
+        last = name
     if any((r["dir"] == "in") != (r["which"] == "localport") for r in rows):
         raise Wrong("an incoming rule is about the remote port")
     coming = merge((r["p"].lower(), r["r"], r["l"], ports(r["n"])) for r in rows if r["dir"] == "in")
