@@ -19,14 +19,17 @@ for system in howto github gitlab jenkins; do
 done
 install='apt-get update && apt-get install -y --no-install-recommends ./ci/wmlab_*_amd64.deb git'
 elsewhere tests/package/deb.sh "$install" "$install"
+elsewhere tests/package/deb.sh "${install% git}" 'sudo apt-get update && sudo apt-get install -y --no-install-recommends ./base/ci/wmlab_*_amd64.deb'
 
 howto() {
     documented 'git show origin/main:firewall/rules.nft > before.nft'
     documented 'wmlab run firewall/scenario.yaml --ruleset firewall/rules.nft --baseline before.nft --report junit:junit.xml --report markdown:report.md'
 }
-github() { # GitHub puts the values into ${{ }} before it starts the shell; /tmp is the job's own
-    REPLACE='s/\${{ github.base_ref }}/main/; s|/tmp/|../|' documented "git -c safe.directory='*' show \"origin/\${{ github.base_ref }}:firewall/rules.nft\" > /tmp/before.nft"
-    REPLACE='s|/tmp/|../|' documented 'wmlab run firewall/scenario.yaml --ruleset firewall/rules.nft --baseline /tmp/before.nft --report github --report markdown:report.md --report junit:junit.xml --report sarif:wmlab.sarif'
+github() { # the base branch and the change lie beside each other
+    git clone -q ../origin base
+    mkdir change
+    cp -r firewall change
+    documented 'sudo wmlab run base/firewall/scenario.yaml --no-programs --ruleset change/firewall/rules.nft --baseline base/firewall/rules.nft --report github --report markdown:report.md --report junit:junit.xml --report sarif:wmlab.sarif'
 }
 gitlab() {
     export CI_MERGE_REQUEST_TARGET_BRANCH_NAME=main
@@ -47,5 +50,4 @@ for system in howto github gitlab jenkins; do
     for report in junit.xml report.md; do check "$system: $report" yes "$([ -s $system/$report ] && echo yes)"; done
 done
 check "the ruleset before the change" "$(cat origin/firewall/rules.nft)" "$(cat gitlab/before.nft)"
-check "the job's /tmp" "$(cat origin/firewall/rules.nft)" "$(cat before.nft)"
 the_end

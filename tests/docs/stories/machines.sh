@@ -19,7 +19,7 @@ case $name in'
         echo 'esac
 exit 255')
 }
-enter ssh lab@media=media lab@player=player
+enter ssh lab@media=media lab@player=player root@gateway=firewall
 enter docker studio=studio
 enter kubectl edge=edge
 
@@ -53,6 +53,23 @@ cp journals/media.server_sim.jsonl media.jsonl
 cat journals/{player,studio}.client_sim.jsonl > player.jsonl
 documented 'wmlab judge scenario.yaml media.jsonl player.jsonl'
 
+# One command a site; the files are sent.
+rm -f *.jsonl
+at_host=media typed_server 'server_sim --scenario scenario.yaml --host media --journal media.jsonl'
+typed 'client_sim --scenario scenario.yaml --host player --journal player.jsonl'
+nsenter --target "${pid[player]}" --net -- timeout 60 client_sim --scenario scenario.yaml --host player --journal player.jsonl > "$OUTPUT" 2>&1 || true
+stop
+documented 4 'wmlab judge scenario.yaml *.jsonl'
+contains "what is missing is inconclusive" "$(cat "$OUTPUT")" "studio"
+
 documented "wmlab run scenario.yaml --launch media='ssh lab@media' --launch player='ssh lab@player' --launch studio='docker exec -i studio' --launch edge='kubectl exec -i edge --'"
+mkdir staging
+grep -v 'studio' scenario.yaml | grep -v 'edge' > staging/scenario.yaml
+cp rules.nft staging
+cp rules.nft staging/gateway.nft
+cd staging
+documented "wmlab run scenario.yaml --launch media='ssh lab@media' --launch player='ssh lab@player' --firewall 'ssh root@gateway' --ruleset gateway.nft"
+contains "the staging firewall's rules" "$(cat "$OUTPUT")" "gateway.nft"
+cd ..
 documented 'sysctl net.ipv4.ip_unprivileged_port_start=0'
 the_end
