@@ -260,6 +260,8 @@ std::vector<ConnectionLedger> account_leg(const LegContext& context) {
     std::set<std::pair<Endpoint, Endpoint>> asked;  // calls over UDP
     for (const auto* event : context.view.at(context.leg.source, context.leg.name, What::sent))
         asked.emplace(Endpoint::from(event->local), Endpoint::from(event->remote));
+    for (const auto* event : context.view.at(context.leg.source, context.leg.name, What::probe_sent))
+        asked.emplace(Endpoint::from(event->local), Endpoint::from(event->remote));
     for (const auto& [local, remote] : asked) add("udp", {local, remote});
     return all;
 }

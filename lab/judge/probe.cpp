@@ -63,10 +63,9 @@ std::map<std::uint16_t, Port> by_port(const FlowContext& context) {
     return ports;
 }
 
-LegResult judge_port(const FlowContext& context, std::uint16_t number, const Port& port, scenario::Leg leg) {
-    leg.destination_ports = {{number, number}};
-    const auto of_port =
-        leg_context(context.scenario, context.evidence, port.view, context.names, context.instance, leg);
+// What the ends say of it.
+LegResult judge_ends(const FlowContext& context, const LegContext& of_port, std::uint16_t number, const Port& port) {
+    const auto& leg = of_port.leg;
     const bool tcp = leg.protocol == scenario::Protocol::tcp;
     if (port.received && (port.answered || !tcp)) {
         auto result = blank(of_port);
@@ -92,6 +91,19 @@ LegResult judge_port(const FlowContext& context, std::uint16_t number, const Por
     if (datagrams.bound.port == 0 && bound.listening != nullptr) datagrams.bound.port = number;
     datagrams.bind_failed = bound.failed;
     return judge_udp(of_port, datagrams);
+}
+
+LegResult judge_port(const FlowContext& context, std::uint16_t number, const Port& port, scenario::Leg leg) {
+    leg.destination_ports = {{number, number}};
+    const auto of_port =
+        leg_context(context.scenario, context.evidence, port.view, context.names, context.instance, leg);
+    auto result = judge_ends(context, of_port, number, port);
+    if (result.verdict == Verdict::pass) return result;
+    auto alone = blank_flow(context);
+    alone.legs.push_back(result);
+    settle(alone, result);
+    settle_by_ledger({of_port}, alone);
+    return std::move(alone.legs.front());
 }
 
 scenario::PortList merged(const std::vector<std::uint16_t>& ports) {  // sorted
