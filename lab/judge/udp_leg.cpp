@@ -162,6 +162,11 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
                                         "translation stands between them, and a player takes no such media.",
                                         amount, event->remote, datagrams.receiver, datagrams.sender));
         }
+        if (known && ledger.far.source != between.source) {
+            return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                            fmt::format("{} and arrived as if from {}: {} knows no {} at that address, and takes nothing from there.", amount,
+                                        ledger.far.source.text(), datagrams.receiver, datagrams.sender));
+        }
         return doubt(leg, Reason::host_silent,
                      fmt::format("UDP from {} reached the interface of {}, whose program did not see it.", from,
                                  datagrams.receiver));

@@ -109,8 +109,55 @@ def dnat_server(case):
     return {"dnat": [(f"{case.match()} dnat to {net}.13", True)]}, expect(case, causes={"translated"})
 
 
+def always(case):
+    """A condition on another field that each of the packets meets."""
+    condition = {"source port": f"{case.leg.protocol} sport 1-65535", "hour": 'meta hour >= "00:00:00"', "day": "meta day { 0, 1, 2, 3, 4, 5, 6 }",
+                 "time to live": "ip ttl > 1", "mark": "meta mark 0"}[case.action.split(":")[1]]
+    return forward(case, condition), expect(case)
+
+
+def opening(case):
+    """The segment that opens the connection, or the one that answers it."""
+    return forward(case, "tcp flags & (syn | ack) == " + ("(syn | ack)" if case.answers else "syn")), expect(case, causes={"dropped"})
+
+
+def closing(case):
+    return forward(case, "tcp flags & fin == fin"), expect(case, passes=True)
+
+
+def quota(case):
+    kilobytes = int(case.action.split(":")[1])
+    return forward(case, f"quota over {kilobytes} kbytes"), expect(case, passes=not (carries_media(case) and kilobytes <= 4))
+
+
+def snat(case):
+    """The sender appears as an address beyond the firewall that nobody has."""
+    net = case.address(case.leg.receiver).rpartition(".")[0]
+    # A probe over UDP is proven by its arrival, whoever seems to have sent it.
+    return {"snat": [(f"{case.match()} snat to {net}.251", True)]}, expect(case, any_direction=True, passes=case.flow.kind == "probe udp")
+
+
+def redirect(case):
+    """The packets end at the firewall itself."""
+    return {"dnat": [(f"{case.match()} redirect to :9", True)]}, expect(case, any_direction=True)
+
+
+HARMLESS = {"dscp": ("forward", "ip dscp set cs3"), "mark": ("forward", "meta mark set 7"), "connection mark": ("forward", "ct mark set 7"), "priority": ("forward", "meta priority set 1:1"),
+            "time to live": ("forward", "ip ttl set 33"), "identification": ("forward", "ip id set 7"), "log": ("forward", 'log prefix "harmless"'),
+            "segment size": ("forward", "tcp option maxseg size set 500"), "untracked": ("early", "notrack"), "limit": ("forward", "limit rate 1000000/second accept"),
+            "quota": ("forward", "quota over 900 mbytes drop"), "return": ("forward", "return"), "trace": ("forward", "meta nftrace set 0")}
+
+
+def harmless(case):
+    """Whatever it does to the packets, the stream works: nothing else is right."""
+    section, statement = HARMLESS[case.action.split(":")[1]]
+    condition = " tcp flags & syn == syn" if "maxseg" in statement else ""
+    return {section: [(f"{case.match()}{condition} {statement}", False)]}, dict(verdicts={"pass"})
+
+
 ACTIONS = {"length": length, "nth": nth, "after": after, "random": by_chance, "rate": rate, "acks": acks, "push": pushes, "payload": payload, "ttl": ttl,
-           "source address": source_address, "port": port, "dnat service": dnat_service, "dnat server": dnat_server}
+           "source address": source_address, "port": port, "dnat service": dnat_service, "dnat server": dnat_server, "always": always, "opening": opening,
+           "closing": closing, "quota": quota, "snat": snat, "redirect": redirect, "harmless": harmless}
 truth.ACTIONS.update(ACTIONS)
 
 
@@ -121,6 +168,9 @@ def actions(flow, leg, answers):
     yield from (f"nth:{every}" for every in (2, 3, 5))
     yield from (f"after:{first}" for first in (1, 2, 3, 4, 6, 10, 20))
     yield from (f"random:{share}" for share in (20, 50, 80))
+    yield from (f"always:{field}" for field in ("source port", "hour", "day", "time to live", "mark"))
+    yield from (f"quota:{kilobytes}" for kilobytes in (1, 4, 12))
+    yield from (f"harmless:{what}" for what in HARMLESS if what != "segment size" or leg.protocol == "tcp")
     media = leg.name == "media" or (leg.protocol == "tcp" and flow.type in STREAMS)
     if media:
         yield from (f"rate:{kilobytes}" for kilobytes in (2, 4))
@@ -131,6 +181,12 @@ def actions(flow, leg, answers):
     if leg.protocol == "tcp":
         yield "acks"
         yield "push"
+        yield "opening"
+        yield "closing"
+    if not answers and leg.receiver != "group":
+        yield "snat"
+        yield "redirect"
+    if leg.protocol == "tcp":
         if not answers and leg == flow.legs[0] and leg.port in ("1755", "80") and leg.receiver == "to":
             yield "dnat service"
             if flow.other == "server":
@@ -145,7 +201,7 @@ def cases():
             for leg in flow.legs:
                 for answers in (False, True):
                     for action in actions(flow, leg, answers):
-                        slow = action.split(":")[0] in ("rate", "after", "acks", "nth", "random")
+                        slow = action.split(":")[0] in ("rate", "after", "acks", "nth", "random", "quota")
                         yield truth.Case(flow, leg, action, answers, server_inside, 0, play="3s" if slow else "1s")
 
 
