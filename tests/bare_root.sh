@@ -17,4 +17,5 @@ bare_root() {
     ) 9> "$cache.lock"
     mkdir -p "$1"
     tar -C "$1" -xf "$cache"
+    chmod 755 "$1" # it was made in a directory of mktemp: `nobody` could not enter it
 }
