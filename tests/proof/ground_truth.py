@@ -387,7 +387,8 @@ def run(wmlab, batch, keep):
         if keep:
             (directory / "report.json").write_text(done.stdout)
     found = {flow["id"]: flow for flow in report["flows"]}
-    answers = [(case, problem(case, found[f"f{case.index}"], decides.get(case.index))) for case in batch]
+    answers = [(case, problem(case, found[name], decides.get(case.index))) for case in batch for name in (f"f{case.index}", f"f{case.index}-again")
+               if name in found]
     return [(case, why) for case, why in answers if why]
 
 

@@ -13,6 +13,7 @@ import argparse
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import time
@@ -238,12 +239,16 @@ def build(batch, directory):
         hosts += f"  booth-{zone}: {{ zone: {zone}, address: {net}.13 }}\n  watcher-{other}: {{ zone: {other}, address: {other_net}.14 }}\n"
         for kind in ("mms-tcp", "http"):
             flows += f"  - {{ id: booth-{zone}-{kind}, type: {kind}, from: watcher-{other}, to: booth-{zone}, play: 500ms }}\n"
+    if again:  # those that need what their twin has run in a later wave
+        text = re.sub(r"^  - \{ id: (f\d+),.*\n", lambda line: line[0] + line[0].replace(f"id: {line[1]},", f"id: {line[1]}-again,").replace(
+            f"alias: {line[1]},", f"alias: {line[1]}-again,"), text, flags=re.M)
     text = text.replace("firewall: {", hosts + "firewall: {", 1) + flows
     file.write_text(text)
     return decides
 
 
 truth.build = build
+again = False
 
 
 def main():
@@ -255,9 +260,12 @@ def main():
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--only", default="")
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--again", action="store_true", help="each flow twice: together where they can be, else in two waves")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep")
     arguments = parser.parse_args()
+    global again
+    again = arguments.again
     part, parts = map(int, arguments.part.split("/"))
     chosen = [case for case in cases() if arguments.only in case.name()]
     chosen = [case for number, case in enumerate(chosen) if number % parts == part - 1]
