@@ -447,11 +447,48 @@ private:
             }
         }
         if (const auto* transport = map.find("transport")) read_expected_transport(map, *transport);
+        read_expected_measures(map);
         if (flow_.expect.verdict == Verdict::pass && (leg != nullptr || cause != nullptr)) {
             const auto& extra = leg != nullptr ? *leg : *cause;
             problems_.add(extra.at, extra.text, "a flow that passes has no leg and no cause of failure:");
         }
         map.finish();
+    }
+
+    void read_expected_measures(MapReader& map) {
+        const auto text_of = [&](std::string_view key, const Node*& node) {
+            node = map.find(key);
+            return node != nullptr ? map.text(*node, key) : std::nullopt;
+        };
+        const Node* node = nullptr;
+        if (const auto given = text_of("rule", node)) {
+            const auto colon = given->rfind(':');
+            const auto line = colon == std::string::npos ? std::nullopt : count_from(std::string_view{*given}.substr(colon + 1));
+            if (colon == 0 || !line || *line < 1)
+                problems_.add(*node, "`rule` is no FILE:LINE:", "like rules.nft:12");
+            else
+                flow_.expect.rule = {given->substr(0, colon), *line};
+        }
+        if (const auto given = text_of("seen_as", node)) {
+            flow_.expect.seen_as = Ipv4::from(*given);
+            if (!flow_.expect.seen_as) problems_.add(*node, "not an IPv4 address:", "the one from which the far end sees the flow come");
+        }
+        const auto below = [&](const std::string& given) {
+            return given.starts_with('<') ? std::optional{given.substr(given.find_first_not_of("< "))} : std::nullopt;
+        };
+        if (const auto given = text_of("loss", node)) {
+            const auto limit = below(*given);
+            if (limit) flow_.expect.loss = fraction_from(*limit);
+            if (!takes("max_loss"))
+                problems_.add(*node, ticked(spec(flow_.type).name) + " carries no media whose loss could be measured:");
+            else if (!flow_.expect.loss)
+                problems_.add(*node, "`loss` is no limit:", "like \"<1%\"");
+        }
+        if (const auto given = text_of("setup_p95", node)) {
+            const auto limit = below(*given);
+            if (limit) flow_.expect.setup_p95 = duration_from(*limit);
+            if (!flow_.expect.setup_p95) problems_.add(*node, "`setup_p95` is no limit:", "like \"<200ms\"");
+        }
     }
 
     void read_expected_leg(MapReader& map, const Node& node) {

@@ -109,6 +109,14 @@ struct Expectation {                 // every part given must match
     std::optional<std::string> leg;
     std::optional<Cause> cause;
     std::optional<std::string> transport;
+    struct Line {
+        std::string file;
+        unsigned line = 0;
+    };
+    std::optional<Line> rule;                // that decides; the file's name may be the end of a path
+    std::optional<Ipv4> seen_as;             // the address from which the far end sees the first leg come
+    std::optional<double> loss;              // below this part of the packets, 0..1
+    std::optional<milliseconds> setup_p95;   // 95 of 100 instances of the flow are set up in less
 };
 
 struct Flow {  // one entry of `flows`; options that its type does not take are refused by the loader

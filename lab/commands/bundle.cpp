@@ -23,6 +23,7 @@
 #include "lab/rules/source.hpp"
 #include "lab/run/identity.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/expectation.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -217,6 +218,7 @@ Report judged_again(const Bundle& bundle, const scenario::Scenario& scenario, co
     how.only = [&](const scenario::FlowInstance& flow) { return chosen.empty() || chosen.contains(flow.id); };
     auto report = judge(scenario, events, events_in(bundle, folder + "control/"), how);
     rules::attribute(report, scenario, events);
+    hold_against_expectations(report);  // of rules, too
     if (at_true(kept, "coverage")) report.coverage = rules::coverage(report, events);
     const auto notes = at_strings(kept, "notes");
     report.notes.insert(report.notes.end(), notes.begin(), notes.end());

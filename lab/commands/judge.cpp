@@ -20,6 +20,7 @@
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/source.hpp"
 #include "lab/run/device_log.hpp"
+#include "lab/verdict/expectation.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -120,6 +121,7 @@ int judge_command(Arguments arguments) {
                         logs::read_log(device, read_log_file(device.file), latest(collected.events)), log_name(device));
         advise_device(report, *scenario);
     }
+    hold_against_expectations(report);  // of rules, too
     ScenarioText text{*scenario, rules::read_from_disk(scenario_file).value_or(std::string{}), {}};
     describe(report, text, collected.events, options.ruleset, "journals");
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());

@@ -20,6 +20,7 @@
 #include "lab/run/identity.hpp"
 #include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -69,6 +70,20 @@ void compare_openings(const Job& job, const po::variables_map& values, Compariso
     if (values.contains("allow-open"))
         for (auto& opened : comparison.opened)
             if (opened.accepted.empty()) opened.accepted = "--allow-open";
+}
+
+// What a patch opens that no flow needs.
+std::vector<std::string> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before,
+                                       const std::filesystem::path& after) {
+    Comparison comparison;
+    explore_change(scenario, before, after, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
+    std::vector<std::string> sentences;
+    for (const auto& opened : comparison.opened) {
+        if (!opened.counts()) continue;
+        sentences.push_back(fmt::format("it opens more than the flows need: {}, {}{}", where_words(opened), what_words(opened),
+                                        opened.rule ? "; by " + opened.rule->text : ""));
+    }
+    return sentences;
 }
 
 // Loss and time are never twice the same: what changed in nothing else is run again under both rulesets.
@@ -147,7 +162,9 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             auto done = try_scenario(job.text, inside, options);
             if (done.report.baseline && !done.interrupted) run_chance_again(job, inside, options, done.report);
             if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted)
-                prove_suggestions(done.report, job.text, inside, options);
+                prove_suggestions(done.report, job.text, inside, options, [&](const auto& now, const auto& patched) {
+                    return opened_beside(job.text.scenario, now, patched);
+                });
             if (!job.patch.empty() && done.report.patch) write_patch(job.patch, *done.report.patch);
             return done;
         } catch (...) {

@@ -21,6 +21,7 @@
 #include "lab/logs/attribution.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
+#include "lab/verdict/expectation.hpp"
 #include "lab/verdict/words.hpp"
 #include "lab/run/device_log.hpp"
 
@@ -150,6 +151,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
                             logs::read_log(device, run.device_log, std::chrono::system_clock::now()), log_name(device));
             advise_device(trial.report, text.scenario);
         }
+        hold_against_expectations(trial.report);  // of rules, too
         if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
             !try_alone(trial.report, text, inside, wish, run.conditionals))
             trial.interrupted = true;

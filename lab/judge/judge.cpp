@@ -7,16 +7,10 @@
 #include <map>
 
 #include "lab/judge/flow.hpp"
+#include "lab/verdict/expectation.hpp"
 
 namespace wmlab::lab {
 namespace {
-
-bool matches(const scenario::Expectation& expected, const FlowResult& flow) {
-    if (expected.verdict && *expected.verdict != flow.verdict) return false;
-    if (expected.leg && *expected.leg != flow.leg) return false;
-    if (expected.cause && expected.cause != flow.cause) return false;
-    return !expected.transport || *expected.transport == flow.transport;
-}
 
 // A journal may hold anything: what cannot be judged costs its flow, not the report.
 FlowResult judge_safely(const FlowContext& context) {
@@ -83,20 +77,6 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
     }
 }
 
-void summarise(Report& report) {
-    report.summary.flows = static_cast<unsigned>(report.flows.size());
-    for (auto& flow : report.flows) {
-        flow.as_expected = matches(flow.expected, flow);
-        if (flow.as_expected) {
-            ++report.summary.as_expected;
-        } else if (says_nothing(flow.verdict)) {
-            ++report.summary.inconclusive;
-        } else {
-            ++report.summary.unexpected;
-        }
-    }
-}
-
 }  // namespace
 
 Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event> events,
@@ -152,7 +132,7 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
         const auto known = bringing.find(instance.id);
         report.flows.push_back(known != bringing.end() ? known->second : judge_with_sources(instance));
     }
-    summarise(report);
+    hold_against_expectations(report);
     return report;
 }
 

@@ -178,6 +178,7 @@ Report cleaned(Report report) {
     for (auto& flow : report.flows) {
         for (auto* text : {&flow.id, &flow.type, &flow.from, &flow.to, &flow.leg, &flow.direction, &flow.transport})
             one(*text);
+        if (flow.expected.rule) one(flow.expected.rule->file);
         if (flow.expected.leg) one(*flow.expected.leg);
         if (flow.expected.transport) one(*flow.expected.transport);
         icmp(flow.icmp);
@@ -189,6 +190,7 @@ Report cleaned(Report report) {
         }
         many(flow.change);
         many(flow.explanation);
+        for (auto& sentence : flow.unmet) many(sentence);
         legs(flow.legs);
         for (auto& attempt : flow.attempts) {
             one(attempt.transport);

@@ -46,7 +46,7 @@ std::string render_github(const Report& report, const Style&) {
         if (line != 0) properties += fmt::format("line={},", line);
         properties += fmt::format("title={}", escaped(fmt::format("{}: {}", flow.id, headline(flow)), true));
         out += fmt::format("::{} {}::{}\n", says_nothing(flow.verdict) ? "warning" : "error", properties,
-                           escaped(fmt::format("Expected {}. {}{}", expected_words(flow.expected), flow.explanation,
+                           escaped(fmt::format("Expected {}. {}{}", expected_words(flow.expected), account_words(flow),
                                                change.empty() ? "" : "\n" + change),
                                    false));
     }

@@ -204,7 +204,7 @@ std::string flow_html(const Report& report, std::size_t index, Shapes& shapes, s
         xml_escaped(zones_of(report, flow)), xml_escaped(flow.type), mark_of(flow), xml_escaped(flow.id),
         xml_escaped(flow.from), xml_escaped(flow.to), xml_escaped(headline(flow)));
     if (!flow.as_expected) out += fmt::format("<p>Expected {}.</p>\n", xml_escaped(expected_words(flow.expected)));
-    if (!flow.explanation.empty()) out += fmt::format("<p>{}</p>\n", xml_escaped(flow.explanation));
+    if (const auto words = account_words(flow); !words.empty()) out += fmt::format("<p>{}</p>\n", xml_escaped(words));
     out += points_html(report, flow);
     const auto* const picture = report.picture.get();
     if (picture != nullptr && picture->ladders.contains(flow.id)) {

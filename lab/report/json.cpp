@@ -119,6 +119,11 @@ json::object expected(const scenario::Expectation& expectation) {
     if (expectation.leg) object["leg"] = string(*expectation.leg);
     if (expectation.cause) object["cause"] = string(text(*expectation.cause));
     if (expectation.transport) object["transport"] = string(*expectation.transport);
+    if (expectation.rule)
+        object["rule"] = string(fmt::format("{}:{}", expectation.rule->file, expectation.rule->line));
+    if (expectation.seen_as) object["seen_as"] = string(expectation.seen_as->text());
+    if (expectation.loss) object["loss"] = *expectation.loss;
+    if (expectation.setup_p95) object["setup_p95"] = expectation.setup_p95->count();
     return object;
 }
 
@@ -138,6 +143,7 @@ json::object flow_object(const FlowResult& result) {
     flow["verdict"] = string(text(result.verdict));
     flow["as_expected"] = result.as_expected;
     flow["expected"] = expected(result.expected);
+    if (!result.unmet.empty()) flow["unmet"] = strings(result.unmet);
     // Keys of the contract are always there, null where nothing is known; further ones only where there is something.
     const auto or_null = [](const std::string& text) {
         return text.empty() ? json::value(nullptr) : json::value(string(text));

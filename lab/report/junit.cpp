@@ -46,7 +46,7 @@ std::string render_junit(const Report& report, const Style&) {
         out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", xml_escaped(flow.type),
                            xml_escaped(fmt::format("{} ({} -> {})", flow.id, flow.from, flow.to)),
                            flow.seconds.value_or(0));
-        std::string details = flow.explanation + "\n";
+        std::string details = account_words(flow) + "\n";
         for (const auto& leg : flow.legs) {
             for (const auto& sentence : leg.evidence) details += fmt::format("{}: {}\n", leg.name, sentence);
         }

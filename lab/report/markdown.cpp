@@ -115,7 +115,7 @@ std::string render_markdown(const Report& report, const Style&) {
     for (const auto& flow : report.flows) {
         if (flow.as_expected) continue;
         out += fmt::format("\n### {}: {}\n\nExpected {}. {}\n", cell(flow.id), cell(headline(flow)),
-                           cell(expected_words(flow.expected)), cell(flow.explanation));
+                           cell(expected_words(flow.expected)), cell(account_words(flow)));
         if (const auto changed = changed_words(report, flow.id); !changed.empty())
             out += fmt::format("\n{}.\n", cell(changed));
         std::string points;

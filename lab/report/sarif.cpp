@@ -129,7 +129,7 @@ json::object result_of(const Report& report, const FlowResult& flow) {
     auto rule = why(flow);
     if (rule.empty()) rule = flow.verdict == Verdict::pass ? "not-blocked" : "protocol-error";
     auto words = fmt::format("{} ({} -> {}): {}; expected {}. {}", flow.id, flow.from, flow.to, headline(flow),
-                             expected_words(flow.expected), flow.explanation);
+                             expected_words(flow.expected), account_words(flow));
     if (const auto changed = changed_words(report, flow.id); !changed.empty()) words += fmt::format("\n{}.", changed);
     for (const auto& suggestion : flow.suggestions) words += fmt::format("\nWould help: {}", suggestion.rule);
     json::object result{{"ruleId", string(rule)},

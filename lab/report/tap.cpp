@@ -56,7 +56,7 @@ std::string render_tap(const Report& report, const Style&) {
         if (!flow.transport.empty()) out += fmt::format("  transport: {}\n", yaml_quoted(flow.transport));
         if (!change.empty()) out += fmt::format("  change: {}\n", yaml_quoted(change));
         if (flow.rule) out += fmt::format("  rule: {}\n", yaml_quoted(rule_words(*flow.rule)));
-        out += fmt::format("  explanation: {}\n  ...\n", yaml_quoted(flow.explanation));
+        out += fmt::format("  explanation: {}\n  ...\n", yaml_quoted(account_words(flow)));
     }
     out += openings;
     if (report.baseline) {

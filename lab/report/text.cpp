@@ -112,7 +112,7 @@ void paragraph(std::string& out, const FlowResult& flow, const Page& page) {
                page.paint(colour(flow), headline(flow)) + head.substr(at + size);
     }
     out += "\n" + head;
-    if (!flow.explanation.empty()) out += page.fill(flow.explanation, 2);
+    if (const auto words = account_words(flow); !words.empty()) out += page.fill(words, 2);
     const auto leg = std::ranges::find(flow.legs, flow.leg, &LegResult::name);
     if (leg != flow.legs.end()) {
         for (const auto& sentence : leg->evidence) out += page.fill("- " + sentence, 4, 2);

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "lab/verdict/expectation.hpp"
 #include "lab/verdict/words.hpp"
 
 namespace wmlab::lab {
@@ -65,14 +66,6 @@ std::string ports_words(const std::set<unsigned>& ports) {
     return fmt::format("port{} {}", ports.size() == 1 ? "" : "s", scenario::text(list));
 }
 
-// The time of its legs, until media came: the sum, so that one slow leg counts.
-std::optional<double> start_time(const FlowResult& flow) {
-    std::optional<double> sum;
-    for (const auto& leg : flow.legs)
-        if (leg.milliseconds) sum = sum.value_or(0) + *leg.milliseconds;
-    return sum;
-}
-
 void compare_ports(const FlowResult& before, const FlowResult& after, std::set<unsigned>& opened, std::set<unsigned>& shut) {
     if (!before.open_ports || !after.open_ports) return;
     const auto was = ports_of(*before.open_ports), is = ports_of(*after.open_ports);
@@ -113,7 +106,7 @@ Differences working(const FlowResult& before, const FlowResult& after) {
             .push_back(fmt::format("loss {:.0f} % -> {:.0f} %{}", before.media->loss * 100, after.media->loss * 100,
                                    after.rule && after.media->loss > before.media->loss ? ", by " + rule_words(*after.rule)
                                                                                          : std::string{}));
-    const auto was = start_time(before), is = start_time(after);
+    const auto was = setup_time(before), is = setup_time(after);
     if (was && is && before.transport == after.transport) {
         if (*is > slow_from && *is > slower_times * *was)
             found.worse.push_back(fmt::format("start-up {:.0f} ms -> {:.0f} ms", *was, *is));

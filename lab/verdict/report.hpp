@@ -121,6 +121,7 @@ struct FlowResult {
     Verdict verdict = Verdict::inconclusive;
     bool as_expected = false;
     scenario::Expectation expected;
+    std::vector<std::string> unmet;  // sentences: what was measured and is not as expected (rule, address, loss, time)
     std::string leg;  // where it stopped, or which leg is degraded; empty for a plain pass
     std::optional<Cause> cause;
     std::optional<Reason> reason;

@@ -32,6 +32,16 @@ std::string expected_words(const scenario::Expectation& expected) {
     if (expected.leg) words += " at " + *expected.leg;
     if (expected.cause) words += fmt::format(": {}", text(*expected.cause));
     if (expected.transport) words += " over " + *expected.transport;
+    if (expected.rule) words += fmt::format(" by {}:{}", expected.rule->file, expected.rule->line);
+    if (expected.seen_as) words += " seen as " + expected.seen_as->text();
+    if (expected.loss) words += fmt::format(" with a loss below {:g} %", *expected.loss * 100);
+    if (expected.setup_p95) words += fmt::format(" with 95 % set up within {} ms", expected.setup_p95->count());
+    return words;
+}
+
+std::string account_words(const FlowResult& flow) {
+    auto words = flow.explanation;
+    for (const auto& sentence : flow.unmet) words += (words.empty() ? "" : " ") + sentence;
     return words;
 }
 

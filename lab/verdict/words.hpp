@@ -13,6 +13,7 @@ std::string why(const FlowResult& flow);       // "dropped", "not-listening"; em
 std::string headline(const FlowResult& flow);  // "blocked at media: dropped (to->from)"
 std::string outcome_words(const FlowResult& flow);  // the same with the transport of a rollover: "pass over http"
 std::string change_word(Change change);        // "newly open"
+std::string account_words(const FlowResult& flow);  // the explanation, and what was measured and is not as expected
 std::string expected_words(const scenario::Expectation& expected);  // "blocked at control: dropped"
 std::string rule_words(const RuleRef& rule);                        // "new.nft:14: policy drop (inet filter forward)"
 std::string where_words(const Opened& opened);  // "outside -> inside: anyone -> media"
