@@ -103,7 +103,8 @@ private:
     // Only now is the address known on which the server can reach us.
     bool bind(Outcome& outcome) {
         auto bound = net::bind_udp_in(client_.context.io.get_executor(), connection_.local().address(),
-                                      play_.client_ports.first, play_.client_ports.last, datagram_buffer);
+                                      play_.client_ports.first, play_.client_ports.last, datagram_buffer,
+                                      client_.context.ports_to_spare(scenario::Protocol::udp));
         if (!bound) {
             boost::json::object fields;
             fields["protocol"] = "udp";

@@ -31,21 +31,6 @@ struct Wish {  // a listener that somebody needs
     std::shared_ptr<PublishingPoint> usual;
 };
 
-// The TCP ports that other flows of the scenario need on this host: a port taken at random had better be another.
-std::set<std::uint16_t> needed_otherwise(const process::Context& context) {
-    std::set<std::uint16_t> ports;
-    if (context.scenario == nullptr) return ports;
-    for (const auto& flow : context.flows)
-        for (const auto& leg : scenario::legs(*context.scenario, flow)) {
-            if (leg.protocol != scenario::Protocol::tcp || leg.destination != context.host || leg.name == "msbd")
-                continue;
-            for (const auto& range : leg.destination_ports)
-                for (unsigned port = range.first; port <= range.last; ++port)
-                    ports.insert(static_cast<std::uint16_t>(port));
-        }
-    return ports;
-}
-
 class MsbdService : public Service {
 public:
     MsbdService(Server& server, std::vector<Wish> wishes)
@@ -137,7 +122,7 @@ private:
     void fall_back(const asio::ip::address& address, const Wish& wish) {
         constexpr auto range = scenario::player_ports;
         auto bound = net::listen_tcp_in(server_.context.io.get_executor(), address, range.first, range.last,
-                                        needed_otherwise(server_.context));
+                                        server_.context.ports_to_spare(scenario::Protocol::tcp));
         boost::json::object fields;
         if (taken_) {
             fields["instead_of"] = taken_->local;

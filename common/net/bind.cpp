@@ -115,8 +115,9 @@ Bound<udp::socket> bind_udp(const asio::any_io_executor& executor, const udp::en
 }
 
 Bound<udp::socket> bind_udp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
-                               std::uint16_t first, std::uint16_t last, int buffer) {
-    return bind_in<udp::socket>("udp", local, first, last, {}, [&](std::uint16_t port) {
+                               std::uint16_t first, std::uint16_t last, int buffer,
+                               const std::set<std::uint16_t>& reluctantly) {
+    return bind_in<udp::socket>("udp", local, first, last, reluctantly, [&](std::uint16_t port) {
         return try_bind(executor, udp::endpoint{local, port}, buffer, first == last);
     });
 }

@@ -29,10 +29,11 @@ Bound<tcp::acceptor> listen_tcp(const asio::any_io_executor& executor, const tcp
 // bytes.
 Bound<udp::socket> bind_udp(const asio::any_io_executor& executor, const udp::endpoint& local, int buffer = 0);
 
-// Tries every port of the range once, from a random start. A port bound for TCP counts as free.
+// Tries every port of the range once, from a random start. A port bound for TCP counts as free. `reluctantly`: ports that
+// are tried when all others are taken.
 Bound<udp::socket> bind_udp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
-                               std::uint16_t first, std::uint16_t last, int buffer = 0);
-// `reluctantly`: ports that are tried when all others are taken.
+                               std::uint16_t first, std::uint16_t last, int buffer = 0,
+                               const std::set<std::uint16_t>& reluctantly = {});
 Bound<tcp::acceptor> listen_tcp_in(const asio::any_io_executor& executor, const asio::ip::address& local,
                                    std::uint16_t first, std::uint16_t last,
                                    const std::set<std::uint16_t>& reluctantly = {});

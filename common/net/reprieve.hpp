@@ -17,17 +17,20 @@ public:
         if (now < expected_) return expected_;
         const bool stood_still = now - expected_ > late;
         if ((!stood_still && !unread) || times_ == times_max) return std::nullopt;
+        // Not for ever: a peer that never stops sending would keep us busy, and so late, as long as it likes.
+        if (times_ == 0) end_ = now + std::max<Time::duration>(2 * (now - due), longest);
+        if (now >= end_) return std::nullopt;
         ++times_;
-        expected_ = now + (stood_still ? now - expected_ : Time::duration{postponement});
+        expected_ = std::min(end_, now + (stood_still ? now - expected_ : Time::duration{postponement}));
         return expected_;
     }
 
 private:
-    static constexpr std::chrono::milliseconds postponement{20}, late{200};
+    static constexpr std::chrono::milliseconds postponement{20}, late{200}, longest{5000};
     static constexpr unsigned times_max = 50;
 
     std::optional<Time> due_;
-    Time expected_{};
+    Time expected_{}, end_{};
     unsigned times_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "common/scenario/waves.hpp"
+
 namespace wmlab::process {
 
 std::vector<scenario::FlowInstance> Context::flows_at(scenario::Program program, scenario::End end) const {
@@ -39,6 +41,22 @@ asio::awaitable<boost::system::result<asio::ip::address_v4, std::string>> Contex
         co_await resolver.async_resolve(asio::ip::tcp::v4(), name, "", asio::as_tuple(asio::use_awaitable));
     if (failed || found.empty()) co_return "cannot resolve `" + name + "`: " + failed.message();
     co_return found.begin()->endpoint().address().to_v4();
+}
+
+const std::set<std::uint16_t>& Context::ports_to_spare(scenario::Protocol protocol) const {
+    const auto known = spared.find(protocol);
+    if (known != spared.end()) return known->second;
+    auto& ports = spared[protocol];
+    if (!scenario) return ports;
+    ports = scenario::ports_to_spare(*scenario, flows, host, protocol);
+    // Another program of this host plays those; it takes their ports when it is asked for them, not at its beginning.
+    auto late = scenario::instances(*scenario);
+    std::erase_if(late, [&](const scenario::FlowInstance& flow) {
+        const auto type = flow.flow->type;
+        return flow.to != host || (type != scenario::FlowType::dcom && type != scenario::FlowType::encoder_alias);
+    });
+    ports.merge(scenario::ports_to_spare(*scenario, late, host, protocol));
+    return ports;
 }
 
 asio::ip::address_v4 Context::own_address() const {

@@ -7,6 +7,7 @@
 #include <boost/system/result.hpp>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -48,12 +49,17 @@ struct Context {
     // Scenario mode: names of the hosts table and addresses, no DNS. Plain tool: also DNS. Error: a sentence.
     asio::awaitable<boost::system::result<asio::ip::address_v4, std::string>> resolve(std::string name) const;
 
+    // The ports on this host that its flows have little choice about: who has more choice takes another.
+    const std::set<std::uint16_t>& ports_to_spare(scenario::Protocol protocol) const;
+
     // This host's address in scenario mode.
     asio::ip::address_v4 own_address() const;
 
     // Writes an event. Named fields only: journal(ctx).write is for those with more.
     void write(evidence::What what, std::string flow, std::string leg, boost::json::object fields = {},
                std::string local = "", std::string remote = "") const;
+
+    mutable std::map<scenario::Protocol, std::set<std::uint16_t>> spared = {};  // ports_to_spare, once it was asked
 };
 
 }  // namespace wmlab::process

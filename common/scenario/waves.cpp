@@ -37,6 +37,12 @@ struct Held {
 using Place = std::pair<std::string, Protocol>;
 using Wave = std::map<Place, std::vector<Held>>;
 
+// Who chooses among so many leaves those alone that others need (ports_to_spare).
+bool wide(const PortList& ports) {
+    constexpr unsigned many = 256;
+    return size(ports) >= many;
+}
+
 // Does this one still fit beside everything else that is held in the place, whichever free ports pools' owners choose?
 bool fits(const std::vector<Held>& all, std::size_t index) {
     const auto& mine = all[index];
@@ -48,8 +54,11 @@ bool fits(const std::vector<Held>& all, std::size_t index) {
         const auto shared = overlap(mine.ports, other.ports);
         if (shared == 0 || (mine.owner == other.owner && !mine.pool && !other.pool)) continue;
         if (!mine.pool && !other.pool) return false;
+        const bool leaves_us_alone = other.pool && wide(other.ports) && !(mine.pool && wide(mine.ports));
+        if (leaves_us_alone) continue;
         touched = true;
-        taken += other.pool ? std::min(other.needed, shared) : shared;
+        const bool left_alone = mine.pool && wide(mine.ports) && !(other.pool && wide(other.ports));
+        taken += other.pool && !left_alone ? std::min(other.needed, shared) : shared;
     }
     return !mine.pool || !touched || taken + mine.needed <= size(mine.ports);
 }
@@ -186,6 +195,20 @@ std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& inst
         return host != nullptr && !host->run.empty() && binding.owner != "run";
     });
     return all;
+}
+
+std::set<std::uint16_t> ports_to_spare(const Scenario& scenario, const std::vector<FlowInstance>& flows,
+                                       std::string_view host, Protocol protocol) {
+    std::set<std::uint16_t> ports;
+    for (const auto& flow : flows)
+        for (const auto& binding : bindings(scenario, flow)) {
+            if (binding.host != host || binding.protocol != protocol) continue;
+            if (binding.needed > 0 && wide(binding.ports)) continue;
+            for (const auto& range : binding.ports)
+                for (unsigned port = range.first; port <= range.last; ++port)
+                    ports.insert(static_cast<std::uint16_t>(port));
+        }
+    return ports;
 }
 
 std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std::vector<FlowInstance>& instances) {

@@ -63,6 +63,12 @@ TEST_CASE("a deadline counts unless something is unread or this process stood st
     auto now = due;  // not for ever
     for (int i = 0; i < 50; ++i) now = unread.until(due + 1s, now + 1s, true).value_or(due);
     CHECK_FALSE(unread.until(due + 1s, now + 1s, true));
+    Reprieve flooded;  // always something to read, and always late with it
+    now = due + 300ms;
+    int times = 0;
+    for (std::optional<Reprieve::Time> again; (again = flooded.until(due, now, true)); ++times) now = *again + 300ms;
+    CHECK(times > 2);
+    CHECK(now < due + 7s);
 }
 
 TEST_CASE("within: the step's result, its exception, or the end of our patience", "[net]") {
@@ -194,6 +200,12 @@ TEST_CASE("ports that others need are taken when no other is left", "[net]") {
     const auto second = next(), third = next();
     REQUIRE((second.has_value() && third.has_value()));
     CHECK(next().has_error());
+
+    const auto next_udp = [&] { return bind_udp_in(io.get_executor(), address, 40001, 40002, 0, {40001}); };
+    const auto free = next_udp(), last = next_udp();
+    REQUIRE((free.has_value() && last.has_value()));
+    CHECK(free->local_endpoint().port() == 40002);
+    CHECK(last->local_endpoint().port() == 40001);
 }
 
 TEST_CASE("datagrams: sent in two parts, received as one", "[net]") {
