@@ -1,13 +1,17 @@
 #include "lab/commands/suggested.hpp"
 
 #include <spdlog/fmt/fmt.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "lab/host/error.hpp"
 #include "lab/rules/patch.hpp"
@@ -20,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr int rounds_max = 6;             // one rule may uncover the next: the media leg shows only when control works
 constexpr std::size_t left_out_max = 24;  // rules of a patch that are left out by turns
+constexpr std::size_t at_a_time = 4;      // of them: trials wait more than they compute
 
 // A rule of the patch.
 struct Piece {
@@ -213,6 +218,41 @@ std::vector<Piece> without(const std::vector<Piece>& pieces, std::size_t left_ou
     return rest;
 }
 
+// Something that is tried in a process of its own, with labs of its own.
+class Aside {
+public:
+    // `trial` says whether it went well. SetupFailed.
+    explicit Aside(const std::function<bool()>& trial) : process_{::fork()} {
+        if (process_ < 0) throw setup_failed("start a process to try a rule", errno);
+        if (process_ > 0) return;
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int code = broke;
+        try {
+            code = trial() ? 0 : 1;
+        } catch (...) {  // said where the same is tried without a process of its own
+        }
+        ::_exit(code);
+    }
+    Aside(Aside&& other) noexcept : process_{std::exchange(other.process_, -1)} {}
+    ~Aside() { result(); }
+    Aside& operator=(Aside&&) = delete;
+
+    // Waits for it. Nothing: it came to no end.
+    std::optional<bool> result() {
+        int status = broke << 8;
+        if (process_ <= 0) return std::nullopt;
+        const auto process = std::exchange(process_, -1);
+        while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+        }
+        if (!WIFEXITED(status) || WEXITSTATUS(status) == broke) return std::nullopt;
+        return WEXITSTATUS(status) == 0;
+    }
+
+private:
+    static constexpr int broke = 2;
+    pid_t process_;
+};
+
 class Proof {
 public:
     Proof(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options)
@@ -220,14 +260,14 @@ public:
           text_{text},
           inside_{inside},
           again_{options},
-          scratch_{options.ruleset, text.scenario.firewall.include_path},
+          copy_{options.ruleset, text.scenario.firewall.include_path},
           origin_{options.ruleset} {
         again_.keep = nullptr;
         again_.after = nullptr;
         again_.coverage = false;
         again_.journals.clear();
         again_.captures.clear();
-        again_.ruleset = scratch_.ruleset();
+        again_.ruleset = copy_.ruleset();
         all_ = options.flows;
         if (all_.empty())
             for (const auto& flow : report.flows) all_.push_back(flow.id);
@@ -282,8 +322,8 @@ public:
                 patch.notes.push_back(id + " does not pass with what was suggested: no rule was kept for it");
         write_diff(patch);
         if (opened && patch.proven) {
-            scratch_.write(pieces_);
-            for (auto& sentence : opened(origin_, scratch_.ruleset())) {
+            scratch_->write(pieces_);
+            for (auto& sentence : opened(origin_, scratch_->ruleset())) {
                 patch.proven = false;
                 patch.notes.push_back(std::move(sentence));
             }
@@ -292,7 +332,8 @@ public:
 
 private:
     Report try_flows(const std::vector<Piece>& pieces, const std::set<std::string>& flows) {
-        scratch_.write(pieces);
+        scratch_->write(pieces);
+        again_.ruleset = scratch_->ruleset();
         again_.flows.clear();
         for (const auto& id : all_)
             if (flows.contains(id)) again_.flows.push_back(id);
@@ -307,7 +348,7 @@ private:
         auto open = wanted_;
         std::map<std::string, FlowResult> ends;
         for (int round = 0; round < rounds_max && !open.empty() && !interrupted_; ++round) {
-            auto found = suggested_in(last, scratch_, open, pieces_, round);
+            auto found = suggested_in(last, *scratch_, open, pieces_, round);
             std::erase_if(found, [&](const Piece& piece) {
                 return std::ranges::any_of(pieces_, [&](const Piece& had) {
                     return had.chain == piece.chain && had.bare == piece.bare && had.line == piece.line;
@@ -334,35 +375,53 @@ private:
             report_.patch->notes.push_back(
                 fmt::format("{} rules: only the first {} were left out by turns", pieces_.size(), left_out_max));
         }
-        std::size_t tried = 0;
-        for (std::size_t i = 0; i < pieces_.size() && tried < left_out_max && !interrupted_; ++tried) {
+        const auto not_needed = [&](const std::vector<Piece>& pieces, std::size_t i) {
             std::set<std::string> flows;
-            for (const auto& id : pieces_[i].flows)
+            for (const auto& id : pieces[i].flows)
                 if (mended.contains(id)) flows.insert(id);
-            const auto rest = without(pieces_, i);
-            const auto done = try_flows(rest, flows);
-            if (std::ranges::all_of(flows, [&](const auto& id) { return passed(done, id); }))
-                pieces_ = rest;  // it was not needed
-            else
-                ++i;
+            const auto done = try_flows(without(pieces, i), flows);
+            return std::ranges::all_of(flows, [&](const auto& id) { return passed(done, id); });
+        };
+        // Each by itself, several labs at a time; those that were not needed then one after the other, because without
+        // one of them another may be.
+        const auto count = std::min(pieces_.size(), left_out_max);
+        std::vector<std::size_t> spare;
+        for (std::size_t i = 0; i < count; i += at_a_time) {
+            std::vector<Aside> trials;
+            for (auto j = i; j < std::min(i + at_a_time, count); ++j)
+                trials.emplace_back([&, j] {
+                    RulesetCopy own{origin_, text_.scenario.firewall.include_path};
+                    scratch_ = &own;
+                    return not_needed(pieces_, j);
+                });
+            for (std::size_t j = 0; j < trials.size(); ++j) {
+                auto spared = trials[j].result();
+                if (!spared && !interrupted_) spared = not_needed(pieces_, i + j);
+                if (spared == true) spare.push_back(i + j);
+            }
+        }
+        bool first = true;
+        for (auto i = spare.rbegin(); i != spare.rend() && !interrupted_; ++i) {
+            if (first || not_needed(pieces_, *i)) pieces_ = without(pieces_, *i);
+            first = false;
         }
     }
 
     void write_diff(Patch& patch) {
-        scratch_.write(pieces_);
+        scratch_->write(pieces_);
         // patch(1) takes no file outside of the folder it runs in.
         auto base = fs::current_path();
         const auto outside = [&](const fs::path& file) {
             return file.lexically_relative(base).string().starts_with("..");
         };
-        for (const auto& [file, text] : scratch_.texts())
+        for (const auto& [file, text] : scratch_->texts())
             if (outside(file)) {
                 base = fs::absolute(origin_).lexically_normal().parent_path();
                 patch.directory = base.string();
                 break;
             }
-        for (const auto& [file, text] : scratch_.texts())
-            patch.diff += rules::unified_diff(file.lexically_relative(base).string(), text, scratch_.text_of(file));
+        for (const auto& [file, text] : scratch_->texts())
+            patch.diff += rules::unified_diff(file.lexically_relative(base).string(), text, scratch_->text_of(file));
         patch.rules = static_cast<unsigned>(pieces_.size());
     }
 
@@ -370,7 +429,8 @@ private:
     const ScenarioText& text_;
     const Inside& inside_;
     TrialOptions again_;
-    RulesetCopy scratch_;
+    RulesetCopy copy_;
+    RulesetCopy* scratch_ = &copy_;
     fs::path origin_;
     std::vector<std::string> all_;
     std::set<std::string> wanted_;

@@ -1,4 +1,6 @@
 // The JSON report: schema wmlab.report/1, a contract (docs/report.schema.json).
+#include <spdlog/fmt/fmt.h>
+
 #include <boost/json.hpp>
 
 #include "lab/report/json_string.hpp"

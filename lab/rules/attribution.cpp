@@ -201,7 +201,7 @@ private:
             leg.rule = ref_from(object_at(event->fields, "rule"));
             if (const auto* near = object_at(event->fields, "near_miss"))
                 leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
-            suggest(leg, flow, *event);
+            if (!untranslated) suggest(leg, flow, *event);
             return;
         }
         for (const auto& tuple : tuples) {

@@ -143,6 +143,18 @@ std::optional<Found> circumstance_of(const Ruleset& ruleset, const Rule& rule, c
     return found;
 }
 
+// Whether the rule may be about a packet of a flow: not one that asks for ICMP, say.
+bool for_streams(const Ruleset& ruleset, const Rule& rule) {
+    return std::ranges::any_of(std::array{"tcp", "udp", "igmp"}, [&](const char* protocol) {
+        Packet packet;
+        packet.protocol = protocol;
+        const auto comparison = compare(ruleset, rule, packet);
+        return std::ranges::none_of(comparison.conditions, [](const Condition& condition) {
+            return condition.key == "protocol" && condition.result == Condition::Result::no;
+        });
+    });
+}
+
 // Elements that go away by themselves, or too many to look at.
 bool changes_by_itself(const json::array* elements) {
     constexpr std::size_t most = 10'000;
@@ -201,7 +213,7 @@ std::vector<Conditional> conditionals(const Ruleset& ruleset) {
     const auto filled = filled_sets(ruleset);
     for (const auto& rule : ruleset.rules()) {
         auto found = circumstance_of(ruleset, rule, filled);
-        if (!found || !has_effect(ruleset, rule)) continue;
+        if (!found || !has_effect(ruleset, rule) || !for_streams(ruleset, rule)) continue;
         Conditional one;
         one.circumstance = found->circumstance;
         one.by = std::move(found->by);

@@ -26,7 +26,7 @@ struct Conditional {  // a rule with one
     unsigned line = 0;
 };
 
-// Of all rules that decide anything, each once.
+// Of all rules that decide anything about TCP, UDP or IGMP, each once.
 std::vector<Conditional> conditionals(const Ruleset& ruleset);
 
 // Every rule is understood and looks at nothing but fields of the packet that are the same when a program sends it once

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A production ruleset (site/, nftables and iptables-save) from nothing to green: `wmlab init` writes a scenario that `wmlab check` takes; the
-scenario that was made of it is red; the patch that `--suggest` writes is applied by patch(1); then it is green, and what shall be shut is shut.
+scenario that was made of it is red; the patch that `--suggest` writes is applied by patch(1); then it is green, what shall be shut is shut, and the gate lets the change pass.
 
     new_user.py WMLAB
 
@@ -36,11 +36,14 @@ def main():
             step(folder, 0, WMLAB, "check", "made.yaml")
             step(folder, 1, WMLAB, "run", "site.yaml", "--ruleset", ruleset, "--suggest", "fix.patch")
             print((folder / "fix.patch").read_text())
+            shutil.copy(folder / ruleset, folder / ("before-" + ruleset))
             step(folder, 0, "patch", "-p0", "-i", "fix.patch")
             out = step(folder, 0, WMLAB, "run", "site.yaml", "--ruleset", ruleset)
             print(out.strip().splitlines()[-1])
+            # The gate: the change mends and opens nothing that no flow needs.
+            step(folder, 0, WMLAB, "run", "site.yaml", "--baseline", "before-" + ruleset, "--ruleset", ruleset)
 
 
 if __name__ == "__main__":
-    WMLAB = sys.argv[1]
+    WMLAB = str(pathlib.Path(sys.argv[1]).resolve())
     main()

@@ -36,6 +36,7 @@ TEST_CASE("rules that look at more than the packet, and rulesets that are plain"
         {"the state of the connection", "[" + match(R"({"ct":{"key":"state"}})", R"("new")") + "," + drop + "]", std::nullopt, true},
         {"a rate", R"([{"limit":{"rate":1,"burst":5,"per":"minute"}},)" + drop + "]", Circumstance::rate, false},
         {"a rate that only logs", R"([{"limit":{"rate":1,"burst":5,"per":"minute"}},{"log":null}])", std::nullopt, false},
+        {"a rate of ICMP, which no stream is", "[" + match(R"({"meta":{"key":"l4proto"}})", R"("icmp")") + R"(,{"limit":{"rate":1,"burst":5,"per":"minute"}},)" + drop + "]", std::nullopt, false},
         {"a quota", R"([{"quota":{"val":10,"val_unit":"bytes","inv":true}},)" + drop + "]", Circumstance::amount, false},
         {"connections at a time", R"([{"ct count":{"val":2,"inv":true}},)" + drop + "]", Circumstance::earlier, false},
         {"by turns", "[" + match(R"({"numgen":{"mode":"inc","mod":2,"offset":0}})", "1") + "," + drop + "]", Circumstance::earlier, false},
