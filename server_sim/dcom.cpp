@@ -317,11 +317,15 @@ private:
         for (;;) {
             second.expires_after(std::chrono::seconds{1});
             co_await second.async_wait(asio::use_awaitable);
-            machine_.expire(Clock::now());
-            for (const auto& [port, doors] : doors_)
-                for (const auto& door : doors) door->protocol.expire(Clock::now());
-            take_events();
-            reap_pulls();
+            try {
+                machine_.expire(Clock::now());
+                for (const auto& [port, doors] : doors_)
+                    for (const auto& door : doors) door->protocol.expire(Clock::now());
+                take_events();
+                reap_pulls();
+            } catch (const std::exception& error) {  // who is run down next second still is
+                spdlog::warn("DCOM: {}", error.what());
+            }
         }
     }
 
@@ -376,6 +380,10 @@ private:
                 ended["reason"] = error.code().message();
                 ended["failure"] = net::to_json(net::Failure::of(error.code(), milliseconds{0}));
             }
+        } catch (const std::exception& error) {  // ends this conversation and no other
+            ended["by"] = "error";
+            ended["reason"] = error.what();
+            spdlog::warn("DCOM: {}: {}", talk.remote, error.what());
         }
         write(What::closed, talk, std::move(ended));
     }
@@ -422,20 +430,31 @@ private:
     // --- UDP
 
     asio::awaitable<void> receive(DoorPtr door) {
+        asio::steady_timer pause{server_.context.io};
         while (!door->closed) {
-            net::DatagramSocket::Datagram datagram;
+            std::string fault;
             try {
-                datagram = co_await door->datagrams.receive();
-            } catch (const boost::system::system_error&) {
-                co_return;  // closed
+                const auto datagram = co_await door->datagrams.receive();
+                answer(*door, datagram);
+                continue;
+            } catch (const boost::system::system_error& error) {
+                if (door->closed || error.code() == asio::error::operation_aborted) co_return;
+                fault = error.what();
+            } catch (const std::exception& error) {  // of one datagram: the next is read all the same
+                fault = error.what();
             }
-            const auto from = datagram.from;
-            const auto output = door->protocol.receive(net::text(from), datagram.bytes, Clock::now());
-            if (!output.notes.empty() && (output.proven || may_tell()))
-                write_notes(talk_with(*door, from), output.notes);
-            for (const auto& answer : output.send) door->datagrams.send_to(from, answer);
-            take_events(net::text(from));
+            spdlog::warn("DCOM over UDP {}: {}", door->port, fault);
+            pause.expires_after(milliseconds{100});
+            co_await pause.async_wait(asio::use_awaitable);
         }
+    }
+
+    void answer(Door& door, const net::DatagramSocket::Datagram& datagram) {
+        const auto from = datagram.from;
+        const auto output = door.protocol.receive(net::text(from), datagram.bytes, Clock::now());
+        if (!output.notes.empty() && (output.proven || may_tell())) write_notes(talk_with(door, from), output.notes);
+        for (const auto& one : output.send) door.datagrams.send_to(from, one);
+        take_events(net::text(from));
     }
 
     // Of senders that are not proven, as many lines as a person reads: a flood does not fill the journal.

@@ -147,6 +147,9 @@ void HttpSession::act(const wmsp::OpenRequest& action) {
     if (const auto station = server_.stations.find("/" + action.name); station != server_.stations.end())
         return perform(protocol_.document("application/x-ms-nsc", station->second, Clock::now()));
     point_ = server_.points.find(action.name);
+    // A name as it was typed, with a question mark of its own.
+    if (!point_ && !action.request.query.empty())
+        point_ = server_.points.find(url::decoded(action.request.path + "?" + action.request.query));
     if (!point_) {
         spdlog::warn("{}: no content `{}`", peer_text(), action.name);
         return perform(protocol_.open_failed(404, "there is no publishing point `" + action.name + "`", Clock::now()));

@@ -87,6 +87,24 @@ private:
 
     // Resend requests of all players: each names its session by the client id, which only its own address may use.
     asio::awaitable<void> receive(Door& door) {
+        asio::steady_timer pause{server_.context.io};
+        for (;;) {
+            std::string fault;
+            try {
+                co_await receive_until_fault(door);
+            } catch (const boost::system::system_error& error) {
+                if (error.code() == asio::error::operation_aborted || error.code() == asio::error::bad_descriptor) co_return;
+                fault = error.what();
+            } catch (const std::exception& error) {
+                fault = error.what();
+            }
+            spdlog::warn("resend requests: {}", fault);
+            pause.expires_after(milliseconds{100});
+            co_await pause.async_wait(asio::use_awaitable);
+        }
+    }
+
+    asio::awaitable<void> receive_until_fault(Door& door) {
         for (;;) {
             const auto datagram = co_await door.datagrams.receive();
             const auto request = mms::RequestPacketListResend::parse(datagram.bytes);

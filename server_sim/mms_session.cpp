@@ -89,6 +89,10 @@ void MmsSession::asked_again(std::span<const std::byte> bytes, const net::udp::e
 }
 
 void MmsSession::icmp(const net::QueuedError& error) {
+    guarded([&] { tell_icmp(error); });
+}
+
+void MmsSession::tell_icmp(const net::QueuedError& error) {
     ++icmp_errors_;
     constexpr std::size_t sorts_max = 8;  // one line for each, before any text is made
     const auto same = [&](const net::QueuedError& other) { return other.error == error.error && other.icmp == error.icmp; };

@@ -74,6 +74,8 @@ private:
     asf::Selection selection_;
 
     net::DatagramSocket::Account datagrams_account_;
+    void tell_icmp(const net::QueuedError& error);
+
     std::uint64_t icmp_errors_ = 0;
     std::vector<net::QueuedError> icmp_seen_;  // one of each sort
 };

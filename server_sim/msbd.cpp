@@ -10,6 +10,8 @@
 #include <list>
 #include <set>
 
+#include "common/bytes/utf16.hpp"
+#include "common/msbd/message.hpp"
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
@@ -31,6 +33,16 @@ struct Wish {  // a listener that somebody needs
     std::shared_ptr<PublishingPoint> usual;
 };
 
+std::string what_never_fits(const PublishingPoint& point) {
+    if (!point.ready()) return {};
+    const auto& header = point.header();
+    msbd::StreamInfo info;
+    info.cbPacketSize = static_cast<std::uint16_t>(std::min<std::uint32_t>(header.packet_size, UINT16_MAX));
+    info.title = bytes::to_utf8(header.title);
+    info.header = header.raw;
+    return msbd::problem(info).value_or("");
+}
+
 class MsbdService : public Service {
 public:
     MsbdService(Server& server, std::vector<Wish> wishes)
@@ -47,6 +59,11 @@ public:
                 if (wish.fallback) fall_back(address, wish);
         }
         for (const auto& door : doors_) tasks_.spawn(accept(*door));
+        for (const auto& point : server_.points.all())
+            if (const auto problem = what_never_fits(*point); !problem.empty())
+                spdlog::warn("{} cannot be sent by MSBD: {}; let ffmpeg write smaller packets and no picture of the title: "
+                             "ffmpeg -i FILE -map 0:V? -map 0:a? -c copy -packet_size 1400 NEW.wmv",
+                             point->name(), problem);
     }
 
     asio::awaitable<void> stop() override {

@@ -34,10 +34,12 @@ void MsbdSession::closed() {
 }
 
 void MsbdSession::end() {
-    subscription_.reset();
-    if (protocol_.state() == msbd::ServingSession::State::wait_connect)
-        return abandon("self", "the process is stopping");
-    perform(protocol_.end(Clock::now()));
+    guarded([this] {
+        subscription_.reset();
+        if (protocol_.state() == msbd::ServingSession::State::wait_connect)
+            return abandon("self", "the process is stopping");
+        perform(protocol_.end(Clock::now()));
+    });
 }
 
 void MsbdSession::on_packet(const Packet& packet) {

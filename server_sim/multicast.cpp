@@ -164,6 +164,7 @@ public:
         if (point_->ready() && point_->header().packet_size > media_datagram_max) {
             spdlog::warn("{}: packets of {} bytes do not fit into datagrams: the station {} stays silent", point_->name(),
                          point_->header().packet_size, net::text(spec_.group));
+            tell_too_large();
             arm();
         } else if (point_->ready()) {
             start_stream();
@@ -202,6 +203,15 @@ private:
         if (point_->relayed()) on_station(*this);
     }
 
+    void tell_too_large() {
+        if (std::exchange(told_too_large_, true)) return;
+        boost::json::object fields;
+        fields["reason"] = point_->name() + " has packets of " + std::to_string(point_->header().packet_size) +
+                           " bytes, too large for a datagram (" + std::to_string(media_datagram_max) +
+                           " at most): let ffmpeg write smaller ones (-packet_size 1400)";
+        write(What::retry, std::move(fields));
+    }
+
     void send(const msb::Datagram& datagram) {
         if (socket_->send_to(spec_.group, datagram)) ++datagrams_;
     }
@@ -234,7 +244,7 @@ private:
     std::chrono::nanoseconds first_send_{}, last_send_{};
     std::uint64_t datagrams_ = 0;
     std::uint16_t format_id_ = 1;
-    bool sent_in_round_ = false;
+    bool sent_in_round_ = false, told_too_large_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

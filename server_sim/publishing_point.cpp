@@ -108,6 +108,7 @@ private:
             try {
                 deliver();
             } catch (const std::exception& error) {
+                net::DatagramSocket::flush_all();  // what waits there keeps accounts of subscribers
                 if (subscriber) subscriber->on_fault(error);
             }
         }
@@ -149,7 +150,13 @@ public:
         State(const asio::any_io_executor& executor, Subscriber& of) : subscriber{&of}, limit{executor} {}
         void over() {
             limit.cancel();
-            if (auto* const told = std::exchange(subscriber, nullptr)) told->on_ready();
+            auto* const told = std::exchange(subscriber, nullptr);
+            if (!told) return;
+            try {
+                told->on_ready();
+            } catch (const std::exception& error) {  // ends who waited, and neither the pull that began nor the others
+                told->on_fault(error);
+            }
         }
         Subscriber* subscriber;
         asio::steady_timer limit;
@@ -327,8 +334,18 @@ void PublishingPoint::skip(std::uint64_t packets) {
 void PublishingPoint::begin(Listener& listener, const Packet& packet) {
     if (listener.backlog_max == 0 || !header().has_video()) return;
     if (relayed_) {
-        if (recent_size_ > listener.backlog_max) return;
-        for (std::size_t i = 0; i < recent_.size() && listener.to; ++i) listener.to->on_packet(recent_[i]);
+        // Where all is too much, from the key frame of the first stream that is not.
+        std::vector<std::uint64_t> starts;
+        for (const auto& [stream, at] : recent_keys_) starts.push_back(at);
+        std::ranges::sort(starts);
+        auto size = recent_size_;
+        std::size_t next = 0;
+        for (const auto start : starts) {
+            for (; recent_first_ + next < start; ++next) size -= recent_[next].bytes->size();
+            if (size > listener.backlog_max) continue;
+            for (; next < recent_.size() && listener.to; ++next) listener.to->on_packet(recent_[next]);
+            return;
+        }
         return;
     }
     auto number = content_->start_for_packet(packet.number, asf::every_stream());
@@ -342,13 +359,30 @@ void PublishingPoint::begin(Listener& listener, const Packet& packet) {
 void PublishingPoint::remember(const Packet& packet) {
     constexpr std::size_t size_max = 2 << 20;
     if (!header().has_video()) return;
-    const auto parsed = asf::parse_packet(*packet.bytes, header().packet_size);
-    const bool key_frame = parsed && asf::starts_key_frame(*parsed, header());
-    if (key_frame) recent_.clear(), recent_size_ = 0;
-    if (recent_.empty() && !key_frame) return;
+    if (const auto parsed = asf::parse_packet(*packet.bytes, header().packet_size))
+        for (const auto& payload : parsed->payloads) {
+            const auto* const stream = header().stream(payload.stream);
+            if (payload.key_frame && payload.offset == 0 && stream && stream->type == asf::StreamType::video)
+                recent_keys_[payload.stream] = recent_first_ + recent_.size();
+        }
+    if (recent_keys_.empty()) return;
     recent_size_ += packet.bytes->size();
-    if (recent_size_ <= size_max) return recent_.push_back(packet);
+    recent_.push_back(packet);
+    for (;;) {
+        const auto oldest = std::ranges::min_element(recent_keys_, {}, [](const auto& key) { return key.second; });
+        const auto from = oldest == recent_keys_.end() ? recent_first_ + recent_.size() : oldest->second;
+        for (; recent_first_ < from; ++recent_first_) {
+            recent_size_ -= recent_.front().bytes->size();
+            recent_.pop_front();
+        }
+        if (recent_size_ <= size_max) return;
+        recent_keys_.erase(oldest);  // its next key frame is waited for; the other streams' are still here
+    }
+}
+
+void PublishingPoint::forget_recent() {
     recent_.clear();
+    recent_keys_.clear();
     recent_size_ = 0;
 }
 
@@ -377,7 +411,7 @@ void PublishingPoint::begin(const asf::Header& header) {
     const bool goes_on = content_ != nullptr && !other && !ended_;
     if (!goes_on) content_ = std::make_shared<const Relayed>(std::move(live));
     ended_ = false;
-    if (other || !goes_on) recent_.clear(), recent_size_ = 0;
+    if (other || !goes_on) forget_recent();
     if (other) deliver(Delivery::What::header);
     for (const auto& one : std::exchange(waiting_, {}))
         if (const auto state = one.lock()) std::static_pointer_cast<Waiting::State>(state)->over();
@@ -420,8 +454,13 @@ std::shared_ptr<PublishingPoint> PublishingPoints::find(std::string_view request
     while (!requested.empty() && requested.front() == '/') requested.remove_prefix(1);
     // As it stands first: a name may itself look like an escape. Players send either form.
     if (auto point = named(requested)) return point;
-    if (const auto decoded = url::decoded(requested); decoded != requested) return named(decoded);
-    return nullptr;
+    const auto decoded = url::decoded(requested);
+    if (decoded != requested)
+        if (auto point = named(decoded)) return point;
+    // Decoded once more on the way than it was encoded: MPlayer does so, and a name that looks like an escape loses it.
+    const auto once_more = std::ranges::find_if(
+        names_, [&](const auto& name) { return name.first != decoded && url::decoded(name.first) == decoded; });
+    return once_more != names_.end() ? once_more->second : nullptr;
 }
 
 bool PublishingPoints::has(const std::string& name) const {

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -117,6 +118,7 @@ private:
     void give(Listener& listener, const Delivery& delivery);
     void begin(Listener& listener, const Packet& packet);
     void remember(const Packet& packet);
+    void forget_recent();
     void sweep();
     void keep(const Packet& packet);
     bool delivering() const { return !deliveries_.empty(); }
@@ -133,7 +135,10 @@ private:
     std::list<Listener>::iterator next_to_get_, last_to_get_;
     std::deque<Packet> history_;  // of what is live: one for all who may ask again
     std::size_t history_size_ = 0;
-    std::vector<Packet> recent_;  // relayed video: since the last key frame
+    // Relayed video: since the last key frame of each of its streams.
+    std::deque<Packet> recent_;
+    std::map<std::uint8_t, std::uint64_t> recent_keys_;  // by stream: where it is, counted from the first packet kept ever
+    std::uint64_t recent_first_ = 0;                     // of recent_, counted likewise
     std::size_t recent_size_ = 0;
     bool begun_ = false, armed_ = false;
     std::uint64_t skipped_ = 0;

@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 
 namespace wmlab::server_sim {
 
@@ -44,17 +45,21 @@ asio::awaitable<void> Session::run() {
             abandon("error", net::Failure::of(error, milliseconds{0}).text());
         else if (error) {
             peer_closed_ = true;
-            disconnected();
+            guarded([this] { disconnected(); });
         } else
-            receive({buffer.data(), size});
+            guarded([&] { receive({buffer.data(), size}); });
     }
     unsubscribe();
     deadline_.cancel();
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none)
         co_await asio::this_coro::reset_cancellation_state();
-    else if (!outbox_.slow() && !made_room_ && closed_by_ != "error" && closed_by_ != "peer")
-        co_await farewell();
+    else if (!outbox_.slow() && !made_room_ && closed_by_ != "error" && closed_by_ != "peer") {
+        try {
+            co_await farewell();
+        } catch (const boost::system::system_error&) {  // the process is stopping: the last events are written all the same
+        }
+    }
     write_media_end();
     boost::json::object fields;
     fields["by"] = abandoned() ? closed_by_ : "self";

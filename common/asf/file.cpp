@@ -213,7 +213,9 @@ std::uint64_t File::packets_before(milliseconds time) const {
 std::uint64_t File::packet_at_time(milliseconds time, const StreamSet& streams) const {
     if (time <= milliseconds{0}) return 0;  // the start of the file, even where audio comes before the first key frame
     const auto before = packets_before(time + milliseconds{1});
-    if (before == send_times_.size() && time >= send_duration_) return before;
+    // The last pictures are shown after the last packet was sent: until then there is something to seek to.
+    const auto shown_until = header_.play_duration - std::min(header_.play_duration, header_.preroll);
+    if (before == send_times_.size() && time >= std::max(send_duration_, shown_until)) return before;
     if (const auto key = last_key_frames(streams, [&](const KeyFrame& one) { return one.time <= time.count(); }))
         return *key;
     return before == 0 || has_key_frames(streams) ? 0 : before - 1;

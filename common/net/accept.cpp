@@ -14,7 +14,11 @@ asio::awaitable<void> accept_each(tcp::acceptor& acceptor, std::function<void(tc
         auto [error, socket] = co_await acceptor.async_accept(asio::as_tuple(asio::use_awaitable));
         if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
         if (!error) {
-            take(std::move(socket));
+            try {
+                take(std::move(socket));
+            } catch (const std::exception& fault) {  // of this connection: the next one is taken all the same
+                spdlog::warn("accept: {}", fault.what());
+            }
             continue;
         }
         spdlog::warn("accept: {}", error.message());

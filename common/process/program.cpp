@@ -309,17 +309,20 @@ int live(const Description& description, const po::variables_map& values, const 
     asio::io_context io{1};
     Context context{io, journal, values, given.scenario ? &*given.scenario : nullptr, host, {}, {}};
     choose_flows(context, values);
-    const auto simulator = make(context);
-    Life life{context, *simulator};
     write_started(context);
-    try {
-        simulator->prepare();
-    } catch (const EnvironmentError& error) {
-        boost::json::object fields;
-        fields["error"] = error.what();
-        context.write(What::fatal, "", "", std::move(fields));
-        throw;
-    }
+    const auto tell_fault = [&](auto step) {  // why it never became ready, for whoever judges by the journal
+        try {
+            return step();
+        } catch (const std::exception& error) {
+            boost::json::object fields;
+            fields["error"] = error.what();
+            context.write(What::fatal, "", "", std::move(fields));
+            throw;
+        }
+    };
+    const auto simulator = tell_fault([&] { return make(context); });
+    Life life{context, *simulator};
+    tell_fault([&] { simulator->prepare(); });
     drop_root_for_good(simulator->reads(), simulator->writes());
     const auto confined = confine({simulator->reads(), simulator->writes(), simulator->reads_nothing_else()});
     spdlog::debug("confined by: {}", confined.empty() ? "nothing that this kernel has" : confined);

@@ -46,8 +46,15 @@ bool unreserved(char c) {
 std::string tidied(std::string_view text) {
     constexpr std::string_view allowed = "-._~:/?#[]@!$&'()*+,;=";
     std::string tidy;
+    // Brackets are of an address in the authority, and of nothing behind it.
+    const auto scheme = text.find("://");
+    const auto authority_end = scheme == std::string_view::npos ? 0 : text.find_first_of("/?#\\", scheme + 3);
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
+        if ((c == '[' || c == ']') && i >= authority_end) {
+            append_escaped(tidy, c);
+            continue;
+        }
         const bool escape =
             c == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
         if (unreserved(c) || escape || allowed.find(c) != std::string_view::npos)

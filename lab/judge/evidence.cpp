@@ -343,6 +343,10 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
         return program.empty() || program.find(run.process) != std::string_view::npos;
     });
     const auto* stopped = find(What::stopped);
+    if (const auto* fatal = find(What::fatal); fatal != nullptr && died != deaths.end() && stopped == nullptr) {
+        return Trouble{Reason::process_died, fmt::format("{} on {} could not go on: {}.", run.process, run.host,
+                                                         text_field(*fatal, "error"))};
+    }
     if (died != deaths.end() && stopped == nullptr) {
         const auto signal = number_field(**died, "signal");
         const auto code = number_field(**died, "exit");

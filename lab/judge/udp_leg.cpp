@@ -79,7 +79,10 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
         leg.evidence.push_back(fmt::format("{}'s interface: no UDP to {} sent.", datagrams.sender, to));
     }
     if (sent == 0 && !datagrams.failure) {
-        return doubt(leg, Reason::not_tried, fmt::format("{} sent no datagram to {}.", datagrams.sender, to));
+        auto sentence = fmt::format("{} sent no datagram to {}", datagrams.sender, to);
+        const auto told = context.view.at(datagrams.sender, context.leg.name, What::retry);
+        if (!told.empty()) sentence += fmt::format(": {}", text_field(*told.back(), "reason"));
+        return doubt(leg, Reason::not_tried, sentence + ".");
     }
     if (datagrams.receiver_speaks && own.empty()) {
         if (datagrams.bind_failed != nullptr) {

@@ -116,6 +116,8 @@ Confinement::Confinement(const std::filesystem::path& directory, const std::file
     if (below(home, own_tmp) && home != own_tmp && !below(home, here)) keep(home, false);
 }
 
+bool Confinement::runs_as_nobody() { return real_root(); }
+
 void Confinement::keep(const std::filesystem::path& directory, bool as_ours) {
     Kept kept;
     kept.path = directory.string();

@@ -21,6 +21,8 @@ public:
     // directory of others than everybody is shown to the program as its own, read-only.
     Confinement(const std::filesystem::path& directory, const std::filesystem::path& program);
 
+    static bool runs_as_nobody();  // root started us
+
     // In the child, after it has come to its network. False: errno says why. The directory is then the current one.
     bool enter() const;
 

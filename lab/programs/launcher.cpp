@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,9 +142,23 @@ Ending ending_of(int status) {
     return WIFSIGNALED(status) ? Ending{0, WTERMSIG(status)} : Ending{WEXITSTATUS(status), 0};
 }
 
-std::string program_file(const std::string& name) {
+// Also by whoever is neither the owner nor of the group.
+bool everybody_may_run(const std::filesystem::path& file) {
+    struct stat status{};
+    constexpr mode_t by_others = S_IXOTH;
+    std::error_code ignored;
+    for (auto part = std::filesystem::canonical(file, ignored); !part.empty(); part = part.parent_path()) {
+        if (::stat(part.c_str(), &status) != 0 || (status.st_mode & by_others) == 0) return false;
+        if (part == part.root_path()) return true;
+    }
+    return false;
+}
+
+std::string program_file(const std::string& name, bool for_nobody = false) {
     if (name.find('/') != std::string::npos) return name;  // relative to the program's directory, as exec takes it
-    const auto file = find_program(name);
+    // As a shell does of its user, nobody passes over what it may not run: root's PATH may begin with a place of root's own.
+    auto file = for_nobody ? find_program(name, everybody_may_run) : find_program(name);
+    if (file.empty()) file = find_program(name);
     if (file.empty()) throw setup_failed("start " + name, ENOENT, "is it installed?");
     return file.string();
 }
@@ -158,13 +173,14 @@ public:
         words.insert(words.end(), start_.argv.begin(), start_.argv.end());
         if (words.empty()) throw SetupFailed{"start a program on " + start_.host, "no program given"};
         Spawn spawn;
-        spawn.program = program_file(words.front());
+        const bool confined = start_.confined && place != nullptr && prefix.empty();
+        spawn.program = program_file(words.front(), confined && Confinement::runs_as_nobody());
         spawn.argv = pointers(words);
         const auto directory = start_.directory.string();
         if (!directory.empty()) spawn.directory = directory.c_str();
         if (place != nullptr && prefix.empty()) spawn.names = start_.names;
         std::optional<Confinement> confinement;
-        if (start_.confined && place != nullptr && prefix.empty())
+        if (confined)
             spawn.confinement = &confinement.emplace(start_.directory, spawn.program);
         if (place != nullptr) {
             spawn.place = place->fd();
@@ -403,7 +419,7 @@ ToolResult run_tool(const Namespace& place, const std::vector<std::string>& argv
     return result;
 }
 
-std::filesystem::path find_program(std::string_view name) {
+std::filesystem::path find_program(std::string_view name, bool (*fits)(const std::filesystem::path&)) {
     const char* const path = std::getenv("PATH");
     const auto directories = std::string{path == nullptr ? "/usr/bin:/bin" : path} + ":/usr/sbin:/sbin";
     for (std::size_t at = 0; at < directories.size();) {
@@ -411,7 +427,9 @@ std::filesystem::path find_program(std::string_view name) {
         auto file = std::filesystem::path{directories.substr(at, end - at)} / name;
         at = end + 1;
         std::error_code ignored;
-        if (::access(file.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(file, ignored)) return file;
+        if (::access(file.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(file, ignored) &&
+            (fits == nullptr || fits(file)))
+            return file;
     }
     return {};
 }

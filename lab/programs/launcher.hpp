@@ -70,8 +70,9 @@ struct ToolResult {
 };
 ToolResult run_tool(const Namespace& place, const std::vector<std::string>& argv, std::string_view input = {});
 
-// The file a program's name stands for, in PATH and the system's directories. Empty: nowhere.
-std::filesystem::path find_program(std::string_view name);
+// The file a program's name stands for, in PATH and the system's directories: the first that may be run, and `fits`.
+// Empty: nowhere.
+std::filesystem::path find_program(std::string_view name, bool (*fits)(const std::filesystem::path&) = nullptr);
 // The same for a simulator: beside the running program first.
 std::filesystem::path find_simulator(std::string_view name);
 

@@ -5,6 +5,7 @@
 
 #include "common/asf/save.hpp"
 #include "common/asf/synthesiser.hpp"
+#include "common/url/url.hpp"
 #include "server_sim/content.hpp"
 #include "tests/catch.hpp"
 #include "tests/sims.hpp"
@@ -223,6 +224,42 @@ TEST_CASE("a subscription may end in its own on_end, or before its first packet"
     CHECK_FALSE(never.ended);
 }
 
+TEST_CASE("a fault in one subscriber ends that one: of live, stored and awaited content", "[server_sim]") {
+    struct Faulty : Collector {
+        unsigned faults = 0;
+        std::unique_ptr<Subscription> own;
+        void on_ready() override { throw std::runtime_error{"no memory"}; }
+        void on_fault(const std::exception&) override {
+            ++faults;
+            own.reset();
+        }
+    };
+    struct Waits : Collector {
+        bool ready = false;
+        void on_ready() override { ready = true; }
+    };
+    asio::io_context io{1};
+    const auto live = std::make_shared<PublishingPoint>(io.get_executor(), "live", content(std::nullopt));
+    const auto stored = std::make_shared<PublishingPoint>(io.get_executor(), "clip", content(200ms));
+    const auto relayed = std::make_shared<PublishingPoint>(io.get_executor(), "pulled");
+    Faulty of_live, of_stored, waits, waits_in_vain;
+    for (auto* const one : {&of_live, &of_stored}) one->then = [] { throw std::runtime_error{"no memory"}; };
+    of_live.own = live->subscribe(of_live);
+    of_stored.own = stored->subscribe(of_stored);
+    waits.own = relayed->wait(waits, 10s);
+    waits_in_vain.own = std::make_shared<PublishingPoint>(io.get_executor(), "nothing")->wait(waits_in_vain, 1ms);
+    Collector beside_live, beside_stored;
+    Waits beside;
+    const auto a = live->subscribe(beside_live), b = stored->subscribe(beside_stored), c = relayed->wait(beside, 10s);
+    asio::post(io, [&] { relayed->begin(live->header()); });
+    REQUIRE(tests::run_until(io, [&] { return beside_live.packets.size() >= 3 && beside_stored.ended && waits_in_vain.faults > 0; }));
+    for (const auto* const one : {&of_live, &of_stored, &waits, &waits_in_vain}) CHECK(one->faults == 1);
+    CHECK(of_live.packets.size() == 1);
+    CHECK(of_stored.packets.size() == 1);
+    CHECK(beside.ready);
+    CHECK(live->subscribers() == 1);
+}
+
 TEST_CASE("publishing points are found by their names", "[server_sim]") {
     asio::io_context io{1};
     PublishingPoints points;
@@ -234,6 +271,15 @@ TEST_CASE("publishing points are found by their names", "[server_sim]") {
     CHECK(points.find("dir/lecture.wmv")->name() == "lecture");
     CHECK(points.find("LECTURE.WMV")->name() == "lecture");
     CHECK(points.find("other")->name() == "Other");
+    for (const auto* const name : {"50%", "50%25", "%41", "a?b", "a [b]"}) {
+        PublishingPoints odd;
+        odd.add(std::make_shared<PublishingPoint>(io.get_executor(), name, content(50ms)));
+        CHECK(odd.find(name));
+        CHECK(odd.find(url::encoded_path(name)));
+        CHECK(odd.find(url::decoded(url::encoded_path(name))));
+        CHECK(odd.find(url::decoded(name)));  // decoded once too often on the way
+        CHECK_FALSE(odd.find("other"));
+    }
     CHECK_FALSE(points.find("lecture.wma"));
     CHECK_FALSE(points.find(""));
     CHECK_FALSE(points.find("../lecture"));

@@ -1,7 +1,12 @@
 // A publishing point that is fed by a pull.
+#include <set>
+
+#include "common/asf/file.hpp"
+#include "common/asf/packet.hpp"
 #include "common/asf/synthesiser.hpp"
 #include "server_sim/publishing_point.hpp"
 #include "tests/catch.hpp"
+#include "tests/common/asf/tools.hpp"
 #include "tests/sims.hpp"
 
 using namespace wmlab;
@@ -97,4 +102,38 @@ TEST_CASE("relayed: a stored stream of an upstream server becomes a live one", "
     relay.point->begin(asf::Synthesiser::make(options).value()->header());
     CHECK(relay.point->header().broadcast);
     CHECK(relay.point->header().packets_count == 0);
+}
+
+TEST_CASE("relayed: who joins gets each video stream from a key frame, however the streams' key frames lie", "[server_sim]") {
+    const tests::Folder folder;
+    tests::output_of("ffmpeg -v error -f lavfi -i testsrc=size=160x120:rate=10:duration=8 -map 0:v -map 0:v -c:v wmv2 -b:v:0 60k -b:v:1 150k -g 1000 "
+                         "-force_key_frames:v:0 'expr:gte(t,n_forced*2)' -force_key_frames:v:1 'expr:gte(t,0.7+n_forced*1.5)' -packet_size 1400 " +
+                         (folder / "rates.wmv").string());
+    const auto file = asf::File::open(folder / "rates.wmv").value();
+    const auto& header = file->header();
+    Relay relay;
+    relay.point->begin(header);
+    std::set<unsigned> had;  // streams that have had a key frame
+    const auto keys_of = [&](const std::vector<std::byte>& packet) {
+        std::set<unsigned> keys;
+        for (const auto& payload : asf::parse_packet(packet, header.packet_size).value().payloads)
+            if (payload.key_frame && payload.offset == 0) keys.insert(payload.stream);
+        return keys;
+    };
+    for (std::uint64_t number = 0; number < file->packet_count().value(); ++number) {
+        Witness all, little;
+        Position from;
+        from.backlog_max = 1 << 20;
+        const auto joining = relay.point->subscribe(all, from);
+        from.backlog_max = 20'000;
+        const auto bounded = relay.point->subscribe(little, from);
+        const auto packet = file->packet(number);
+        had.merge(keys_of(packet));
+        relay.point->relay(packet);
+        std::set<unsigned> got;
+        for (const auto& one : all.packets) got.merge(keys_of(*one.bytes));
+        CHECK(got == had);
+        CHECK(little.packets.size() <= 20'000 / 1400 + 1);
+    }
+    CHECK(had == std::set<unsigned>{1, 2});
 }

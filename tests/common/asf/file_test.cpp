@@ -96,6 +96,9 @@ TEST_CASE("files made by ffmpeg: packets, media objects, pacing and key frames",
 
         CHECK(file->packet_at_time(milliseconds{0}) == 0);
         CHECK(file->packet_at_time(milliseconds{100000}) == count);
+        // What is shown after the last packet was sent can be sought, too.
+        if (header.play_duration > header.preroll)
+            CHECK(file->packet_at_time(header.play_duration - header.preroll - milliseconds{1}) < count);
         for (const int time : {500, 1000, 2000}) {
             const auto at = file->packet_at_time(milliseconds{time});
             if (at == count) continue;

@@ -513,3 +513,90 @@ TEST_CASE("messages, wishes and time at random", "[msbd]") {
         CHECK(pair.finished);
     }
 }
+
+// --- departures of docs/protocols/msbd.md: a test for each
+
+TEST_CASE("departure 2.2.1: an unknown wMessageId is skipped, another minor version read", "[msbd]") {
+    for (const bool unknown : {true, false}) {
+        Pair pair;
+        pair.perform(pair.serving.stream(stream(), pair.now));
+        pair.start();
+        auto message = serialise(unknown ? Message{UnknownMessage{0x0006, 0, {}}} : Message{MSB_MSG_REQ_PING{}});
+        if (!unknown) message[4] = std::byte{0x07};  // 0107
+        pair.to_pulling(message);
+        pair.media(2);
+        CHECK_FALSE(pair.finished);
+        CHECK(pair.packets.size() == 2);
+        CHECK(pair.pulling.statistics().pings == (unknown ? 0 : 1));
+    }
+}
+
+TEST_CASE("departure 2.2.5: RES_STREAMINFO has 32 bits of dwBitRate and msDuration", "[msbd]") {
+    auto info = stream();
+    info.dwBitRate = 300'000;
+    info.msDuration = 3'600'000;
+    const auto read = parse_message(serialise(MSB_MSG_RES_STREAMINFO{0, info}));
+    REQUIRE(read.has_value());
+    CHECK(std::get<MSB_MSG_RES_STREAMINFO>(*read).stream == info);
+}
+
+TEST_CASE("departure 2.2.6: a header that no message holds is a problem that is told", "[msbd]") {
+    auto info = stream();
+    const auto texts = info.title.size() + info.description.size() + info.link.size();
+    info.header.resize(StreamInfo::binary_size_max - texts);
+    CHECK_FALSE(problem(info));
+    info.header.resize(info.header.size() + 1);
+    REQUIRE(problem(info));
+    CHECK(problem(info)->find("65487 fit") != std::string::npos);
+    Pair pair;
+    pair.start();
+    CHECK(pair.serving.next_stream(info, pair.now).empty());  // nothing half
+}
+
+TEST_CASE("departure 2.2.7: a channel may be a name, and end in a null character", "[msbd]") {
+    for (const auto* const channel : {u"NetShow", u"lecture"}) {
+        MSB_MSG_REQ_CONNECT connect;
+        connect.szChannel = std::u16string{channel} + u'\0';
+        ServingSession serving{{}, {}};
+        const auto connected = all<Connected>(serving.receive(serialise(connect), {}));
+        REQUIRE(connected.size() == 1);
+        CHECK(connected.front().szChannel == channel);
+    }
+}
+
+TEST_CASE("departure 2.2.8: a longer RES_CONNECT is read", "[msbd]") {
+    auto message = serialise(MSB_MSG_RES_CONNECT{});
+    message.resize(44);
+    message[8] = std::byte{44};
+    PullingSession pulling{{}};
+    pulling.start({});
+    CHECK(all<Finished>(pulling.receive(message, {})).empty());
+    CHECK(all<StreamStarted>(pulling.receive(serialise(MSB_MSG_IND_STREAMINFO{0, stream()}), {})).size() == 1);
+}
+
+TEST_CASE("departure 3.1.5.3: a stream may follow without IND_EOS, and 16 octets are an empty IND_STREAMINFO", "[msbd]") {
+    Pair pair;
+    pair.perform(pair.serving.stream(stream(1), pair.now));
+    pair.start();
+    pair.to_pulling(serialise(MSB_MSG_IND_STREAMINFO{0, stream(2)}));
+    CHECK(pair.streams.size() == 2);
+    pair.to_pulling(serialise(MSB_MSG_IND_EOS{}));
+    auto empty = serialise(MSB_MSG_IND_STREAMINFO::empty());
+    empty.resize(16);
+    empty[8] = std::byte{16};
+    pair.to_pulling(empty);
+    REQUIRE(pair.finished);
+    CHECK(pair.finished->worked);
+}
+
+TEST_CASE("departure 3.2.5.2: REQ_STREAMINFO before the stream is known is answered with NS_E_NO_STREAM, and ends nothing", "[msbd]") {
+    Pair pair;
+    pair.start();
+    const auto answers = all<Send>(pair.serving.receive(serialise(MSB_MSG_REQ_STREAMINFO{}), pair.now));
+    REQUIRE(answers.size() == 1);
+    CHECK(std::get<MSB_MSG_RES_STREAMINFO>(answers.front().message).hr == bytes::NS_E_NO_STREAM);
+    pair.to_pulling(answers.front().bytes);
+    CHECK_FALSE(pair.finished);
+    pair.perform(pair.serving.stream(stream(), pair.now));
+    CHECK(pair.streams.size() == 1);
+}

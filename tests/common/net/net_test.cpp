@@ -13,6 +13,7 @@
 #include <set>
 #include <tuple>
 
+#include "common/net/accept.hpp"
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
@@ -145,6 +146,25 @@ TEST_CASE("connect: a full backlog is silence, and says how long was waited", "[
     CHECK(connected.error().waited >= 30ms);
     CHECK(connected.error().error.empty());
     CHECK_THAT(connected.error().local, StartsWith("127.0.0.1:"));
+}
+
+TEST_CASE("accept: a connection whose taker throws is lost, and no other", "[net]") {
+    asio::io_context io{1};
+    auto door = listen_tcp(io.get_executor(), {loopback, 0});
+    REQUIRE(door.has_value());
+    const auto at = door->local_endpoint();
+    int taken = 0;
+    asio::co_spawn(io, accept_each(*door, [&](tcp::socket) {
+        if (++taken % 2 == 1) throw std::runtime_error{"no memory"};
+        if (taken == 4) io.stop();
+    }), asio::detached);
+    std::vector<tcp::socket> callers;
+    for (int i = 0; i < 4; ++i) {
+        callers.emplace_back(io);
+        callers.back().connect(at);
+    }
+    io.run_for(5s);
+    CHECK(taken == 4);
 }
 
 TEST_CASE("failure as the journal has it", "[net]") {

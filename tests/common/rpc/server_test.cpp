@@ -311,3 +311,56 @@ TEST_CASE("rpc server: lookups in pages end as every known client wants", "[rpc]
     in.entry_handle = Guid::named("made up");
     CHECK(machine.lookup(in).status == status::ept_s_not_registered);
 }
+
+// --- departures of docs/protocols/dcom.md: a test for each
+
+TEST_CASE("departure MS-RPCE 2.2.1.2: the endpoint map cannot be changed or asked for objects from outside", "[rpc]") {
+    Server server;
+    server.receive(bind_to(interface::epm));
+    for (const auto opnum : {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{5}})  // ept_insert, ept_delete, ept_inq_object
+        CHECK(server.fault(call(opnum, {})) == status::nca_op_rng_error);
+}
+
+TEST_CASE("departure MS-RPCE 3.3.1.5.2: a bind that asks for security is refused, trailers of requests are taken off", "[rpc]") {
+    auto bind = Pdu::parse(bind_to(interface::epm)).value();
+    bind.auth = AuthTrailer{10, 2, 0, 7, Octets(32)};
+    Server refuses;
+    CHECK(static_cast<std::uint16_t>(std::get<BindNak>(refuses.answer(bind.serialise()).body).reason) == 8);
+    Server serves;
+    serves.receive(bind_to(interface::epm));
+    auto request = Pdu::parse(call(ept_lookup::opnum, ept_lookup::In{}.serialise())).value();
+    request.auth = AuthTrailer{10, 2, 0, 7, Octets(16)};
+    CHECK(std::holds_alternative<Response>(serves.answer(request.serialise()).body));
+}
+
+TEST_CASE("departure MS-DCOM 2.2.11: a minor version above our own is served", "[rpc]") {
+    Server server{3001};
+    const auto ipid = server.machine.processes().front().objects.front().interfaces.front().ipid;
+    server.receive(bind_to(interface::ISimWMStation));
+    for (const auto minor : {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{7}, std::uint16_t{99}}) {
+        NdrWriter stub;
+        OrpcThis{{5, minor}, 0, Guid::named("test")}.write(stub);
+        CHECK(std::holds_alternative<Response>(server.answer(call(3, stub.take(), 0, ipid)).body));
+    }
+}
+
+TEST_CASE("departure MS-DCOM 3.1.2.5.2.3.2: RemoteGetClassObject gives the object itself", "[rpc]") {
+    Server server;
+    server.receive(bind_to(interface::IRemoteSCMActivator));
+    RemoteCreateInstance::In in;
+    in.orpcthis = {{5, 6}, 0, Guid::named("test")};
+    in.clsid = guid::CLSID_SimWMAdministrator;
+    in.iids = {interface::ISimWMStation.uuid};
+    auto stub = in.serialise();
+    constexpr std::ptrdiff_t orpcthis = 32, pUnkOuter = 4;  // which this one does not have
+    stub.erase(stub.begin() + orpcthis, stub.begin() + orpcthis + pUnkOuter);
+    const auto answer = server.answer(call(RemoteCreateInstance::opnum_class_object, stub));
+    REQUIRE(std::holds_alternative<Response>(answer.body));
+    const auto out = RemoteCreateInstance::Out::parse(std::get<Response>(answer.body).stub, ByteOrder::little);
+    REQUIRE(out.has_value());
+    CHECK(out->status == 0);
+    REQUIRE(out->activated);
+    CHECK(out->activated->iids == in.iids);
+    REQUIRE(out->activated->interfaces.size() == 1);
+    CHECK(out->activated->interfaces.front());
+}

@@ -28,6 +28,8 @@ TEST_CASE("URLs of the era are read", "[url]") {
         {"blanks in the name", "mms://media/my lecture", Scheme::mms, "media", 1755, "/my%20lecture", "", "my lecture"},
         {"a lone percent sign", "mms://media/50%", Scheme::mms, "media", 1755, "/50%25", "", "50%"},
         {"blanks around it", "  http://media/x\r\n", Scheme::http, "media", 80, "/x", "", "x"},
+        {"brackets in the name", "mms://media/a [b]", Scheme::mms, "media", 1755, "/a%20%5Bb%5D", "", "a [b]"},
+        {"an address in brackets, and brackets in the name", "http://[fe80::1]/[x]", Scheme::http, "fe80::1", 80, "/%5Bx%5D", "", "[x]"},
         {"an IPv6 address", "http://[fe80::1]:81/x", Scheme::http, "fe80::1", 81, "/x", "", "x"},
         {"a user name is dropped", "http://me:secret@media/x", Scheme::http, "media", 80, "/x", "", "x"},
     }));
