@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 
@@ -86,7 +87,8 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
 void summarise(Report& report) {
     report.summary.flows = static_cast<unsigned>(report.flows.size());
     for (auto& flow : report.flows) {
-        flow.as_expected = matches(flow.expected, flow);
+        flow.as_expected =
+            matches(flow.expected, flow) && std::ranges::all_of(flow.effects, [](const Effect& effect) { return effect.as_expected; });
         if (flow.as_expected) {
             ++report.summary.as_expected;
         } else if (says_nothing(flow.verdict)) {
@@ -95,6 +97,27 @@ void summarise(Report& report) {
             ++report.summary.unexpected;
         }
     }
+}
+
+// The scenario's `events:` as they were done, in every wave once.
+std::vector<Happening> incidents_of(const scenario::Scenario& scenario, const Evidence& evidence) {
+    std::vector<Happening> incidents;
+    for (const auto* event : evidence.runner(What::happened)) {
+        const auto index = whole_field(*event, "incident");
+        if (!index || *index >= scenario.events.size()) continue;
+        incidents.resize(scenario.events.size());
+        auto& incident = incidents[*index];
+        incident.kind = text_field(*event, "kind");
+        incident.what = text_field(*event, "what");
+        const auto& wished = scenario.events[*index];
+        incident.at = std::chrono::duration<double>{wished.at}.count();
+        if (wished.expect != scenario::Incident::Wish::none)
+            incident.expect = wished.expect == scenario::Incident::Wish::untouched ? "untouched" : "survived";
+        const auto began = whole_field(*event, "began"), ended = whole_field(*event, "ended");
+        if (began && ended && *ended >= *began) incident.took = std::max(incident.took, static_cast<double>(*ended - *began) / 1e6);
+        if (const auto problem = text_field(*event, "problem"); !problem.empty()) incident.problem = problem;
+    }
+    return incidents;
 }
 
 }  // namespace
@@ -132,6 +155,7 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
             const bool was_run = !view.hosts.empty();
             apply_control(flow, judge_safely({scenario, open, names, instance, view}), was_run);
         }
+        flow.effects = judge_effects({scenario, evidence, names, instance, evidence.flow(instance.id)}, flow);
         return flow;
     };
     const auto instances = scenario::instances(scenario);
@@ -152,6 +176,7 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
         const auto known = bringing.find(instance.id);
         report.flows.push_back(known != bringing.end() ? known->second : judge_with_sources(instance));
     }
+    report.incidents = incidents_of(scenario, evidence);
     summarise(report);
     return report;
 }
