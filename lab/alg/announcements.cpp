@@ -115,7 +115,7 @@ std::vector<Announcement> mms_announcements(const AlgParties& parties) {
         for (std::size_t i = 0; i + 1 < packet.size(); i += 2)
             name += static_cast<char16_t>(std::to_integer<unsigned>(packet[i]) | std::to_integer<unsigned>(packet[i + 1]) << 8);
         for (auto& c : name)
-            if (c == 0) c = u'0';
+            if (c == 0) c = u'x';
         one.segments.push_back({true, player.open_file(u"x" + std::u16string{u"\\\\"} + name), false});
     });
     add("text", "its name alone, in no message", Wish::stays, [&](auto& one, auto& player) {

@@ -1,5 +1,6 @@
 // What the scenario's `events:` did to each flow: read from the account of its packets (ledger), never counted anew.
 #include <algorithm>
+#include <chrono>
 #include <limits>
 
 #include "lab/judge/flow.hpp"
@@ -78,20 +79,35 @@ struct Part {
 struct Story {  // of one flow
     std::vector<Part> parts;
     std::vector<Track> tracks;
-    Time over = never;  // when the opening end says that the flow ended
+    Time over = never;       // when the opening end says that the flow ended
+    bool cut_short = false;  // it played for less than was asked
+    Time playing = 0;        // since when media comes; never: it does not. Without media: always
 
     bool any(auto holds) const { return std::ranges::any_of(tracks, holds); }
 };
 
+// When a receiver had waited in vain and gave up: what comes later comes too late. Another beginning takes it back.
+Time given_up(const FlowView& view) {
+    Time at = never;
+    for (const auto* silent : view.all(What::media_silent)) {
+        const auto started = view.all(What::media_started);
+        const bool again = std::ranges::any_of(started, [&](const Event* start) { return start->monotonic > silent->monotonic && start->host == silent->host; });
+        if (!again) at = std::min(at, static_cast<Time>(silent->monotonic.count()));
+    }
+    return at;
+}
+
 bool working(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
 
-void add_tracks(Story& story, const FlowContext& context, std::size_t part) {
-    for (const auto& leg : leg_contexts(context)) {
+void add_tracks(Story& story, const std::vector<LegContext>& legs, std::size_t part, Time too_late) {
+    for (const auto& leg : legs) {
         if (leg.leg.protocol == scenario::Protocol::igmp) continue;
         for (const auto& connection : account_leg(leg)) {
             const auto end = connection.protocol == "tcp" ? connection.ended : never;
-            story.tracks.push_back(track(leg.leg.name, part, connection.there, end));
-            story.tracks.push_back(track(leg.leg.name, part, connection.back, end));
+            for (const auto* lane : {&connection.there, &connection.back}) {
+                auto& added = story.tracks.emplace_back(track(leg.leg.name, part, *lane, end));
+                std::erase_if(added.packets, [&](const auto& packet) { return !packet.lost() && packet.arrived >= too_late; });
+            }
         }
     }
     std::erase_if(story.tracks, [](const Track& one) { return one.packets.empty(); });
@@ -100,15 +116,26 @@ void add_tracks(Story& story, const FlowContext& context, std::size_t part) {
 Story story_of(const FlowContext& context, const FlowResult& flow) {
     Story story;
     if (const auto* end = flow_end(context)) story.over = end->monotonic.count();
+    using enum scenario::FlowType;
+    if (const auto type = context.instance.flow->type; type != dcom && type != probe && type != command) {
+        story.playing = never;
+        for (const auto* start : context.view.all(What::media_started)) story.playing = std::min(story.playing, static_cast<Time>(start->monotonic.count()));
+        constexpr double most = 0.9;
+        const auto play = std::chrono::nanoseconds{context.instance.flow->play}.count();
+        story.cut_short = story.over != never && story.playing != never &&
+                          static_cast<double>(story.over - story.playing) < most * static_cast<double>(play);
+    }
     if (context.instance.flow->type != scenario::FlowType::mms_auto) {
         story.parts.push_back({flow.transport, context.view, working(flow.verdict)});
-        add_tracks(story, context, 0);
+        const auto view = context.instance.flow->type == scenario::FlowType::multicast ? stream_view(context) : context.view;
+        const FlowContext whole{context.scenario, context.evidence, context.names, context.instance, view};
+        add_tracks(story, context.instance.flow->type == scenario::FlowType::multicast ? stream_legs(whole) : leg_contexts(whole), 0, given_up(view));
         return story;
     }
     auto tries = attempts_of(context);
     for (std::size_t i = 0; i < tries.size(); ++i) {
         const scenario::FlowInstance instance{context.instance.id, &tries[i].as_one, context.instance.from, context.instance.to};
-        add_tracks(story, {context.scenario, context.evidence, context.names, instance, tries[i].view}, i);
+        add_tracks(story, leg_contexts({context.scenario, context.evidence, context.names, instance, tries[i].view}), i, given_up(tries[i].view));
         const bool works = i < flow.attempts.size() && working(flow.attempts[i].verdict);
         story.parts.push_back({tries[i].transport, std::move(tries[i].view), works});
     }
@@ -158,19 +185,16 @@ std::uint64_t lost_in(const Track& track, Time from, Time to) {
         std::ranges::count_if(track.packets, [&](const auto& packet) { return packet.lost() && packet.left >= from && packet.left < to; }));
 }
 
-// Packets that came through while no rules were loaded, of a direction that the rules before or behind them stop.
-std::uint64_t slipped_in(const Track& track, const Happened& event) {
-    std::uint64_t within = 0, passed_before = 0, lost_before = 0, passed_after = 0, lost_after = 0;
+// Packets that came through while rules were changed, of a direction that the rules before and behind stop.
+std::uint64_t slipped_in(const Track& track, const Happened& event, const std::vector<Happened>& events) {
+    const auto within = [](const Track::Packet& packet, const Happened& one) { return one.gap && packet.left >= one.began && packet.left <= one.ended; };
+    std::uint64_t slipped = 0, passed = 0, lost = 0;
     for (const auto& packet : track.packets) {
-        if (packet.left < event.began) {
-            ++(packet.lost() ? lost_before : passed_before);
-        } else if (packet.left <= event.ended) {
-            within += packet.lost() ? 0 : 1;
-        } else {
-            ++(packet.lost() ? lost_after : passed_after);
-        }
+        const bool meanwhile = std::ranges::any_of(events, [&](const Happened& one) { return within(packet, one); });
+        if (within(packet, event) && !packet.lost()) ++slipped;
+        if (!meanwhile) ++(packet.lost() ? lost : passed);
     }
-    return passed_before + passed_after == 0 && lost_before + lost_after > 0 ? within : 0;
+    return passed == 0 && lost > 0 ? slipped : 0;
 }
 
 // The direction that carries most of what had arrived by then: the stream.
@@ -183,7 +207,7 @@ const Track* stream(const Story& story, Time before) {
     return best;
 }
 
-Effect effect_on(const Story& story, const FlowResult& flow, const Happened& event, Time next) {
+Effect effect_on(const Story& story, const FlowResult& flow, const Happened& event, Time next, const std::vector<Happened>& events) {
     Effect effect;
     effect.incident = event.index;
     std::uint64_t most = 0;
@@ -192,11 +216,18 @@ Effect effect_on(const Story& story, const FlowResult& flow, const Happened& eve
         effect.lost += lost;
         if (lost > most) effect.leg = track.leg, most = lost;
         effect.complete = effect.complete && track.known;
-        if (event.gap) effect.slipped += slipped_in(track, event);
+        if (event.gap) effect.slipped += slipped_in(track, event, events);
     }
     const auto* const main = stream(story, event.began);
-    if (main == nullptr) {
+    if (main == nullptr || story.playing >= event.began) {
         effect.impact = working(flow.verdict) ? Impact::opened : Impact::stopped;
+        return effect;
+    }
+    // It may have stood still for long, or never have come to its media: then nothing of it could be disturbed.
+    const auto lately = event.began - static_cast<Time>(std::max(2.5 * stop_min, 3 * usual_gap(*main, event.began)) * 1e6);
+    const bool flowing = std::ranges::any_of(main->packets, [&](const auto& packet) { return !packet.lost() && packet.arrived >= lately && packet.left < next; });
+    if (!flowing) {
+        effect.impact = !working(flow.verdict) ? Impact::stopped : effect.lost > 0 ? Impact::lost : Impact::untouched;
         return effect;
     }
     bool stopped = false;
@@ -209,8 +240,11 @@ Effect effect_on(const Story& story, const FlowResult& flow, const Happened& eve
         }
     }
     const auto quiet = silence(*main, event.began, next, event.silent);
-    const bool ceased = quiet.since < next && ((quiet.for_good && lost_in(*main, quiet.since, next) > 1) || !story.parts[main->part].works) &&
-                        flow.cause != Cause::modified;
+    // Nothing came for good; or it ended before its time, and long before its end nothing came any more.
+    const bool tail = quiet.for_good && lost_in(*main, quiet.since, next) > 1;
+    const bool early = story.over != never && milliseconds(story.over - quiet.since) > std::max(stop_min, 2 * usual_gap(*main, event.began));
+    const bool cut = flow.cause == Cause::reset || flow.cause == Cause::rejected || flow.cause == Cause::refused;
+    const bool ceased = quiet.since < next && (tail || (!story.parts[main->part].works && (early || cut || story.cut_short || story.over == never))) && flow.cause != Cause::modified;
     if (!ceased) {
         effect.impact = stopped ? Impact::interrupted : effect.lost > 0 ? Impact::lost : Impact::untouched;
         return effect;
@@ -255,7 +289,7 @@ std::vector<Effect> judge_effects(const FlowContext& context, const FlowResult& 
         if (!there && !running) continue;
         const bool dead = std::ranges::any_of(effects, [](const Effect& before) { return before.impact == Impact::died; });
         if (dead) break;
-        auto effect = effect_on(story, flow, events[i], next);
+        auto effect = effect_on(story, flow, events[i], next, events);
         const auto& wishes = context.scenario.events;
         if (events[i].index < wishes.size()) {
             const auto wish = wishes[events[i].index].expect;
