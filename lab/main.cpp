@@ -29,6 +29,7 @@ constexpr std::array commands{
     Command{"list", "the flows of a scenario, and the legs and ports each needs", list_command},
     Command{"rules", "the minimal rules that let exactly a scenario through", rules_command},
     Command{"audit", "what is open through the firewall that no flow needs", audit_command},
+    Command{"alg", "what an inspecting firewall opens because of what it reads", alg_command},
     Command{"firewall", "the firewall's part where it is a container or a machine", firewall_command},
     Command{"demo", "in twenty seconds: a stream, a rule that stops it, and the way to mend it", demo_command},
     Command{"compare", "two runs: which flows changed, and what else did", compare_command},

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "common/bytes/utf16.hpp"
+#include "common/scenario/events.hpp"
 #include "common/scenario/flow_reader.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/problems.hpp"
@@ -55,6 +56,7 @@ public:
             const auto* const key = list == &scenario_.accepted ? "accepted" : "allow_open";
             if (const auto* node = top.find(key)) read_accepted(*node, key, *list);
         }
+        if (const auto* events = top.find("events")) read_events(context_, *events);
         const auto* defaults = top.find("defaults");
         if (const auto* flows = top.require("flows")) read_flows(context_, *flows, defaults);
         top.finish();
@@ -316,6 +318,7 @@ private:
             if (const auto given = map.text(*ruleset, "ruleset"))
                 scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
+        if (const auto* apply = map.find("apply")) scenario_.firewall.apply = read_apply(map, *apply);
         read_staging(context_, map);
         read_surroundings(context_, map);
         map.finish();

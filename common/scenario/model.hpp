@@ -190,7 +190,28 @@ struct Firewall {
     std::optional<std::vector<MulticastRouteRule>> multicast_routes;  // absent: whatever the flows need
     std::vector<std::string> launch{};  // command prefix by which it is joined where it is a machine; empty: it is not
     DeviceLog log{};
+    std::vector<std::string> apply{};  // how the gateway gets a new ruleset; empty: all at once (Incident::Manner)
 };
+
+// An entry of `events:`: what is done to the lab while the flows run.
+struct Incident {
+    enum class Kind { reload, flush_conntrack, link, kill, restart, block, sysctl };
+    enum class Manner { at_once, flush_first, program };  // how a ruleset is loaded
+    enum class Wish { none, untouched, survived };         // what flows that run are to come to
+    Kind kind = Kind::reload;
+    milliseconds at{0};              // after the flows were told to start
+    std::filesystem::path ruleset{};  // reload: absolute
+    Manner manner = Manner::at_once;
+    std::vector<std::string> program{};  // with {ruleset}
+    std::string subject{};  // link: the zone; kill, restart: the host; block: what it matches; sysctl: "net/ipv4/ip_forward"
+    std::string value{};    // sysctl
+    milliseconds lasts{0};  // link, block; 0: to the end
+    Wish expect = Wish::none;
+    unsigned line = 0;
+};
+std::string_view text(Incident::Kind kind);  // the key of the scenario file: "flush-conntrack"
+// The manner that a word or a list of words stands for: `at-once`, `flush-first`, or a program.
+void set_manner(Incident& incident, std::vector<std::string> apply);
 
 // An opening that is known and accepted (`accepted:`), or that a change may make (`allow_open:`): all that is given must
 // fit.
@@ -213,6 +234,7 @@ struct Scenario {
     std::vector<Flow> flows;
     std::vector<std::string> launch{};  // for hosts without one of their own, with {address}, {host}, {zone}
     std::vector<Accepted> accepted, allow_open;
+    std::vector<Incident> events{};  // in order of time
 
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;

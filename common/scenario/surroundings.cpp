@@ -12,6 +12,8 @@ namespace {
 
 using yaml::Node;
 
+constexpr std::string_view sysctls_like =
+    "like { net.netfilter.nf_conntrack_tcp_loose: 0 }, or a file of what `sysctl -a` prints";
 constexpr std::size_t things_max = 1000, interface_name_max = 15, value_max = 200;
 
 std::string trimmed(std::string_view text) {
@@ -79,8 +81,6 @@ void read_sysctl_file(Firewall& firewall, const std::filesystem::path& file) {
 
 void read_sysctls(ReadContext& context, MapReader& map, const Node& node) {
     auto& firewall = context.scenario.firewall;
-    constexpr std::string_view like =
-        "like { net.netfilter.nf_conntrack_tcp_loose: 0 }, or a file of what `sysctl -a` prints";
     if (node.is(Node::Kind::scalar)) {
         const auto given = map.text(node, "sysctls");
         if (!given) return;
@@ -88,17 +88,11 @@ void read_sysctls(ReadContext& context, MapReader& map, const Node& node) {
         if (!file.empty() && std::filesystem::is_regular_file(file)) read_sysctl_file(firewall, file);
         return;
     }
-    MapReader settings{node, "`sysctls`", context.problems, std::string{like}};
+    MapReader settings{node, "`sysctls`", context.problems, std::string{sysctls_like}};
     for (const auto& [key, value] : node.entries) {
         const auto given = settings.text(value, key.text);
-        const auto path = sysctl_path(key.text);
-        if (!is_sysctl(path)) {
-            const auto full = full_name(key.text);
-            context.problems.add(key, "not the name of a network setting of the kernel:",
-                                 full.empty() ? std::string{like} : "did you mean " + ticked(full) + '?');
-        } else if (given && given->size() < value_max) {
-            firewall.sysctls.emplace_back(path, *given);
-        }
+        if (const auto path = sysctl_from(context, key); path && given && given->size() < value_max)
+            firewall.sysctls.emplace_back(*path, *given);
     }
 }
 
@@ -235,6 +229,15 @@ void read_names(ReadContext& context, MapReader& map, const Node& node) {
 }
 
 }  // namespace
+
+std::optional<std::string> sysctl_from(ReadContext& context, const Node& key) {
+    auto path = sysctl_path(key.text);
+    if (is_sysctl(path)) return path;
+    const auto full = full_name(key.text);
+    context.problems.add(key, "not the name of a network setting of the kernel:",
+                         full.empty() ? std::string{sysctls_like} : "did you mean " + ticked(full) + '?');
+    return std::nullopt;
+}
 
 void read_surroundings(ReadContext& context, MapReader& firewall) {
     if (const auto* node = firewall.find("sysctls")) read_sysctls(context, firewall, *node);

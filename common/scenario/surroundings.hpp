@@ -6,5 +6,7 @@
 namespace wmlab::scenario {
 
 void read_surroundings(ReadContext& context, MapReader& firewall);
+// "net/ipv4/ip_forward" for a key of a map; nothing, and a problem: it names no network setting of the kernel.
+std::optional<std::string> sysctl_from(ReadContext& context, const yaml::Node& key);
 
 }  // namespace wmlab::scenario

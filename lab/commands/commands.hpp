@@ -16,6 +16,7 @@ int list_command(Arguments arguments);
 int explain_command(Arguments arguments);
 int rules_command(Arguments arguments);
 int audit_command(Arguments arguments);
+int alg_command(Arguments arguments);
 int firewall_command(Arguments arguments);
 int exec_command(Arguments arguments);
 int doctor_command(Arguments arguments);

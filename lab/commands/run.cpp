@@ -10,6 +10,7 @@
 
 #include "common/scenario/catalogue.hpp"
 #include "lab/commands/bundle.hpp"
+#include "lab/commands/live.hpp"
 #include "lab/audit/accepted.hpp"
 #include "lab/audit/opened.hpp"
 #include "lab/commands/options.hpp"
@@ -161,6 +162,10 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 };
             auto done = try_scenario(job.text, inside, options);
             if (done.report.baseline && !done.interrupted) run_chance_again(job, inside, options, done.report);
+            if (values.contains("live") && done.report.baseline && !done.interrupted) {
+                done.report.baseline->live = try_live(job.text, inside, options, job.baseline, job.ruleset, *done.report.baseline);
+                done.interrupted = !done.report.baseline->live;
+            }
             if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted)
                 prove_suggestions(done.report, job.text, inside, options, [&](const auto& now, const auto& patched) {
                     return opened_beside(job.text.scenario, now, patched);
@@ -242,6 +247,8 @@ int run_command(Arguments arguments) {
         "the ruleset before the change: runs both, says what the change breaks, weakens, repairs, opens and closes; exit 1 if it breaks or "
         "weakens what the scenario does not expect, or opens what no flow needs");
     add("allow-open", "with --baseline: what the change opens is told and no reason for exit code 1");
+    add("live", "with --baseline: the streams play under the old ruleset while the new one is applied, as `firewall: { apply: }` says; tells what "
+        "their users notice, and exit 1 where the change itself ends a stream that the new rules allow");
     add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
     add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
         "only flows whose name matches; repeatable");
@@ -282,6 +289,11 @@ int run_command(Arguments arguments) {
     if (values->contains("no-trace") && values->contains("coverage"))
         throw UsageError{"run: --coverage needs the trace, which --no-trace switches off"};
 
+    if (values->contains("live") && !values->contains("baseline"))
+        throw UsageError{"run: --live applies the ruleset while the streams play under an older one: name that with --baseline"};
+    if (values->contains("live") && values->contains("keep"))
+        throw UsageError{"run: --live makes a lab of its own after the others, and --keep wants the last one to stay"};
+
     std::vector<Job> jobs;
     bool good = true;
     for (const auto& file : files) {
@@ -300,6 +312,8 @@ int run_command(Arguments arguments) {
             if (!job.setting.built_in())
                 throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
             job.baseline = ruleset_for((*values)["baseline"].as<std::string>(), job.text.scenario);
+            if (values->contains("live") && job.ruleset.empty())
+                throw UsageError{"run: --live applies a ruleset, and there is none: name it with --ruleset"};
         }
         if (values->contains("apply-suggestions") && !job.setting.built_in())
             throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -246,8 +247,24 @@ void refuse_programs(const scenario::Scenario& scenario) {
         if (!host.launch.empty())
             refuse(fmt::format("host `{}` is reached by the program `{}`", host.name, host.launch.front()));
     }
+    auto loads = scenario.events;
+    scenario::set_manner(loads.emplace_back(), scenario.firewall.apply);
+    for (const auto& event : loads)
+        if (!event.program.empty()) refuse(fmt::format("a ruleset is loaded by the program `{}`", event.program.front()));
     for (const auto& flow : scenario.flows)
         if (!flow.run.empty()) refuse(fmt::format("flow `{}` runs the program `{}`", flow.id, flow.run.front()));
+}
+
+// What loads rules needs all that may be done to the firewall: it cannot be confined as other programs are.
+void refuse_unknown_loaders(const scenario::Scenario& scenario) {
+    constexpr std::string_view known[] = {"nft", "iptables-restore", "iptables-nft-restore", "iptables-legacy-restore"};
+    auto loads = scenario.events;
+    scenario::set_manner(loads.emplace_back(), scenario.firewall.apply);  // --live
+    for (const auto& event : loads)
+        if (!event.program.empty() && std::ranges::find(known, event.program.front()) == std::end(known))
+            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: "
+                                         "allow it with --trust",
+                                         scenario.file.string(), event.program.front())};
 }
 
 }  // namespace
@@ -262,6 +279,10 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
                                     values.contains("attach-force"),
                                     values.contains("firewall") ? values["firewall"].as<std::string>() : std::string{});
         setting.trust = values.contains("trust");
+        if (!setting.trust) refuse_unknown_loaders(scenario);
+        if (!setting.built_in() && !scenario.events.empty())
+            throw UsageError{fmt::format("{}:{}: `events` are done to the built-in firewall and its hosts, and these are elsewhere",
+                                         scenario.file.string(), scenario.events.front().line)};
         setting.machine = std::make_shared<const Namespace>(Namespace::current());
         if (!setting.attached.empty() && ::geteuid() != 0)
             throw UsageError{"--attach puts hosts on the machine's own network cards and needs root: run it with sudo"};

@@ -3,6 +3,7 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <system_error>
 
@@ -74,6 +75,18 @@ Tracer::Tracer(const Namespace& firewall, const std::filesystem::path& ruleset, 
     switch_trace_on(firewall, ruleset_);
 }
 
+namespace {
+
+// Where it runs already, and nobody flushed it.
+void switch_trace_off(const Namespace& firewall) {
+    for (const auto* family : {"inet", "netdev"}) {
+        const auto name = std::string{family} + " " + std::string{rules::trace_table_name};
+        load_rules(firewall, "table " + name + " {\n}\ndelete table " + name + "\n");
+    }
+}
+
+}  // namespace
+
 void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second) {
     load_rules(firewall, rules::trace_table(packets_per_second));
     if (const auto edges = rules::trace_edges(ruleset, interfaces_of(firewall)); !edges.empty())
@@ -85,12 +98,23 @@ void Tracer::begin_wave(std::size_t wave) {
     log_.begin_wave(wave);
 }
 
+void Tracer::reloaded(const std::filesystem::path& ruleset) {
+    listener_->settle();
+    auto before = log_.take(ruleset_);
+    earlier_.insert(earlier_.end(), std::make_move_iterator(before.begin()), std::make_move_iterator(before.end()));
+    switch_trace_off(firewall_);
+    file_ = ruleset;
+    ruleset_ = ruleset.empty() ? rules::Ruleset{} : read_ruleset(firewall_, ruleset, include_path_);
+    switch_trace_on(firewall_, ruleset_);
+}
+
 std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::Packet> arrivals) {
     const bool lost = listener_->stop_and_lost();
     std::optional<rules::Ruleset> later;
     if (lost) later = read_ruleset(firewall_, file_, include_path_);
     const auto counted = later ? std::optional{rules::Counted{*later, std::move(arrivals)}} : std::nullopt;
     auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
+    events.insert(events.end(), std::make_move_iterator(earlier_.begin()), std::make_move_iterator(earlier_.end()));
     const auto note = [&](std::string_view key, boost::json::value value) {
         evidence::Event event;
         event.event = evidence::What::trace;

@@ -33,6 +33,9 @@ public:
     const rules::Ruleset& ruleset() const { return ruleset_; }
     // What happened before the call belongs to the waves before, what happens now to this one.
     void begin_wave(std::size_t wave);
+    // Another ruleset has been loaded: what happened before the call is told by the old one's rules, what happens from
+    // now on by this one's. Packets between the loading and the call are not traced. SetupFailed.
+    void reloaded(const std::filesystem::path& ruleset);
     // The `trace` events of all that happened before this call; the last ones say so where messages were lost, or
     // packets went untraced. Once. `every_rule`: DecisionLog::take(). `arrivals`: for Counted.
     std::vector<evidence::Event> finish(bool every_rule, std::vector<rules::Packet> arrivals = {});
@@ -45,6 +48,7 @@ private:
     rules::DecisionLog log_;
     std::function<void(const rules::Decision&)> seen_;
     std::unique_ptr<rules::TraceListener> listener_;
+    std::vector<evidence::Event> earlier_;  // by rulesets that were loaded before
 };
 
 }  // namespace wmlab::lab

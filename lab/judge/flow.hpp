@@ -33,6 +33,18 @@ LegResult judge_leg(const LegContext& context);
 
 FlowResult judge_session(const FlowContext& context);    // media over mms, http, msbd
 FlowResult judge_rollover(const FlowContext& context);   // mms-auto
+// One stream serves all players: what the server says of the flow itself is said of each of them.
+FlowView stream_view(const FlowContext& context);
+std::vector<LegContext> stream_legs(const FlowContext& whole);  // whole.view is a stream_view()
+// mms-auto: each transport that was tried, as a flow of its own type with its own events.
+struct Attempted {
+    std::string transport;
+    scenario::Flow as_one;
+    FlowView view;
+};
+std::vector<Attempted> attempts_of(const FlowContext& context);
+// What the scenario's `events:` did to a flow that has been judged.
+std::vector<Effect> judge_effects(const FlowContext& context, const FlowResult& flow);
 FlowResult judge_probe(const FlowContext& context);      // probe
 FlowResult judge_command(const FlowContext& context);    // command
 FlowResult judge_multicast(const FlowContext& context);  // multicast

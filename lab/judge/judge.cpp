@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 
@@ -77,6 +78,27 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
     }
 }
 
+// The scenario's `events:` as they were done, in every wave once.
+std::vector<Happening> incidents_of(const scenario::Scenario& scenario, const Evidence& evidence) {
+    std::vector<Happening> incidents;
+    for (const auto* event : evidence.runner(What::happened)) {
+        const auto index = whole_field(*event, "incident");
+        if (!index || *index >= scenario.events.size()) continue;
+        incidents.resize(scenario.events.size());
+        auto& incident = incidents[*index];
+        incident.kind = text_field(*event, "kind");
+        incident.what = text_field(*event, "what");
+        const auto& wished = scenario.events[*index];
+        incident.at = std::chrono::duration<double>{wished.at}.count();
+        if (wished.expect != scenario::Incident::Wish::none)
+            incident.expect = wished.expect == scenario::Incident::Wish::untouched ? "untouched" : "survived";
+        const auto began = whole_field(*event, "began"), ended = whole_field(*event, "ended");
+        if (began && ended && *ended >= *began) incident.took = std::max(incident.took, static_cast<double>(*ended - *began) / 1e6);
+        if (const auto problem = text_field(*event, "problem"); !problem.empty()) incident.problem = problem;
+    }
+    return incidents;
+}
+
 }  // namespace
 
 Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event> events,
@@ -112,6 +134,7 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
             const bool was_run = !view.hosts.empty();
             apply_control(flow, judge_safely({scenario, open, names, instance, view}), was_run);
         }
+        flow.effects = judge_effects({scenario, evidence, names, instance, evidence.flow(instance.id)}, flow);
         return flow;
     };
     const auto instances = scenario::instances(scenario);
@@ -132,6 +155,7 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
         const auto known = bringing.find(instance.id);
         report.flows.push_back(known != bringing.end() ? known->second : judge_with_sources(instance));
     }
+    report.incidents = incidents_of(scenario, evidence);
     hold_against_expectations(report);
     return report;
 }

@@ -18,13 +18,14 @@ struct Seen {
     Sighting packet;
     const WireLine* line;
     bool matched = false;
+    std::int64_t arrived = 0;  // the packet it is matched with
 };
 
 // The packets of one direction on one wire.
 std::vector<Seen> packets_on(const WireRecord& wire, Way way, std::string_view protocol, const Between& between) {
     std::vector<Seen> all;
     for (const auto* line : wire.between(way, protocol, between))
-        for (const auto& packet : line->each) all.push_back({packet, line, false});
+        for (const auto& packet : line->each) all.push_back({packet, line, false, 0});
     std::ranges::stable_sort(all, {}, [](const Seen& seen) { return seen.packet.at; });
     return all;
 }
@@ -85,6 +86,7 @@ Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, 
         const auto found = open.find(one.packet.key());
         if (found == open.end()) continue;
         one.matched = received[found->second].matched = true;
+        one.arrived = received[found->second].packet.at;
         open.erase(found);
         ++lane.arrived;
     }
@@ -118,6 +120,7 @@ Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, 
         }
         if (best == stop) continue;
         one.matched = received[best->second].matched = true;
+        one.arrived = received[best->second].packet.at;
         by_id.erase(best);
         ++(same ? lane.arrived : lane.changed);
     }
@@ -127,6 +130,7 @@ Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, 
     for (auto& one : sent) {
         if (one.matched || !tcp || !has_payload(one) || cut.empty() || !cut_or_joined(one, cut)) continue;
         one.matched = true;
+        one.arrived = one.packet.at;  // in parts
         ++lane.arrived;
     }
     lane.foreign = cut.size();
@@ -139,7 +143,10 @@ Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, 
             if (has_payload(one)) ++lane.data_lost;
             if (one.line->kind == "syn" || one.line->kind == "syn-ack") ++lane.opening_lost;
             if (tcp && !has_payload(one) && one.line->kind == "ack" && one.packet.at <= end) ++lane.acks_lost;
-        } else if (tcp) {
+            continue;
+        }
+        lane.passed.push_back({one.packet.at, one.arrived, one.packet.bytes});
+        if (tcp) {
             const auto from = after(one.packet.sequence, base);
             arrived.add(from, from + one.packet.bytes);
         }
@@ -226,7 +233,7 @@ ConnectionLedger account(const LegContext& context, std::string_view protocol, c
     auto received = packets_on(destination, in, protocol, ledger.far);
     auto sent_back = packets_on(destination, out, protocol, ledger.far.reversed());
     auto received_back = packets_on(source, in, protocol, near.reversed());
-    const auto end = end_of(sent, received, sent_back, received_back);
+    const auto end = ledger.ended = end_of(sent, received, sent_back, received_back);
     const bool known = source.listed() && destination.listed();
     ledger.there = account_lane(std::move(sent), std::move(received), tcp, end);
     ledger.back = account_lane(std::move(sent_back), std::move(received_back), tcp, end);

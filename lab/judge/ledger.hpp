@@ -17,6 +17,11 @@ struct Lane {
     std::uint64_t left = 0, arrived = 0, changed = 0;
     std::uint64_t foreign = 0;    // arrived in the sender's name, and never left it
     std::vector<Sighting> lost;   // left and never arrived, in order of time; another copy may have
+    struct Passed {
+        std::int64_t left = 0, arrived = 0;  // monotonic, ns
+        std::uint32_t bytes = 0;
+    };
+    std::vector<Passed> passed;   // left and arrived, changed or not, in order of having left
     std::uint64_t data_left = 0;  // packets with payload
     std::uint64_t data_lost = 0;
     std::uint64_t repeated = 0;  // TCP: packets with payload that was sent before
@@ -34,6 +39,7 @@ struct ConnectionLedger {
     std::string host;       // whose wire that is; empty: none saw them
     bool elsewhere = false; // it is not the leg's destination
     Lane there, back;
+    std::int64_t ended = 0;  // monotonic, ns: when the first end closed or reset it (TCP), as any wire shows
     bool known() const { return there.known && back.known; }
 };
 

@@ -243,23 +243,31 @@ FlowResult judge_stream(const FlowContext& context) {
 
 }  // namespace
 
-FlowResult judge_multicast(const FlowContext& context) {
-    // One stream serves all players: what the server says of the flow itself is said of each of them.
+FlowView stream_view(const FlowContext& context) {
     auto merged = context.view;
     if (context.instance.id != context.instance.flow->id) {
         const auto& shared = context.evidence.flow(context.instance.flow->id).at(context.instance.from);
         auto& own = merged.hosts[context.instance.from];
         own.insert(own.end(), shared.begin(), shared.end());
     }
-    const FlowContext whole{context.scenario, context.evidence, context.names, context.instance, merged};
-    auto flow = judge_stream(whole);
+    return merged;
+}
+
+std::vector<LegContext> stream_legs(const FlowContext& whole) {
     auto legs = leg_contexts(whole);
     for (auto& leg : legs) {
-        if (leg.leg.protocol == scenario::Protocol::udp) leg.leg.destination = context.instance.to;
+        if (leg.leg.protocol == scenario::Protocol::udp) leg.leg.destination = whole.instance.to;
         leg.forward = leg.leg.name == "join" ? "to->group" : "from->to";
         leg.back = leg.leg.name == "join" ? "group->to" : "to->from";
     }
-    settle_by_ledger(legs, flow);
+    return legs;
+}
+
+FlowResult judge_multicast(const FlowContext& context) {
+    const auto merged = stream_view(context);
+    const FlowContext whole{context.scenario, context.evidence, context.names, context.instance, merged};
+    auto flow = judge_stream(whole);
+    settle_by_ledger(stream_legs(whole), flow);
     return flow;
 }
 

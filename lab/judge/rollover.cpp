@@ -73,11 +73,22 @@ std::vector<Try> attempts(const FlowContext& context) {
 
 }  // namespace
 
+std::vector<Attempted> attempts_of(const FlowContext& context) {
+    std::vector<Attempted> all;
+    for (auto& attempt : attempts(context)) {
+        auto as_one = *context.instance.flow;
+        as_one.type = type_of(attempt.transport);
+        if (attempt.transport != "http-proxy") as_one.proxy.reset();
+        all.push_back({attempt.transport, std::move(as_one), std::move(attempt.view)});
+    }
+    return all;
+}
+
 FlowResult judge_rollover(const FlowContext& context) {
     auto flow = blank_flow(context);
     flow.transport.clear();
     flow.retries.clear();
-    auto tries = attempts(context);
+    const auto tries = attempts_of(context);
     if (tries.empty()) {
         const auto trouble = context.evidence.trouble(context.instance.from, context.instance.id);
         doubt_flow(flow, trouble ? trouble->reason : Reason::not_tried, "",
@@ -86,10 +97,7 @@ FlowResult judge_rollover(const FlowContext& context) {
     }
     std::vector<FlowResult> results;
     for (const auto& attempt : tries) {
-        auto as_one = *context.instance.flow;
-        as_one.type = type_of(attempt.transport);
-        if (attempt.transport != "http-proxy") as_one.proxy.reset();
-        scenario::FlowInstance instance{context.instance.id, &as_one, context.instance.from, context.instance.to};
+        scenario::FlowInstance instance{context.instance.id, &attempt.as_one, context.instance.from, context.instance.to};
         auto result = judge_session({context.scenario, context.evidence, context.names, instance, attempt.view});
         flow.attempts.push_back({attempt.transport, result.verdict, result.leg, result.explanation, result.cause,
                                  result.reason, result.legs});

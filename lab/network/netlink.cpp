@@ -216,6 +216,14 @@ void Links::up(int index, const std::string& name) {
     netlink_.request(std::move(message), "bring up the link " + name);
 }
 
+void Links::down(int index, const std::string& name) {
+    NetlinkMessage message{RTM_NEWLINK, 0};
+    auto info = link_info(index, 0);
+    info.ifi_change = IFF_UP;
+    message.fixed(info);
+    netlink_.request(std::move(message), "take down the link " + name);
+}
+
 void Links::address(int index, scenario::Ipv4 address, const scenario::Subnet& subnet) {
     NetlinkMessage message{RTM_NEWADDR, create};
     ifaddrmsg fixed{};

@@ -74,6 +74,7 @@ public:
     };
     About about(int index);
     void up(int index, const std::string& name);
+    void down(int index, const std::string& name);
     void address(int index, scenario::Ipv4 address, const scenario::Subnet& subnet);
     void default_route(scenario::Ipv4 gateway);
     void route(const scenario::Subnet& to, scenario::Ipv4 gateway);

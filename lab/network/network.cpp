@@ -84,6 +84,7 @@ void plain_packets(const char* interface) {
 struct Network::Parts {
     std::map<std::string, Namespace, std::less<>> hosts, switches;
     std::map<std::string, int, std::less<>> bridges;  // by zone
+    std::map<std::string, Cable, std::less<>> cables;  // of the firewall, by zone
     std::optional<Namespace> firewall, nowhere;
     int nowhere_bridge = 0;
     std::vector<std::string> notes;
@@ -193,7 +194,7 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
         }
         auto& firewall_links = all_links.emplace_back(*parts.firewall);
         firewall_links.up(loopback, "lo");
-        std::map<std::string, Cable, std::less<>> cables;
+        auto& cables = parts.cables;
         for (const auto& zone : scenario.zones)
             cables[zone.name] = parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
         surround(
@@ -254,6 +255,15 @@ const Namespace& Network::switch_of(std::string_view zone) const {
 void Network::add_interface(const std::string& name) {
     Links links{firewall()};
     parts_->add_interface(links, name);
+}
+void Network::plug(std::string_view zone, bool in) {
+    const auto cable = parts_->cables.find(zone);
+    if (cable == parts_->cables.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
+    Links links{*cable->second.zone};
+    if (in)
+        links.up(cable->second.port, "to zone " + std::string{zone});
+    else
+        links.down(cable->second.port, "to zone " + std::string{zone});
 }
 void Network::forget_connections() {
     if (parts_->firewall) lab::forget_connections(*parts_->firewall);

@@ -30,6 +30,7 @@ public:
     const Namespace& firewall() const;
     const Namespace& switch_of(std::string_view zone) const;  // the same; built-in setting only
     void add_interface(const std::string& name);              // to the firewall; nothing is behind it
+    void plug(std::string_view zone, bool in);      // the firewall's cable to the zone's switch; built-in setting only
     void forget_connections();                      // empties the firewall's connection tracking, where it is ours
     const std::vector<std::string>& notes() const;  // settings this system does not allow, and what follows from it
 

@@ -112,6 +112,14 @@ void openings(Opened& opened) {
         if (*by) rule(**by);
 }
 
+void effect(Effect& effect) {
+    for (auto* text : {&effect.leg, &effect.transport, &effect.timeout}) one(*text);
+}
+
+void happening(Happening& happening) {
+    for (auto* text : {&happening.kind, &happening.what, &happening.problem, &happening.expect}) one(*text);
+}
+
 void legs(std::vector<LegResult>& legs) {
     for (auto& leg : legs) {
         for (auto* text : {&leg.name, &leg.protocol, &leg.source, &leg.destination, &leg.source_seen,
@@ -175,7 +183,14 @@ std::string clean(std::string_view text, Lines lines) {
 Report cleaned(Report report) {
     for (auto* text : {&report.scenario, &report.file, &report.ruleset}) one(*text);
     for (auto& note : report.notes) many(note);
+    for (auto& incident : report.incidents) happening(incident);
+    if (report.baseline && report.baseline->live) {
+        happening(report.baseline->live->happening);
+        for (auto& flow : report.baseline->live->flows) one(flow.id), effect(flow.effect);
+        for (auto& note : report.baseline->live->notes) many(note);
+    }
     for (auto& flow : report.flows) {
+        for (auto& each : flow.effects) effect(each);
         for (auto* text : {&flow.id, &flow.type, &flow.from, &flow.to, &flow.leg, &flow.direction, &flow.transport})
             one(*text);
         if (flow.expected.rule) one(flow.expected.rule->file);

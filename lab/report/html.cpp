@@ -93,6 +93,36 @@ std::string matrix_html(const Report& report) {
     return out + "</tbody></table></div>\n<p class=\"dim\">✓ as expected, ✗ not as expected, ? inconclusive</p>\n";
 }
 
+std::string happening_html(const Happening& happening, const std::vector<std::pair<std::string, const Effect*>>& effects) {
+    std::string out = fmt::format("<p><strong>{}</strong></p>\n<ul>\n", xml_escaped(happening_words(happening)));
+    for (const auto& words : effects_words(effects)) out += fmt::format("<li>{}</li>\n", xml_escaped(words));
+    if (effects.empty()) out += "<li>no flow was running</li>\n";
+    return out + "</ul>\n";
+}
+
+std::string events_html(const Report& report) {
+    std::string out;
+    for (std::size_t i = 0; i < report.incidents.size(); ++i) out += happening_html(report.incidents[i], effects_of(report, i));
+    return out;
+}
+
+// What a change lets through and stops besides the flows, and what is noticed while it is made.
+std::string change_itself_html(const Comparison& change) {
+    std::string out;
+    for (const auto* list : {&change.opened, &change.closed})
+        for (const auto& opened : *list) {
+            const bool opens = list == &change.opened;
+            out += fmt::format("<li class=\"{}\">{}{}: {}, {}; {}</li>\n", opens && opened.counts() ? "bad" : "dim", opens ? "opens" : "closes",
+                               opened.accepted.empty() ? "" : xml_escaped(fmt::format(" (accepted: {})", opened.accepted)), xml_escaped(where_words(opened)),
+                               xml_escaped(what_words(opened)), xml_escaped(by_words(opened)));
+        }
+    if (!out.empty()) out = "<ul>\n" + out + "</ul>\n";
+    if (!change.live) return out;
+    out += "<h3>What users notice while the change is made</h3>\n" + happening_html(change.live->happening, effects_of(*change.live));
+    for (const auto& note : change.live->notes) out += fmt::format("<p>{}</p>\n", xml_escaped(note));
+    return out;
+}
+
 std::string change_html(const Report& report) {
     if (!report.baseline) return {};
     std::string out = fmt::format("<p>Before: {}. Now: {}.</p>\n<ul>\n", code_html(report.baseline->ruleset),
@@ -114,7 +144,7 @@ std::string change_html(const Report& report) {
                                xml_escaped(flow.before.empty() ? "not run" : flow.before), xml_escaped(flow.after),
                                flow.as_expected ? ", as expected" : "");
         }
-    return out + "</tbody></table></div>\n";
+    return out + "</tbody></table></div>\n" + change_itself_html(*report.baseline);
 }
 
 std::string coverage_html(const Report& report) {
@@ -263,6 +293,7 @@ std::string render_html(const Report& report, const Style&) {
     if (report.flows.empty()) return out + "<p>No flow was tested.</p>\n</main>\n</body>\n</html>\n";
     section(out, "blame", "Not as expected", blame_html(report));
     section(out, "change", "What the change does", change_html(report));
+    section(out, "events", "Events", events_html(report));
     section(out, "matrix", "Stream types by zones", matrix_html(report));
     if (report.picture) section(out, "where", "Where the hosts are", topology_svg(report, *report.picture));
     Shapes shapes;

@@ -137,6 +137,24 @@ json::object media(const Media& account) {
     return object;
 }
 
+json::object effect_object(const Effect& effect) {
+    json::object object{{"event", effect.incident},  {"impact", string(text(effect.impact))},
+                        {"lost", effect.lost},       {"slipped", effect.slipped},
+                        {"milliseconds", effect.interrupted}, {"complete", effect.complete},
+                        {"as_expected", effect.as_expected},  {"words", string(effect_words(effect))}};
+    if (!effect.leg.empty()) object["leg"] = string(effect.leg);
+    if (!effect.transport.empty()) object["transport"] = string(effect.transport);
+    if (!effect.timeout.empty()) object["timeout"] = string(effect.timeout);
+    return object;
+}
+
+json::object happening_object(const Happening& happening) {
+    json::object object{{"at", happening.at}, {"kind", string(happening.kind)}, {"what", string(happening.what)}, {"milliseconds", happening.took}};
+    if (!happening.problem.empty()) object["problem"] = string(happening.problem);
+    if (!happening.expect.empty()) object["expect"] = string(happening.expect);
+    return object;
+}
+
 json::object flow_object(const FlowResult& result) {
     json::object flow{{"id", string(result.id)},
                       {"type", string(result.type)},
@@ -187,6 +205,11 @@ json::object flow_object(const FlowResult& result) {
     if (!result.because.empty()) flow["because"] = string(result.because);
     if (result.line != 0) flow["line"] = result.line;
     if (result.seconds) flow["seconds"] = *result.seconds;
+    if (!result.effects.empty()) {
+        json::array effects;
+        for (const auto& effect : result.effects) effects.push_back(effect_object(effect));
+        flow["events"] = std::move(effects);
+    }
     return flow;
 }
 
@@ -237,6 +260,15 @@ json::object baseline(const Comparison& comparison) {
     object["not_tried"] = strings(comparison.not_tried);
     if (!comparison.notes.empty()) object["notes"] = strings(comparison.notes);
     object["seconds"] = comparison.seconds;
+    if (const auto& live = comparison.live) {
+        json::array noticed;
+        for (const auto& flow : live->flows) {
+            auto entry = effect_object(flow.effect);
+            entry["id"] = string(flow.id);
+            noticed.push_back(std::move(entry));
+        }
+        object["live"] = json::object{{"event", happening_object(live->happening)}, {"flows", std::move(noticed)}, {"notes", strings(live->notes)}};
+    }
     return object;
 }
 
@@ -291,6 +323,11 @@ std::string render_json(const Report& report, const Style&) {
     for (const auto& flow : report.flows) flows.push_back(flow_object(flow));
     root["flows"] = std::move(flows);
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
+    if (!report.incidents.empty()) {
+        json::array events;
+        for (const auto& incident : report.incidents) events.push_back(happening_object(incident));
+        root["events"] = std::move(events);
+    }
     if (report.baseline) root["baseline"] = baseline(*report.baseline);
     if (report.patch)
         root["patch"] =

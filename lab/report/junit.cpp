@@ -35,6 +35,11 @@ std::string render_junit(const Report& report, const Style&) {
     if (report.baseline)
         for (const auto& words : changes_words(*report.baseline))
             out += fmt::format("      <property name=\"change\" value=\"{}\"/>\n", xml_escaped(words));
+    for (const auto& incident : report.incidents)
+        out += fmt::format("      <property name=\"event\" value=\"{}\"/>\n", xml_escaped(happening_words(incident)));
+    if (report.baseline && report.baseline->live)
+        for (const auto& words : effects_words(effects_of(*report.baseline->live)))
+            out += fmt::format("      <property name=\"live\" value=\"{}\"/>\n", xml_escaped(words));
     for (const auto& [name, value] : identity_words(report.identity))
         out += fmt::format("      <property name=\"{}\" value=\"{}\"/>\n", xml_escaped(name), xml_escaped(value));
     if (report.coverage)
@@ -50,6 +55,10 @@ std::string render_junit(const Report& report, const Style&) {
         for (const auto& leg : flow.legs) {
             for (const auto& sentence : leg.evidence) details += fmt::format("{}: {}\n", leg.name, sentence);
         }
+        for (const auto& effect : flow.effects)
+            if (effect.incident < report.incidents.size())
+                details += fmt::format("{}: {}{}\n", happening_words(report.incidents[effect.incident]), effect_words(effect),
+                                       effect.as_expected ? "" : ", which is not expected");
         const auto changed = changed_words(report, flow.id);
         if (!flow.transport.empty()) details = "transport: " + flow.transport + "\n" + details;
         if (!changed.empty()) details = changed + "\n" + details;
@@ -62,7 +71,7 @@ std::string render_junit(const Report& report, const Style&) {
         if (!flow.as_expected)
             for (const auto& suggestion : flow.suggestions) details += fmt::format("would help: {}\n", suggestion.rule);
         if (flow.as_expected) {
-            out += flow.verdict == Verdict::pass && changed.empty() && flow.transport.empty()
+            out += flow.verdict == Verdict::pass && changed.empty() && flow.transport.empty() && flow.effects.empty()
                        ? "/>\n"
                        : fmt::format(">\n      <system-out>{}</system-out>\n    </testcase>\n",
                                      xml_escaped(headline(flow) + ", as expected\n" + details));

@@ -60,6 +60,12 @@ void points_of(std::string& points, const FlowResult& flow) {
         for (const auto& sentence : leg.evidence) points += fmt::format("- {}: {}\n", cell(leg.name), cell(sentence));
 }
 
+void add_happening(std::string& out, const Happening& happening, const std::vector<std::pair<std::string, const Effect*>>& effects) {
+    out += fmt::format("- **{}**\n", cell(happening_words(happening)));
+    for (const auto& words : effects_words(effects)) out += fmt::format("  - {}\n", cell(words));
+    if (effects.empty()) out += "  - no flow was running\n";
+}
+
 }  // namespace
 
 std::string render_markdown(const Report& report, const Style&) {
@@ -89,6 +95,15 @@ std::string render_markdown(const Report& report, const Style&) {
                                    opened.accepted.empty() ? "" : fmt::format(" (accepted: {})", cell(opened.accepted)), cell(where_words(opened)), cell(what_words(opened)),
                                    cell(by_words(opened)));
         for (const auto& left : report.baseline->not_tried) out += fmt::format("- not tried: {}\n", cell(left));
+        if (const auto& live = report.baseline->live) {
+            out += "\n### What users notice while the change is made\n\n";
+            add_happening(out, live->happening, effects_of(*live));
+            for (const auto& note : live->notes) out += fmt::format("- note: {}\n", cell(note));
+        }
+    }
+    if (!report.incidents.empty()) {
+        out += "\n### Events\n\n";
+        for (std::size_t i = 0; i < report.incidents.size(); ++i) add_happening(out, report.incidents[i], effects_of(report, i));
     }
     const auto blamed = blames(report);
     if (!blamed.empty()) {

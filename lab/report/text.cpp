@@ -212,6 +212,12 @@ void openings(std::string& out, const Comparison& gate, const Page& page) {
     for (const auto& left : gate.not_tried) out += page.fill("not tried: " + left, 2, 2);
 }
 
+void happening(std::string& out, const Happening& happening, const std::vector<std::pair<std::string, const Effect*>>& effects, const Page& page) {
+    out += page.fill(happening_words(happening), 2, 2);
+    for (const auto& words : effects_words(effects)) out += page.fill("- " + words, 4, 2);
+    if (effects.empty()) out += "    - no flow was running\n";
+}
+
 void change(std::string& out, const Report& report, const Page& page) {
     out += page.fill(fmt::format("change, against {}", report.baseline->ruleset), 0, 2).insert(0, "\n");
     for (const auto change : changes_told) {
@@ -239,6 +245,10 @@ void change(std::string& out, const Report& report, const Page& page) {
         if (!flow.note.empty()) out += page.fill(fmt::format("{}: {}", flow.id, flow.note), 4, 2);
     }
     openings(out, *report.baseline, page);
+    if (!report.baseline->live) return;
+    out += "\nwhat users notice while the change is made\n";
+    happening(out, report.baseline->live->happening, effects_of(*report.baseline->live), page);
+    for (const auto& note : report.baseline->live->notes) out += page.fill("note: " + note, 2, 2);
 }
 
 void coverage(std::string& out, const Report& report, const Page& page) {
@@ -313,6 +323,10 @@ std::string render_text(const Report& report, const Style& style) {
     std::string notes;
     for (const auto& sentence : asides(shown)) notes += page.fill(sentence, 2, 2);
     if (!notes.empty()) out += "\nnotes\n" + notes;
+    if (!report.incidents.empty()) {
+        out += "\nevents\n";
+        for (std::size_t i = 0; i < report.incidents.size(); ++i) happening(out, report.incidents[i], effects_of(report, i), page);
+    }
     if (report.baseline) change(out, report, page);
     if (report.coverage) coverage(out, report, page);
     if (report.patch) patch(out, *report.patch, page);

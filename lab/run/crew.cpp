@@ -50,6 +50,8 @@ struct Crew::Member {
     std::optional<evidence::Event> listen_failed;
     std::string noise;
     std::string before_start;  // commands
+    // By the scenario's word (kill).
+    bool killed = false, again = false, late = false;  // late: started anew, when the others had begun
 
     // Of a member on another machine.
     bool elsewhere = false;
@@ -80,7 +82,12 @@ bool is_translated(const scenario::Scenario& scenario, const scenario::FlowInsta
 
 Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::vector<scenario::FlowInstance>& flows,
            CrewOptions options)
-    : lab_{lab}, recorder_{recorder}, scenario_{text.scenario}, options_{std::move(options)} {
+    : lab_{lab},
+      recorder_{recorder},
+      scenario_{text.scenario},
+      yaml_{document(text.yaml)},
+      directory_{text.directory},
+      options_{std::move(options)} {
     std::map<std::pair<std::string, scenario::Program>, Member*> parts;
     const auto take_part = [&](const std::string& host, scenario::Program program, const std::string& flow) {
         if (program == scenario::Program::none || (options_.wanted && !options_.wanted(program))) return;
@@ -102,49 +109,51 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
         if (member != nullptr) member->before_start += direct_endpoint(scenario_, flow);
     }
 
-    const auto yaml = document(text.yaml);
-    const auto all = scenario::instances(scenario_);
     for (const auto& owned : members_) {
         auto& member = *owned;
         const auto launched = lab_.setting.launched.find(member.host);
         member.elsewhere = launched != lab_.setting.launched.end();
         if (member.elsewhere) member.prefix = fmt::format("{}", fmt::join(launched->second, " "));
-        const auto file = member.elsewhere            ? std::filesystem::path{member.program}  // in that machine's PATH
-                          : options_.programs.empty() ? find_simulator(member.program)
-                                                      : options_.programs / member.program;
-        if (file.empty())
-            throw SetupFailed{"start " + member.program, "it is neither beside wmlab nor in PATH",
-                              "build or install all four programs"};
-        Start start;
-        start.host = member.host;
-        start.argv = {file.string(), "--scenario", "-", "--host", member.host, "--journal", "-"};
-        for (const auto& flow : member.flows) {
-            start.argv.emplace_back("--flow");
-            const auto instance = std::ranges::find(all, flow, &scenario::FlowInstance::id);
-            // an id like station[media->edge] is not for a shell that may be on the way
-            start.argv.push_back(member.elsewhere ? fmt::format("@{}", instance - all.begin() + 1) : flow);
-        }
-        start.directory = text.directory;
-        start.line = [this, &member](std::string_view line) { read(member, line); };
-        start.noise = [&member](std::string_view part) {
-            member.noise += part;
-            if (member.noise.size() > 2 * noise_max) member.noise.erase(0, member.noise.size() - noise_max);
-        };
-        start.ended = [this, &member](const Ending& ending) { over(member, ending); };
         if (lab_.unreachable.contains(member.host)) {
             member.over = true;
             continue;
         }
         try {
-            member.process = lab_.launcher.start(std::move(start));
+            launch(member);
         } catch (const SetupFailed& failure) {
             if (!member.elsewhere) throw;
             give_up(member, failure);
             member.over = true;
-            continue;
         }
-        member.process->write(yaml);
     }
+}
+
+void Crew::launch(Member& member) {
+    const auto file = member.elsewhere            ? std::filesystem::path{member.program}  // in that machine's PATH
+                      : options_.programs.empty() ? find_simulator(member.program)
+                                                  : options_.programs / member.program;
+    if (file.empty())
+        throw SetupFailed{"start " + member.program, "it is neither beside wmlab nor in PATH",
+                          "build or install all four programs"};
+    Start start;
+    start.host = member.host;
+    start.argv = {file.string(), "--scenario", "-", "--host", member.host, "--journal", "-"};
+    const auto all = scenario::instances(scenario_);
+    for (const auto& flow : member.flows) {
+        start.argv.emplace_back("--flow");
+        const auto instance = std::ranges::find(all, flow, &scenario::FlowInstance::id);
+        // an id like station[media->edge] is not for a shell that may be on the way
+        start.argv.push_back(member.elsewhere ? fmt::format("@{}", instance - all.begin() + 1) : flow);
+    }
+    start.directory = directory_;
+    start.line = [this, &member](std::string_view line) { read(member, line); };
+    start.noise = [&member](std::string_view part) {
+        member.noise += part;
+        if (member.noise.size() > 2 * noise_max) member.noise.erase(0, member.noise.size() - noise_max);
+    };
+    start.ended = [this, &member](const Ending& ending) { over(member, ending); };
+    member.process = lab_.launcher.start(std::move(start));
+    member.process->write(yaml_);
 }
 
 Crew::~Crew() {
@@ -173,6 +182,10 @@ void Crew::read(Member& member, std::string_view line) {
             break;
         case What::ready:
             member.ready = true;
+            if (member.late) {
+                member.late = false;
+                tell_start(member);
+            }
             break;
         case What::pong:
             if (member.elsewhere) pong(member, *event);
@@ -197,6 +210,20 @@ void Crew::read(Member& member, std::string_view line) {
 }
 
 void Crew::over(Member& member, const Ending& ending) {
+    if (member.killed) {
+        member.killed = false;
+        boost::json::object fields;
+        fields["program"] = member.program;
+        fields["signal"] = ending.signal;
+        fields["by"] = "scenario";
+        recorder_.note(What::process_died, member.host, {}, std::move(fields));
+        member.over = !member.again || stopping_;
+        if (member.over) return;
+        member.again = false;
+        member.ready = false, member.late = true;
+        launch(member);
+        return;
+    }
     member.over = true;
     // A complete journal is an orderly end. One that was told to stop and breaks off is not.
     if (member.stopped || lab_.unreachable.contains(member.host)) return;
@@ -328,15 +355,32 @@ bool Crew::wait_until_ready() {
     return lab_.interruptions == 0;
 }
 
+void Crew::tell_start(Member& member) {
+    auto commands = member.before_start;
+    for (const auto& flow : member.flows)
+        if (const auto known = endpoints_.find(flow); known != endpoints_.end() && known->second.listener != &member)
+            commands += "endpoint " + flow + " " + known->second.at + "\n";
+    member.process->write(commands + "start\n");
+}
+
 void Crew::start() {
+    for (const auto& member : members_)
+        if (!member->over && !lab_.unreachable.contains(member->host)) tell_start(*member);
+}
+
+void Crew::kill(const std::string& host, bool again) {
     for (const auto& member : members_) {
-        if (member->over || lab_.unreachable.contains(member->host)) continue;
-        auto commands = member->before_start;
-        for (const auto& flow : member->flows)
-            if (const auto known = endpoints_.find(flow);
-                known != endpoints_.end() && known->second.listener != member.get())
-                commands += "endpoint " + flow + " " + known->second.at + "\n";
-        member->process->write(commands + "start\n");
+        if (member->host != host || member->stopped || !member->process) continue;
+        if (member->over) {  // it was killed before
+            if (!again) continue;
+            member->over = member->ready = false;
+            member->late = true;
+            launch(*member);
+            continue;
+        }
+        member->killed = true;
+        member->again = again;
+        member->process->signal(SIGKILL);
     }
 }
 
@@ -352,7 +396,7 @@ Crew::Member* Crew::opener(const scenario::FlowInstance& flow) const {
 bool Crew::ended(const scenario::FlowInstance& flow) const {
     if (ended_.contains(flow.id)) return true;
     const auto* const member = opener(flow);
-    return member == nullptr || member->over || !member->ready;
+    return member == nullptr || member->over || !(member->ready || member->again || member->late);
 }
 
 void Crew::lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local,

@@ -43,10 +43,14 @@ public:
     bool ended(const scenario::FlowInstance& flow) const;
     // What the host at this address sends so is dropped for good: who waits there for an answer need not.
     void lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local, const std::string& remote);
+    // Ends the host's simulators as a crash does; `again`: and starts them anew, at once. The evidence says on whose word.
+    void kill(const std::string& host, bool again);
     void stop();  // told so first, made to after a while; returns when all have ended
 
 private:
     struct Member;
+    void launch(Member& member);      // SetupFailed
+    void tell_start(Member& member);  // its flows may begin
     Member* opener(const scenario::FlowInstance& flow) const;
     void read(Member& member, std::string_view line);
     void over(Member& member, const Ending& ending);
@@ -60,6 +64,8 @@ private:
     Lab& lab_;
     Recorder& recorder_;
     const scenario::Scenario& scenario_;
+    std::string yaml_;  // as a simulator gets it
+    std::filesystem::path directory_;
     CrewOptions options_;
     std::vector<std::unique_ptr<Member>> members_;
     std::set<std::string, std::less<>> ended_;  // flows

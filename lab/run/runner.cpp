@@ -19,6 +19,7 @@
 #include "lab/run/crew.hpp"
 #include "lab/run/device_log.hpp"
 #include "lab/run/gateway.hpp"
+#include "lab/run/incidents.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -132,7 +133,7 @@ private:
 };
 
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
-              Drops& drops, std::size_t wave) {
+              Drops& drops, Incidents* incidents, std::size_t wave) {
     auto how = options.crew;
     how.direct = options.ruleset.empty() && options.setting.built_in();  // a device has rules of its own
     Crew crew{lab, recorder, text, flows, how};
@@ -146,6 +147,7 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
         // The players have joined; their first reports are under way. One that is stopped is waited for in vain.
         lab.wait([&] { return lab.multicast.ready_for(flows); }, steady_clock::now() + reports_limit);
         crew.start();
+        if (incidents != nullptr) incidents->start(crew, wave);
         const auto started = steady_clock::now();
         for (const auto& flow : flows)
             if (is_command(flow)) commands.start(flow);
@@ -161,6 +163,7 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
             if (options.crew.say) options.crew.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
         }
     }
+    if (incidents != nullptr) incidents->stop();
     commands.stop();
     crew.stop();
     for (auto& event : lab.wire.take(wave)) recorder.add(std::move(event));
@@ -202,7 +205,8 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             tracer.emplace(lab.network.firewall(), options.ruleset,
                            options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted,
                            [&](const rules::Decision& decision) { drops.see(decision); }, text.scenario.firewall.include_path);
-            drops.plain = rules::plain(tracer->ruleset());
+            // What is dropped now may pass when something has happened.
+            drops.plain = rules::plain(tracer->ruleset()) && text.scenario.events.empty();
             result.conditionals = rules::conditionals(tracer->ruleset());
             if (tracer->ruleset().empty())
                 lab.notes.push_back(
@@ -217,6 +221,9 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }
     }
+    std::optional<Incidents> incidents;
+    if (!text.scenario.events.empty() && !options.control && options.setting.built_in())
+        incidents.emplace(lab, recorder, text, options.ruleset, tracer ? &*tracer : nullptr);
     std::optional<Gateway> gateway;
     if (!options.setting.firewall.empty() && !options.setting.built_in())
         gateway.emplace(lab, text.scenario,
@@ -231,7 +238,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             if (tracer) tracer->begin_wave(number + 1);
             note_lab(lab, recorder, options, number + 1, waves[number]);
             programs.wait_until_listening(waves[number]);
-            run_wave(lab, recorder, text, waves[number], options, drops, number + 1);
+            run_wave(lab, recorder, text, waves[number], options, drops, incidents ? &*incidents : nullptr, number + 1);
             if (number + 1 == waves.size()) refuse_if_nothing_is_left(lab, waves);
         }
         if (!options.before_end) programs.stop_elsewhere();

@@ -257,7 +257,8 @@ bool stops(const Comparison& comparison) {
         return (flow.change == Change::broken && !flow.as_expected) || (flow.change == Change::worse && !flow.explained);
     };
     return std::ranges::any_of(comparison.flows, bad) ||
-           std::ranges::any_of(comparison.opened, [](const Opened& opened) { return opened.counts() && opened.proven; });
+           std::ranges::any_of(comparison.opened, [](const Opened& opened) { return opened.counts() && opened.proven; }) ||
+           (comparison.live && std::ranges::any_of(comparison.live->flows, [](const Live::Noticed& flow) { return !flow.effect.as_expected; }));
 }
 
 bool doubts(const Comparison& comparison) {

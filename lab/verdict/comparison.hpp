@@ -16,7 +16,7 @@ std::vector<std::string> by_chance(const Comparison& comparison);
 void confirm(Comparison& comparison, const Comparison& again);
 
 // The change must not go live: something that worked is broken or worse, and the scenario does not expect it, or
-// something opens that no flow needs and nobody accepts.
+// something opens that no flow needs and nobody accepts, or a stream that the new rules allow dies of the change itself.
 bool stops(const Comparison& comparison);
 // Nothing like that is known, but something that the change lets through could not be tried.
 bool doubts(const Comparison& comparison);

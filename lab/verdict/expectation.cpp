@@ -106,7 +106,8 @@ void hold_against_expectations(Report& report) {
     const auto setups = setup_percentiles(report);
     for (auto& flow : report.flows) {
         flow.unmet = unmet(flow, setups);
-        flow.as_expected = matches(flow.expected, flow) && flow.unmet.empty();
+        flow.as_expected = matches(flow.expected, flow) && flow.unmet.empty() &&
+                           std::ranges::all_of(flow.effects, [](const Effect& effect) { return effect.as_expected; });
         ++(flow.as_expected ? summary.as_expected : says_nothing(flow.verdict) ? summary.inconclusive : summary.unexpected);
     }
 }

@@ -116,6 +116,40 @@ struct Patch {              // one change of the user's files that makes the flo
     std::vector<std::string> notes;
 };
 
+// What an entry of the scenario's `events:` did to a flow, told from the account of its packets.
+enum class Impact {
+    untouched,    // no packet lost, nothing came late
+    lost,         // packets lost, and the rest came without a stop
+    interrupted,  // nothing came for a time, then the same connection went on
+    resumed,      // the program opened another connection and went on
+    rolled_over,  // the player went on over another transport
+    died,         // nothing came any more
+    opened,       // it began afterwards, and works
+    stopped,      // it began afterwards, and does not work
+};
+std::string_view text(Impact impact);  // "rolled-over"
+
+struct Effect {
+    std::size_t incident = 0;  // index into Report::incidents
+    Impact impact = Impact::untouched;
+    std::uint64_t lost = 0;     // packets that left a wire after it, and before the next one, and never arrived
+    std::uint64_t slipped = 0;  // that came through while no rules were loaded, though the rules before or after stop them
+    double interrupted = 0;     // ms, the longest time in which nothing came
+    std::string leg;            // where most was lost, or the interruption was the longest
+    std::string transport;      // rolled_over: to which
+    std::string timeout;        // died of having been idle: the kernel's time-out
+    bool complete = true;       // every packet is accounted for
+    bool as_expected = true;
+};
+
+// An entry of `events:` as it was done.
+struct Happening {
+    double at = 0, took = 0;  // seconds after the flows were told to start; ms
+    std::string kind, what;   // "reload", "reload of new.nft, all at once"
+    std::string problem;      // it could not be done, or not as a whole
+    std::string expect;       // "untouched", "survived"; empty: nothing
+};
+
 struct FlowResult {
     std::string id, type, from, to;
     Verdict verdict = Verdict::inconclusive;
@@ -144,6 +178,7 @@ struct FlowResult {
     std::vector<std::string> notes;    // translation seen, resend not exercised ...
     unsigned line = 0;                 // of the scenario file
     std::optional<double> seconds;     // from its start to its end, where the journals tell
+    std::vector<Effect> effects;       // of the scenario's `events:`, in their order
 };
 
 struct Summary {
@@ -192,12 +227,23 @@ struct FlowChange {
     bool explained = false;                // the scenario expects just this
     std::optional<RuleRef> by{};           // the rule that made it worse, where known
 };
+// The change while it is made (--live): what each flow that was running noticed.
+struct Live {
+    Happening happening;
+    struct Noticed {
+        std::string id;
+        Effect effect;
+    };
+    std::vector<Noticed> flows;
+    std::vector<std::string> notes;
+};
 struct Comparison {
     std::string ruleset;  // the old one
     std::vector<FlowChange> flows;
     std::vector<Opened> opened{}, closed{};
     std::vector<std::string> tried{}, not_tried{}, notes{};  // of the sweep of both rulesets
     double seconds = 0;                                // it took
+    std::optional<Live> live{};
 };
 
 // What a rule of the user's ruleset did (--coverage; lab/rules/coverage).
@@ -239,6 +285,7 @@ struct Report {
     Identity identity;
     std::shared_ptr<const Picture> picture;  // may be missing
     std::optional<Patch> patch;
+    std::vector<Happening> incidents;  // the scenario's `events:`
 };
 
 }  // namespace wmlab::lab

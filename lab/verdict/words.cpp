@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 namespace wmlab::lab {
@@ -87,6 +88,85 @@ std::string summary_words(const Report& report) {
     const auto& sum = report.summary;
     return fmt::format("{} flow{}: {} as expected, {} not, {} inconclusive; {:.1f} s", sum.flows,
                        sum.flows == 1 ? "" : "s", sum.as_expected, sum.unexpected, sum.inconclusive, sum.seconds);
+}
+
+std::string_view text(Impact impact) {
+    constexpr std::array<std::string_view, 8> names = {"untouched", "lost", "interrupted", "resumed", "rolled-over", "died", "opened", "stopped"};
+    return names[static_cast<std::size_t>(impact)];
+}
+
+std::string effect_words(const Effect& effect) {
+    const auto packets = [](std::uint64_t count) { return fmt::format("{} packet{}", count, count == 1 ? "" : "s"); };
+    std::string words;
+    switch (effect.impact) {
+        case Impact::untouched:
+            words = "untouched";
+            break;
+        case Impact::lost:
+            words = packets(effect.lost) + " lost, never without media for long";
+            break;
+        case Impact::interrupted:
+            words = fmt::format("interrupted for {:.0f} ms, then it went on by itself", effect.interrupted);
+            break;
+        case Impact::resumed:
+            words = "the connection was lost, and another one went on";
+            break;
+        case Impact::rolled_over:
+            words = "rolled over to " + effect.transport;
+            break;
+        case Impact::died:
+            words = "died: nothing came any more";
+            break;
+        case Impact::opened:
+            words = "began afterwards, and works";
+            break;
+        case Impact::stopped:
+            words = "does not get through";
+            break;
+    }
+    if ((effect.impact == Impact::resumed || effect.impact == Impact::rolled_over) && effect.interrupted > 0) words += fmt::format(" after {:.0f} ms", effect.interrupted);
+    if (effect.impact == Impact::lost && effect.interrupted > 0) words += fmt::format(" ({:.0f} ms)", effect.interrupted);
+    if (effect.lost > 0 && effect.impact != Impact::lost) words += fmt::format(", {} lost", packets(effect.lost));
+    if (!effect.leg.empty() && effect.impact != Impact::untouched) words += fmt::format(" ({})", effect.leg);
+    if (effect.slipped > 0) words += fmt::format("; {} slipped through while no rules were loaded", packets(effect.slipped));
+    if (!effect.timeout.empty()) words += fmt::format("; forgotten after {}", effect.timeout);
+    if (!effect.complete) words += "; not every packet is accounted for";
+    return words;
+}
+
+std::string happening_words(const Happening& happening) {
+    auto words = fmt::format("at {:.3g} s: {}", happening.at, happening.what);
+    if (happening.took > 0) words += fmt::format(" ({:.1f} ms)", happening.took);
+    if (!happening.expect.empty()) words += ", expected: " + happening.expect;
+    if (!happening.problem.empty()) words += "; " + happening.problem;
+    return words;
+}
+
+std::vector<std::pair<std::string, const Effect*>> effects_of(const Report& report, std::size_t incident) {
+    std::vector<std::pair<std::string, const Effect*>> all;
+    for (const auto& flow : report.flows)
+        for (const auto& effect : flow.effects)
+            if (effect.incident == incident) all.emplace_back(flow.id, &effect);
+    return all;
+}
+
+std::vector<std::pair<std::string, const Effect*>> effects_of(const Live& live) {
+    std::vector<std::pair<std::string, const Effect*>> all;
+    for (const auto& flow : live.flows) all.emplace_back(flow.id, &flow.effect);
+    return all;
+}
+
+std::vector<std::string> effects_words(const std::vector<std::pair<std::string, const Effect*>>& flows) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> groups;
+    for (const auto& [id, effect] : flows) {
+        const auto words = effect_words(*effect) + (effect->as_expected ? "" : ", which is not expected");
+        auto group = std::ranges::find(groups, words, [](const auto& one) { return one.first; });
+        if (group == groups.end()) group = groups.insert(groups.end(), {words, {}});
+        group->second.push_back(id);
+    }
+    std::vector<std::string> all;
+    for (const auto& [words, ids] : groups) all.push_back(fmt::format("{}: {}", names(ids, 8), words));
+    return all;
 }
 
 std::string verdict_words(const FlowResult& flow) {

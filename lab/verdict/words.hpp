@@ -24,6 +24,14 @@ std::string summary_words(const Report& report);  // "12 flows: 11 as expected, 
 bool is_bad(const FlowResult& flow);              // not as expected, inconclusive excepted
 std::string ruleset_words(const Report& report);  // the file, or that there is none
 
+// What an entry of `events:` did to a flow: "interrupted for 812 ms, 14 packets lost (media)".
+std::string effect_words(const Effect& effect);
+std::string happening_words(const Happening& happening);  // "at 1 s: reload of new.nft, all at once (3.1 ms)"
+// The same for all flows, those together that came to the same: "untouched: a, b and c".
+std::vector<std::string> effects_words(const std::vector<std::pair<std::string, const Effect*>>& flows);
+std::vector<std::pair<std::string, const Effect*>> effects_of(const Report& report, std::size_t incident);
+std::vector<std::pair<std::string, const Effect*>> effects_of(const Live& live);
+
 std::string verdict_words(const FlowResult& flow);  // "pass", of a rollover "pass (tcp)"
 
 // What a report says of itself: "wmlab" "0.1.0 (2df2b4c)", "kernel" "6.1.0-18-amd64" ...; nothing that is not known.

@@ -1,0 +1,260 @@
+#include "lab/alg/kit.hpp"
+
+#include <poll.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "lab/alg/packets.hpp"
+
+namespace wmlab::lab {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using Wish = Announcement::Wish;
+
+constexpr milliseconds connect_patience{1500}, before_patience{120}, after_patience{250}, poll_patience{25}, help_patience{1500}, marker_patience{2000},
+    inspector_patience{10'000}, pause{1000};
+
+struct Hosts {
+    AlgHost client, other, server, stranger;
+    AlgParties parties() const { return {client.address, other.address, server.address, stranger.address}; }
+};
+
+// The pair of hosts that speaks the protocol; else the first flow's that crosses the firewall.
+std::pair<std::string, std::string> speakers(const scenario::Scenario& scenario, Announces kind) {
+    using enum scenario::FlowType;
+    std::optional<std::pair<std::string, std::string>> any;
+    for (const auto& flow : scenario::instances(scenario)) {
+        const auto *from = scenario.host(flow.from), *to = scenario.host(flow.to);
+        if (from == nullptr || to == nullptr || from->zone == to->zone) continue;
+        const auto type = flow.flow->type;
+        const bool fits = kind == Announces::mms ? type == mms_udp || type == mms_auto || type == mms_tcp : type == dcom || type == encoder_alias;
+        if (fits) return {flow.from, flow.to};
+        if (!any && type != multicast) any = {flow.from, flow.to};
+    }
+    if (!any)
+        throw SetupFailed{"find a client and a server", "no flow of the scenario has its hosts in two zones",
+                          "give the scenario an mms-udp flow from a player to its server"};
+    return *any;
+}
+
+// The two of them and one more host in each zone: the scenario's, where it has one.
+scenario::Scenario stage(const scenario::Scenario& whole, Announces kind) {
+    auto staged = whole;
+    staged.flows.clear(), staged.contents.clear(), staged.events.clear(), staged.hosts.clear();
+    const auto [from, to] = speakers(whole, kind);
+    const auto add = [&](const std::string& name) { staged.hosts.push_back(*whole.host(name)); };
+    const auto neighbour = [&](const std::string& of, const std::string& called) {
+        const auto& zone = *whole.zone(whole.host(of)->zone);
+        for (const auto& host : whole.hosts)
+            if (host.zone == zone.name && host.name != of && host.launch.empty()) {
+                staged.hosts.push_back(host);
+                return;
+            }
+        scenario::Host made;
+        made.name = called;
+        made.zone = zone.name;
+        for (auto value = zone.subnet.broadcast().value - 1; value > zone.subnet.network.value; --value) {
+            made.address = {value};
+            if (made.address != zone.gateway && whole.host_at(made.address) == nullptr) break;
+        }
+        staged.hosts.push_back(std::move(made));
+    };
+    add(from), neighbour(from, "other"), add(to), neighbour(to, "stranger");
+    for (auto& host : staged.hosts) host.run.clear(), host.published.clear();
+    return staged;
+}
+
+class Kit {
+public:
+    Kit(Lab& lab, const scenario::Scenario& staged, const AlgOptions& options, AlgReport& report) : lab_{lab}, options_{options}, report_{report} {
+        const auto host = [&](std::size_t index) {
+            const auto& one = staged.hosts.at(index);
+            return AlgHost{one.name, one.address, lab.place_of(one.name)};
+        };
+        hosts_ = {host(0), host(1), host(2), host(3)};
+    }
+
+    void run(Announces kind) {
+        for (const auto& announcement : announcements(hosts_.parties(), kind)) {
+            if (lab_.interruptions > 0) return;
+            if (options_.only && !options_.only(announcement)) continue;
+            if (options_.progress) options_.progress(announcement.id);
+            report_.findings.push_back(examine(announcement));
+            if (options_.setting.built_in()) lab_.network.forget_connections();
+        }
+    }
+
+private:
+    void wait(milliseconds time) {
+        lab_.wait([] { return false; }, steady_clock::now() + time);
+    }
+
+    // What the stream needs.
+    Probe announced(const Announcement& one) const {
+        if (one.kind == Announces::mms) return {&hosts_.server, &hosts_.client, 1755, one.port, scenario::Protocol::udp};
+        return {&hosts_.client, &hosts_.server, 0, one.port, scenario::Protocol::tcp};
+    }
+    // What it does not.
+    std::vector<Probe> others(const Announcement& one) const {
+        const auto& [client, other, server, stranger] = hosts_;
+        const auto next = static_cast<std::uint16_t>(one.port + 1), port = one.port;
+        using enum scenario::Protocol;
+        if (one.kind == Announces::mms)
+            return {{&stranger, &client, 1755, port, udp}, {&server, &client, 1755, next, udp}, {&server, &other, 1755, port, udp}, {&client, &server, 0, port, udp}};
+        return {{&other, &server, 0, port, tcp}, {&client, &server, 0, next, tcp}, {&client, &stranger, 0, port, tcp}, {&server, &client, 0, port, tcp}};
+    }
+
+    std::unique_ptr<AlgConnection> make(const Announcement& one) const {
+        auto connection = AlgConnection::open(hosts_.client, hosts_.server, one.control_port, connect_patience);
+        for (const auto& segment : one.segments)
+            if (connection) connection->say(segment);
+        return connection;
+    }
+
+    bool opens_within(const Announcement& one, milliseconds patience) {
+        const auto limit = steady_clock::now() + patience;
+        do {
+            if (arrive({announced(one)}, one.id, poll_patience).front()) return true;
+        } while (steady_clock::now() < limit && lab_.interruptions == 0);
+        return false;
+    }
+
+    // Returns when the firewall has read what was said before, as far as a plain announcement can show it.
+    void let_it_read(Announces kind) {
+        const auto plain = marker(hosts_.parties(), kind, markers_++);
+        const auto connection = make(plain);
+        if (!connection || !opens_within(plain, unhelpful_.contains(kind) ? milliseconds{400} : marker_patience)) unhelpful_.insert(kind);
+    }
+
+    AlgFinding examine(const Announcement& one) {
+        AlgFinding finding;
+        finding.announcement = one;
+        auto probes = others(one);
+        probes.insert(probes.begin(), announced(one));
+        const auto open_before = arrive(probes, one.id + " before", before_patience);
+        if (open_before.front()) {
+            finding.why = fmt::format("{} gets through before anything is announced", probes.front().words());
+            return finding;
+        }
+        auto connection = make(one);
+        if (!connection) {
+            finding.why = fmt::format("no connection from {} to {}:{}", hosts_.client.name, hosts_.server.name, one.control_port);
+            return finding;
+        }
+        const auto made = steady_clock::now();
+        if (one.then == Announcement::Then::close) connection->close();
+        if (one.then != Announcement::Then::nothing) wait(pause);
+        if (one.wish == Wish::opens && one.then == Announcement::Then::nothing && opens_within(one, unhelpful_.contains(one.kind) ? after_patience : help_patience))
+            finding.opened_after = std::chrono::duration<double, std::milli>{steady_clock::now() - made}.count();
+        let_it_read(one.kind);
+        const auto open = arrive(probes, one.id, after_patience);
+        finding.opened = open.front() || finding.opened_after > 0;
+        for (std::size_t i = 0; i < probes.size(); ++i) {
+            const bool needed = i == 0 && (one.wish != Wish::stays || one.names_foreign);
+            if (!open[i] || needed) continue;
+            (open_before[i] ? finding.notes : finding.through).push_back(probes[i].words() + (open_before[i] ? " gets through without it too" : ""));
+        }
+        if (one.names_foreign && finding.opened) finding.notes.emplace_back("it opens for who announced it, whatever the address says");
+        if (one.wish == Wish::may_open) finding.notes.emplace_back(finding.opened ? "it opens" : "it does not open");
+        finding.conduct = !finding.through.empty()                       ? Conduct::opens_too_much
+                          : one.wish == Wish::opens && !finding.opened ? Conduct::does_not_help
+                                                                        : Conduct::conforming;
+        return finding;
+    }
+
+    Lab& lab_;
+    const AlgOptions& options_;
+    AlgReport& report_;
+    Hosts hosts_;
+    unsigned markers_ = 0;
+    std::set<Announces> unhelpful_;  // not even a plain announcement opens anything
+};
+
+// The program under test, where the firewall is ours.
+std::shared_ptr<Process> start_inspector(Lab& lab, const AlgOptions& options, const std::filesystem::path& directory) {
+    if (options.inspector.empty()) return nullptr;
+    lab.launcher.place("firewall", lab.network.firewall());
+    Start start;
+    start.host = "firewall";
+    start.argv = options.inspector;
+    if (const auto program = find_program(start.argv.front()); !program.empty()) start.argv.front() = program.string();
+    start.directory = directory;
+    auto ready = std::make_shared<bool>(false);
+    auto noise = std::make_shared<std::string>();
+    start.line = [ready](std::string_view line) { *ready = *ready || line == "ready"; };
+    start.noise = [noise](std::string_view part) { *noise += part; };
+    auto process = lab.launcher.start(std::move(start));
+    lab.wait([&] { return *ready || process->ending(); }, steady_clock::now() + inspector_patience);
+    if (!*ready)
+        throw SetupFailed{fmt::format("start the inspector `{}`", fmt::join(options.inspector, " ")),
+                          process->ending() ? process->ending()->text() + (noise->empty() ? "" : ": " + *noise) : "it has not said `ready`",
+                          "it has to write the line `ready` on its standard output when it reads packets"};
+    return process;
+}
+
+}  // namespace
+
+std::string_view text(Conduct conduct) {
+    constexpr std::string_view names[] = {"conforming", "does not help", "opens too much", "not tried"};
+    return names[static_cast<std::size_t>(conduct)];
+}
+
+std::size_t AlgReport::count(Conduct wanted) const {
+    return static_cast<std::size_t>(std::ranges::count(findings, wanted, &AlgFinding::conduct));
+}
+
+Conduct AlgReport::conduct() const {
+    for (const auto worst : {Conduct::opens_too_much, Conduct::does_not_help, Conduct::not_tried})
+        if (count(worst) > 0) return worst;
+    return findings.empty() ? Conduct::not_tried : Conduct::conforming;
+}
+
+AlgReport try_announcements(const ScenarioText& text, const Inside& inside, const AlgOptions& options) {
+    const auto start = steady_clock::now();
+    AlgReport report;
+    report.scenario = text.scenario.name;
+    report.file = text.scenario.file.string();
+    report.ruleset = options.ruleset.string();
+    report.inspector = fmt::format("{}", fmt::join(options.inspector, " "));
+    report.captures = options.captures.string();
+    std::map<std::string, std::vector<Announces>> stages;  // by the pair of hosts
+    for (const auto kind : options.kinds) {
+        const auto [from, to] = speakers(text.scenario, kind);
+        stages[from + " " + to].push_back(kind);
+    }
+    for (const auto& [_, kinds] : stages) {
+        const auto staged = stage(text.scenario, kinds.front());
+        Recorder recorder{{}, {}};
+        const auto captures = options.captures.empty() || stages.size() == 1 ? options.captures : options.captures / staged.hosts.front().name;
+        Lab lab{staged, inside, options.ruleset, recorder, options.setting, captures};
+        const auto inspector = start_inspector(lab, options, text.directory);
+        Kit kit{lab, staged, options, report};
+        for (const auto kind : kinds) kit.run(kind);
+        if (inspector && inspector->ending()) report.notes.push_back("the inspector ended meanwhile: " + inspector->ending()->text());
+        if (inspector) {
+            inspector->signal(SIGTERM);
+            lab.wait_regardless([&] { return inspector->ending().has_value(); }, steady_clock::now() + kill_limit);
+        }
+        report.notes.insert(report.notes.end(), lab.notes.begin(), lab.notes.end());
+        lab.wire.stop();
+        if (lab.captures)
+            for (auto& problem : lab.captures->close()) report.notes.push_back(std::move(problem));
+    }
+    report.seconds = std::chrono::duration<double>{steady_clock::now() - start}.count();
+    return report;
+}
+
+int exit_code(const AlgReport& report) {
+    const auto worst = report.conduct();
+    return worst == Conduct::conforming ? 0 : worst == Conduct::not_tried ? 4 : 1;
+}
+
+}  // namespace wmlab::lab

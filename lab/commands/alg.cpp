@@ -1,0 +1,110 @@
+// wmlab alg: the conformance kit for firewalls that read MMS or the endpoint mapper and open the ports they find there.
+#include <fnmatch.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+
+#include "common/scenario/values.hpp"
+#include "lab/alg/kit.hpp"
+#include "lab/commands/options.hpp"
+#include "lab/commands/trial.hpp"
+#include "lab/host/error.hpp"
+
+namespace wmlab::lab::commands {
+namespace {
+
+struct AlgTarget {
+    std::string format, file;
+};
+
+std::vector<AlgTarget> alg_targets(const boost::program_options::variables_map& values) {
+    std::vector<AlgTarget> targets;
+    auto wishes = list_of(values, "report");
+    if (wishes.empty()) wishes.emplace_back("text");
+    const auto known = alg_formats();
+    for (const auto& wish : wishes) {
+        const auto format = wish.substr(0, wish.find(':'));
+        if (std::ranges::find(known, format) == known.end())
+            throw UsageError{fmt::format("alg: the report formats are {}, not `{}`", fmt::join(known, ", "), format)};
+        targets.push_back({format, wish.size() > format.size() ? wish.substr(format.size() + 1) : "-"});
+        if (targets.back().file != "-" && !std::ofstream{targets.back().file, std::ios::app})
+            throw UsageError{"alg: cannot write " + targets.back().file};
+    }
+    return targets;
+}
+
+}  // namespace
+
+int alg_command(Arguments arguments) {
+    namespace po = boost::program_options;
+    Usage usage{"alg",
+                "SCENARIO",
+                "Announces ports through the firewall as MMS players and the endpoint mapper do, rightly and wrongly, and says which packets "
+                "get through because of it: whether the firewall opens what the streams need, and only that. Exit code 0: conforming, 1: it "
+                "does not help or opens too much, 4: something could not be tried.",
+                {},
+                "\nThe rules must let TCP 1755 and 135 through to the server, and nothing of what is announced.\n"};
+    auto add = usage.options.add_options();
+    add("ruleset", po::value<std::string>()->value_name("FILE"), "instead of the scenario's");
+    add("inspector", po::value<std::string>()->value_name("COMMAND"),
+        "a program that inspects on the built-in firewall: it runs in its namespace, as you, and writes the line `ready` when it reads packets");
+    add("protocol", po::value<std::string>()->value_name("NAME"), "only `mms` or only `mapper`");
+    add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"), "only announcements whose name matches; repeatable");
+    add("report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(), "text, json, junit, html or markdown; repeatable");
+    add("quiet,q", "no progress");
+    add_setting_options(usage.options);
+    const auto values = parse(usage, arguments);
+    if (!values) return 0;
+    const auto files = words(*values);
+    if (files.size() != 1) throw UsageError{"alg: one scenario, please"};
+    const auto targets = alg_targets(*values);
+    AlgOptions options;
+    if (values->contains("protocol")) {
+        const auto name = (*values)["protocol"].as<std::string>();
+        if (name != "mms" && name != "mapper") throw UsageError{fmt::format("alg: --protocol is mms or mapper, not `{}`", name)};
+        options.kinds = {name == "mms" ? Announces::mms : Announces::mapper};
+    }
+    if (const auto globs = list_of(*values, "only"); !globs.empty())
+        options.only = [globs](const Announcement& one) {
+            return std::ranges::any_of(globs, [&](const auto& glob) { return ::fnmatch(glob.c_str(), one.id.c_str(), 0) == 0; });
+        };
+    auto text = read_scenario_text(files.front());
+    if (!text) return 2;
+    text->scenario.events.clear();
+    options.setting = setting_option(*values, text->scenario);
+    if (!options.setting.launched.empty())
+        throw UsageError{"alg: its hosts are on this machine, in the built-in lab or on network cards (--attach): other machines (launch) cannot take part"};
+    std::optional<std::string> ruleset;
+    if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    options.ruleset = ruleset_in(options.setting, ruleset, text->scenario);
+    if (values->contains("inspector")) {
+        if (!options.setting.built_in()) throw UsageError{"alg: --inspector runs on the built-in firewall, and this one is a device of its own"};
+        options.inspector = scenario::words_from((*values)["inspector"].as<std::string>());
+        if (options.inspector.empty()) throw UsageError{"alg: --inspector names no program"};
+    }
+    if (values->contains("pcap")) options.captures = (*values)["pcap"].as<std::string>();
+    if (::isatty(STDERR_FILENO) != 0 && !values->contains("quiet"))
+        options.progress = [](const std::string& what) { std::cerr << "\r\033[K" << what << std::flush; };
+    return inside_sandbox(
+        [&](const Inside& inside) {
+            const auto report = try_announcements(*text, inside, options);
+            if (options.progress) options.progress("");
+            if (report.findings.empty()) std::cerr << "alg: no announcement matches\n";
+            for (const auto& target : targets) {
+                const auto rendered = render_alg(target.format, report);
+                if (target.file == "-") {
+                    std::cout << rendered << std::flush;
+                    continue;
+                }
+                std::ofstream out{target.file};
+                if (!(out << rendered << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
+            }
+            return exit_code(report);
+        },
+        options.setting);
+}
+
+}  // namespace wmlab::lab::commands
