@@ -1,5 +1,7 @@
 #include "server_sim/seats.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -19,6 +21,15 @@ constexpr std::size_t index_of(Seats::Standing standing) { return static_cast<st
 struct Seats::All {
     std::size_t seats, taken = 0;
     std::vector<State*> services;
+    std::size_t most = 0;  // since memory was given back
+
+    // What a crowd has had goes back to the system when most of it has left: a crowd of another day may be another service's.
+    void left() {
+        constexpr std::size_t crowd = 400;
+        if (most < crowd || taken > most / 4) return;
+        most = taken;
+        ::malloc_trim(0);
+    }
 };
 
 struct Seats::Peer {
@@ -38,6 +49,8 @@ struct Seats::State {
         peer.seats = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(peer.seats) + change);
         taken = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(taken) + change);
         all->taken = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(all->taken) + change);
+        all->most = std::max(all->most, all->taken);
+        if (change < 0) all->left();
         if (peer.seats > 0) by_seats.insert({peer.seats, who});
         // Seats that were given up stay nowhere, so an empty peer has no lists either.
         if (peer.seats == 0) peers.erase(who);
@@ -87,7 +100,7 @@ struct Seats::State {
     std::array<std::list<Seat*>, standings> by_standing;
 };
 
-std::shared_ptr<Seats::All> Seats::all(std::size_t seats) { return std::make_shared<All>(All{seats, 0, {}}); }
+std::shared_ptr<Seats::All> Seats::all(std::size_t seats) { return std::make_shared<All>(All{seats, 0, {}, 0}); }
 
 Seats::Seats(Bounds bounds, std::shared_ptr<All> all) : state_{std::make_shared<State>(bounds, std::move(all))} {}
 

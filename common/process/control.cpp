@@ -13,18 +13,26 @@ namespace {
 
 constexpr std::size_t scenario_size_max = 16 << 20;
 
-// The offset just behind the line `...` in text, looking from a line's start on.
-std::optional<std::pair<std::size_t, std::size_t>> document_end(std::string_view text, std::size_t from) {
-    for (auto line = from; line < text.size();) {
-        const auto end = text.find('\n', line);
-        if (end == std::string_view::npos) break;
-        auto content = text.substr(line, end - line);
-        if (!content.empty() && content.back() == '\r') content.remove_suffix(1);
-        if (content == "...") return std::pair{line, end + 1};
-        line = end + 1;
+// Looks for the line `...` in a text that grows, at each piece of it once.
+class DocumentEnd {
+public:
+    // Where the line begins, and the offset just behind it.
+    std::optional<std::pair<std::size_t, std::size_t>> in(std::string_view text) {
+        for (;;) {
+            const auto end = text.find('\n', seen_);
+            if (end == std::string_view::npos) break;
+            auto content = text.substr(line_, end - line_);
+            if (!content.empty() && content.back() == '\r') content.remove_suffix(1);
+            if (content == "...") return std::pair{line_, end + 1};
+            line_ = seen_ = end + 1;
+        }
+        seen_ = text.size();
+        return std::nullopt;
     }
-    return std::nullopt;
-}
+
+private:
+    std::size_t line_ = 0, seen_ = 0;
+};
 
 }  // namespace
 
@@ -53,7 +61,7 @@ std::optional<Endpoint> endpoint_option(std::string_view text) {
 ScenarioInput read_scenario(int descriptor) {
     ScenarioInput input;
     std::array<char, 65536> buffer{};
-    std::size_t line = 0;
+    DocumentEnd document_end;
     for (;;) {
         const auto got = ::read(descriptor, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
@@ -67,14 +75,12 @@ ScenarioInput read_scenario(int descriptor) {
             return input;
         }
         input.yaml.append(buffer.data(), static_cast<std::size_t>(got));
-        if (const auto end = document_end(input.yaml, line)) {
+        if (const auto end = document_end.in(input.yaml)) {
             input.rest = input.yaml.substr(end->second);
             input.yaml.resize(end->first);
             return input;
         }
         if (input.yaml.size() > scenario_size_max) throw std::runtime_error{"the scenario is larger than 16 MiB"};
-        const auto last = input.yaml.rfind('\n');
-        line = last == std::string::npos ? 0 : last + 1;
     }
 }
 

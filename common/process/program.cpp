@@ -226,8 +226,9 @@ private:
         if (std::holds_alternative<Start>(command)) return start();
         if (std::holds_alternative<Stop>(command)) return stop("stop");
         if (const auto* endpoint = std::get_if<Endpoint>(&command)) {
-            context_.endpoints[endpoint->flow] = endpoint->at;
-            return;
+            if (std::ranges::any_of(context_.flows, [&](const auto& flow) { return flow.id == endpoint->flow; }))
+                context_.endpoints[endpoint->flow] = endpoint->at;
+            return;  // what another host plays is nothing to us
         }
         if (const auto* lost = std::get_if<LostPackets>(&command)) return net::tell(lost->what);
         if (const auto* ping = std::get_if<Ping>(&command)) {

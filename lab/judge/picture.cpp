@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "lab/judge/evidence.hpp"
 
@@ -43,23 +45,45 @@ public:
             if (event.event == What::wire)
                 if (auto sight = sight_of(event))
                     by_addresses_[sight->source.address + " " + sight->destination.address].push_back(*sight);
-        for (auto& [_, sights] : by_addresses_) std::ranges::stable_sort(sights, {}, &WireSight::first);
+        for (auto& [addresses, sights] : by_addresses_) {
+            std::ranges::stable_sort(sights, {}, &WireSight::first);
+            for (const auto& sight : sights) {
+                by_source_port_[{addresses, sight.source.port}].push_back(&sight);
+                by_destination_port_[{addresses, sight.destination.port}].push_back(&sight);
+            }
+        }
     }
 
     // What went from one address to the other, at any host.
     std::vector<const WireSight*> between(const Endpoint& source, const Endpoint& destination) const {
         std::vector<const WireSight*> found;
-        const auto at = by_addresses_.find(source.address + " " + destination.address);
-        if (at == by_addresses_.end()) return found;
-        for (const auto& sight : at->second)
+        const auto addresses = source.address + " " + destination.address;
+        const auto look = [&](const WireSight& sight) {
             if ((source.port == 0 || sight.source.port == source.port) &&
                 (destination.port == 0 || sight.destination.port == destination.port))
                 found.push_back(&sight);
+        };
+        // One conversation of thousands between the two is found by whichever port fewer of them have.
+        if (source.port != 0 || destination.port != 0) {
+            const std::vector<const WireSight*>* fewest = nullptr;
+            for (const auto& [by_port, port] : {std::pair{&by_source_port_, source.port}, {&by_destination_port_, destination.port}}) {
+                if (port == 0) continue;
+                const auto at = by_port->find({addresses, port});
+                if (at == by_port->end()) return found;
+                if (fewest == nullptr || at->second.size() < fewest->size()) fewest = &at->second;
+            }
+            for (const auto* sight : *fewest) look(*sight);
+            return found;
+        }
+        const auto at = by_addresses_.find(addresses);
+        if (at != by_addresses_.end()) std::ranges::for_each(at->second, look);
         return found;
     }
 
 private:
+    using ByPort = std::map<std::pair<std::string, std::uint16_t>, std::vector<const WireSight*>>;
     std::map<std::string, std::vector<WireSight>, std::less<>> by_addresses_;
+    ByPort by_source_port_, by_destination_port_;
 };
 
 class LadderMaker {

@@ -98,6 +98,8 @@ void WireRecord::add(const evidence::Event& event) {
     if (line.protocol == "tcp" || line.protocol == "udp") listed_ = listed_ && (line.listed() || line.kind == "icmp");
     packets_ += line.packets;
     if (line.kind != "icmp") by_addresses_.emplace(Key{line.way, line.protocol, line.source, line.destination}, lines_.size());
+    by_source_port_[line.source.port].push_back(lines_.size());
+    by_destination_port_[line.destination.port].push_back(lines_.size());
     if (line.way == Way::in)
         for (const auto& packet : line.each) by_packet_.emplace(packet.key(), lines_.size());
     lines_.push_back(std::move(line));
@@ -106,11 +108,24 @@ void WireRecord::add(const evidence::Event& event) {
 std::vector<const WireLine*> WireRecord::find(Way way, std::initializer_list<std::string_view> kinds,
                                               const Between& between) const {
     std::vector<const WireLine*> found;
-    for (const auto& line : lines_) {
-        if (line.way == way && std::ranges::find(kinds, line.kind) != kinds.end() && between.matches(line)) {
-            found.push_back(&line);
-        }
-    }
+    const auto look = [&](const WireLine& line) {
+        if (line.way == way && between.matches(line) && std::ranges::find(kinds, line.kind) != kinds.end()) found.push_back(&line);
+    };
+    const std::vector<std::size_t>* fewest = nullptr;
+    bool none = false;
+    const auto narrow = [&](const auto& by_port, std::uint16_t port) {
+        if (port == 0 || none) return;
+        const auto at = by_port.find(port);
+        none = at == by_port.end();
+        if (!none && (fewest == nullptr || at->second.size() < fewest->size())) fewest = &at->second;
+    };
+    narrow(by_source_port_, between.source.port);
+    narrow(by_destination_port_, between.destination.port);
+    if (none) return found;
+    if (fewest == nullptr)
+        std::ranges::for_each(lines_, look);
+    else
+        for (const auto index : *fewest) look(lines_[index]);
     return found;
 }
 

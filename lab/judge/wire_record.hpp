@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "common/evidence/event.hpp"
@@ -77,6 +78,8 @@ private:
     std::vector<WireLine> lines_;
     using Key = std::tuple<Way, std::string, Endpoint, Endpoint>;
     std::multimap<Key, std::size_t> by_addresses_;
+    // Lines by their ports, as find() looks for one conversation of thousands.
+    std::unordered_map<std::uint16_t, std::vector<std::size_t>> by_source_port_, by_destination_port_;
     std::multimap<std::tuple<std::uint16_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::size_t> by_packet_;
     std::uint64_t packets_ = 0, total_ = 0, dropped_ = 0;
     unsigned totals_ = 0;

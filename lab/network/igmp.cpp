@@ -17,8 +17,7 @@ std::uint32_t big_endian(std::span<const std::byte> bytes) {
 
 void settle(std::vector<std::uint32_t>& groups) {
     std::ranges::sort(groups);
-    const auto repeated = std::ranges::unique(groups);
-    groups.erase(repeated.begin(), repeated.end());
+    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
 }
 
 }  // namespace

@@ -63,8 +63,7 @@ public:
             take(hosts_, address_of(tuple.source), address_of(tuple.destination));
         }
         std::ranges::sort(found);
-        const auto repeated = std::ranges::unique(found);
-        found.erase(repeated.begin(), repeated.end());
+        found.erase(std::unique(found.begin(), found.end()), found.end());
         return found;
     }
 

@@ -120,8 +120,7 @@ Needs needs(const scenario::Scenario& scenario) {
     }
     found.alternatives = std::move(perhaps);
     std::ranges::sort(found.notes);
-    const auto repeated = std::ranges::unique(found.notes);
-    found.notes.erase(repeated.begin(), repeated.end());
+    found.notes.erase(std::unique(found.notes.begin(), found.notes.end()), found.notes.end());
     return found;
 }
 

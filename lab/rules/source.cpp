@@ -14,6 +14,7 @@ namespace wmlab::lab::rules {
 namespace {
 
 constexpr int include_depth_max = 16;  // nft's own limit
+constexpr std::size_t files_max = 1024; // files that include each other several times are ever more
 
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -166,8 +167,9 @@ public:
     using Table = std::optional<std::pair<std::string, std::string>>;  // family, name
 
     void file(const std::filesystem::path& path, int depth, Table table = {}) {
+        if (depth > include_depth_max || source_.files.size() >= files_max) return;
         const auto text = read_(path);
-        if (!text || depth > include_depth_max) return;
+        if (!text) return;
         if (depth == 0) {
             directory_ = path.parent_path();
             source_.lines = static_cast<unsigned>(std::ranges::count(*text, '\n')) +
@@ -319,8 +321,9 @@ private:
                 chain.policy = place;
             } else if (first == "include") {
                 for (const auto& found : included(statement, path)) {
+                    if (depth >= include_depth_max || source_.files.size() >= files_max) continue;
                     const auto text = read_(found);
-                    if (!text || depth >= include_depth_max) continue;
+                    if (!text) continue;
                     source_.files.push_back(found);
                     Cutter inner{*text};
                     rules_of(inner, chain, found, depth + 1);
@@ -625,6 +628,8 @@ Source read_source(const std::filesystem::path& file, const ReadFile& read, cons
         if (auto sets = ipsets_beside(file, *text, read)) source.files.push_back(std::move(*sets));
     } else {
         NftReader{source, read, include_path}.file(file, 0);
+        if (source.files.size() >= files_max)
+            for (auto& [name, chain] : source.chains) chain.certain = false;
     }
     return source;
 }

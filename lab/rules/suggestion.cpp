@@ -115,8 +115,7 @@ template <class List>
 void join(List& list, const List& other) {
     list.insert(list.end(), other.begin(), other.end());
     std::ranges::sort(list);
-    const auto repeated = std::ranges::unique(list);
-    list.erase(repeated.begin(), repeated.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
 }
 
 void join_ports(scenario::PortList& list, const scenario::PortList& other) {

@@ -20,6 +20,8 @@ using evidence::What;
 
 constexpr auto clock_limit = 5s;
 constexpr int pings_max = 5;
+// A simulator tells some dozens of events of a flow, and of each packet that is asked for again.
+constexpr std::size_t lines_at_all = 50'000, lines_of_flow = 10'000;
 constexpr std::size_t noise_max = 4096;  // of standard error, kept for the case that something is wrong
 
 std::string text_of(const evidence::Event& event, const char* field) {
@@ -52,6 +54,8 @@ struct Crew::Member {
     std::string before_start;  // commands
     // By the scenario's word (kill).
     bool killed = false, again = false, late = false;  // late: started anew, when the others had begun
+    std::size_t lines = 0;     // of its journal
+    bool flooded = false;      // it wrote without an end
 
     // Of a member on another machine.
     bool elsewhere = false;
@@ -174,6 +178,16 @@ void Crew::say(const std::string& sentence) const {
 }
 
 void Crew::read(Member& member, std::string_view line) {
+    if (member.flooded) return;
+    if (++member.lines > lines_at_all + lines_of_flow * member.flows.size()) {
+        member.flooded = true;
+        const auto sentence = fmt::format("{} on {} wrote more than {} lines: it was ended", member.program, member.host,
+                                          member.lines - 1);
+        recorder_.problems.push_back(sentence);
+        say(sentence);
+        if (member.process) member.process->signal(SIGKILL);
+        return;
+    }
     const auto* const event = recorder_.line(member.host, member.program, line);
     if (event == nullptr) return;
     switch (event->event) {
@@ -226,7 +240,7 @@ void Crew::over(Member& member, const Ending& ending) {
     }
     member.over = true;
     // A complete journal is an orderly end. One that was told to stop and breaks off is not.
-    if (member.stopped || lab_.unreachable.contains(member.host)) return;
+    if ((member.stopped && !member.flooded) || lab_.unreachable.contains(member.host)) return;
     boost::json::object fields;
     fields["program"] = member.program;
     if (ending.signal != 0) {

@@ -63,7 +63,8 @@ const evidence::Event* Recorder::line(const std::string& host, const std::string
     std::string problem;
     auto event = evidence::event_from_line(line, problem);
     if (!event) {
-        if (!problem.empty()) problems.push_back(program + " on " + host + ": " + problem);
+        constexpr std::size_t told_max = 100;
+        if (!problem.empty() && problems.size() < told_max) problems.push_back(program + " on " + host + ": " + problem);
         return nullptr;
     }
     events.push_back(std::move(*event));

@@ -171,7 +171,7 @@ def table(rng):
             "pull-http": everybody + http}
 
 
-def bounded(words, seconds, write=None, env=None):
+def bounded(words, seconds, write=None, env=None, memory_max=MEMORY_MAX):
     """Runs a program: what is wrong with how it ended, its exit code and the most memory it had."""
     process = subprocess.Popen(words, stdin=subprocess.PIPE if write else subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
     noise = []
@@ -193,7 +193,7 @@ def bounded(words, seconds, write=None, env=None):
     why = ""
     if process.returncode < 0:
         why = f"ended by signal {-process.returncode}"
-    elif used.ru_maxrss > MEMORY_MAX:
+    elif used.ru_maxrss > memory_max:
         why = f"had {used.ru_maxrss} KiB of memory"
     return why, process.returncode, used.ru_maxrss
 
@@ -340,7 +340,7 @@ def against_runner(options, rows_body, directory):
     with open(scenario, "wb") as out:
         out.write(SCENARIO.replace(b"127.0.0.0/25", b"10.0.0.0/24").replace(b"127.0.1.0/24", b"10.1.0.0/24").replace(b"127.0.0.9", b"10.0.0.2")
                   .replace(b"127.0.1.9", b"10.1.0.2"))
-    why, code, memory = bounded([os.path.join(folder, "wmlab"), "run", scenario, "--quiet"], 60)
+    why, code, memory = bounded([os.path.join(folder, "wmlab"), "run", scenario, "--quiet"], 60, memory_max=4 * MEMORY_MAX)
     if not why and code not in (1, 3, 4):
         why = f"exit code {code}"
     return why, f"exit code {code}, {memory // 1024} MiB"

@@ -174,3 +174,13 @@ TEST_CASE("broken text ends", "[rules]") {
         CHECK(source.chains.size() <= 1);
     }
 }
+
+TEST_CASE("files that include each other again and again are read so far, and no line of them is named", "[rules]") {
+    for (const auto* text : {"include \"/etc/a.nft\"\ninclude \"/etc/a.nft\"\ninclude \"/etc/a.nft\"\ntable inet filter { chain forward { accept; } }\n",
+                             "table inet filter { chain forward { include \"/etc/b.nft\"\n accept; } }\n"}) {
+        const auto source = read({{"/etc/a.nft", text}, {"/etc/b.nft", "include \"/etc/b.nft\"\ninclude \"/etc/b.nft\"\naccept\n"}});
+        CHECK(source.files.size() <= 1024);
+        REQUIRE(source.chains.contains(forward));
+        CHECK_FALSE(source.chains.at(forward).certain);
+    }
+}
