@@ -140,12 +140,12 @@ TEST_CASE("the rollover ends with what is open, in time, and every attempt is li
             CHECK(attempt.at("verdict").as_string() == "blocked");
             CHECK(attempt.at("cause").as_string() == "dropped");
         }
-    using Words = std::vector<std::string>;
-    CHECK(attempts["nothing-shut"] == Words{"udp"});
-    CHECK(attempts["udp-shut"] == Words{"udp", "tcp"});
-    CHECK(attempts["mms-shut"] == Words{"udp", "tcp", "http"});
-    CHECK(attempts["all-but-proxy-shut"] == Words{"udp", "tcp", "http", "http-proxy"});
-    CHECK(attempts["all-shut"] == Words{"udp", "tcp", "http", "http-proxy"});
+    using Told = std::vector<std::string>;
+    CHECK(attempts["nothing-shut"] == Told{"udp"});
+    CHECK(attempts["udp-shut"] == Told{"udp", "tcp"});
+    CHECK(attempts["mms-shut"] == Told{"udp", "tcp", "http"});
+    CHECK(attempts["all-but-proxy-shut"] == Told{"udp", "tcp", "http", "http-proxy"});
+    CHECK(attempts["all-shut"] == Told{"udp", "tcp", "http", "http-proxy"});
 
     // Within twice the deadline of each attempt, and what is played.
     for (const auto& entry : std::filesystem::directory_iterator{journals}) {
