@@ -7,6 +7,8 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <set>
+#include <tuple>
 
 #include "common/scenario/catalogue.hpp"
 #include "lab/commands/bundle.hpp"
@@ -74,17 +76,28 @@ void compare_openings(const Job& job, const po::variables_map& values, Compariso
 }
 
 // What a patch opens that no flow needs.
-std::vector<std::string> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before,
-                                       const std::filesystem::path& after) {
+std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before,
+                                  const std::filesystem::path& after) {
     Comparison comparison;
     explore_change(scenario, before, after, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
-    std::vector<std::string> sentences;
+    std::set<std::tuple<std::string, std::string, std::string>> ways_back;
+    for (const auto& instance : scenario::instances(scenario))
+        for (const auto& leg : scenario::legs(scenario, instance))
+            if (leg.protocol == scenario::Protocol::tcp || instance.flow->type == scenario::FlowType::dcom)  // other datagrams are not answered
+                ways_back.emplace(text(leg.protocol), leg.destination, leg.source);
+    std::vector<Excess> all;
     for (const auto& opened : comparison.opened) {
         if (!opened.counts()) continue;
-        sentences.push_back(fmt::format("it opens more than the flows need: {}, {}{}", where_words(opened), what_words(opened),
-                                        opened.rule ? "; by " + opened.rule->text : ""));
+        const bool answers = std::ranges::all_of(opened.from, [&](const auto& from) {
+            return std::ranges::all_of(opened.to, [&](const auto& to) { return ways_back.contains({opened.protocol, from, to}); });
+        });
+        all.push_back({fmt::format("{}: {}, {}{}",
+                                   answers ? "its rules know no connections, so with a flow's answers they let through"
+                                           : "it opens more than the flows need",
+                                   where_words(opened), what_words(opened), opened.rule ? "; by " + opened.rule->text : ""),
+                       answers});
     }
-    return sentences;
+    return all;
 }
 
 // Loss and time are never twice the same: what changed in nothing else is run again under both rulesets.

@@ -323,9 +323,9 @@ public:
         write_diff(patch);
         if (opened && patch.proven) {
             scratch_->write(pieces_);
-            for (auto& sentence : opened(origin_, scratch_->ruleset())) {
-                patch.proven = false;
-                patch.notes.push_back(std::move(sentence));
+            for (auto& excess : opened(origin_, scratch_->ruleset())) {
+                patch.proven = patch.proven && excess.answers;
+                patch.notes.push_back(std::move(excess.words));
             }
         }
     }

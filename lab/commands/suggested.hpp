@@ -5,9 +5,14 @@
 
 namespace wmlab::lab::commands {
 
-// What else a change of the rules opens, in sentences; empty: nothing. Both files exist.
+// What a change of the rules opens that no flow needs.
+struct Excess {
+    std::string words;     // a sentence
+    bool answers = false;  // only from a flow's far end back to its near end: where rules know no connections, answers need it
+};
+// Both files exist.
 using Opened =
-    std::function<std::vector<std::string>(const std::filesystem::path& before, const std::filesystem::path& after)>;
+    std::function<std::vector<Excess>(const std::filesystem::path& before, const std::filesystem::path& after)>;
 
 // Fills the report's patch, and suggestion_proven of every flow that has a suggestion. The user's files stay as they
 // are. SetupFailed.

@@ -38,8 +38,8 @@ std::string seen_as(const FlowResult& flow) {
     return {};
 }
 
-// The instances of a flow with `count`, or between several hosts, share its name.
-std::string name_of(const FlowResult& flow) { return flow.id.substr(0, flow.id.find('[')); }
+// The instances of a flow with `count`, or between several hosts, share its name: `load#3`, `udp[anna->media]`.
+std::string name_of(const FlowResult& flow) { return flow.id.substr(0, flow.id.find_first_of("[#")); }
 
 std::map<std::string, double, std::less<>> setup_percentiles(const Report& report) {
     std::map<std::string, std::vector<double>, std::less<>> times;

@@ -62,8 +62,10 @@ TEST_CASE("a deadline counts unless something is unread or this process stood st
     CHECK(stood_still.until(due, due + 3s, false) == due + 4s);  // woken in between
     CHECK_FALSE(stood_still.until(due, due + 4s, false));
     auto now = due;  // not for ever
-    for (int i = 0; i < 50; ++i) now = unread.until(due + 1s, now + 1s, true).value_or(due);
-    CHECK_FALSE(unread.until(due + 1s, now + 1s, true));
+    int asked = 0;
+    for (std::optional<Reprieve::Time> again; asked < 100 && (again = unread.until(due + 1s, now + 1s, true)); ++asked) now = *again;
+    CHECK(asked > 2);
+    CHECK(asked < 100);
     Reprieve flooded;  // always something to read, and always late with it
     now = due + 300ms;
     int times = 0;

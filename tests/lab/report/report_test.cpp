@@ -1,5 +1,6 @@
 #include "lab/report/report.hpp"
 
+#include <ctime>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -160,10 +161,9 @@ TEST_CASE("the html report of a thousand flows can be mailed, and is written at 
     report.picture = std::make_shared<const Picture>(picture);
     for (const auto& renderer : renderers()) {
         if (renderer.name != "html") continue;
-        const auto start = std::chrono::steady_clock::now();
+        const auto start = std::clock();  // of this process: others do not count
         const auto page = renderer.render(report, {});
-        CHECK(std::chrono::steady_clock::now() - start <
-              std::chrono::seconds{5});  // half of one, on a machine that is free
+        CHECK(std::clock() - start < 5 * CLOCKS_PER_SEC);  // unoptimised and under sanitizers; half a second otherwise
         CHECK(page.size() < 2'000'000);
         CHECK(has(page, "id=\"f999\""));
         CHECK(has(page, "No ladder, so that the page stays small"));

@@ -93,7 +93,7 @@ TEST_CASE("the 95th percentile is of all instances of a flow", "[expectation]") 
         Report report;
         for (int i = 0; i < 100; ++i) {
             auto flow = one_flow().flows[0];
-            flow.id = "many[" + std::to_string(i) + "]";
+            flow.id = (i % 2 == 0 ? "many[anna->media]#" : "many#") + std::to_string(i);
             flow.expected.setup_p95 = scenario::milliseconds{200};
             if (i < late) flow.legs[0].milliseconds = 900;
             report.flows.push_back(flow);
