@@ -60,7 +60,8 @@ std::string incident_text(const Incident& incident) {
     switch (incident.kind) {
         case Kind::reload:
             return fmt::format("reload of {}{}", incident.ruleset.filename().string(),
-                               incident.manner == Incident::Manner::at_once       ? ", all at once"
+                               incident.manner == Incident::Manner::at_once       ? adds_only(incident.ruleset) ? ", which flushes nothing: its rules are added to those that run"
+                                                                                                                : ", all at once"
                                : incident.manner == Incident::Manner::flush_first ? ", flushed first, then loaded"
                                                                                   : fmt::format(", by `{}`", fmt::join(incident.program, " ")));
         case Kind::flush_conntrack:
@@ -188,7 +189,6 @@ void Incidents::reload(const Incident& incident, std::string& problem) {
     switch (incident.manner) {
         case Incident::Manner::at_once:
             load_ruleset(firewall, incident.ruleset, include_path);
-            if (adds_only(incident.ruleset)) problem = "the file flushes nothing: its rules were added to those that ran";
             break;
         case Incident::Manner::flush_first:
             load_rules(firewall, "flush ruleset\n");
