@@ -100,8 +100,8 @@ std::string as_junit(const AlgReport& report) {
     }
     const auto counts = fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", report.findings.size(),
                                     report.count(Conduct::does_not_help) + report.count(Conduct::opens_too_much), report.count(Conduct::not_tried));
-    return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"wmlab\" {0}>\n  <testsuite name=\"{1}\" {0} time=\"{2:.3f}\">\n{3}  </testsuite>\n</testsuites>\n",
-                       counts, xml_escaped(report.scenario), report.seconds, cases);
+    return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"wmlab\" {0} time=\"{2:.3f}\">\n  <testsuite name=\"{1}\" {0} skipped=\"0\" time=\"{2:.3f}\">\n    <properties>\n      <property name=\"subject\" value=\"{4}\"/>\n    </properties>\n{3}  </testsuite>\n</testsuites>\n",
+                       counts, xml_escaped(report.scenario), report.seconds, cases, xml_escaped(subject(report)));
 }
 
 // One table, as HTML; forges show it in markdown too, and nothing in it can become markup.

@@ -22,7 +22,7 @@ scenario::milliseconds in_the_midst(const scenario::Scenario& scenario) {
     std::optional<scenario::milliseconds> shortest;
     for (const auto& flow : scenario.flows)
         if (plays(flow)) shortest = shortest ? std::min(*shortest, flow.play) : flow.play;
-    return std::max(beginning, shortest.value_or(2 * beginning) / 2);
+    return beginning + shortest.value_or(2 * beginning) / 2;
 }
 
 // Somebody who watches notices, though the new rules want the stream to work.

@@ -80,7 +80,7 @@ struct Story {  // of one flow
     std::vector<Part> parts;
     std::vector<Track> tracks;
     Time over = never;       // when the opening end says that the flow ended
-    bool cut_short = false;  // it played for less than was asked
+    Time play = 0;           // how long it was to play; 0: it has no media
     Time playing = 0;        // since when media comes; never: it does not. Without media: always
 
     bool any(auto holds) const { return std::ranges::any_of(tracks, holds); }
@@ -120,10 +120,7 @@ Story story_of(const FlowContext& context, const FlowResult& flow) {
     if (const auto type = context.instance.flow->type; type != dcom && type != probe && type != command) {
         story.playing = never;
         for (const auto* start : context.view.all(What::media_started)) story.playing = std::min(story.playing, static_cast<Time>(start->monotonic.count()));
-        constexpr double most = 0.9;
-        const auto play = std::chrono::nanoseconds{context.instance.flow->play}.count();
-        story.cut_short = story.over != never && story.playing != never &&
-                          static_cast<double>(story.over - story.playing) < most * static_cast<double>(play);
+        story.play = std::chrono::nanoseconds{context.instance.flow->play}.count();
     }
     if (context.instance.flow->type != scenario::FlowType::mms_auto) {
         story.parts.push_back({flow.transport, context.view, working(flow.verdict)});
@@ -244,7 +241,11 @@ Effect effect_on(const Story& story, const FlowResult& flow, const Happened& eve
     const bool tail = quiet.for_good && lost_in(*main, quiet.since, next) > 1;
     const bool early = story.over != never && milliseconds(story.over - quiet.since) > std::max(stop_min, 2 * usual_gap(*main, event.began));
     const bool cut = flow.cause == Cause::reset || flow.cause == Cause::rejected || flow.cause == Cause::refused;
-    const bool ceased = quiet.since < next && (tail || (!story.parts[main->part].works && (early || cut || story.cut_short || story.over == never))) && flow.cause != Cause::modified;
+    // Media that came for as long as was asked did not die, whatever became of the farewell.
+    constexpr double most_of_it = 0.9;
+    const bool unfinished = story.play == 0 ? early || cut || story.over == never
+                                            : static_cast<double>(quiet.since - story.playing) < most_of_it * static_cast<double>(story.play);
+    const bool ceased = quiet.since < next && (tail || (!story.parts[main->part].works && unfinished)) && flow.cause != Cause::modified;
     if (!ceased) {
         effect.impact = stopped ? Impact::interrupted : effect.lost > 0 ? Impact::lost : Impact::untouched;
         return effect;

@@ -174,7 +174,8 @@ int exit_code(const Report& report) {
     const bool tested =
         std::ranges::any_of(report.flows, [](const FlowResult& flow) { return !says_nothing(flow.verdict); });
     if (report.summary.unexpected > 0) return 1;
-    return report.summary.inconclusive > 0 || !tested ? 4 : 0;
+    const bool undone = std::ranges::any_of(report.incidents, [](const Happening& happening) { return !happening.problem.empty(); });
+    return report.summary.inconclusive > 0 || !tested || undone ? 4 : 0;
 }
 
 }  // namespace wmlab::lab

@@ -26,7 +26,7 @@ std::vector<std::string> needs_control(const Report& report);
 Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event> events,
              std::span<const evidence::Event> control = {}, const JudgeOptions& options = {});
 
-// 0 every flow as expected, 1 some flow is not, 4 some flow is inconclusive and none is worse, or no flow was tested.
+// 0 every flow as expected, 1 some flow is not, 4 some flow is inconclusive and none is worse, no flow was tested, or an event could not be done.
 int exit_code(const Report& report);
 
 }  // namespace wmlab::lab

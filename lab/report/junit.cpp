@@ -22,6 +22,17 @@ std::string render_junit(const Report& report, const Style&) {
         openings += fmt::format("    <testcase classname=\"change\" name=\"{0}\" time=\"0\">\n      <failure type=\"worse\" message=\"{1}\"/>\n    </testcase>\n",
                                 xml_escaped(flow.id + " after the change"), xml_escaped(change_words(flow)));
     }
+    if (report.baseline && report.baseline->live) {
+        const auto& live = *report.baseline->live;
+        const auto fails = [&](const std::string& name, const std::string& words) {
+            ++sum.flows, ++sum.unexpected;
+            openings += fmt::format("    <testcase classname=\"live\" name=\"{}\" time=\"0\">\n      <failure type=\"live\" message=\"{}\"/>\n    </testcase>\n", xml_escaped(name),
+                                    xml_escaped(words));
+        };
+        if (!live.happening.problem.empty()) fails("the change is made", happening_words(live.happening));
+        for (const auto& flow : live.flows)
+            if (!flow.effect.as_expected) fails(flow.id + " while the change is made", effect_words(flow.effect));
+    }
     const auto counts =
         fmt::format("tests=\"{}\" failures=\"{}\" errors=\"{}\"", sum.flows, sum.unexpected, sum.inconclusive);
     std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";

@@ -60,7 +60,8 @@ std::string incident_text(const Incident& incident) {
     switch (incident.kind) {
         case Kind::reload:
             return fmt::format("reload of {}{}", incident.ruleset.filename().string(),
-                               incident.manner == Incident::Manner::at_once       ? ", all at once"
+                               incident.manner == Incident::Manner::at_once       ? adds_only(incident.ruleset) ? ", which flushes nothing: its rules are added to those that run"
+                                                                                                                : ", all at once"
                                : incident.manner == Incident::Manner::flush_first ? ", flushed first, then loaded"
                                                                                   : fmt::format(", by `{}`", fmt::join(incident.program, " ")));
         case Kind::flush_conntrack:
@@ -92,7 +93,7 @@ void Incidents::start(Crew& crew, std::size_t wave) {
 void Incidents::arm(std::size_t index, std::chrono::steady_clock::time_point start) {
     auto& timer = timers_.emplace_back(std::make_unique<boost::asio::steady_timer>(lab_.io, start + text_.scenario.events[index].at));
     timer->async_wait([this, index](boost::system::error_code cancelled) {
-        if (!cancelled) begin(index);
+        if (!cancelled && crew_ != nullptr) begin(index);  // it may have been due when the flows ended
     });
 }
 
@@ -117,7 +118,7 @@ void Incidents::begin(std::size_t index) {
     if (incident.lasts.count() == 0) return;  // to the end of the wave
     auto& timer = timers_.emplace_back(std::make_unique<boost::asio::steady_timer>(lab_.io, incident.lasts));
     timer->async_wait([this, &running](boost::system::error_code cancelled) {
-        if (!cancelled) end(running);
+        if (!cancelled && crew_ != nullptr) end(running);
     });
 }
 
@@ -188,7 +189,6 @@ void Incidents::reload(const Incident& incident, std::string& problem) {
     switch (incident.manner) {
         case Incident::Manner::at_once:
             load_ruleset(firewall, incident.ruleset, include_path);
-            if (adds_only(incident.ruleset)) problem = "the file flushes nothing: its rules were added to those that ran";
             break;
         case Incident::Manner::flush_first:
             load_rules(firewall, "flush ruleset\n");
@@ -219,7 +219,8 @@ void Incidents::trace_again(const std::filesystem::path& ruleset) {
 
 void Incidents::stop() {
     timers_.clear();
-    for (const auto& running : running_) end(*running);
+    for (const auto& running : running_)
+        if (!running->done) note(*running, monotonic_now(), {});
     for (std::size_t i = 0; i < text_.scenario.events.size() && crew_ != nullptr; ++i) {
         if (std::ranges::any_of(running_, [&](const auto& running) { return running->index == i; })) continue;
         Running never;
@@ -228,6 +229,11 @@ void Incidents::stop() {
         note(never, never.began, "it did not happen: all flows had ended before");
     }
     crew_ = nullptr;
+}
+
+void Incidents::restore() {
+    for (const auto& running : running_)
+        if (!running->done) running->undo();
     running_.clear();
     const auto& firewall = lab_.network.firewall();
     for (auto at = settings_.rbegin(); at != settings_.rend(); ++at) set_setting(firewall, at->first, at->second);

@@ -22,8 +22,8 @@ public:
     Incidents(Lab& lab, Recorder& recorder, const ScenarioText& text, std::filesystem::path ruleset, Tracer* tracer);
 
     void start(Crew& crew, std::size_t wave);  // the flows begin now
-    // The flows are over: what has not happened does not happen, and all is as it was before start().
-    void stop();
+    void stop();     // the flows are over: what has not happened does not happen
+    void restore();  // nobody sends any more: all becomes what it was before start(). SetupFailed
 
 private:
     struct Running {  // one entry, in one wave

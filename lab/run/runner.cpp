@@ -168,6 +168,7 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     crew.stop();
     for (auto& event : lab.wire.take(wave)) recorder.add(std::move(event));
     for (auto& event : lab.multicast.take()) recorder.add(std::move(event));
+    if (incidents != nullptr) incidents->restore();
     lab.network.forget_connections();
 }
 

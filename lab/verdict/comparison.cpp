@@ -258,7 +258,7 @@ bool stops(const Comparison& comparison) {
     };
     return std::ranges::any_of(comparison.flows, bad) ||
            std::ranges::any_of(comparison.opened, [](const Opened& opened) { return opened.counts() && opened.proven; }) ||
-           (comparison.live && std::ranges::any_of(comparison.live->flows, [](const Live::Noticed& flow) { return !flow.effect.as_expected; }));
+           (comparison.live && (!comparison.live->happening.problem.empty() || std::ranges::any_of(comparison.live->flows, [](const Live::Noticed& flow) { return !flow.effect.as_expected; })));
 }
 
 bool doubts(const Comparison& comparison) {

@@ -54,6 +54,27 @@ def run(*faults, arguments=()):
 
 
 chosen = sys.argv[2:] or QUICK
+# Every format is well-formed; what cannot be is refused in words.
+with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    (folder / "s.yaml").write_text(two_zones.scenario("inspected", two_zones.PROBE_80))
+    (folder / "rules.nft").write_text(RULES)
+    reports = [word for format in ("text", "json", "junit", "html", "markdown") for word in ("--report", f"{format}:{format}")]
+    done = subprocess.run([WMLAB, "alg", "s.yaml", "--ruleset", "rules.nft", "--only", "correct", "--only", "mapper-correct", "--pcap", "wires", *reports], cwd=folder,
+                          capture_output=True, text=True, timeout=100)
+    if done.returncode != 1 or json.loads((folder / "json").read_text())["verdict"] != "does not help" or not (folder / "wires/player.pcapng").exists():
+        wrong.append(f"without an inspector: exit {done.returncode}: {done.stderr}")
+    checked = subprocess.run(["xmllint", "--noout", "--nonet", "--schema", str(here.parent / "report/junit.xsd"), "junit"], cwd=folder, capture_output=True, text=True)
+    if checked.returncode:
+        wrong.append(f"junit: {checked.stderr}")
+    for format in ("text", "html", "markdown", "junit"):
+        if "stays shut" not in (folder / format).read_text():
+            wrong.append(f"{format} does not say that the port stays shut")
+    for arguments, code, says in ((["--protocol", "ftp"], 2, "mms or mapper"), (["--report", "sarif"], 2, "not `sarif`"), (["--inspector", "false"], 3, "exit status 1"),
+                                  (["--inspector", ""], 2, "names no program"), (["--ruleset", "none.nft"], 2, "none.nft")):
+        done = subprocess.run([WMLAB, "alg", "s.yaml", *(arguments if "--ruleset" in arguments else ["--ruleset", "rules.nft", *arguments])], cwd=folder, capture_output=True, text=True, timeout=100)
+        if done.returncode != code or says not in done.stderr:
+            wrong.append(f"{arguments}: exit {done.returncode}, expected {code}: {done.stderr}")
 if chosen == ["all"]:
     chosen = list(FOUND)
 report = run()
