@@ -278,6 +278,8 @@ def cut_off(number):
     except subprocess.TimeoutExpired:
         played.kill()
         return f"{url} hangs"
+    if played.returncode == -signal.SIGTERM and not os.path.exists(journal):
+        return None  # the signal came before it had begun
     events = [json.loads(line) for line in open(journal, encoding="utf-8")]
     names = [event["event"] for event in events]
     if played.returncode in (-signal.SIGTERM, 0, 1) and "Bad file descriptor" not in said:
