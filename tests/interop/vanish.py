@@ -3,6 +3,7 @@ import collections
 import concurrent.futures
 import contextlib
 import json
+import os
 import random
 import signal
 import socket
