@@ -9,7 +9,7 @@ boost::json::object message_fields(const mms::Message& message, std::size_t size
     fields["message"] = mms::name(message);
     fields["bytes"] = size;
     for (const auto& [name, value] : mms::telling_fields(message))
-        std::visit([&](const auto& known) { fields[name] = known; }, value);
+        std::visit([&fields, &name = name](const auto& known) { fields[name] = known; }, value);
     if (const auto hr = mms::result(message)) fields["hr"] = *hr;
     return fields;
 }

@@ -9,7 +9,7 @@ boost::json::object message_fields(const msbd::Message& message, std::size_t siz
     fields["message"] = msbd::name(message);
     fields["bytes"] = size;
     for (const auto& [name, value] : msbd::telling_fields(message))
-        std::visit([&](const auto& known) { fields[name] = known; }, value);
+        std::visit([&fields, &name = name](const auto& known) { fields[name] = known; }, value);
     if (const auto hr = msbd::result(message); hr != 0) fields["hr"] = hr;
     return fields;
 }
