@@ -69,17 +69,57 @@ for program in server_sim client_sim encoder_sim; do
     } > "$out/man/$program.1"
 done
 
+codes=$("$bin/wmlab" explain | sed -nE 's/^  ([a-z-]+) .*/\1/p')
+formats=$("$bin/wmlab" run --help-json | sed -nE 's/.*"name": "report".*formats: ([a-z, ]+)".*/\1/p' | tr -d ,)
+# What stands behind an option: names of the scenario on the line, or words that are always the same.
+kind_of() { # kind_of OPTION
+    case $1 in
+        --only) echo flows ;;
+        --tag) echo tags ;;
+        --launch | --opened-by) echo hosts ;;
+        --attach) echo zones ;;
+        --report) echo formats ;;
+    esac
+}
+
 words() { awk -F'\t' -v command="$1" '$1 == command { printf "%s%s", sep, $2; sep = " " }' "$table"; }
 {
     echo "# bash completion for wmlab and its simulators"
+    cat << 'BASH'
+_wmlab_names() { # _wmlab_names flows|hosts|zones|tags: of the scenario on the line
+    local scenario
+    for scenario in "${COMP_WORDS[@]:2}"; do
+        case $scenario in *.yaml | *.yml) ;; *) continue ;; esac
+        [ ! -f "$scenario" ] || "${COMP_WORDS[0]}" list --names "$1" "$scenario" 2> /dev/null
+    done
+}
+_wmlab_words() { # _wmlab_words WORDS: those that begin as what is typed, whatever is in them
+    local name
+    COMPREPLY=()
+    while IFS= read -r name; do
+        case $name in ?*) case $name in "$word"*) COMPREPLY+=("${name#"$strip"}") ;; esac ;; esac
+    done <<< "$1"
+}
+BASH
     echo "_wmlab() {"
-    echo "    local word=\${COMP_WORDS[COMP_CWORD]} command=\${COMP_WORDS[1]:-} options="
-    echo "    if [ \"\$COMP_CWORD\" = 1 ]; then COMPREPLY=(\$(compgen -W '$(echo $commands) --help --version' -- \"\$word\")); return; fi"
-    echo "    case \$command in"
-    for command in $commands; do echo "        $command) options='$(words "$command") --help' ;;"; done
+    echo "    local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]:-} options= strip="
+    echo '    case "$word $before" in # bash takes site=lyon for three words'
+    echo '        "= "*) strip=$before= word=$strip before=${COMP_WORDS[COMP_CWORD - 2]} ;;'
+    echo '        *" =") strip=${COMP_WORDS[COMP_CWORD - 2]}= before=${COMP_WORDS[COMP_CWORD - 3]} && word=$strip$word ;;'
     echo "    esac"
-    echo "    case \$word in"
-    echo "        -*) COMPREPLY=(\$(compgen -W \"\$options\" -- \"\$word\")) ;;"
+    echo "    if [ \"\$COMP_CWORD\" = 1 ]; then COMPREPLY=(\$(compgen -W '$(echo $commands) help version --help --version' -- \"\$word\")); return; fi"
+    echo "    case \$command in"
+    for command in $commands; do echo "        $command) options='$(words "$command")' ;;"; done
+    echo "    esac"
+    echo "    case \$before in"
+    for option in --only --tag --launch --opened-by --attach; do echo "        $option) _wmlab_words \"\$(_wmlab_names $(kind_of $option))\"; return ;;"; done
+    echo "        --report) COMPREPLY=(\$(compgen -W '$formats' -- \"\$word\")); return ;;"
+    echo "    esac"
+    echo "    case \$command:\$word in"
+    echo "        *:-*) COMPREPLY=(\$(compgen -W \"\$options\" -- \"\$word\")) ;;"
+    echo "        explain:*) COMPREPLY=(\$(compgen -W '$(echo $codes)' -- \"\$word\")) ;;"
+    echo "        help:*) COMPREPLY=(\$(compgen -W '$(echo $commands)' -- \"\$word\")) ;;"
+    echo "        exec:*) case \$before in *.yaml | *.yml) _wmlab_words \"\$(_wmlab_names hosts)\" ;; *) COMPREPLY=(\$(compgen -f -- \"\$word\")) ;; esac ;;"
     echo "        *) COMPREPLY=(\$(compgen -f -- \"\$word\")) ;;"
     echo "    esac"
     echo "}"
@@ -90,9 +130,24 @@ words() { awk -F'\t' -v command="$1" '$1 == command { printf "%s%s", sep, $2; se
     done
 } > "$out/bash/wmlab"
 
-described() { awk -F'\t' -v command="$1" '$1 == command { text = $4; gsub(/\[|\]|:/, "", text); printf "            '"'"'%s[%s]%s'"'"' \\\n", $2, text, $3 ? ":value:_files" : "" }' "$table"; }
+described() { awk -F'\t' -v command="$1" '$1 == command { text = $4; gsub(/\[|\]|:/, "", text); printf "            '"'"'%s[%s]%s'"'"' \\\n", $2, text, $3 ? ":value:" ($2 == "--only" ? "_wmlab_flows" : $2 == "--tag" ? "_wmlab_tags" : $2 == "--launch" || $2 == "--opened-by" ? "_wmlab_hosts" : $2 == "--attach" ? "_wmlab_zones" : "_files") : "" }' "$table"; }
 {
     echo "#compdef wmlab server_sim client_sim encoder_sim"
+    cat << 'ZSH'
+_wmlab_names() {
+    local scenario
+    local -a names
+    for scenario in ${(M)words:#*.(yaml|yml)}; do
+        [[ -f $scenario ]] && names+=(${(f)"$(wmlab list --names $1 $scenario 2> /dev/null)"})
+    done
+    compadd -a names
+}
+_wmlab_flows() { _wmlab_names flows }
+_wmlab_hosts() { _wmlab_names hosts }
+_wmlab_zones() { _wmlab_names zones }
+_wmlab_tags() { _wmlab_names tags }
+ZSH
+    echo "_wmlab_codes() { compadd $(echo $codes) }"
     echo "case \$service in"
     for program in server_sim client_sim encoder_sim; do
         printf '    %s)\n        _arguments \\\n%s\n            "*:file:_files" ;;\n' $program "$(described $program)"
@@ -106,7 +161,12 @@ described() { awk -F'\t' -v command="$1" '$1 == command { text = $4; gsub(/\[|\]
     echo "        local command=\$words[2]; shift words; (( CURRENT-- ))"
     echo "        case \$command in"
     for command in $commands; do
-        printf '        %s) _arguments \\\n%s\n            "*:file:_files" ;;\n' "$command" "$(described "$command")"
+        case $command in
+            explain) rest='"*:code:_wmlab_codes"' ;;
+            exec) rest='"1:scenario:_files" "2:host:_wmlab_hosts" "*:file:_files"' ;;
+            *) rest='"*:file:_files"' ;;
+        esac
+        printf '        %s) _arguments \\\n%s\n            %s ;;\n' "$command" "$(described "$command")" "$rest"
     done
     echo "        esac ;;"
     echo "esac"
@@ -117,9 +177,13 @@ described() { awk -F'\t' -v command="$1" '$1 == command { text = $4; gsub(/\[|\]
     for command in $commands; do
         echo "complete -c wmlab -n __fish_use_subcommand -f -a $command -d '$(summary "$command")'"
     done
+    echo "function __wmlab_names; for file in (commandline -opc | string match -r '.*\\.ya?ml\$'); test -f \$file; and wmlab list --names \$argv[1] \$file 2> /dev/null; end; end"
+    echo "complete -c wmlab -n '__fish_seen_subcommand_from explain' -f -a '$(echo $codes)'"
+    echo "complete -c wmlab -n '__fish_seen_subcommand_from exec; and commandline -opc | string match -qr \"\\.ya?ml\\\$\"' -f -a '(__wmlab_names hosts)'"
     awk -F'\t' '{
+        kind = $2 == "--only" ? "flows" : $2 == "--tag" ? "tags" : $2 == "--launch" || $2 == "--opened-by" ? "hosts" : $2 == "--attach" ? "zones" : ""
         program = $1 ~ /_sim$/ ? $1 : "wmlab"
         when = $1 ~ /_sim$/ ? "" : " -n \"__fish_seen_subcommand_from " $1 "\""
-        printf "complete -c %s%s -l %s%s -d '"'"'%s'"'"'\n", program, when, substr($2, 3), $3 ? " -r" : "", $4
+        printf "complete -c %s%s -l %s%s -d '"'"'%s'"'"'\n", program, when, substr($2, 3), kind != "" ? " -r -f -a \"(__wmlab_names " kind ")\"" : $3 ? " -r" : "", $4
     }' "$table"
 } > "$out/fish/wmlab.fish"

@@ -65,8 +65,8 @@ using Values = std::map<std::string, std::string, std::less<>>;
 
 class Expander {
 public:
-    Expander(Node& root, std::filesystem::path directory, Problems& problems)
-        : root_{root}, directory_{std::move(directory)}, problems_{problems} {}
+    Expander(Node& root, std::filesystem::path directory, Problems& problems, std::vector<std::filesystem::path>* files)
+        : root_{root}, directory_{std::move(directory)}, problems_{problems}, files_{files} {}
 
     bool run() {
         if (!root_.is(Kind::map)) return false;
@@ -111,6 +111,7 @@ private:
     }
 
     std::optional<std::string> read(const Node& node, const std::filesystem::path& file, const std::string& what) {
+        if (files_ != nullptr) files_->push_back(file);
         auto text = text_of_file(file);
         if (!text)
             problems_.add(node, "no such " + what + ':', "it is looked for as " + file.string());
@@ -486,6 +487,7 @@ private:
     Node& root_;
     std::filesystem::path directory_;
     Problems& problems_;
+    std::vector<std::filesystem::path>* files_;
     Values values_;
     std::vector<std::filesystem::path> including_;
     std::size_t includes_ = 0, nodes_ = 0, taken_ = 0;
@@ -546,8 +548,9 @@ void write(std::string& out, const Node& node, bool top) {
 
 }  // namespace
 
-bool expand(Node& root, const std::filesystem::path& directory, Problems& problems) {
-    return Expander{root, directory, problems}.run();
+bool expand(Node& root, const std::filesystem::path& directory, Problems& problems,
+            std::vector<std::filesystem::path>* files) {
+    return Expander{root, directory, problems, files}.run();
 }
 
 std::string to_yaml(const Node& root) {

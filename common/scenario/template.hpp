@@ -14,7 +14,9 @@ namespace wmlab::scenario {
 inline constexpr std::size_t rows_max = 10'000, includes_max = 64;
 
 // Replaces those keys of `root` by what they stand for; true where there were any. What is wrong becomes a problem.
-bool expand(yaml::Node& root, const std::filesystem::path& directory, Problems& problems);
+// `files` gets every file that it looked for, also in vain.
+bool expand(yaml::Node& root, const std::filesystem::path& directory, Problems& problems,
+            std::vector<std::filesystem::path>* files = nullptr);
 
 // The tree as one YAML document, for simulators, which get one text and no other files.
 std::string to_yaml(const yaml::Node& root);

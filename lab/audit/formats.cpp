@@ -135,10 +135,13 @@ std::string markdown(const AuditReport& report) {
 }
 
 std::string html(const AuditReport& report) {
-    std::string out = fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>wmlab audit: {0}</title>\n"
-                                  "<style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }} :root {{ color-scheme: light dark; }}</style>\n"
-                                  "</head>\n<body>\n<h1>{0}</h1>\n<p><strong>{1}</strong></p>\n<p>Ruleset: <code>{2}</code></p>\n",
-                                  xml_escaped(report.scenario), xml_escaped(verdict_words(report)), xml_escaped(report.ruleset));
+    std::string out = fmt::format(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+        "<meta name=\"referrer\" content=\"no-referrer\">\n<title>wmlab audit: {0}</title>\n"
+        "<style>:root {{ color-scheme: light dark; }} body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }} "
+        "h1 {{ font-size: 1.5rem; }} h2 {{ font-size: 1.1rem; margin: 1.5rem 0 .3rem; }} ul {{ padding-left: 1.2rem; }} code {{ font: 13px/1.5 ui-monospace, monospace; }}</style>\n"
+        "</head>\n<body>\n<main>\n<h1>{0}</h1>\n<p><strong>{1}</strong></p>\n<p>Ruleset: <code>{2}</code></p>\n",
+        xml_escaped(report.scenario), xml_escaped(verdict_words(report)), xml_escaped(report.ruleset.empty() ? "none (forwards everything)" : report.ruleset));
     for (const auto& rule : by_rule(report)) {
         out += fmt::format("<h2>{}</h2>\n<ul>\n", xml_escaped(headline_of(rule)));
         for (const auto& opening : rule.openings) out += fmt::format("<li>{}</li>\n", xml_escaped(opening));
@@ -151,7 +154,7 @@ std::string html(const AuditReport& report) {
     const auto left = untried(report);
     out += fmt::format("<p>Not tried: {}</p>\n", left.empty() ? "nothing else that a rule asks for" : xml_escaped(fmt::format("{}", fmt::join(left, "; "))));
     for (const auto& note : report.notes) out += fmt::format("<p>{}</p>\n", xml_escaped(note));
-    return out + "</body>\n</html>\n";
+    return out + "</main>\n</body>\n</html>\n";
 }
 
 std::string command_escaped(std::string_view text, bool property) {

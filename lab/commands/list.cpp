@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/json.hpp>
 #include <iostream>
+#include <set>
 
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/waves.hpp"
@@ -76,6 +77,19 @@ void print_table(const scenario::Scenario& scenario) {
     }
 }
 
+void print_names(const scenario::Scenario& scenario, const std::string& of) {
+    std::set<std::string> names;
+    if (of == "flows")
+        for (const auto& flow : scenario::instances(scenario)) names.insert(flow.id);
+    if (of == "hosts")
+        for (const auto& host : scenario.hosts) names.insert(host.name);
+    if (of == "zones")
+        for (const auto& zone : scenario.zones) names.insert(zone.name);
+    if (of == "tags")
+        for (const auto& flow : scenario.flows) names.insert(flow.tags.begin(), flow.tags.end());
+    for (const auto& name : names) std::cout << name << '\n';
+}
+
 }  // namespace
 
 int list_command(Arguments arguments) {
@@ -92,20 +106,26 @@ int list_command(Arguments arguments) {
         "with --waves: of each wave only the flows whose end this host's journal tells: those that it opens, and "
         "multicasts that it plays")("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
                                     "with --waves: leave out flows of this type; repeatable")(
-        "json", "as JSON (schema wmlab.list/1), one document for each scenario");
+        "json", "as JSON (schema wmlab.list/1), one document for each scenario")(
+        "names", po::value<std::string>()->value_name("flows|hosts|zones|tags"), "only these names, one a line: for completion and scripts");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);
     if (files.empty()) throw UsageError{"list: which scenario?"};
     const auto opener = values->contains("opened-by") ? (*values)["opened-by"].as<std::string>() : std::string{};
     if (!opener.empty() && !values->contains("waves")) throw UsageError{"list: --opened-by goes with --waves"};
+    const auto names = values->contains("names") ? (*values)["names"].as<std::string>() : std::string{};
+    if (!names.empty() && names != "flows" && names != "hosts" && names != "zones" && names != "tags")
+        throw UsageError{fmt::format("list: --names takes flows, hosts, zones or tags, not `{}`", names)};
     const auto wanted = only_option(*values);
     bool good = true;
     for (const auto& file : files) {
         const auto scenario = read_scenario(file, false);
         good = good && scenario;
         if (!scenario) continue;
-        if (values->contains("waves")) {
+        if (!names.empty()) {
+            print_names(*scenario, names);
+        } else if (values->contains("waves")) {
             auto flows = scenario::instances(*scenario);
             if (wanted) std::erase_if(flows, [&](const auto& flow) { return !wanted(flow); });
             for (const auto& wave : scenario::waves(*scenario, flows)) {

@@ -20,6 +20,7 @@
 #include "lab/commands/sites.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/commands/watch.hpp"
 #include "lab/run/identity.hpp"
 #include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
@@ -38,6 +39,7 @@ struct Job {  // one scenario file
     std::vector<std::string> flows;
     std::vector<ReportTarget> targets;
     std::filesystem::path patch;  // --suggest
+    const Turn* turn = nullptr;   // --watch
 };
 
 // Of several scenarios each has its own file and folder: out.json becomes out-NAME.json.
@@ -133,7 +135,9 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     options.journals = job.journals;
     options.trace = !values.contains("no-trace");
     if (values.contains("trace-buffer")) options.trace_buffer = values["trace-buffer"].as<unsigned>();
-    options.coverage = values.contains("coverage");
+    const bool coverage = values.contains("coverage");
+    // A watch wants to know which flows an edit touches.
+    options.coverage = coverage || (job.turn != nullptr && options.trace && job.setting.built_in() && !job.ruleset.empty());
     options.setting = job.setting;
     options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
@@ -174,6 +178,9 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                     compare_openings(job, values, *report.baseline);
                 };
             auto done = try_scenario(job.text, inside, options);
+            if (job.turn != nullptr && !done.interrupted)
+                job.turn->tell(job.text.scenario.file.string(), done.report, done.report.coverage.value_or(std::vector<RuleUse>{}));
+            if (!coverage) done.report.coverage.reset(), done.kept.coverage = false;
             if (done.report.baseline && !done.interrupted) run_chance_again(job, inside, options, done.report);
             if (values.contains("live") && done.report.baseline && !done.interrupted) {
                 done.report.baseline->live = try_live(job.text, inside, options, job.baseline, job.ruleset, *done.report.baseline);
@@ -190,6 +197,10 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             throw;
         }
     }();
+    if (trial.interrupted && job.turn != nullptr) {  // there is something newer to be judged
+        progress.clear();
+        return 130;
+    }
     if (!reported) written = report_it(trial.report);
     if (bundle && !trial.interrupted) {
         bundle->run = std::move(trial.kept);
@@ -241,6 +252,100 @@ std::string write_merged(const SiteTable& sites, const ReportWish& wish, bool se
     return problem;
 }
 
+// All that was asked for, once; `turn`: as one run of a watch.
+int run_once(const po::variables_map& values, const Turn* turn) {
+    const auto files = scenario_files(words(values));
+    auto wish = report_wish(values);
+    if (turn != nullptr && turn->narrowed()) {  // files are for the report of all flows
+        std::erase_if(wish.targets, [](const auto& target) { return !target.file.empty() && target.file != "-"; });
+        std::string none;
+        if (wish.targets.empty()) wish.targets.push_back(*report_target("text", none));
+    }
+    std::optional<std::string> ruleset;
+    if (values.contains("ruleset")) ruleset = values["ruleset"].as<std::string>();
+
+    std::vector<Job> jobs;
+    bool good = true;
+    for (const auto& file : files) {
+        auto text = read_scenario_text(file);
+        good = good && text.has_value();
+        if (!text) continue;
+        Job job;
+        job.text = std::move(*text);
+        job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
+        job.setting = setting_option(values, job.text.scenario);
+        if (!jobs.empty() && jobs.front().setting.kind() != job.setting.kind())
+            throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
+                                         file, files.front())};
+        job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
+        if (values.contains("baseline")) {
+            if (!job.setting.built_in())
+                throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
+            job.baseline = ruleset_for(values["baseline"].as<std::string>(), job.text.scenario);
+            if (values.contains("live") && job.ruleset.empty())
+                throw UsageError{"run: --live applies a ruleset, and there is none: name it with --ruleset"};
+        }
+        if (values.contains("apply-suggestions") && !job.setting.built_in())
+            throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
+        if (values.contains("suggest")) {
+            if (!job.setting.built_in() || job.ruleset.empty())
+                throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
+            job.patch = values["suggest"].as<std::string>();
+            if (files.size() > 1) job.patch = of_its_own(job.patch, job.name);
+        }
+        if (values.contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
+            throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
+        job.targets = wish.targets;
+        if (values.contains("journal")) job.journals = values["journal"].as<std::string>();
+        if (values.contains("pcap")) job.captures = values["pcap"].as<std::string>();
+        if (values.contains("bundle")) {
+            job.bundle = values["bundle"].as<std::string>();
+            if (files.size() > 1) job.bundle = of_its_own(job.bundle, job.name);
+            if (!std::ofstream{job.bundle, std::ios::app}) throw UsageError{"run: cannot write " + job.bundle.string()};
+        }
+        if (files.size() > 1) {
+            if (!job.captures.empty()) job.captures /= job.name;
+            if (!job.journals.empty()) job.journals /= job.name;
+            for (auto& target : job.targets)
+                if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
+        }
+        const auto flows = chosen_flows(job.text.scenario, values);
+        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(values))};
+        for (const auto& flow : flows)
+            if (turn == nullptr || turn->wants(job.text.scenario.file.string(), flow.id)) job.flows.push_back(flow.id);
+        job.turn = turn;
+        if (turn != nullptr && turn->narrowed()) {
+            if (job.flows.empty()) continue;
+            job.journals.clear(), job.captures.clear(), job.bundle.clear(), job.patch.clear();
+        }
+        jobs.push_back(std::move(job));
+    }
+    if (!good) return 2;
+    if (jobs.empty()) return 0;  // a watch, and the flows it wanted first are gone
+
+    const auto setting = jobs.front().setting;
+    const auto in_turn = [&](const Inside& inside) {
+        int code = 0;
+        SiteTable sites;
+        for (const auto& job : jobs) {
+            std::optional<Report> report;
+            try {
+                code = worse(code, run_job(job, inside, values, wish, report));
+            } catch (const SetupFailed& failure) {
+                if (jobs.size() == 1) throw;
+                std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
+                code = worse(code, 3);
+            }
+            if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
+            if (code == 130) break;
+        }
+        const auto problem = write_merged(sites, wish, jobs.size() > 1);
+        std::cerr << problem;
+        return problem.empty() ? code : worse(code, 1);
+    };
+    return inside_sandbox(in_turn, setting);
+}
+
 }  // namespace
 
 int run_command(Arguments arguments) {
@@ -281,6 +386,8 @@ int run_command(Arguments arguments) {
         "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as "
         "--apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
+    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; "
+        "until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
@@ -288,9 +395,7 @@ int run_command(Arguments arguments) {
     const auto files = scenario_files(words(*values));
     if (files.empty()) throw UsageError{"run: which scenario?"};
     if (values->contains("keep") && files.size() > 1) throw UsageError{"run: --keep takes one scenario"};
-    const auto wish = report_wish(*values);
-    std::optional<std::string> ruleset;
-    if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    report_wish(*values);  // says what is wrong with it
     if (values->contains("no-trace") && values->contains("apply-suggestions"))
         throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
     constexpr unsigned jobs_max = 100'000;  // what was written with a minus sign is far above
@@ -307,79 +412,16 @@ int run_command(Arguments arguments) {
     if (values->contains("live") && values->contains("keep"))
         throw UsageError{"run: --live makes a lab of its own after the others, and --keep wants the last one to stay"};
 
-    std::vector<Job> jobs;
-    bool good = true;
-    for (const auto& file : files) {
-        auto text = read_scenario_text(file);
-        good = good && text.has_value();
-        if (!text) continue;
-        Job job;
-        job.text = std::move(*text);
-        job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
-        job.setting = setting_option(*values, job.text.scenario);
-        if (!jobs.empty() && jobs.front().setting.kind() != job.setting.kind())
-            throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
-                                         file, files.front())};
-        job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
-        if (values->contains("baseline")) {
-            if (!job.setting.built_in())
-                throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
-            job.baseline = ruleset_for((*values)["baseline"].as<std::string>(), job.text.scenario);
-            if (values->contains("live") && job.ruleset.empty())
-                throw UsageError{"run: --live applies a ruleset, and there is none: name it with --ruleset"};
-        }
-        if (values->contains("apply-suggestions") && !job.setting.built_in())
-            throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
-        if (values->contains("suggest")) {
-            if (!job.setting.built_in() || job.ruleset.empty())
-                throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
-            job.patch = (*values)["suggest"].as<std::string>();
-            if (files.size() > 1) job.patch = of_its_own(job.patch, job.name);
-        }
-        if (values->contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
-            throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
-        job.targets = wish.targets;
-        if (values->contains("journal")) job.journals = (*values)["journal"].as<std::string>();
-        if (values->contains("pcap")) job.captures = (*values)["pcap"].as<std::string>();
-        if (values->contains("bundle")) {
-            job.bundle = (*values)["bundle"].as<std::string>();
-            if (files.size() > 1) job.bundle = of_its_own(job.bundle, job.name);
-            if (!std::ofstream{job.bundle, std::ios::app}) throw UsageError{"run: cannot write " + job.bundle.string()};
-        }
-        if (files.size() > 1) {
-            if (!job.captures.empty()) job.captures /= job.name;
-            if (!job.journals.empty()) job.journals /= job.name;
-            for (auto& target : job.targets)
-                if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
-        }
-        const auto flows = chosen_flows(job.text.scenario, *values);
-        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(*values))};
-        for (const auto& flow : flows) job.flows.push_back(flow.id);
-        jobs.push_back(std::move(job));
-    }
-    if (!good) return 2;
-
-    const auto setting = jobs.front().setting;
-    const auto in_turn = [&](const Inside& inside) {
-        int code = 0;
-        SiteTable sites;
-        for (const auto& job : jobs) {
-            std::optional<Report> report;
-            try {
-                code = worse(code, run_job(job, inside, *values, wish, report));
-            } catch (const SetupFailed& failure) {
-                if (jobs.size() == 1) throw;
-                std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
-                code = worse(code, 3);
-            }
-            if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
-            if (code == 130) break;
-        }
-        const auto problem = write_merged(sites, wish, jobs.size() > 1);
-        std::cerr << problem;
-        return problem.empty() ? code : worse(code, 1);
-    };
-    return inside_sandbox(in_turn, setting);
+    if (!values->contains("watch")) return run_once(*values, nullptr);
+    if (values->contains("keep")) throw UsageError{"run: --keep waits for you with the lab standing, and --watch for a change"};
+    if (std::ranges::find(files, "-") != files.end()) throw UsageError{"run: --watch waits for a file to change, and - is none"};
+    WatchWish wish;
+    wish.scenarios = [&] { return scenario_files(words(*values)); };
+    for (const auto* option : {"ruleset", "baseline"})
+        if (values->contains(option)) wish.rulesets.emplace_back((*values)[option].as<std::string>());
+    wish.scenarios_ruleset = !values->contains("ruleset");
+    wish.run = [&](const Turn& turn) { return run_once(*values, &turn); };
+    return watch(wish);
 }
 
 }  // namespace wmlab::lab::commands

@@ -10,6 +10,36 @@ words_of() { "$bin/$1" ${2:+"$2"} --help | grep -oE '^ +(-[a-z] \[ )?--[a-z][a-z
 complete_line() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=(); "_$1"; echo "${COMPREPLY[*]}"; }
 say "bash: commands" '[ "$(complete_line wmlab do)" = doctor ]'
 say "bash: options of a command" '[ "$(complete_line wmlab run --basel)" = --baseline ]'
+PATH=$bin:$PATH
+site=$(mktemp -d)
+trap 'rm -rf "$site"' EXIT
+cat > "$site/site.yaml" << 'SCENARIO'
+version: 1
+zones: { inside: { subnet: 10.10.0.0/24 }, outside: { subnet: 10.20.0.0/24 } }
+hosts: { media: { zone: inside, address: 10.10.0.10 }, mirror: { zone: inside, address: 10.10.0.11 }, player: { zone: outside, address: 10.20.0.10 } }
+content: { lecture: { synthetic: audio } }
+flows:
+  - { id: unicast-udp, type: mms-udp, from: player, to: media, content: lecture, tags: [site=lyon] }
+  - { id: unicast-tcp, type: mms-tcp, from: player, to: media, content: lecture }
+  - { id: web, type: http, from: player, to: media, content: lecture, tags: [site=oslo] }
+SCENARIO
+say "bash: flows" '[ "$(complete_line wmlab run "$site/site.yaml" --only uni)" = "unicast-tcp unicast-udp" ]'
+say "bash: all flows" '[ "$(complete_line wmlab run "$site/site.yaml" --only "")" = "unicast-tcp unicast-udp web" ]'
+say "bash: tags" '[ "$(complete_line wmlab run "$site/site.yaml" --tag site=l)" = "site=lyon" ]'
+say "bash: tags, as bash splits them" '[ "$(complete_line wmlab run "$site/site.yaml" --tag site =; complete_line wmlab run "$site/site.yaml" --tag site = o)" = "lyon oslo
+oslo" ]'
+say "bash: hosts" '[ "$(complete_line wmlab exec "$site/site.yaml" m)" = "media mirror" ]'
+say "bash: zones" '[ "$(complete_line wmlab run "$site/site.yaml" --attach i)" = inside ]'
+say "bash: no scenario, no names" '[ -z "$(complete_line wmlab run "$site/none.yaml" --only uni)" ]'
+say "bash: codes" '[ "$(complete_line wmlab explain drop)" = dropped ]'
+say "bash: formats" '[ "$(complete_line wmlab run --report ju)" = junit ]'
+say "bash: help of a command" '[ "$(complete_line wmlab help rep)" = replay ]'
+if command -v zsh > /dev/null; then say "zsh: it can be read" 'zsh -n "$generated/zsh/_wmlab"'; fi
+if command -v fish > /dev/null; then say "fish: it can be read" 'fish -n "$generated/fish/wmlab.fish"'; fi
+for kind in flows hosts zones tags; do
+    say "zsh: $kind" 'grep -q "_wmlab_$kind" "$generated/zsh/_wmlab"'
+    say "fish: $kind" 'grep -q "__wmlab_names $kind" "$generated/fish/wmlab.fish"'
+done
 for command in run exec judge check list rules audit explain doctor; do
     known=" $(complete_line wmlab $command --) "
     for option in $(words_of wmlab $command); do

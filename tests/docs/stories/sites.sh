@@ -12,6 +12,8 @@ documented 1 'wmlab run site.yaml --suggest fix.patch'
 patch -s -p0 < fix.patch
 OUTPUT=$work/mended said 0 "$(wmlab run site.yaml --no-color > "$work/mended" 2>&1; echo $?)" "the patched ruleset"
 
+elsewhere tests/lab/commands/watch_test.py 'Watch("site.yaml", "--watch"' 'wmlab run site.yaml --watch'
+
 mkdir more
 cp rules.nft more
 for site in lyon oslo more/bergen; do cp site.yaml $site.yaml; done
