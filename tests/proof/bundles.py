@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Bundles of runs with every wrong ruleset (wrong/), each in several manners, judged again: the report has to be the same, byte for byte, and the exit
+code too. Then bundles with one byte changed, which have to be refused, with the name of what was changed.
+
+    bundles.py WMLAB [--runs N] [--changed N] [--jobs N] [--seed N]
+
+500 runs and 50 changed bundles are the whole of it. One line per wrong answer, then `N passed, M failed`."""
+import argparse
+import concurrent.futures
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import wrong_rulesets
+
+# What a run is asked for besides; {other}: the next ruleset.
+MANNERS = [[], ["--coverage"], ["--baseline", "{other}"], ["--apply-suggestions"], ["--suggest", "{folder}/fix.patch"]]
+
+
+def run(wmlab, ruleset, other, manner, bundle, report):
+    folder = bundle.with_suffix("")
+    folder.mkdir()
+    scenario = folder / "scenario.yaml"
+    scenario.write_text(wrong_rulesets.scenario_of(ruleset.read_text()))
+    words = [word.format(other=other, folder=folder) for word in manner]
+    return subprocess.run([wmlab, "run", scenario, "--ruleset", ruleset, "--bundle", bundle, "--report", f"json:{report}", "--quiet", *words],
+                          capture_output=True, text=True, errors="replace", timeout=300)
+
+
+def problem(wmlab, folder, number, ruleset, other, manner):
+    name = f"{ruleset.name} {' '.join(manner)}"
+    bundle, report, again = (folder / f"{number}{suffix}" for suffix in (".zip", ".json", ".again"))
+    ran = run(wmlab, ruleset, other, manner, bundle, report)
+    if ran.returncode not in (0, 1, 4):
+        return f"{name}: the run ended with {ran.returncode}: {ran.stderr[-300:]}"
+    replayed = subprocess.run([wmlab, "replay", bundle, "--report", f"json:{again}"], capture_output=True, text=True, errors="replace", timeout=300)
+    if not again.exists() or again.read_bytes() != report.read_bytes():
+        return f"{name}: another report: {replayed.stderr.strip()[-400:]}"
+    if replayed.returncode != ran.returncode:
+        return f"{name}: the run ended with {ran.returncode}, the replay with {replayed.returncode}"
+    return None
+
+
+def members(bundle):
+    """Pairs of range and name: where in the file each member's bytes are."""
+    with zipfile.ZipFile(bundle) as archive:
+        for one in archive.infolist():
+            with open(bundle, "rb") as file:
+                file.seek(one.header_offset + 26)
+                lengths = file.read(4)
+            start = one.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+            yield range(start, start + one.compress_size), one.filename
+
+
+def changed(wmlab, bundle, copy, generator):
+    """One bit anywhere. What holds the changed byte is named."""
+    whole = bytearray(bundle.read_bytes())
+    at, bit = generator.randrange(len(whole)), generator.randrange(8)
+    whole[at] ^= 1 << bit
+    copy.write_bytes(whole)
+    held_by = [name for place, name in members(bundle) if at in place]
+    refused = subprocess.run([wmlab, "replay", copy], capture_output=True, text=True, errors="replace", timeout=300)
+    if refused.returncode != 2 or refused.stdout:
+        return f"{bundle.name}: byte {at}, bit {bit} changed, and it ended with {refused.returncode}"
+    if copy.name not in refused.stderr or not re.search("|".join(map(re.escape, held_by)) or "manifest.json|archive|seal|cut short|bundle", refused.stderr):
+        return f"{bundle.name}: byte {at} of {held_by or 'the archive itself'} changed, and it says {refused.stderr.strip()}"
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("wmlab")
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--changed", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    wish = parser.parse_args()
+    wmlab = str(pathlib.Path(wish.wmlab).resolve())
+    generator = random.Random(wish.seed)
+    rulesets = sorted(path for path in wrong_rulesets.HERE.iterdir() if path.suffix in (".nft", ".rules"))
+    all_runs = [(ruleset, rulesets[(i + 1) % len(rulesets)], manner) for manner in MANNERS for i, ruleset in enumerate(rulesets)]
+    generator.shuffle(all_runs)
+    all_runs = all_runs[: wish.runs]
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(wish.jobs) as pool:
+        folder = pathlib.Path(folder)
+        wrong = list(pool.map(lambda job: problem(wmlab, folder, job[0], *job[1]), enumerate(all_runs)))
+        bundles = sorted(folder.glob("*.zip"))
+        wrong += [changed(wmlab, generator.choice(bundles), folder / f"changed-{number}.zip", generator) for number in range(wish.changed)]
+    for one in filter(None, wrong):
+        print(one)
+    failed = sum(one is not None for one in wrong)
+    print(f"{len(wrong) - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
