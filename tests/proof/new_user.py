@@ -6,6 +6,7 @@ scenario that was made of it is red; the patch that `--suggest` writes is applie
 
 Says what it did and how long it took; exit 1 where a step did not come to what it should.
 """
+import concurrent.futures
 import pathlib
 import shutil
 import subprocess
@@ -22,26 +23,30 @@ def step(folder, want, *command):
     print(f"{time.monotonic() - start:6.1f} s  exit {done.returncode}  {' '.join(map(str, command[1:] if command[0] == WMLAB else command))}", flush=True)
     if done.returncode != want:
         print(f"exit {want} was expected\n{done.stdout}\n{done.stderr}")
-        sys.exit(1)
+        raise SystemExit(1)
     return done.stdout
 
 
 def main():
-    for ruleset in ("gateway.nft", "gateway.rules"):
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = pathlib.Path(temporary)
-            for file in HERE.iterdir():
-                shutil.copy(file, folder / file.name)
-            step(folder, 0, WMLAB, "init", ruleset, "--output", "made.yaml")
-            step(folder, 0, WMLAB, "check", "made.yaml")
-            step(folder, 1, WMLAB, "run", "site.yaml", "--ruleset", ruleset, "--suggest", "fix.patch")
-            print((folder / "fix.patch").read_text())
-            shutil.copy(folder / ruleset, folder / ("before-" + ruleset))
-            step(folder, 0, "patch", "-p0", "-i", "fix.patch")
-            out = step(folder, 0, WMLAB, "run", "site.yaml", "--ruleset", ruleset)
-            print(out.strip().splitlines()[-1])
-            # The gate: the change mends and opens nothing that no flow needs.
-            step(folder, 0, WMLAB, "run", "site.yaml", "--baseline", "before-" + ruleset, "--ruleset", ruleset)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(walk, ("gateway.nft", "gateway.rules")))
+
+
+def walk(ruleset):
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        for file in HERE.iterdir():
+            shutil.copy(file, folder / file.name)
+        step(folder, 0, WMLAB, "init", ruleset, "--output", "made.yaml")
+        step(folder, 0, WMLAB, "check", "made.yaml")
+        step(folder, 1, WMLAB, "run", "site.yaml", "--ruleset", ruleset, "--suggest", "fix.patch")
+        print((folder / "fix.patch").read_text())
+        shutil.copy(folder / ruleset, folder / ("before-" + ruleset))
+        step(folder, 0, "patch", "-p0", "-i", "fix.patch")
+        out = step(folder, 0, WMLAB, "run", "site.yaml", "--ruleset", ruleset)
+        print(out.strip().splitlines()[-1])
+        # The gate: the change mends and opens nothing that no flow needs.
+        step(folder, 0, WMLAB, "run", "site.yaml", "--baseline", "before-" + ruleset, "--ruleset", ruleset)
 
 
 if __name__ == "__main__":
