@@ -46,8 +46,8 @@ public:
         context_.hosts_known = hosts != nullptr && hosts->is(Node::Kind::map);
         if (const auto* launch = top.find("launch")) read_default_launch(context_, top, *launch);
         if (hosts != nullptr) read_hosts(*hosts);
-        const auto* const firewalls = top.find("firewalls");
-        if (const auto* firewall = top.find("firewall")) {
+        const auto *const firewall = top.find("firewall"), *const firewalls = top.find("firewalls");
+        if (firewall != nullptr) {
             read_firewall(*firewall);
             if (firewalls != nullptr)
                 problems_.add(firewalls->at, {}, "`firewalls` beside `firewall`", "one firewall is `firewall:`, several are `firewalls:`");
