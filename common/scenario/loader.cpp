@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "common/bytes/utf16.hpp"
+#include "common/scenario/boxes_reader.hpp"
 #include "common/scenario/events.hpp"
 #include "common/scenario/flow_reader.hpp"
 #include "common/scenario/options.hpp"
@@ -19,18 +20,13 @@ namespace {
 
 using yaml::Node;
 
-constexpr std::size_t hosts_max = 1'000, contents_max = 1'000, interface_size_max = 15;
+constexpr std::size_t hosts_max = 1'000, contents_max = 1'000;
 
 template <class Things>
 std::vector<std::string_view> names_of(const Things& things) {
     std::vector<std::string_view> names;
     for (const auto& thing : things) names.push_back(thing.name);
     return names;
-}
-
-bool is_interface_name(std::string_view text) {
-    return text != "." && text != ".." && text != "lo" && text != "all" && text != "default" &&
-           std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F && c != '/' && c != ':'; });
 }
 
 class Reader {
@@ -50,13 +46,24 @@ public:
         context_.hosts_known = hosts != nullptr && hosts->is(Node::Kind::map);
         if (const auto* launch = top.find("launch")) read_default_launch(context_, top, *launch);
         if (hosts != nullptr) read_hosts(*hosts);
-        if (const auto* firewall = top.find("firewall")) read_firewall(*firewall);
+        const auto *const firewall = top.find("firewall"), *const firewalls = top.find("firewalls");
+        if (firewall != nullptr) {
+            read_firewall(*firewall);
+            if (firewalls != nullptr)
+                problems_.add(firewalls->at, {}, "`firewalls` beside `firewall`", "one firewall is `firewall:`, several are `firewalls:`");
+        } else if (firewalls != nullptr) {
+            read_firewalls(context_, *firewalls, [this](MapReader& map) { read_inside(map); });
+        }
         if (const auto* contents = top.find("content")) read_contents(*contents);
         for (auto* list : {&scenario_.accepted, &scenario_.allow_open}) {
             const auto* const key = list == &scenario_.accepted ? "accepted" : "allow_open";
             if (const auto* node = top.find(key)) read_accepted(*node, key, *list);
         }
-        if (const auto* events = top.find("events")) read_events(context_, *events);
+        if (const auto* events = top.find("events")) {
+            read_events(context_, *events);
+            if (!scenario_.firewalls.empty() && !scenario_.events.empty())
+                problems_.add(events->at, {}, "`events` with several `firewalls`", "they are done to a single `firewall:`");
+        }
         const auto* defaults = top.find("defaults");
         if (const auto* flows = top.require("flows")) read_flows(context_, *flows, defaults);
         top.finish();
@@ -314,6 +321,11 @@ private:
 
     void read_firewall(const Node& node) {
         MapReader map{node, "`firewall`", problems_, "like { ruleset: rules.nft }"};
+        read_inside(map);
+        map.finish();
+    }
+
+    void read_inside(MapReader& map) {
         if (const auto* ruleset = map.find("ruleset"))
             if (const auto given = map.text(*ruleset, "ruleset"))
                 scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
@@ -321,7 +333,6 @@ private:
         if (const auto* apply = map.find("apply")) scenario_.firewall.apply = read_apply(map, *apply);
         read_staging(context_, map);
         read_surroundings(context_, map);
-        map.finish();
     }
 
     void read_multicast_routes(const Node& node) {

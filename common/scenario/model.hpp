@@ -178,6 +178,11 @@ struct DefaultRoute {  // where the gateway sends what it has no other route for
     std::optional<Ipv4> gateway;  // in the zone
 };
 
+struct Side {  // of a firewall, in a zone
+    std::string zone, interface;
+    Ipv4 address;
+};
+
 struct Firewall {
     std::filesystem::path ruleset;  // absolute; empty: forwards everything
     // What the real gateway has besides rules and zones.
@@ -191,6 +196,10 @@ struct Firewall {
     std::vector<std::string> launch{};  // command prefix by which it is joined where it is a machine; empty: it is not
     DeviceLog log{};
     std::vector<std::string> apply{};  // how the gateway gets a new ruleset; empty: all at once (Incident::Manner)
+    // Of `firewalls:`; see boxes.hpp.
+    std::string name{"firewall"};
+    std::vector<Side> sides{};
+    std::vector<std::pair<std::string, std::string>> routes{};  // zone, and the next firewall on the way there
 };
 
 // An entry of `events:`: what is done to the lab while the flows run.
@@ -230,6 +239,7 @@ struct Scenario {
     std::vector<Zone> zones;
     std::vector<Host> hosts;
     Firewall firewall;
+    std::vector<Firewall> firewalls{};  // `firewalls:`; empty: there is one, `firewall`
     std::vector<Content> contents;
     std::vector<Flow> flows;
     std::vector<std::string> launch{};  // for hosts without one of their own, with {address}, {host}, {zone}

@@ -110,7 +110,7 @@ void read_default_route(ReadContext& context, MapReader& map, const Node& node) 
         for (const auto& zone : context.scenario.zones)
             if (zone.subnet.prefix != 32 && zone.subnet.contains(*address)) {
                 route.zone = zone.name;
-                if (zone.gateway == *address)
+                if (context.scenario.firewall.sides.empty() && zone.gateway == *address)
                     context.problems.add(node, "the firewall's own address as its default route:");
             }
         if (route.zone.empty())
@@ -136,12 +136,13 @@ void add_interface(ReadContext& context, const Node& node, std::string name, std
         return;
     }
     if (name == "lo") return;  // it is there
+    const auto once_more = [&](const std::string& zone) {
+        context.problems.add(node, "the interface of zone " + ticked(zone) + " once more:", "`interfaces` are those that no zone is behind");
+    };
+    const auto side = std::ranges::find(firewall.sides, name, &Side::interface);
+    if (side != firewall.sides.end()) return once_more(side->zone);
     const auto zone = std::ranges::find(context.scenario.zones, name, &Zone::interface);
-    if (zone != context.scenario.zones.end()) {
-        context.problems.add(node, "the interface of zone " + ticked(zone->name) + " once more:",
-                             "`interfaces` are those that no zone is behind");
-        return;
-    }
+    if (firewall.sides.empty() && zone != context.scenario.zones.end()) return once_more(zone->name);
     FurtherInterface added{std::move(name), {}, {}};
     if (!address.empty()) {
         const auto slash = address.find('/');

@@ -252,7 +252,7 @@ struct Wire::Parts {
         }
         count.last = time;
         count.bytes += seen->payload;
-        if (taps[frame.tap].zone.empty() && identities < identities_max) {  // at the ends: a firewall's interfaces count
+        if (taps[frame.tap].each && identities < identities_max) {
             count.each.push_back({seen->id, seen->sequence, seen->payload, seen->hash, time});
             ++identities;
         }

@@ -17,7 +17,8 @@ struct Tap {
     std::string host;  // whose interface it is, as events name it
     const Namespace* place = nullptr;
     std::string interface;
-    std::string zone;  // of the firewall's interfaces; empty for hosts
+    std::string zone;  // of a firewall's interfaces; empty for hosts
+    bool each = zone.empty();  // tells packets by identity; where not, it counts
 };
 
 struct CapturedFrame {

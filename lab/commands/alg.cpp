@@ -79,6 +79,7 @@ int alg_command(Arguments arguments) {
         throw UsageError{"alg: its hosts are on this machine, in the built-in lab or on network cards (--attach): other machines (launch) cannot take part"};
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    refuse_several(text->scenario, "alg");
     options.ruleset = ruleset_in(options.setting, ruleset, text->scenario);
     if (values->contains("inspector")) {
         if (!options.setting.built_in()) throw UsageError{"alg: --inspector runs on the built-in firewall, and this one is a device of its own"};

@@ -95,6 +95,7 @@ int audit_command(Arguments arguments) {
     options.every_host = values->contains("every-host");
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    refuse_several(*scenario, "audit");
     options.ruleset = ruleset_for(ruleset, *scenario);
     std::filesystem::path baseline;
     if (values->contains("baseline")) baseline = ruleset_for((*values)["baseline"].as<std::string>(), *scenario);

@@ -281,15 +281,15 @@ void BundleWriter::write(const ScenarioText& text, const Report& report) const {
     json::array rulesets;
     std::set<std::string> known;
     for (const auto* kept : {&run, &baseline}) {
-        if (kept->ruleset.empty()) continue;
-        for (const auto& source : rules::read_source(kept->ruleset).files) {
-            std::error_code ignored;
-            if (!fs::is_regular_file(source, ignored) || !known.insert(source.string()).second) continue;
-            const auto member = fmt::format("rulesets/{}-{}", known.size(), source.filename().string());
-            members[member] = read_all(source);
-            rulesets.push_back(json::object{
-                {"member", text_json(member)}, {"name", text_json(source.string())}, {"baseline", kept == &baseline}});
-        }
+        for (const auto& ruleset : kept->rulesets)
+            for (const auto& source : rules::read_source(ruleset).files) {
+                std::error_code ignored;
+                if (!fs::is_regular_file(source, ignored) || !known.insert(source.string()).second) continue;
+                const auto member = fmt::format("rulesets/{}-{}", known.size(), source.filename().string());
+                members[member] = read_all(source);
+                rulesets.push_back(json::object{
+                    {"member", text_json(member)}, {"name", text_json(source.string())}, {"baseline", kept == &baseline}});
+            }
     }
     add_folder(members, journals(), "journals/");
     add_folder(members, captures(), "captures/");
@@ -304,7 +304,7 @@ void BundleWriter::write(const ScenarioText& text, const Report& report) const {
         {"scenario", text_json(text.scenario.file.string())},
         {"flows", strings_json(flows)},
         {"run", kept_json(run)},
-        {"baseline", baseline.ruleset.empty() ? json::value(nullptr) : json::value(kept_json(baseline))},
+        {"baseline", baseline.rulesets.empty() ? json::value(nullptr) : json::value(kept_json(baseline))},
         {"proven", std::move(proven)},
         {"rulesets", std::move(rulesets)}};
     json::object hashes;
@@ -373,6 +373,7 @@ std::optional<RuleRef> at_rule(const json::object& object, std::string_view key)
     if (of == nullptr) return std::nullopt;
     RuleRef rule{at_text(*of, "file"), static_cast<unsigned>(at_seconds(*of, "line")), at_text(*of, "text"), at_text(*of, "chain")};
     rule.via = at_text(*of, "via");
+    rule.box = at_text(*of, "box");
     return rule;
 }
 

@@ -32,7 +32,7 @@ public:
     std::filesystem::path captures() const { return folder_ / "captures"; }
 
     std::vector<std::string> flows;  // chosen for the run
-    Kept run, baseline;              // the latter with an empty ruleset where there is none
+    Kept run, baseline;              // the latter without a ruleset where there is none
     // Puts all together. SetupFailed.
     void write(const ScenarioText& text, const Report& report) const;
 

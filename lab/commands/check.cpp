@@ -7,6 +7,7 @@
 #include "lab/commands/trial.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/missing.hpp"
+#include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/network.hpp"
 #include "lab/rules/site.hpp"
@@ -17,16 +18,21 @@ namespace {
 // Loads the scenario's ruleset into a lab that is built for it: what nft or iptables-restore refuses is said now and
 // not at the first run. A machine that allows no lab can still check the rest.
 bool loads(const scenario::Scenario& scenario) {
-    const auto ruleset = ruleset_for(std::nullopt, scenario);
+    const auto boxes = rules_of_boxes(scenario, ruleset_for(std::nullopt, scenario));
+    if (all_open(boxes)) return true;
     const auto load = [&](const Inside&) {
         try {
             Network network{scenario};
             std::vector<std::string> notes;
-            load_for(
-                scenario, network.firewall(), ruleset, [&](const std::string& name) { network.add_interface(name); },
-                notes);
-            const auto rules = read_ruleset(network.firewall(), ruleset, scenario.firewall.include_path);
-            for (auto& sentence : rules::misfits(rules, scenario)) notes.push_back(std::move(sentence));
+            for (const auto& box : boxes) {
+                if (box.ruleset.empty()) continue;
+                const auto& place = network.firewall(box.name());
+                load_for(
+                    box.view, place, box.ruleset, [&](const std::string& name) { network.add_interface(box.name(), name); }, notes);
+                const auto rules = read_ruleset(place, box.ruleset, box.view.firewall.include_path);
+                for (auto& sentence : rules::misfits(rules, box.view))
+                    notes.push_back((boxes.size() > 1 ? box.name() + ": " : std::string{}) + sentence);
+            }
             for (const auto& note : notes) std::cerr << "wmlab: note: " << note << '\n';
         } catch (const RulesetRefused& refused) {
             std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
@@ -63,7 +69,7 @@ int check_command(Arguments arguments) {
         const auto scenario = read_scenario(file, true);
         good = good && scenario;
         if (!scenario) continue;
-        if (!scenario->firewall.ruleset.empty() && !loads(*scenario)) {
+        if (!loads(*scenario)) {
             good = false;
             continue;
         }

@@ -36,10 +36,14 @@ void describe(Report& report, const ScenarioText& text, std::span<const evidence
 }
 
 void describe(Report& report, const ScenarioText& text, std::span<const evidence::Event> events,
-              const std::filesystem::path& ruleset, std::string_view lab) {
+              const std::vector<std::filesystem::path>& rulesets, std::string_view lab) {
     auto identity = report.identity.when.empty() ? identity_of(text.scenario, text.yaml, lab) : report.identity;
-    add_ruleset(identity, ruleset);
-    describe(report, text, events, texts_of(ruleset), std::move(identity));
+    std::vector<RulesetText> texts;
+    for (const auto& ruleset : rulesets) {
+        add_ruleset(identity, ruleset);
+        for (auto& one : texts_of(ruleset)) texts.push_back(std::move(one));
+    }
+    describe(report, text, events, std::move(texts), std::move(identity));
 }
 
 }  // namespace wmlab::lab::commands

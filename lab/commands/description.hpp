@@ -13,7 +13,7 @@ namespace wmlab::lab::commands {
 
 // `ruleset`: the file that was loaded; empty: none of ours. Keeps the identity that the report may have already.
 void describe(Report& report, const ScenarioText& text, std::span<const evidence::Event> events,
-              const std::filesystem::path& ruleset, std::string_view lab);
+              const std::vector<std::filesystem::path>& rulesets, std::string_view lab);
 
 // The same where the ruleset's text is known and the identity was taken when the run was: a replay.
 void describe(Report& report, const ScenarioText& text, std::span<const evidence::Event> events,

@@ -8,7 +8,10 @@
 #include <sstream>
 #include <utility>
 
+#include "common/scenario/boxes.hpp"
+#include "lab/logs/attribution.hpp"
 #include "lab/rules/generate.hpp"
+#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -43,15 +46,14 @@ std::vector<std::string> letting_lines(const std::string& language, const std::s
     return lines;
 }
 
-}  // namespace
-
+// `scenario`: as the device sees it.
 void advise_device(Report& report, const scenario::Scenario& scenario) {
     const auto& format = scenario.firewall.log.format;
     const auto language = languages.find(format);
     std::optional<rules::Needs> all;
     bool told = false;
     for (auto& flow : report.flows) {
-        if (!flow.rule || flow.rule->chain != "device" || !flow.suggestions.empty() || flow.as_expected) continue;
+        if (!flow.rule || flow.rule->chain != "device" || (!flow.rule->box.empty() && flow.rule->box != scenario.firewall.name) || !flow.suggestions.empty() || flow.as_expected) continue;
         if (language == languages.end()) {
             if (!std::exchange(told, true))
                 report.notes.push_back(
@@ -72,6 +74,27 @@ void advise_device(Report& report, const scenario::Scenario& scenario) {
             suggestion.rule = line;
             flow.suggestions.push_back(std::move(suggestion));
         }
+    }
+}
+
+}  // namespace
+
+void attribute_devices(Report& report, const scenario::Scenario& scenario, std::span<const evidence::Event> events,
+                       const std::function<std::optional<std::string>(const scenario::Firewall&)>& text_of,
+                       std::chrono::sys_time<std::chrono::nanoseconds> now) {
+    const auto name_box = [&](std::optional<RuleRef>& rule, const std::string& box) {
+        if (rule && rule->chain == "device" && rule->box.empty()) rule->box = box;
+    };
+    for (const auto& box : scenario::boxes(scenario)) {
+        const auto text = box.log.empty() ? std::nullopt : text_of(box);
+        if (!text) continue;
+        logs::attribute(report, events, logs::read_log(box.log, *text, now), log_name(box.log));
+        for (auto& flow : report.flows) {
+            if (!scenario::several_boxes(scenario)) break;
+            name_box(flow.rule, box.name);
+            for (auto& leg : flow.legs) name_box(leg.rule, box.name);
+        }
+        advise_device(report, scenario::as_seen_by(scenario, box));
     }
 }
 

@@ -1,11 +1,22 @@
-// What a device would have to be told, in its own language, for the flows that its log says it stopped.
+// The logs of the firewalls themselves: which rule each says it was, and what a device would have to be told, in its own
+// language, for the flows that its log says it stopped.
 #pragma once
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "common/evidence/event.hpp"
 #include "common/scenario/model.hpp"
 #include "lab/verdict/report.hpp"
 
 namespace wmlab::lab::commands {
 
-// Adds to `suggestions` where `wmlab rules` speaks the device's language, and a note where it does not.
-void advise_device(Report& report, const scenario::Scenario& scenario);
+// `text_of`: a firewall's log; nothing: it has none. Adds to `suggestions` where `wmlab rules` speaks the device's
+// language, and a note where it does not.
+void attribute_devices(Report& report, const scenario::Scenario& scenario, std::span<const evidence::Event> events,
+                       const std::function<std::optional<std::string>(const scenario::Firewall&)>& text_of,
+                       std::chrono::sys_time<std::chrono::nanoseconds> now);
 
 }  // namespace wmlab::lab::commands

@@ -68,8 +68,9 @@ void remove_carried(const std::filesystem::path& directory) {
 
 // By hand, for `wmlab judge`: names the rules of a firewall whose rules are running, and leaves them alone.
 int join_by_hand(const std::string& file, const po::variables_map& values, unsigned buffer) {
-    const auto scenario = read_scenario(file, false);
-    if (!scenario) return 2;
+    const auto whole = read_scenario(file, false);
+    if (!whole) return 2;
+    const auto scenario = seen_by_option("firewall", values, *whole);
     const auto signals = stop_signals();
     Recorder recorder{values["journal"].as<std::string>(), {}};
     const auto here = Namespace::current();
@@ -78,7 +79,7 @@ int join_by_hand(const std::string& file, const po::variables_map& values, unsig
     if (values.contains("ruleset")) {
         const auto ruleset = examine_ruleset(values["ruleset"].as<std::string>());
         auto interfaces = interfaces_named(running.listing);
-        for (const auto& zone : scenario->zones) interfaces.insert(zone.interface);
+        for (const auto& zone : scenario.zones) interfaces.insert(zone.interface);
         auto matched = match_running(running, rules::read_source(ruleset), listing_of_file(ruleset, interfaces));
         if (!matched.other.empty())
             std::cerr << fmt::format(
@@ -88,13 +89,16 @@ int join_by_hand(const std::string& file, const po::variables_map& values, unsig
     }
     JoinedFirewall joined{here, places};
     try {
-        joined.trace(addresses_of(*scenario), buffer);
+        joined.trace(addresses_of(scenario), buffer);
     } catch (const SetupFailed& failure) {
         std::cerr << "wmlab: the rules' counters only, because the trace is refused: " << failure.what() << '\n';
     }
     std::cout << "ready" << std::endl;
     wait_for_the_end(signals, ended_by_input());
-    for (auto& event : joined.finish({})) recorder.add(std::move(event));
+    for (auto& event : joined.finish({})) {
+        if (values.contains("box")) event.fields["box"] = values["box"].as<std::string>();
+        recorder.add(std::move(event));
+    }
     recorder.finish("finished");
     for (const auto& problem : recorder.problems) std::cerr << "wmlab: " << problem << '\n';
     return recorder.problems.empty() ? 0 : 3;
@@ -116,6 +120,7 @@ int firewall_command(Arguments arguments) {
     auto add = usage.options.add_options();
     add("journal", po::value<std::string>()->value_name("DIR"), "where wmlab.jsonl goes");
     add("called", po::value<std::string>()->value_name("FILE"), "what the report calls the ruleset's file");
+    add("box", po::value<std::string>()->value_name("NAME"), "which one of several `firewalls:` of the scenario it is");
     add("no-trace", "load the ruleset only, and name no rule");
     add("trace-buffer", po::value<unsigned>()->value_name("BYTES"),
         "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
@@ -156,8 +161,9 @@ int firewall_command(Arguments arguments) {
         Recorder recorder{(*values)["journal"].as<std::string>(), {}};
         const auto here = Namespace::current();
         const auto dialect = load_ruleset(here, ruleset);
-        recorder.note(evidence::What::ruleset_loaded, {}, {},
-                      {{"file", called}, {"dialect", dialect == rules::Dialect::iptables ? "iptables" : "nft"}});
+        boost::json::object loaded{{"file", called}, {"dialect", dialect == rules::Dialect::iptables ? "iptables" : "nft"}};
+        if (values->contains("box")) loaded["box"] = (*values)["box"].as<std::string>();
+        recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
         std::optional<Tracer> tracer;
         if (!values->contains("no-trace")) {
             try {
@@ -173,6 +179,7 @@ int firewall_command(Arguments arguments) {
                 boost::json::value fields = std::move(event.fields);
                 rename_file(fields, ruleset.string(), called);
                 event.fields = std::move(fields.get_object());
+                if (values->contains("box")) event.fields["box"] = (*values)["box"].as<std::string>();
                 recorder.add(std::move(event));
             }
         recorder.finish("finished");

@@ -16,7 +16,7 @@
 #include "lab/commands/description.hpp"
 #include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
-#include "lab/logs/attribution.hpp"
+#include "lab/commands/trial.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/source.hpp"
 #include "lab/run/device_log.hpp"
@@ -112,18 +112,20 @@ int judge_command(Arguments arguments) {
     JudgeOptions options;
     options.control_run = !controls.empty();
     options.problems = collected.problems;
+    if (values->contains("ruleset")) refuse_several(*scenario, "judge: --ruleset");
     if (values->contains("ruleset")) options.ruleset = (*values)["ruleset"].as<std::string>();
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
     rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
-    if (const auto& device = scenario->firewall.log; !device.file.empty()) {
-        logs::attribute(report, collected.events,
-                        logs::read_log(device, read_log_file(device.file), latest(collected.events)), log_name(device));
-        advise_device(report, *scenario);
-    }
+    const auto log_of = [](const scenario::Firewall& box) {
+        return box.log.file.empty() ? std::nullopt : std::optional{read_log_file(box.log.file)};
+    };
+    attribute_devices(report, *scenario, collected.events, log_of, latest(collected.events));
     hold_against_expectations(report);  // of rules, too
     ScenarioText text{*scenario, rules::read_from_disk(scenario_file).value_or(std::string{}), {}};
-    describe(report, text, collected.events, options.ruleset, "journals");
+    std::vector<std::filesystem::path> rulesets;
+    if (!options.ruleset.empty()) rulesets.emplace_back(options.ruleset);
+    describe(report, text, collected.events, rulesets, "journals");
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "lab/commands/options.hpp"
+#include "lab/commands/trial.hpp"
 #include "lab/rules/generate.hpp"
 
 namespace wmlab::lab::commands {
@@ -20,6 +21,7 @@ int rules_command(Arguments arguments) {
                 ""};
     usage.options.add_options()("dialect", po::value<std::string>()->value_name("NAME")->default_value("nft"),
                                 dialects.c_str());
+    usage.options.add_options()("box", po::value<std::string>()->value_name("NAME"), "of several `firewalls:` the one whose rules they are");
     usage.options.add_options()("merge", "the rules alone, to be put into a ruleset that is there");
     usage.options.add_options()("whole",
                                 "a file of its own, with what loading it replaces said in its head (the default)");
@@ -36,8 +38,8 @@ int rules_command(Arguments arguments) {
     const auto scenario = read_scenario(files.front(), false);
     if (!scenario) return 2;
     if (values->contains("merge") && values->contains("whole")) throw UsageError{"rules: either --merge or --whole"};
-    std::cout << *rules::generate(*scenario, dialect,
-                                  values->contains("merge") ? rules::Form::merge : rules::Form::whole);
+    const auto form = values->contains("merge") ? rules::Form::merge : rules::Form::whole;
+    std::cout << *rules::generate(seen_by_option("rules", *values, *scenario), dialect, form);
     return 0;
 }
 

@@ -278,6 +278,8 @@ int run_once(const po::variables_map& values, const Turn* turn) {
             throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
                                          file, files.front())};
         job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
+        for (const auto* option : {"baseline", "live", "suggest", "apply-suggestions", "coverage", "watch"})
+            if (values.contains(option)) refuse_several(job.text.scenario, fmt::format("run: --{}", option));
         if (values.contains("baseline")) {
             if (!job.setting.built_in())
                 throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};

@@ -1,6 +1,7 @@
 #include "lab/commands/trial.hpp"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/scenario/boxes.hpp"
 #include "common/scenario/loader.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/commands/description.hpp"
@@ -19,12 +21,10 @@
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
-#include "lab/logs/attribution.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
 #include "lab/verdict/expectation.hpp"
 #include "lab/verdict/words.hpp"
-#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -120,7 +120,8 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     Trial trial;
     const auto conclude = [&](const Run& run) {
         JudgeOptions how;
-        how.ruleset = options.ruleset.string();
+        const auto boxes = rules_of_boxes(text.scenario, options.ruleset, scenario::several_boxes(text.scenario) && !options.setting.built_in());
+        how.ruleset = all_open(boxes) ? std::string{} : rulesets_text(boxes);
         // The device under test has its own rules: what it does without them cannot be tried.
         if (!options.setting.built_in() && how.ruleset.empty())
             how.ruleset = fmt::format("the rules of {}", options.setting.device());
@@ -145,13 +146,13 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
-        trial.kept = {options.ruleset, how, run.notes, options.coverage};
+        trial.kept = {files_of(boxes), how, run.notes, options.coverage};
         rules::attribute(trial.report, text.scenario, run.events);
-        if (const auto& device = text.scenario.firewall.log; !device.empty() && !options.setting.built_in()) {
-            logs::attribute(trial.report, run.events,
-                            logs::read_log(device, run.device_log, std::chrono::system_clock::now()), log_name(device));
-            advise_device(trial.report, text.scenario);
-        }
+        const auto log_of = [&](const scenario::Firewall& box) {
+            const auto found = run.device_logs.find(box.name);
+            return found == run.device_logs.end() ? std::nullopt : std::optional{found->second};
+        };
+        attribute_devices(trial.report, text.scenario, run.events, log_of, std::chrono::system_clock::now());
         hold_against_expectations(trial.report);  // of rules, too
         if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
             !try_alone(trial.report, text, inside, wish, run.conditionals))
@@ -159,7 +160,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
         trial.report.summary.seconds = seconds_since(start);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
         trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
-        describe(trial.report, text, run.events, options.ruleset, options.setting.kind());
+        describe(trial.report, text, run.events, files_of(boxes), options.setting.kind());
         if (options.after) options.after(trial.report);
     };
     // When the labs are gone and their captures complete.
@@ -210,11 +211,38 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
 }
 
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario) {
-    std::filesystem::path file = option ? std::filesystem::path{*option} : scenario.firewall.ruleset;
-    if (file.empty()) return file;
-    file = examine_ruleset(file);
-    const auto near = file.lexically_proximate(std::filesystem::current_path());
-    return file.is_absolute() && !near.string().starts_with("..") ? near : file;
+    if (option && scenario::several_boxes(scenario)) {
+        std::string names;
+        for (const auto& box : scenario.firewalls) names += (names.empty() ? "" : ", ") + box.name;
+        throw UsageError{fmt::format("{} has several firewalls ({}), and a ruleset on the command line does not say of which: "
+                                     "name each one's `ruleset` under `firewalls:`",
+                                     scenario.file.string(), names)};
+    }
+    return named_ruleset(option ? std::filesystem::path{*option} : scenario.firewall.ruleset);
+}
+
+void refuse_several(const scenario::Scenario& scenario, std::string_view what) {
+    if (scenario::several_boxes(scenario))
+        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for "
+                                     "each of them",
+                                     what, scenario.file.string())};
+}
+
+scenario::Scenario seen_by_option(std::string_view command, const po::variables_map& values, const scenario::Scenario& scenario) {
+    if (!scenario::several_boxes(scenario)) {
+        if (values.contains("box")) throw UsageError{fmt::format("{}: the scenario has a single `firewall:`, leave --box out", command)};
+        return scenario;
+    }
+    std::vector<std::string> names;
+    for (const auto& box : scenario.firewalls) names.push_back(box.name);
+    if (!values.contains("box"))
+        throw UsageError{fmt::format("{}: the scenario has several firewalls, say which one: --box {}", command, fmt::join(names, " or --box "))};
+    const auto wanted = values["box"].as<std::string>();
+    const auto box = std::ranges::find(scenario.firewalls, wanted, &scenario::Firewall::name);
+    if (box != scenario.firewalls.end()) return scenario::as_seen_by(scenario, *box);
+    const auto near = nearest(wanted, names);
+    throw UsageError{fmt::format("{}: no firewall `{}`{}", command, wanted,
+                                 near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : fmt::format("; did you mean `{}`?", near))};
 }
 
 void add_setting_options(po::options_description& options) {
@@ -248,7 +276,7 @@ void refuse_programs(const scenario::Scenario& scenario) {
             refuse(fmt::format("host `{}` is reached by the program `{}`", host.name, host.launch.front()));
     }
     auto loads = scenario.events;
-    scenario::set_manner(loads.emplace_back(), scenario.firewall.apply);
+    for (const auto& box : scenario::boxes(scenario)) scenario::set_manner(loads.emplace_back(), box.apply);
     for (const auto& event : loads)
         if (!event.program.empty()) refuse(fmt::format("a ruleset is loaded by the program `{}`", event.program.front()));
     for (const auto& flow : scenario.flows)
@@ -259,7 +287,7 @@ void refuse_programs(const scenario::Scenario& scenario) {
 void refuse_unknown_loaders(const scenario::Scenario& scenario) {
     constexpr std::string_view known[] = {"nft", "iptables-restore", "iptables-nft-restore", "iptables-legacy-restore"};
     auto loads = scenario.events;
-    scenario::set_manner(loads.emplace_back(), scenario.firewall.apply);  // --live
+    for (const auto& box : scenario::boxes(scenario)) scenario::set_manner(loads.emplace_back(), box.apply);  // --live
     for (const auto& event : loads)
         if (!event.program.empty() && std::ranges::find(known, event.program.front()) == std::end(known))
             throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: "
@@ -275,6 +303,7 @@ Setting setting_option(const po::variables_map& values, const scenario::Scenario
         refuse_programs(scenario);
     }
     try {
+        if (values.contains("firewall")) refuse_several(scenario, "--firewall PREFIX (`launch:` in each entry of `firewalls:` says it for several)");
         auto setting = setting_from(scenario, list_of(values, "attach"), list_of(values, "launch"),
                                     values.contains("attach-force"),
                                     values.contains("firewall") ? values["firewall"].as<std::string>() : std::string{});

@@ -30,7 +30,7 @@ struct TrialOptions {
 
 // What a run keeps besides its journals, so that the same judge can be asked the same.
 struct Kept {
-    std::filesystem::path ruleset;
+    std::vector<std::filesystem::path> rulesets;
     JudgeOptions how;
     std::vector<std::string> notes;  // of the run, behind those of judge and trace
     bool coverage = false;
@@ -50,6 +50,14 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file);
 
 // The ruleset of the option, or the scenario's, as a person would name it. RulesetRefused where it cannot be one.
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);
+
+// Throws for a scenario with several firewalls what `what` is about one of. UsageError.
+void refuse_several(const scenario::Scenario& scenario, std::string_view what);
+
+// The scenario as the firewall sees it that --box names; where it has one, itself. UsageError: which of several is not
+// said.
+scenario::Scenario seen_by_option(std::string_view command, const boost::program_options::variables_map& values,
+                                  const scenario::Scenario& scenario);
 
 // --attach, --attach-force, --launch and --pcap: where the hosts are, and what is captured.
 void add_setting_options(boost::program_options::options_description& options);

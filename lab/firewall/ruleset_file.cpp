@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string_view>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/host/descriptor.hpp"
 #include "lab/host/error.hpp"
 
@@ -104,6 +106,43 @@ std::filesystem::path examine_ruleset(const std::filesystem::path& file) {
                       "is empty: nothing would be loaded and the firewall would forward everything; leave the "
                       "ruleset out where that is meant");
     return file;
+}
+
+std::filesystem::path named_ruleset(const std::filesystem::path& file) {
+    if (file.empty()) return file;
+    const auto examined = examine_ruleset(file);
+    const auto near = examined.lexically_proximate(std::filesystem::current_path());
+    return examined.is_absolute() && !near.string().starts_with("..") ? near : examined;
+}
+
+std::vector<BoxRules> rules_of_boxes(const scenario::Scenario& scenario, const std::filesystem::path& ruleset, bool open) {
+    std::vector<BoxRules> all;
+    for (const auto& box : scenario::boxes(scenario)) {
+        const auto file = open                                ? std::filesystem::path{}
+                          : scenario::several_boxes(scenario) ? named_ruleset(box.ruleset)
+                                                              : ruleset;
+        all.push_back({scenario::as_seen_by(scenario, box), file});
+    }
+    return all;
+}
+
+bool all_open(const std::vector<BoxRules>& boxes) {
+    return std::ranges::all_of(boxes, [](const BoxRules& box) { return box.ruleset.empty(); });
+}
+
+std::vector<std::filesystem::path> files_of(const std::vector<BoxRules>& boxes) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& box : boxes)
+        if (!box.ruleset.empty() && std::ranges::find(files, box.ruleset) == files.end()) files.push_back(box.ruleset);
+    return files;
+}
+
+std::string rulesets_text(const std::vector<BoxRules>& boxes) {
+    if (boxes.size() == 1) return boxes.front().ruleset.string();
+    std::string text;
+    for (const auto& box : boxes)
+        text += (text.empty() ? "" : "; ") + box.name() + ": " + (box.ruleset.empty() ? "none" : box.ruleset.string());
+    return text;
 }
 
 }  // namespace wmlab::lab

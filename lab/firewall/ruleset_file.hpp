@@ -3,6 +3,9 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <vector>
+
+#include "common/scenario/model.hpp"
 
 namespace wmlab::lab {
 
@@ -15,5 +18,21 @@ inline constexpr std::size_t ruleset_size_max = std::size_t{256} << 20;
 // RulesetRefused with one sentence for each kind: missing, unreadable, a directory, a named pipe or another device,
 // empty, larger than `ruleset_size_max`.
 std::filesystem::path examine_ruleset(const std::filesystem::path& file);
+
+// examine_ruleset(), and the name as seen from the working directory where it is below it.
+std::filesystem::path named_ruleset(const std::filesystem::path& file);
+
+struct BoxRules {
+    scenario::Scenario view;        // of the one firewall: scenario::as_seen_by()
+    std::filesystem::path ruleset;  // empty: it forwards everything
+    const std::string& name() const { return view.firewall.name; }
+};
+// Of each firewall of the scenario. `ruleset`: of a single one, named already; several have theirs in the scenario.
+// `open`: none is loaded. RulesetRefused.
+std::vector<BoxRules> rules_of_boxes(const scenario::Scenario& scenario, const std::filesystem::path& ruleset, bool open = false);
+bool all_open(const std::vector<BoxRules>& boxes);
+std::vector<std::filesystem::path> files_of(const std::vector<BoxRules>& boxes);  // each once
+// "edge: edge.nft; core: core.nft"; of a single firewall the file.
+std::string rulesets_text(const std::vector<BoxRules>& boxes);
 
 }  // namespace wmlab::lab

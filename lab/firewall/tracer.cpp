@@ -31,7 +31,7 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
     constexpr std::uint8_t syn = 0x02;
     std::vector<rules::Packet> found;
     for (const auto& event : events) {
-        if (event.event != evidence::What::wire || event.host != "firewall") continue;
+        if (event.event != evidence::What::wire || event.host != scenario.firewall.name) continue;
         const auto field = [&](std::string_view key) { return rules::text_at(event.fields, key); };
         const auto kind = field("kind");
         if (field("direction") != "in" || (kind != "syn" && kind != "udp")) continue;

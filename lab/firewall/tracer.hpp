@@ -18,7 +18,7 @@ namespace wmlab::lab {
 // Loads the tables of rules/trace.hpp, for this ruleset. SetupFailed.
 void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second = 4000);
 
-// The packets that began something at the firewall, as its own interfaces saw them.
+// The packets that began something at the scenario's `firewall`, as its own interfaces saw them.
 std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::span<const evidence::Event> events);
 
 class Tracer {

@@ -61,7 +61,7 @@ public:
     Evidence(const scenario::Scenario& scenario, std::span<const Event> events);
 
     const FlowView& flow(std::string_view id) const;
-    // Of the wave that the flow was played in. "firewall": the firewall's own interfaces, where watched.
+    // Of the wave that the flow was played in. "firewall", or a name of `firewalls`: its own interfaces, where watched.
     const WireRecord& wire(std::string_view host, std::string_view flow) const;
     const std::map<std::string, WireRecord, std::less<>>& wires(std::string_view flow) const;  // by host
     std::uint64_t wave(std::string_view flow) const;                                          // 0: not told

@@ -59,6 +59,8 @@ void judge_freshness(const FlowContext& context, FlowResult& flow);
 // What the packets say of a flow that the rest of the evidence has been asked about: puts the ledger into each leg, and
 // the verdict right where packets were lost, changed or led elsewhere. `legs`: of flow.legs, in the same order.
 void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow);
+// With several firewalls: which of them stopped the packets of each leg, and whether it sees one direction only.
+void name_boxes(const FlowContext& context, FlowResult& flow);
 void judge_references(const FlowContext& context, std::vector<LegResult>& legs);  // dcom: mapper and object together
 
 }  // namespace wmlab::lab

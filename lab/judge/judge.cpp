@@ -16,7 +16,9 @@ namespace {
 // A journal may hold anything: what cannot be judged costs its flow, not the report.
 FlowResult judge_safely(const FlowContext& context) {
     try {
-        return judge_flow(context);
+        auto flow = judge_flow(context);
+        name_boxes(context, flow);
+        return flow;
     } catch (const std::exception& failure) {
         auto flow = blank_flow(context);
         doubt_flow(flow, Reason::contradiction, "",
@@ -112,12 +114,14 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
     report.ruleset = options.ruleset.empty() ? scenario.firewall.ruleset.string() : options.ruleset;
     report.summary.seconds = options.seconds;
     for (const auto* event : evidence.runner(What::ruleset_loaded)) {
+        const auto box = text_field(*event, "box");
         if (text_field(*event, "dialect") == "none") {
-            report.notes.push_back("No ruleset was loaded: the firewall forwards everything.");
-        } else if (options.ruleset.empty() && !text_field(*event, "file").empty()) {
+            report.notes.push_back(box.empty() ? "No ruleset was loaded: the firewall forwards everything."
+                                               : fmt::format("No ruleset was loaded into firewall {}: it forwards everything.", box));
+        } else if (box.empty() && options.ruleset.empty() && !text_field(*event, "file").empty()) {
             report.ruleset = text_field(*event, "file");
         }
-        break;
+        if (box.empty()) break;
     }
     report.notes.insert(report.notes.end(), options.problems.begin(), options.problems.end());
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/judge/conversation.hpp"
 #include "lab/judge/path.hpp"
 #include "lab/judge/udp_leg.hpp"
@@ -195,13 +196,13 @@ std::optional<CameTo> came_to(const LegContext& context, std::string_view protoc
     std::map<Place, std::uint64_t> places;
     for (const auto& one : sent) {
         for (const auto& [host, wire] : wires) {
-            if (host == context.leg.source || host == "firewall") continue;
+            if (host == context.leg.source || scenario::is_box(context.scenario, host)) continue;
             for (const auto* line : wire.with(one.packet)) {
                 if (line->protocol != protocol) continue;
                 const Between between{line->source, line->destination};
                 // Packets that look alike, but that somebody sent with just these addresses, are those.
                 if (std::ranges::any_of(wires, [&](const auto& other) {
-                        return other.first != "firewall" && !other.second.between(out, protocol, between).empty();
+                        return !scenario::is_box(context.scenario, other.first) && !other.second.between(out, protocol, between).empty();
                     }))
                     continue;
                 const bool expected = host == context.leg.destination;

@@ -3,15 +3,15 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cctype>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/judge/flow.hpp"
 
 namespace wmlab::lab {
 namespace {
 
 using enum Way;
-
-constexpr std::string_view firewall = "firewall";
 
 bool link_local(scenario::Ipv4 group) { return group.value >> 8 == 0xE00000; }  // 224.0.0.0/24
 
@@ -45,30 +45,46 @@ const boost::json::array* lab_routes(const LegContext& context) {
     return routes == nullptr || !routes->is_array() ? nullptr : &routes->get_array();
 }
 
-// Whether the firewall's multicast routing heard that somebody in the zone joined; nothing: it is none of ours.
-std::optional<bool> heard(const LegContext& context, const std::string& group, std::string_view zone) {
+// The firewalls from the sender to the player; inside a zone it is none.
+std::vector<scenario::Hop> hops_to(const LegContext& context, const std::string& player) {
+    const auto *from = context.scenario.host(context.instance.from), *to = context.scenario.host(player);
+    return from == nullptr || to == nullptr ? std::vector<scenario::Hop>{} : scenario::way(context.scenario, from->zone, to->zone);
+}
+
+// Whether the multicast routing of the firewall in the player's zone heard that somebody there joined; nothing: it is
+// none of ours.
+std::optional<bool> heard(const LegContext& context, const std::string& group, std::string_view zone, std::string_view router) {
     if (lab_routes(context) == nullptr) return std::nullopt;
     return std::ranges::any_of(context.evidence.runner(What::group_joined), [&](const Event* event) {
-        return text_field(*event, "group") == group && text_field(*event, "zone") == zone;
+        const auto box = text_field(*event, "box");
+        return text_field(*event, "group") == group && text_field(*event, "zone") == zone && (box.empty() || box == router);
     });
+}
+
+std::string sentence_start(std::string words) {
+    words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
+    return words;
 }
 
 LegResult judge_join(const LegContext& context, bool media_arrived) {
     auto leg = blank(context);
     const auto& player = context.leg.source;
     const auto& wire = context.wire(player);
-    const auto& at_firewall = context.wire(firewall);
+    const auto hops = hops_to(context, player);
+    const auto router = hops.empty() ? context.scenario.firewall.name : hops.back().box;
+    const auto firewall = scenario::box_words(context.scenario, router);
+    const auto& at_firewall = context.wire(router);
     const auto& zone = context.scenario.host(player)->zone;
     const auto& group = context.leg.destination;
     const auto sent = reports(wire, out, context, zone), arrived = reports(at_firewall, in, context, zone);
     if (sent > 0) leg.evidence.push_back(fmt::format("{}'s interface: IGMP report sent {}.", player, times(sent)));
     if (arrived > 0)
-        leg.evidence.push_back(fmt::format("The firewall's interface: IGMP report received {}.", times(arrived)));
+        leg.evidence.push_back(fmt::format("{}'s interface: IGMP report received {}.", sentence_start(firewall), times(arrived)));
     const auto joined = context.view.at(player, "join", What::announced);
     const auto failed = context.view.at(player, "join", What::listen_failed);
-    const auto is_heard = heard(context, group, zone);
+    const auto is_heard = heard(context, group, zone, router);
     if (is_heard == true)
-        leg.evidence.push_back(fmt::format("The firewall's multicast routing: {} is wanted in zone {}.", group, zone));
+        leg.evidence.push_back(fmt::format("{}'s multicast routing: {} is wanted in zone {}.", sentence_start(firewall), group, zone));
     if (media_arrived) {
         leg.verdict = Verdict::pass;
         return leg;
@@ -91,15 +107,16 @@ LegResult judge_join(const LegContext& context, bool media_arrived) {
     if (at_firewall.complete() && arrived == 0) {
         leg.certain = true;  // whatever the firewall's rules are
         return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                        fmt::format("The IGMP report of {} for {} was sent {} and never reached the firewall: look at "
+                        fmt::format("The IGMP report of {} for {} was sent {} and never reached {}: look at "
                                     "the switches of zone {}.",
-                                    player, group, times(std::max<std::uint64_t>(sent, 1)), zone));
+                                    player, group, times(std::max<std::uint64_t>(sent, 1)), firewall, zone));
     }
     if (arrived > 0 && is_heard == false) {
+        if (scenario::several_boxes(context.scenario)) leg.box = router;
         return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                        fmt::format("The IGMP report of {} for {} reached the firewall's interface {} and was dropped "
+                        fmt::format("The IGMP report of {} for {} reached {}'s interface {} and was dropped "
                                     "by its ruleset: its multicast routing never heard that {} is wanted in zone {}.",
-                                    player, group, times(arrived), group, zone));
+                                    player, group, firewall, times(arrived), group, zone));
     }
     return leg;
 }
@@ -141,11 +158,18 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
     const auto& sender_host = *context.scenario.host(context.instance.from);
     const auto& player_host = *context.scenario.host(player);
     if (sender_host.zone == player_host.zone) return leg;
-    const auto& wire = context.wire(firewall);
+    const auto hops = hops_to(context, player);
+    if (hops.empty()) return leg;
     const Between between{Endpoint{context.source_address(), 0}, group};
+    // The firewall that it got to and did not get past.
+    auto hop = hops.begin();
+    while (hop + 1 != hops.end() && in_zone(context.wire(hop->box), out, "udp", between, hop->out) > 0) ++hop;
+    const auto firewall = scenario::box_words(context.scenario, hop->box);
+    const auto& wire = context.wire(hop->box);
     std::optional<unsigned> ttl;
-    const auto arrived = in_zone(wire, in, "udp", between, sender_host.zone, &ttl);
-    const auto left = in_zone(wire, out, "udp", between, player_host.zone);
+    const auto arrived = in_zone(wire, in, "udp", between, hop->in, &ttl);
+    const auto left = in_zone(wire, out, "udp", between, hop->out);
+    if (scenario::several_boxes(context.scenario) && arrived > 0 && left == 0) leg.box = hop->box;
     if (!ttl) ttl = context.instance.flow->ttl;
     const auto stream = fmt::format("UDP from {} to {}", context.instance.from, group.text());
     const auto say = [&](std::string text) { leg.explanation = std::move(text); };
@@ -154,13 +178,12 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
         leg.explanation = std::move(text);
         leg.certain = true;
     };
-    const auto& zone = player_host.zone;
-    const auto has_route = routed(context, zone);
-    const auto is_heard = heard(context, context.leg.destination, zone);
-    const auto reached =
-        arrived > 0 ? " reached the firewall " + times(arrived) : std::string{" never crossed the firewall"};
+    const auto& zone = hop->out;
+    const auto has_route = routed(context, player_host.zone);
+    const auto is_heard = heard(context, context.leg.destination, player_host.zone, hops.back().box);
+    const auto reached = arrived > 0 ? " reached " + firewall + " " + times(arrived) : " never crossed " + firewall;
     if (wire.complete() && arrived == 0) {
-        say(fmt::format("{} never reached the firewall.", stream));
+        say(fmt::format("{} never reached {}.", stream, firewall));
     } else if (link_local(context.leg.destination_address)) {
         for_certain(
             fmt::format("{}{}: the group is link-local (224.0.0.0/24), no router forwards "
@@ -172,17 +195,16 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
                         "cannot cross a router, whatever the rules say.",
                         stream, reached, *ttl));
     } else if (left > 0) {
-        say(fmt::format("{} left the firewall {} into zone {} and never reached {}.", stream, times(left), zone,
-                        player));
+        say(fmt::format("{} left {} {} into zone {} and never reached {}.", stream, firewall, times(left), zone, player));
     } else if (has_route == false) {
         for_certain(fmt::format("{}{}, which has no multicast route for it into zone {}.", stream, reached, zone));
     } else if (is_heard == false) {
         say(
-            fmt::format("{}{} and was not forwarded into zone {}: the firewall had not heard that "
+            fmt::format("{}{} and was not forwarded into zone {}: {} had not heard that "
                         "anybody there joined.",
-                        stream, reached, zone));
+                        stream, reached, zone, scenario::box_words(context.scenario, hops.back().box)));
     } else if (arrived > 0 && wire.complete()) {
-        say(fmt::format("{} reached the firewall {} and was not forwarded into zone {}: {}.", stream, times(arrived),
+        say(fmt::format("{} reached {} {} and was not forwarded into zone {}: {}.", stream, firewall, times(arrived),
                         zone, has_route == true ? "its ruleset dropped it" : "a rule dropped it or there is no route"));
     }
     return leg;

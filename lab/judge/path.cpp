@@ -99,7 +99,9 @@ Path follow(const LegContext& context, const Endpoint& local, const Endpoint& re
     return path;
 }
 
-Traced traced(const LegContext& context, std::string_view protocol, const Between& near) {
+namespace {
+
+Traced traced_at_first(const LegContext& context, std::string_view protocol, const Between& near) {
     Traced found;
     found.as = near;
     const Event* first = nullptr;
@@ -117,6 +119,21 @@ Traced traced(const LegContext& context, std::string_view protocol, const Betwee
                                                       : Endpoint{};
     };
     found.as = {end("source"), end("destination")};
+    return found;
+}
+
+}  // namespace
+
+Traced traced(const LegContext& context, std::string_view protocol, const Between& near) {
+    auto found = traced_at_first(context, protocol, near);
+    // What one firewall translated comes to the next one so.
+    auto at = near;
+    for (std::size_t further = 1; further < context.scenario.firewalls.size() && found.as != at; ++further) {
+        at = found.as;
+        const auto next = traced_at_first(context, protocol, at);
+        if (!next.known) break;
+        found.as = next.as;
+    }
     return found;
 }
 

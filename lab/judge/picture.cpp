@@ -34,7 +34,7 @@ std::optional<WireSight> sight_of(const Event& event) {
     sight.destination = Endpoint::from(text_field(event, "destination"));
     sight.packets = static_cast<std::uint64_t>(number_field(event, "packets").value_or(0));
     sight.first = number_field(event, "first").value_or(0) / 1e6;
-    if (sight.source.empty() || sight.host == "firewall") return std::nullopt;
+    if (sight.source.empty() || sight.host == "firewall" || !text_field(event, "zone").empty()) return std::nullopt;
     return sight;
 }
 

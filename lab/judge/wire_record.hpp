@@ -52,6 +52,7 @@ struct Between {
     Endpoint source, destination;
     bool matches(const WireLine& line) const;
     Between reversed() const { return {destination, source}; }
+    bool operator==(const Between&) const = default;
 };
 
 class WireRecord {

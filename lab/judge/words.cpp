@@ -14,8 +14,10 @@ std::string Names::of(std::string_view address) const {
     for (const auto& host : scenario_.hosts) {
         if (host.published_at(*parsed)) return fmt::format("{} ({})", host.name, address);
     }
-    for (const auto& zone : scenario_.zones) {
-        if (zone.gateway == *parsed) return fmt::format("the firewall ({})", zone.name);
+    for (const auto& box : boxes_) {
+        for (const auto& side : box.sides) {
+            if (side.address == *parsed) return fmt::format("{} ({})", scenario::box_words(scenario_, box.name), side.zone);
+        }
     }
     return std::string{address};
 }

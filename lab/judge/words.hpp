@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "common/scenario/model.hpp"
+#include "common/scenario/boxes.hpp"
 #include "lab/judge/wire_record.hpp"
 #include "lab/verdict/report.hpp"
 
@@ -12,7 +13,7 @@ namespace wmlab::lab {
 
 class Names {
 public:
-    explicit Names(const scenario::Scenario& scenario) : scenario_{scenario} {}
+    explicit Names(const scenario::Scenario& scenario) : scenario_{scenario}, boxes_{scenario::boxes(scenario)} {}
     std::string of(std::string_view address) const;       // "media", "the firewall (outside)", else the address
     std::string at(const Endpoint& endpoint) const;       // "media:1755"
     bool knows(std::string_view address) const;           // it is a host's own address
@@ -20,6 +21,7 @@ public:
 
 private:
     const scenario::Scenario& scenario_;
+    const std::vector<scenario::Firewall> boxes_;
 };
 
 std::string counted(std::uint64_t count, std::string_view noun);  // "1 packet", "3 packets"

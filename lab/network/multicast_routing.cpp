@@ -39,11 +39,14 @@ bool crosses(const scenario::Scenario& scenario, const scenario::FlowInstance& i
 }
 
 bool allowed(const scenario::Scenario& scenario, const std::string& from, const std::string& to, scenario::Ipv4 group) {
-    const auto& rules = scenario.firewall.multicast_routes;
-    if (!rules) return true;
-    return std::ranges::any_of(*rules, [&](const scenario::MulticastRouteRule& rule) {
-        return rule.from == from && std::ranges::find(rule.to, to) != rule.to.end() &&
-               std::ranges::any_of(rule.groups, [&](const scenario::Subnet& block) { return block.contains(group); });
+    const auto hops = scenario::way(scenario, from, to);
+    const auto boxes = scenario::boxes(scenario);
+    return std::ranges::all_of(hops, [&](const scenario::Hop& hop) {
+        const auto& rules = std::ranges::find(boxes, hop.box, &scenario::Firewall::name)->multicast_routes;
+        return !rules || std::ranges::any_of(*rules, [&](const scenario::MulticastRouteRule& rule) {
+            return rule.from == hop.in && std::ranges::find(rule.to, hop.out) != rule.to.end() &&
+                   std::ranges::any_of(rule.groups, [&](const scenario::Subnet& block) { return block.contains(group); });
+        });
     });
 }
 
@@ -81,62 +84,76 @@ boost::json::array to_json(const std::vector<MulticastRoute>& routes) {
     return all;
 }
 
-MulticastRouting::MulticastRouting(boost::asio::io_context& io, const Namespace* firewall,
-                                   const scenario::Scenario& scenario, std::vector<MulticastRoute> routes)
-    : scenario_{scenario}, routes_{std::move(routes)}, router_{io} {
+MulticastRouting::MulticastRouting(boost::asio::io_context& io, const Network* network, const scenario::Scenario& scenario,
+                                   std::vector<MulticastRoute> routes)
+    : scenario_{scenario}, routes_{std::move(routes)} {
     const auto flows = scenario::instances(scenario);
-    if (firewall == nullptr || std::ranges::none_of(flows, [&](const auto& flow) { return crosses(scenario, flow); }))
+    if (network == nullptr || std::ranges::none_of(flows, [&](const auto& flow) { return crosses(scenario, flow); }))
         return;
     if (scenario.zones.size() > MAXVIFS)
         throw SetupFailed{"route multicast", "the kernel routes between 32 zones at most"};
-    const Entered entered{*firewall};
-    Descriptor router{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_IGMP)};
-    if (!router) throw setup_failed("open a socket for multicast routes", errno);
-    const auto fd = router.get();
+    for (const auto& box : scenario::boxes(scenario)) open(io, network->firewall(box.name), box);
+    for (const auto& route : routes_) install(route);
+    for (auto& router : routers_) listen(router);
+}
+
+void MulticastRouting::open(boost::asio::io_context& io, const Namespace& place, const scenario::Firewall& box) {
+    const Entered entered{place};
+    Descriptor socket{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_IGMP)};
+    if (!socket) throw setup_failed("open a socket for multicast routes", errno);
+    const auto fd = socket.get();
     set(fd, MRT_INIT, 1, "become the firewall's multicast router");
-    for (const auto& zone : scenario.zones) {
-        const auto number = static_cast<vifi_t>(interfaces_.size());
-        const auto index = static_cast<int>(::if_nametoindex(zone.interface.c_str()));
+    auto& router = routers_.emplace_back(Router{box, {}, boost::asio::posix::stream_descriptor{io}});
+    for (const auto& side : box.sides) {
+        const auto number = static_cast<vifi_t>(router.interfaces.size());
+        const auto index = static_cast<int>(::if_nametoindex(side.interface.c_str()));
         vifctl interface {};
         interface.vifc_vifi = number;
         interface.vifc_flags = VIFF_USE_IFINDEX;
         interface.vifc_threshold = 1;
         interface.vifc_lcl_ifindex = index;
-        set(fd, MRT_ADD_VIF, interface, "route multicast on " + zone.interface);
+        set(fd, MRT_ADD_VIF, interface, "route multicast on " + side.interface);
         ip_mreqn routers{};
         routers.imr_multiaddr.s_addr = htonl(igmpv3_routers);
         routers.imr_ifindex = index;
-        set(fd, IP_ADD_MEMBERSHIP, routers, "listen for IGMP on " + zone.interface);
-        interfaces_.emplace(zone.name, number);
+        set(fd, IP_ADD_MEMBERSHIP, routers, "listen for IGMP on " + side.interface);
+        router.interfaces.emplace(side.zone, number);
     }
-    router_.assign(router.release());
-    for (const auto& route : routes_) install(route);
-    listen();
+    router.socket.assign(socket.release());
 }
 
 // The route stands from the beginning, at first to no zone: a stream without a route would be queued by the kernel.
 void MulticastRouting::install(const MulticastRoute& route) {
-    mfcctl entry{};
-    entry.mfcc_origin.s_addr = htonl(route.source.value);
-    entry.mfcc_mcastgrp.s_addr = htonl(route.group.value);
-    entry.mfcc_parent = static_cast<vifi_t>(interfaces_.at(route.from));
-    for (const auto& zone : route.to)
-        if (joined_.contains({zone, route.group})) entry.mfcc_ttls[interfaces_.at(zone)] = 1;
-    set(router_.native_handle(), MRT_ADD_MFC, entry, "route " + route.group.text() + " from " + route.source.text());
+    for (auto& router : routers_) {
+        mfcctl entry{};
+        entry.mfcc_origin.s_addr = htonl(route.source.value);
+        entry.mfcc_mcastgrp.s_addr = htonl(route.group.value);
+        bool on_the_way = false;
+        for (const auto& zone : route.to) {
+            const auto hops = scenario::way(scenario_, route.from, zone);
+            const auto here = std::ranges::find(hops, router.box.name, &scenario::Hop::box);
+            if (here == hops.end()) continue;
+            on_the_way = true;
+            entry.mfcc_parent = static_cast<vifi_t>(router.interfaces.at(here->in));
+            if (joined_.contains({hops.back().box, zone, route.group})) entry.mfcc_ttls[router.interfaces.at(here->out)] = 1;
+        }
+        if (on_the_way)
+            set(router.socket.native_handle(), MRT_ADD_MFC, entry, "route " + route.group.text() + " from " + route.source.text());
+    }
 }
 
-void MulticastRouting::listen() {
-    router_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failure) {
+void MulticastRouting::listen(Router& router) {
+    router.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, &router](boost::system::error_code failure) {
         if (failure) return;
-        read_all();
-        listen();
+        read_all(router);
+        listen(router);
     });
 }
 
-void MulticastRouting::read_all() {
+void MulticastRouting::read_all(Router& router) {
     std::array<std::byte, 2048> buffer;
     for (;;) {
-        const auto got = ::recv(router_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        const auto got = ::recv(router.socket.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
         if (got < 0) return;
         const std::span<const std::byte> packet{buffer.data(), static_cast<std::size_t>(got)};
         constexpr std::size_t ip_header_min = 20, protocol_at = 9, source_at = 12;
@@ -147,26 +164,28 @@ void MulticastRouting::read_all() {
         std::uint32_t source = 0;
         for (std::size_t i = 0; i < 4; ++i)
             source = source << 8 | std::to_integer<std::uint32_t>(packet[source_at + i]);
-        heard({source}, read_igmp(packet.subspan(header)).joined);
+        heard(router, {source}, read_igmp(packet.subspan(header)).joined);
     }
 }
 
-void MulticastRouting::heard(scenario::Ipv4 reporter, const std::vector<std::uint32_t>& groups) {
-    const auto zone =
-        std::ranges::find_if(scenario_.zones, [&](const scenario::Zone& one) { return one.subnet.contains(reporter); });
-    if (zone == scenario_.zones.end() || zone->gateway == reporter) return;
+void MulticastRouting::heard(const Router& router, scenario::Ipv4 reporter, const std::vector<std::uint32_t>& groups) {
+    const auto side = std::ranges::find_if(router.box.sides, [&](const scenario::Side& one) {
+        return scenario_.zone(one.zone)->subnet.contains(reporter);
+    });
+    if (side == router.box.sides.end() || side->address == reporter) return;
     for (const auto value : groups) {
         const scenario::Ipv4 group{value};
-        if (!reported_.insert({reporter, group}).second) continue;
+        if (!reported_.insert({router.box.name, reporter, group}).second) continue;
         evidence::Event event;
         event.event = evidence::What::group_joined;
-        event.fields["zone"] = zone->name;
+        event.fields["zone"] = side->zone;
         event.fields["group"] = group.text();
         event.fields["reporter"] = reporter.text();
+        if (scenario::several_boxes(scenario_)) event.fields["box"] = router.box.name;
         event.monotonic = evidence::Clock::system().monotonic();
         event.utc = evidence::Clock::system().utc();
         events_.push_back(std::move(event));
-        if (!joined_.insert({zone->name, group}).second) continue;
+        if (!joined_.insert({router.box.name, side->zone, group}).second) continue;
         for (const auto& route : routes_)
             if (route.group == group) install(route);
     }
@@ -180,7 +199,8 @@ bool MulticastRouting::ready_for(const std::vector<scenario::FlowInstance>& flow
         const bool routed = std::ranges::any_of(routes_, [&](const MulticastRoute& route) {
             return route.group == group && std::ranges::find(route.to, zone) != route.to.end();
         });
-        return !routed || joined_.contains({zone, group});
+        const auto hops = scenario::way(scenario_, scenario_.host(flow.from)->zone, zone);
+        return !routed || hops.empty() || joined_.contains({hops.back().box, zone, group});
     });
 }
 

@@ -12,11 +12,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <stdexcept>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/attachment.hpp"
 #include "lab/network/netlink.hpp"
@@ -54,6 +56,7 @@ constexpr Sysctl firewall_settings[] = {
     {"ipv4/conf/all/rp_filter", "0", "reverse-path filtering is as the machine has it"},
     {"ipv4/conf/default/rp_filter", "0", nullptr},
     {"ipv4/conf/all/send_redirects", "0", nullptr},
+    {"ipv4/conf/default/send_redirects", "0", nullptr},  // one of several does not tell hosts of a shorter way
     {"ipv4/icmp_ratelimit", "0",
      "the firewall's ICMP rejects are limited to about one a second and may look like drops"},
     {"ipv4/icmp_msgs_per_sec", "1000000", nullptr},
@@ -84,8 +87,13 @@ void plain_packets(const char* interface) {
 struct Network::Parts {
     std::map<std::string, Namespace, std::less<>> hosts, switches;
     std::map<std::string, int, std::less<>> bridges;  // by zone
-    std::map<std::string, Cable, std::less<>> cables;  // of the firewall, by zone
-    std::optional<Namespace> firewall, nowhere;
+    struct Box {
+        std::string name;
+        Namespace place;
+        std::map<std::string, Cable, std::less<>> cables{};  // by zone
+    };
+    std::deque<Box> boxes;
+    std::optional<Namespace> nowhere;
     int nowhere_bridge = 0;
     std::vector<std::string> notes;
     int next_index = 10;  // unique in the whole lab
@@ -100,14 +108,14 @@ struct Network::Parts {
         }
     }
 
-    // A cable from a host (or the firewall) to its zone's switch.
+    // A cable from a host (or a firewall, which forwards) to its zone's switch.
     Cable connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
-                  const scenario::Zone& zone) {
+                  const scenario::Zone& zone, bool forwards) {
         const auto index = next_index++;
         const auto port = next_index++;
         Links of_switch{switches.at(zone.name)};
         of_switch.add_veth("port" + std::to_string(ports++), port, bridges.at(zone.name), {&place, interface, index});
-        if (zone.igmp_lost && &place == &*firewall) of_switch.no_multicast(port);
+        if (zone.igmp_lost && forwards) of_switch.no_multicast(port);
         {
             const Entered entered{place};
             plain_packets(interface.c_str());
@@ -115,11 +123,11 @@ struct Network::Parts {
         if (ipv6_left) links.no_ipv6(index);
         links.address(index, address, zone.subnet);
         links.up(index, interface);
-        if (&place == &*firewall) links.forward(index, interface);
+        if (forwards) links.forward(index, interface);
         return {index, port, &switches.at(zone.name)};
     }
-    // Of the firewall, to a switch without anybody.
-    int add_interface(Links& links, const std::string& name) {
+    // Of a firewall, to a switch without anybody.
+    int add_interface(const Namespace& firewall, Links& links, const std::string& name) {
         if (!nowhere) {
             nowhere = Namespace::create("nowhere");
             nowhere_bridge = next_index++;
@@ -128,7 +136,7 @@ struct Network::Parts {
             set(switch_settings);
         }
         const auto index = next_index++, port = next_index++;
-        Links{*nowhere}.add_veth("port" + std::to_string(ports++), port, nowhere_bridge, {&*firewall, name, index});
+        Links{*nowhere}.add_veth("port" + std::to_string(ports++), port, nowhere_bridge, {&firewall, name, index});
         if (ipv6_left) links.no_ipv6(index);
         links.up_without_arp(index, name);
         links.forward(index, name);
@@ -177,7 +185,7 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
     constexpr int loopback = 1;
     parts.ipv6_left = ::access("/proc/sys/net/ipv6/conf/all/disable_ipv6", F_OK) == 0 &&
                       ::access("/proc/sys/net/ipv6/conf/all/disable_ipv6", W_OK) != 0;
-    std::vector<Links> all_links;
+    std::deque<Links> all_links;
     if (setting.built_in()) {
         for (const auto& zone : scenario.zones) {
             const auto& place = parts.switches.emplace(zone.name, Namespace::create("zone " + zone.name)).first->second;
@@ -187,20 +195,24 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
             const Entered entered{place};
             parts.set(switch_settings);
         }
-        parts.firewall = Namespace::create("the firewall");
-        {
-            const Entered entered{*parts.firewall};
-            parts.set(firewall_settings);
+        for (const auto& box : scenario::boxes(scenario)) {
+            const auto view = scenario::as_seen_by(scenario, box);
+            auto& made = parts.boxes.emplace_back(Parts::Box{box.name, Namespace::create(scenario::box_words(scenario, box.name))});
+            {
+                const Entered entered{made.place};
+                parts.set(firewall_settings);
+            }
+            auto& links = all_links.emplace_back(made.place);
+            links.up(loopback, "lo");
+            for (const auto& side : box.sides)
+                made.cables[side.zone] = parts.connect(made.place, links, side.interface, side.address, *scenario.zone(side.zone), true);
+            for (const auto& zone : scenario.zones)
+                if (const auto* const next = scenario::side_of(box, zone.name) == nullptr ? scenario::next_box(scenario, box, zone.name) : nullptr)
+                    links.route(zone.subnet, scenario::side_of(*next, scenario::shared_side(box, *next)->zone)->address);
+            surround(
+                made.place, links, view, made.cables, [&](const std::string& name) { return parts.add_interface(made.place, links, name); },
+                !setting.plain, parts.notes);
         }
-        auto& firewall_links = all_links.emplace_back(*parts.firewall);
-        firewall_links.up(loopback, "lo");
-        auto& cables = parts.cables;
-        for (const auto& zone : scenario.zones)
-            cables[zone.name] = parts.connect(*parts.firewall, firewall_links, zone.interface, zone.gateway, zone);
-        surround(
-            *parts.firewall, firewall_links, scenario, cables,
-            [&](const std::string& name) { return parts.add_interface(firewall_links, name); }, !setting.plain,
-            parts.notes);
     }
     for (const auto& [zone, card] : setting.attached)
         parts.cards[zone] = examine_card(setting, zone, card, parts.notes);
@@ -216,7 +228,7 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
         const auto& zone = *scenario.zone(host.zone);
         links.up(loopback, "lo");
         if (setting.built_in()) {
-            parts.connect(place, links, host_interface, host.address, zone);
+            parts.connect(place, links, host_interface, host.address, zone, false);
         } else {
             parts.sit_on_card(*setting.machine, place, links, host.address, zone);
         }
@@ -244,21 +256,29 @@ const Namespace& Network::host(std::string_view name) const {
 }
 
 const Namespace& Network::firewall() const {
-    if (!parts_->firewall) throw std::out_of_range{"the firewall is not the built-in one"};
-    return *parts_->firewall;
+    if (parts_->boxes.empty()) throw std::out_of_range{"the firewall is not the built-in one"};
+    return parts_->boxes.front().place;
+}
+const Namespace& Network::firewall(std::string_view box) const {
+    const auto found = std::ranges::find(parts_->boxes, box, &Parts::Box::name);
+    if (found == parts_->boxes.end()) throw std::out_of_range{"no built-in firewall " + std::string{box}};
+    return found->place;
 }
 const Namespace& Network::switch_of(std::string_view zone) const {
     const auto found = parts_->switches.find(zone);
     if (found == parts_->switches.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
     return found->second;
 }
-void Network::add_interface(const std::string& name) {
-    Links links{firewall()};
-    parts_->add_interface(links, name);
+void Network::add_interface(std::string_view box, const std::string& name) {
+    const auto& place = firewall(box);
+    Links links{place};
+    parts_->add_interface(place, links, name);
 }
 void Network::plug(std::string_view zone, bool in) {
-    const auto cable = parts_->cables.find(zone);
-    if (cable == parts_->cables.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
+    firewall();
+    const auto& cables = parts_->boxes.front().cables;
+    const auto cable = cables.find(zone);
+    if (cable == cables.end()) throw std::out_of_range{"no zone " + std::string{zone} + " with a switch"};
     Links links{*cable->second.zone};
     if (in)
         links.up(cable->second.port, "to zone " + std::string{zone});
@@ -266,7 +286,7 @@ void Network::plug(std::string_view zone, bool in) {
         links.down(cable->second.port, "to zone " + std::string{zone});
 }
 void Network::forget_connections() {
-    if (parts_->firewall) lab::forget_connections(*parts_->firewall);
+    for (const auto& box : parts_->boxes) lab::forget_connections(box.place);
 }
 const std::vector<std::string>& Network::notes() const { return parts_->notes; }
 
@@ -276,7 +296,8 @@ std::string hosts_file(const scenario::Scenario& scenario, std::string_view zone
         const auto published = zone.empty() ? std::nullopt : host.published_to(zone);
         text += published.value_or(host.address).text() + " " + host.name + "\n";
     }
-    for (const auto& [name, address] : scenario.firewall.names) text += address.text() + " " + name + "\n";
+    for (const auto& box : scenario::boxes(scenario))
+        for (const auto& [name, address] : box.names) text += address.text() + " " + name + "\n";
     return text;
 }
 

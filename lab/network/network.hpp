@@ -1,6 +1,6 @@
-// The hosts and the firewall of one lab as network namespaces. Each zone has a switch (a bridge in a namespace of its
-// own, so that traffic inside a zone never meets the firewall's hooks); the firewall has one interface per zone, named
-// as the scenario says. Built by netlink; gone when the object is.
+// The hosts and the firewalls of one lab as network namespaces. Each zone has a switch (a bridge in a namespace of its
+// own, so that traffic inside a zone never meets a firewall's hooks); a firewall has one interface in each of its zones
+// (of all, where it is the only one), named as the scenario says, and routes to the others. Built by netlink; gone when the object is.
 #pragma once
 #include <memory>
 #include <string>
@@ -27,11 +27,12 @@ public:
     Network& operator=(const Network&) = delete;
 
     const Namespace& host(std::string_view name) const;  // std::out_of_range for a name the scenario does not have
-    const Namespace& firewall() const;
+    const Namespace& firewall() const;                       // the first one, where there are several
+    const Namespace& firewall(std::string_view box) const;   // by its name
     const Namespace& switch_of(std::string_view zone) const;  // the same; built-in setting only
-    void add_interface(const std::string& name);              // to the firewall; nothing is behind it
-    void plug(std::string_view zone, bool in);      // the firewall's cable to the zone's switch; built-in setting only
-    void forget_connections();                      // empties the firewall's connection tracking, where it is ours
+    void add_interface(std::string_view box, const std::string& name);  // to that firewall; nothing is behind it
+    void plug(std::string_view zone, bool in);      // the first firewall's cable to the zone's switch; built-in setting only
+    void forget_connections();                      // empties the firewalls' connection tracking, where it is ours
     const std::vector<std::string>& notes() const;  // settings this system does not allow, and what follows from it
 
 private:

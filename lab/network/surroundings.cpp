@@ -25,12 +25,17 @@ void set_all(const Namespace& firewall, const scenario::Firewall& wish, std::vec
         notes.emplace_back("the gateway's net.ipv4.ip_forward is 0: it forwards nothing, whatever its rules say");
 }
 
+bool is_a_firewalls(const scenario::Scenario& scenario, scenario::Ipv4 address) {
+    return std::ranges::any_of(scenario.firewalls, [&](const scenario::Firewall& box) {
+        return std::ranges::find(box.sides, address, &scenario::Side::address) != box.sides.end();
+    });
+}
+
 // An address of the zone that nobody has, from the end.
 scenario::Ipv4 free_address(const scenario::Scenario& scenario, const scenario::Zone& zone) {
     auto address = scenario::Ipv4{zone.subnet.broadcast().value - 1};
     const auto taken = [&] {
-        return address == zone.gateway || scenario.host_at(address) != nullptr ||
-               std::ranges::any_of(scenario.hosts, [&](const scenario::Host& host) { return host.address == address; });
+        return address == zone.gateway || scenario.host_at(address) != nullptr || is_a_firewalls(scenario, address);
     };
     while (address.value > zone.subnet.network.value + 1 && taken()) --address.value;
     return address;
@@ -53,7 +58,7 @@ void surround(const Namespace& firewall, Links& links, const scenario::Scenario&
         const auto& zone = *scenario.zone(route.zone);
         const auto& cable = cables.at(zone.name);
         const auto router = route.gateway.value_or(free_address(scenario, zone));
-        if (scenario.host_at(router) == nullptr) {  // what goes there is sent, and nobody gets it
+        if (scenario.host_at(router) == nullptr && !is_a_firewalls(scenario, router)) {  // what goes there is sent, and nobody gets it
             links.neighbour(cable.index, router);
             Links{*cable.zone}.swallow(cable.port);
         }

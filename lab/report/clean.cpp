@@ -88,6 +88,7 @@ void rule(RuleRef& rule) {
     one(rule.text);
     one(rule.chain);
     one(rule.via);
+    one(rule.box);
 }
 
 void icmp(std::optional<Icmp>& icmp) {

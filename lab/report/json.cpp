@@ -53,6 +53,7 @@ json::object rule(const RuleRef& rule) {
     json::object object{
         {"file", string(rule.file)}, {"line", rule.line}, {"text", string(rule.text)}, {"chain", string(rule.chain)}};
     if (!rule.via.empty()) object["via"] = string(rule.via);
+    if (!rule.box.empty()) object["box"] = string(rule.box);
     return object;
 }
 
@@ -103,6 +104,9 @@ json::array legs(const std::vector<LegResult>& results) {
         if (result.optional) leg["optional"] = true;
         verdict(leg, result);
         if (!result.direction.empty()) leg["direction"] = string(result.direction);
+        if (!result.box.empty()) leg["box"] = string(result.box);
+        if (!result.other_way.empty()) leg["other_way"] = string(result.other_way);
+        if (result.no_state) leg["no_state"] = true;
         if (result.milliseconds) leg["milliseconds"] = *result.milliseconds;
         if (result.icmp) leg["icmp"] = icmp(*result.icmp);
         if (result.ledger) leg["ledger"] = ledger(*result.ledger);
@@ -173,6 +177,7 @@ json::object flow_object(const FlowResult& result) {
     if (result.reason) flow["reason"] = string(text(*result.reason));
     flow["direction"] = or_null(result.direction);
     flow["transport"] = or_null(result.transport);
+    if (!result.box.empty()) flow["box"] = string(result.box);
     if (result.icmp) flow["icmp"] = icmp(*result.icmp);
     flow["rule"] = result.rule ? json::value(rule(*result.rule)) : json::value(nullptr);
     flow["near_miss"] = result.near_miss ? json::value(near_miss(*result.near_miss)) : json::value(nullptr);

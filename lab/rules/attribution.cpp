@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
+#include <deque>
 #include <map>
 #include <set>
 #include <vector>
 
+#include "common/scenario/boxes.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "lab/rules/endpoints.hpp"
 #include "lab/rules/json_fields.hpp"
@@ -18,15 +20,16 @@ using evidence::Event;
 using evidence::What;
 namespace {
 
-std::optional<RuleRef> ref_from(const json::object* rule) {
+std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
     if (!rule) return std::nullopt;
     return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                   text_at(*rule, "chain"), text_at(*rule, "via")};
+                   text_at(*rule, "chain"), text_at(*rule, "via"), text_at(event.fields, "box")};
 }
 
 struct Tuple {
     std::string_view protocol, source, destination;
-    std::string_view out = {};  // interface; empty: any
+    std::string out = {};       // interface; empty: any
+    std::string_view box = {};  // of several firewalls; empty: any
 };
 
 bool between(const json::object& packet, std::string_view source, std::string_view destination) {
@@ -102,6 +105,7 @@ const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::s
         const auto* as = fate == "dropped" && whole(tuple) ? object_at(f, "as") : nullptr;
         if (!between(f, tuple.source, tuple.destination) && !(as && between(*as, tuple.source, tuple.destination)))
             continue;
+        if (!tuple.box.empty() && text_at(f, "box") != tuple.box) continue;
         if (!tuple.out.empty() && !text_at(f, "out").empty() && text_at(f, "out") != tuple.out) continue;
         const auto better = [&] {
             // What an end sent when it gave up stopped nothing.
@@ -150,6 +154,7 @@ public:
             if (leg.name != flow.leg || !leg.rule) continue;
             flow.rule = leg.rule;
             flow.near_miss = leg.near_miss;
+            if (flow.box.empty()) flow.box = leg.rule->box;
         }
         const bool stopped = flow.cause == Cause::dropped || flow.cause == Cause::rejected ||
                              flow.cause == Cause::reset || flow.cause == Cause::starved;
@@ -170,7 +175,7 @@ private:
             const auto* event = decision_for(*decisions_, tuple, "forwarded");
             // The first packet of a connection is a new one. If it is not here, it was not traced.
             const bool late = event && leg.protocol == "tcp" && text_at(event->fields, "state") == "established";
-            if (event && !late) leg.rule = ref_from(object_at(event->fields, "rule"));
+            if (event && !late) leg.rule = ref_from(object_at(event->fields, "rule"), *event);
             return;
         }
         if (!stopped) return;
@@ -193,33 +198,64 @@ private:
             tuples = {forth ? tuples[0] : tuples[1]};
             // Before it is translated back, an answer goes to where the far end saw the packets come from.
             if (!forth && !leg.source_seen.empty())
-                tuples.push_back({leg.protocol, leg.destination_seen, leg.source_seen});
+                tuples.push_back({leg.protocol, leg.destination_seen, leg.source_seen, {}, leg.box});
         }
         if (const auto tuple = to_group(leg, flow)) tuples = {*tuple};
         if (const auto* event = decision_about_lost(leg)) {
-            leg.rule = ref_from(object_at(event->fields, "rule"));
-            if (const auto* near = object_at(event->fields, "near_miss"))
-                leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
-            if (!untranslated) suggest(leg, flow, *event);
+            decided_by(*event, leg, flow, untranslated);
             return;
         }
+        if (scenario::several_boxes(scenario_)) as_later_ones_see(tuples);
         for (const auto& tuple : tuples) {
             const auto* event = decision_for(*decisions_, tuple, "dropped");
             if (!event) continue;
-            leg.rule = ref_from(object_at(event->fields, "rule"));
-            if (const auto* near = object_at(event->fields, "near_miss"))
-                leg.near_miss = lab::NearMiss{*ref_from(near), text_at(*near, "differs")};
-            if (!untranslated) suggest(leg, flow, *event);
+            decided_by(*event, leg, flow, untranslated);
             return;
         }
         for (const auto& tuple : tuples) {
             const auto* event = decision_for(*decisions_, tuple, "unknown");
             if (!event || text_at(event->fields, "by") != "counters") continue;
-            leg.rule = ref_from(object_at(event->fields, "rule"));
+            leg.rule = ref_from(object_at(event->fields, "rule"), *event);
             return;
         }
         // Nothing dropped it: then what was written into it did.
         leg.rule = leg.cause == Cause::modified ? changer(leg, {"payload", "header"}) : changer(leg, {"address", "port", "ttl", "header", "payload"});
+    }
+
+    void decided_by(const Event& event, LegResult& leg, FlowResult& flow, bool untranslated) const {
+        const auto& f = event.fields;
+        leg.rule = ref_from(object_at(f, "rule"), event);
+        if (const auto* near = object_at(f, "near_miss"))
+            leg.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, "differs")};
+        if (leg.box.empty()) leg.box = text_at(f, "box");
+        const auto state = text_at(f, "state");
+        const auto* general = f.if_contains("general");
+        const bool by_state = leg.rule && leg.rule->text.find("state ") != std::string::npos;  // ct state, --ctstate, --state
+        const bool by_default = f.contains("asks") && general != nullptr && general->is_bool() && general->get_bool();
+        leg.no_state = !leg.other_way.empty() && (by_state || by_default) && (state == "new" || state == "invalid" || state == "untracked");
+        if (leg.no_state) {
+            if (leg.name != flow.leg) return;
+            flow.explanation += " No state there: to " + leg.box + " these packets are " + state +
+                                ", and the rules that let established connections through do not fit them.";
+            if (to_be_opened(flow))
+                flow.change = "both directions must pass firewall " + leg.box + " or both " + leg.other_way +
+                              " (`routes`, or the gateway of a zone), or these firewalls share their connections (conntrackd), or " + leg.box +
+                              " lets the answers through without asking for the state";
+            return;
+        }
+        if (!untranslated) suggest(leg, flow, event);
+    }
+
+    // Packets that an earlier firewall has translated come to the later ones with other addresses.
+    void as_later_ones_see(std::vector<Tuple>& tuples) const {
+        for (std::size_t i = 0; i < tuples.size() && tuples.size() < scenario::boxes_max; ++i)
+            for (const auto* event : decisions_->near(tuples[i])) {
+                const auto* const as = object_at(event->fields, "as");
+                if (as == nullptr || text_at(event->fields, "fate") != "forwarded" || !between(event->fields, tuples[i].source, tuples[i].destination)) continue;
+                translated_.push_back({text_at(*as, "source"), text_at(*as, "destination")});
+                tuples.push_back({tuples[i].protocol, translated_.back().first, translated_.back().second, {}, tuples[i].box});
+                break;
+            }
     }
 
     // The decision that dropped most of the packets that the leg's ledger misses: they are told by identity.
@@ -235,6 +271,7 @@ private:
             for (const auto* event : decisions_->all()) {
                 const auto& f = event->fields;
                 if (f.contains("own") || text_at(f, "fate") != "dropped" || text_at(f, "protocol") != leg.protocol) continue;
+                if (!leg.box.empty() && text_at(f, "box") != leg.box) continue;
                 const bool forth = fits(address_of(leg.source), text_at(f, "source"));
                 const bool ports = between(f, leg.source, leg.destination) || between(f, leg.destination, leg.source);
                 if (!told && !ports && !(f.contains("fragment") && addresses(f, leg, forth))) continue;
@@ -284,7 +321,7 @@ private:
             for (const auto& tuple : both_ways(leg))
                 for (const auto* fate : {"forwarded", "unfinished"})
                     if (const auto* event = decision_for(*decisions_, tuple, fate, key))
-                        return ref_from(object_at(event->fields, key));
+                        return ref_from(object_at(event->fields, key), *event);
         return changer(leg, {"address", "port"});
     }
 
@@ -297,7 +334,7 @@ private:
                 if (list == nullptr) continue;
                 for (const auto& entry : *list) {
                     const auto* rule = entry.if_object();
-                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, "what")) != what.end()) return ref_from(rule);
+                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, "what")) != what.end()) return ref_from(rule, *event);
                 }
             }
         return std::nullopt;
@@ -319,16 +356,29 @@ private:
     // Multicast goes one way, and is decided for each zone it is to go to; IGMP is the firewall's own business, sent to
     // the group or to all routers.
     std::optional<Tuple> to_group(const LegResult& leg, const FlowResult& flow) const {
-        if (leg.protocol == "igmp") return Tuple{leg.protocol, leg.source, {}};
+        if (leg.protocol == "igmp") return Tuple{leg.protocol, leg.source, {}, {}, leg.box};
         const auto group = scenario::Ipv4::from(address_of(leg.destination));
         if (!group || group->value >> 28 != 0xE) return std::nullopt;
         const auto* player = scenario_.host(flow.to);
         const auto* zone = player ? scenario_.zone(player->zone) : nullptr;
-        return Tuple{leg.protocol, leg.source, leg.destination, zone ? std::string_view{zone->interface} : ""};
+        return Tuple{leg.protocol, leg.source, leg.destination, out_of(leg, flow, zone), leg.box};
+    }
+
+    // The interface towards the player's zone, of the firewall that stopped the stream; of several, where none is known
+    // to have done so, it may be any.
+    std::string out_of(const LegResult& leg, const FlowResult& flow, const scenario::Zone* zone) const {
+        if (!scenario::several_boxes(scenario_)) return zone ? zone->interface : std::string{};
+        const auto* const sender = scenario_.host(flow.from);
+        if (zone == nullptr || sender == nullptr) return {};
+        for (const auto& hop : scenario::way(scenario_, sender->zone, zone->name))
+            if (hop.box == leg.box)
+                for (const auto& box : scenario_.firewalls)
+                    if (box.name == hop.box) return scenario::side_of(box, hop.out)->interface;
+        return {};
     }
 
     static std::vector<Tuple> both_ways(const LegResult& leg) {
-        return {{leg.protocol, leg.source, leg.destination}, {leg.protocol, leg.destination, leg.source}};
+        return {{leg.protocol, leg.source, leg.destination, {}, leg.box}, {leg.protocol, leg.destination, leg.source, {}, leg.box}};
     }
 
     // The leg goes to the address by which a host is published, and no rule leads it to the host: then the rule that
@@ -340,11 +390,15 @@ private:
             scenario_.hosts, [&](const scenario::Host& h) { return published && h.published_at(*published); });
         if (!to_be_opened(flow) || host == scenario_.hosts.end() || source == nullptr || leg.direction == "to->from")
             return false;
+        // Of several firewalls the one that the source sends to.
+        const auto hops = scenario::way(scenario_, source->zone, host->zone);
+        const auto first = hops.empty() ? std::string{} : hops.front().box;
         bool seen = false;
         const json::object* places = nullptr;
         Dialect dialect = Dialect::nft;
         for (const auto* one : decisions_->all()) {
             const auto& event = *one;
+            if (const auto box = text_at(event.fields, "box"); !box.empty() && box != first) continue;
             if (const auto* general = object_at(event.fields, "places")) {
                 places = general;
                 dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
@@ -366,8 +420,11 @@ private:
                       "; no dnat rule takes " + (leg.protocol == "tcp" ? "TCP" : "UDP") +
                       (ports.empty() ? "" : " " + ports) + " to " + host->name + " (" + host->address.text() + ")";
         if (places == nullptr) return true;
-        const auto* in = scenario_.zone(source->zone);
-        const auto* out = scenario_.zone(host->zone);
+        const auto boxes = scenario::boxes(scenario_);
+        const auto box = std::ranges::find(boxes, first, &scenario::Firewall::name);
+        const auto view = box == boxes.end() ? scenario_ : scenario::as_seen_by(scenario_, *box);
+        const auto* in = view.zone(source->zone);
+        const auto* out = view.zone(host->zone);
         const auto add = [&](const json::object& place, std::string bare) {
             Suggestion suggestion;
             suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
@@ -506,6 +563,7 @@ private:
     std::map<std::string, std::int64_t, std::less<>> waves_;  // of flows
     std::map<std::int64_t, Decisions> by_wave_;
     const Decisions* decisions_ = nullptr;  // of the flow's wave
+    mutable std::deque<std::pair<std::string, std::string>> translated_;  // addresses that tuples are about
 };
 
 }  // namespace

@@ -302,6 +302,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
             if (!before.empty()) name_interfaces(ruleset, decision.packet, base, before);
             if (!before.empty()) f["before"] = std::move(before);
             const auto& state = decision.packet.ct_state;
+            if (asks) f["asks"] = true;
             f["general"] = decision.by_policy || !rule || catch_all(ruleset, *rule, decision.packet);
             f["tracks"] = base && !before_tracking(*base) && (state == "established" || state == "related" || !asks);
             if (decision.by_policy || (rule && stops_plainly(ruleset, *rule, decision.packet))) {

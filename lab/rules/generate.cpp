@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "common/scenario/boxes.hpp"
 #include "common/scenario/catalogue.hpp"
 
 namespace wmlab::lab::rules {
@@ -66,6 +67,7 @@ Needs needs(const scenario::Scenario& scenario) {
             if (leg.protocol == scenario::Protocol::igmp) {
                 const auto* sender = scenario.host(instance.from);
                 if (!sender || sender->zone == source->zone) continue;
+                if (const auto hops = scenario::way(scenario, sender->zone, source->zone); hops.empty() || hops.back().box != scenario.firewall.name) continue;
                 found.notes.push_back("flow " + instance.id + " needs IGMP between " + leg.source +
                                       " and the router of its own zone: it is never forwarded; a firewall that is that "
                                       "router must accept protocol 2 itself");
@@ -75,6 +77,12 @@ Needs needs(const scenario::Scenario& scenario) {
             need.multicast = leg.destination_address.value >> 28 == 0xE;
             const auto* destination = scenario.host(need.multicast ? instance.to : leg.destination);
             if (!destination || source->zone == destination->zone) continue;  // does not cross the firewall
+            if (!scenario::passes(scenario, source->zone, destination->zone)) {
+                if (!need.multicast && scenario::passes(scenario, destination->zone, source->zone))
+                    found.notes.push_back("of flow " + instance.id + " only the answers of leg " + leg.name + " pass firewall " +
+                                          scenario.firewall.name + ", which has no state for them: no rule is made for it");
+                continue;
+            }
             need.protocol = leg.protocol;
             need.source = leg.source, need.destination = leg.destination;
             need.source_address = leg.source_address, need.destination_address = leg.destination_address;

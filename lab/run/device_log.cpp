@@ -24,7 +24,6 @@ using boost::system::error_code;
 
 constexpr std::size_t log_size_max = 64U << 20, senders_max = 16;
 constexpr auto under_way = 1500ms;                // devices write a little later
-constexpr const char* log_host = "firewall-log";  // no host of a scenario: it would be a name, but none that is started
 
 }  // namespace
 
@@ -86,9 +85,10 @@ std::string read_log_file(const std::filesystem::path& file) {
     return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-DeviceLogSource::DeviceLogSource(Lab& lab, const scenario::DeviceLog& device)
-    : lab_{lab}, device_{device}, state_{std::make_shared<State>()} {
+DeviceLogSource::DeviceLogSource(Lab& lab, const scenario::DeviceLog& device, std::string of)
+    : box{std::move(of)}, lab_{lab}, device_{device}, state_{std::make_shared<State>()} {
     if (!device.command.empty()) {
+        const auto log_host = box + "-log";  // no host of a scenario: it would be a name, but none that is started
         lab_.launcher.place(log_host, device.command, lab_.setting.machine.get());
         Start start;
         start.host = log_host;

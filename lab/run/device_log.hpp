@@ -15,11 +15,12 @@ std::string read_log_file(const std::filesystem::path& file);  // its end, where
 
 class DeviceLogSource {
 public:
-    DeviceLogSource(Lab& lab, const scenario::DeviceLog& device);
+    DeviceLogSource(Lab& lab, const scenario::DeviceLog& device, std::string box);
     ~DeviceLogSource();
     DeviceLogSource(const DeviceLogSource&) = delete;
     DeviceLogSource& operator=(const DeviceLogSource&) = delete;
     std::string finish();            // after a moment for what is under way
+    const std::string box;           // whose log it is
     std::vector<std::string> notes;  // for the report
 
 private:

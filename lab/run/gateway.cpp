@@ -23,7 +23,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::string_view gateway_host = "firewall";  // no host of a scenario can be called so
 constexpr std::size_t gateway_noise_max = 4096, gateway_events_max = 200'000;
 
 std::string trimmed(std::string text) {
@@ -83,7 +82,7 @@ std::vector<rules::Packet> packets_sent(const scenario::Scenario& scenario, std:
 
 Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions options)
     : lab_{lab}, scenario_{scenario}, options_{std::move(options)}, state_{std::make_unique<State>()} {
-    const std::string host{gateway_host};
+    const auto& host = box();  // no host of a scenario can be called so
     lab_.launcher.place(host, options_.prefix, lab_.setting.machine.get());
     Start start;
     start.host = host;

@@ -24,7 +24,7 @@ struct GatewayOptions {
 
 class Gateway {
 public:
-    // Returns when the firewall's trace runs, or when it is known why it does not.
+    // `scenario`: as the firewall sees it. Returns when the firewall's trace runs, or when it is known why it does not.
     Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions options);
     ~Gateway();  // ends it: the kernel there takes the table
     Gateway(const Gateway&) = delete;
@@ -32,6 +32,7 @@ public:
 
     // The `trace` events. `events`: of the run, for the rules' counters where there is no trace.
     std::vector<evidence::Event> finish(std::span<const evidence::Event> events);
+    const std::string& box() const { return scenario_.firewall.name; }
     std::vector<std::string> notes;  // for the report
 
 private:

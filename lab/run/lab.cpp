@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/firewall/loading.hpp"
 #include "lab/firewall/missing.hpp"
 #include "lab/network/attachment.hpp"
@@ -10,15 +11,27 @@
 namespace wmlab::lab {
 namespace {
 
-// The firewall's own wires are watched too, unless a host has taken its name.
+// The firewalls' own wires are watched too, unless a host has taken the name. Of several it is told packet by packet
+// which one they got to.
 std::vector<Tap> taps(const scenario::Scenario& scenario, const Setting& setting, const Network& network) {
     std::vector<Tap> taps;
     for (const auto& host : scenario.hosts)
         if (setting.has(host)) taps.push_back({host.name, &network.host(host.name), host_interface, {}});
-    if (setting.built_in() && scenario.host("firewall") == nullptr)
-        for (const auto& zone : scenario.zones)
-            taps.push_back({"firewall", &network.firewall(), zone.interface, zone.name});
+    for (const auto& box : scenario::boxes(scenario)) {
+        if (!setting.built_in() || scenario.host(box.name) != nullptr) continue;
+        for (const auto& side : box.sides)
+            taps.push_back({box.name, &network.firewall(box.name), side.interface, side.zone, scenario::several_boxes(scenario)});
+    }
     return taps;
+}
+
+std::vector<std::string> of_all(const std::vector<BoxRules>& boxes, std::vector<std::string> scenario::Firewall::*names) {
+    std::vector<std::string> all;
+    for (const auto& box : boxes) {
+        const auto& own = box.view.firewall.*names;
+        all.insert(all.end(), own.begin(), own.end());
+    }
+    return all;
 }
 
 std::optional<Captures> captures_in(const std::filesystem::path& directory, const std::vector<Tap>& taps) {
@@ -35,21 +48,21 @@ std::function<void(const CapturedFrame&)> each_frame_to(std::optional<Captures>&
 Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
          Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
     : setting{where},
-      network{scenario, setting, !ruleset.empty()},
+      boxes{rules_of_boxes(scenario, ruleset, scenario::several_boxes(scenario) && (setting.plain || !setting.built_in()))},
+      network{scenario, setting, !all_open(boxes)},
       routes{setting.built_in() ? multicast_routes(scenario) : std::vector<MulticastRoute>{}},
-      multicast{io, setting.built_in() ? &network.firewall() : nullptr, scenario, routes},
+      multicast{io, setting.built_in() ? &network : nullptr, scenario, routes},
       captures{captures_in(captures_directory, taps(scenario, setting, network))},
       wire{taps(scenario, setting, network), each_frame_to(captures)},
       launcher{io},
       notes{inside.notes},
       scenario_{scenario},
       inside_{inside},
-      translated_{!ruleset.empty()},
       signals_{io, SIGINT, SIGTERM, SIGHUP} {
     listen_for_signals();
     // A prefix may be `ssh NAME`: then the machine's own names are needed.
     if (inside.mounts && setting.launched.empty())
-        mount_private_names(hosts_file(scenario), notes, scenario.firewall.users, scenario.firewall.groups);
+        mount_private_names(hosts_file(scenario), notes, of_all(boxes, &scenario::Firewall::users), of_all(boxes, &scenario::Firewall::groups));
     notes.insert(notes.end(), network.notes().begin(), network.notes().end());
     for (const auto& host : scenario.hosts) {
         if (const auto found = setting.launched.find(host.name); found != setting.launched.end()) {
@@ -61,16 +74,19 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
     prove_attachment(scenario, setting, network, notes);
     if (!setting.built_in()) return;  // the device has its own rules
 
-    boost::json::object loaded;
-    loaded["dialect"] = "none";
-    if (!ruleset.empty()) {
-        const auto dialect = load_for(
-            scenario, network.firewall(), ruleset, [&](const std::string& name) { network.add_interface(name); },
-            notes);
-        loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
-        loaded["file"] = ruleset.string();
+    for (const auto& box : boxes) {
+        boost::json::object loaded;
+        loaded["dialect"] = "none";
+        if (!box.ruleset.empty()) {
+            const auto dialect = load_for(
+                box.view, network.firewall(box.name()), box.ruleset,
+                [&](const std::string& name) { network.add_interface(box.name(), name); }, notes);
+            loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
+            loaded["file"] = box.ruleset.string();
+        }
+        if (boxes.size() > 1) loaded["box"] = box.name();
+        recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
     }
-    recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
 }
 
 const Namespace* Lab::place_of(const std::string& host) const {
@@ -79,7 +95,7 @@ const Namespace* Lab::place_of(const std::string& host) const {
 
 std::string Lab::names_at(const std::string& host) const {
     const auto* const found = scenario_.host(host);
-    if (!translated_ || !inside_.mounts || found == nullptr) return {};
+    if (open() || !inside_.mounts || found == nullptr) return {};
     const bool differ = std::ranges::any_of(scenario_.hosts,
                                             [&](const auto& other) { return other.published_to(found->zone).has_value(); });
     return differ ? hosts_file(scenario_, found->zone) : std::string{};
@@ -118,7 +134,8 @@ std::string Lab::how_to_enter() const {
     };
     for (const auto& host : scenario_.hosts)
         if (const auto* const place = place_of(host.name)) line(host.name, *place);
-    if (setting.built_in()) line("firewall", network.firewall());
+    if (setting.built_in())
+        for (const auto& box : boxes) line(box.name(), network.firewall(box.name()));
     return text;
 }
 

@@ -13,6 +13,7 @@
 #include "common/scenario/model.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/capture/wire.hpp"
+#include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/multicast_routing.hpp"
 #include "lab/network/network.hpp"
@@ -31,13 +32,15 @@ struct ScenarioText {  // a validated scenario and the text it was read from, wh
 
 class Lab {
 public:
-    // `ruleset` empty: the firewall forwards everything. SetupFailed, RulesetRefused.
+    // `ruleset`: of a single firewall, several have theirs in the scenario; empty, and `setting.plain` for several: it
+    // forwards everything. SetupFailed, RulesetRefused.
     // `captures`: a directory for pcapng files; empty: none.
     Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
         Recorder& recorder, const Setting& setting = {}, const std::filesystem::path& captures = {});
 
     boost::asio::io_context io;
     const Setting setting;
+    const std::vector<BoxRules> boxes;  // the firewalls, and what each has loaded
     Network network;
     std::vector<MulticastRoute> routes;
     MulticastRouting multicast;
@@ -63,11 +66,12 @@ public:
     // What a user types outside to get a shell on each host and on the firewall; for --keep.
     std::string how_to_enter() const;
 
+    bool open() const { return all_open(boxes); }  // nothing is loaded anywhere
+
 private:
     void listen_for_signals();
     const scenario::Scenario& scenario_;
     const Inside& inside_;
-    const bool translated_;  // a ruleset is loaded: hosts are known by their published addresses
     boost::asio::signal_set signals_;
 };
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/post.hpp>
+#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -135,7 +137,7 @@ private:
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
               Drops& drops, Incidents* incidents, std::size_t wave) {
     auto how = options.crew;
-    how.direct = options.ruleset.empty() && options.setting.built_in();  // a device has rules of its own
+    how.direct = lab.open() && options.setting.built_in();  // a device has rules of its own
     Crew crew{lab, recorder, text, flows, how};
     struct Told {
         Drops& drops;
@@ -172,6 +174,15 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     lab.network.forget_connections();
 }
 
+struct BoxTracer {  // of one firewall
+    BoxTracer(const BoxRules& of, const Namespace& place, const RunOptions& options, std::function<void(const rules::Decision&)> seen)
+        : box{of},
+          tracer{place, of.ruleset, options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted, std::move(seen),
+                 of.view.firewall.include_path} {}
+    const BoxRules& box;
+    Tracer tracer;
+};
+
 // A machine that is away costs its own flows. Where it costs all of them, nothing was tested.
 void refuse_if_nothing_is_left(const Lab& lab, const std::vector<Flows>& waves) {
     if (lab.unreachable.empty()) return;
@@ -200,43 +211,52 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     Lab lab{text.scenario, inside, options.ruleset, recorder, setting, options.captures};
     Run result;
     Drops drops{lab};
-    std::optional<Tracer> tracer;
-    if (options.trace && !options.ruleset.empty() && options.setting.built_in()) {
-        try {
-            tracer.emplace(lab.network.firewall(), options.ruleset,
-                           options.trace_buffer > 0 ? options.trace_buffer : rules::trace_buffer_wanted,
-                           [&](const rules::Decision& decision) { drops.see(decision); }, text.scenario.firewall.include_path);
-            // What is dropped now may pass when something has happened.
-            drops.plain = rules::plain(tracer->ruleset()) && text.scenario.events.empty();
-            result.conditionals = rules::conditionals(tracer->ruleset());
-            if (tracer->ruleset().empty())
-                lab.notes.push_back(
-                    options.ruleset.string() +
-                    " holds no rule and no policy that drops: the firewall forwards everything. (What "
-                    "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
-            for (auto& sentence : rules::misfits(tracer->ruleset(), text.scenario)) {
-                if (options.crew.say) options.crew.say("note: " + sentence);
-                lab.notes.push_back(std::move(sentence));
+    const bool several = lab.boxes.size() > 1;
+    std::deque<BoxTracer> tracers;
+    if (options.trace && options.setting.built_in()) {
+        bool plain = text.scenario.events.empty();  // what is dropped now may pass when something has happened
+        for (const auto& box : lab.boxes) {
+            if (box.ruleset.empty()) continue;
+            const auto whose = several ? box.name() + ": " : std::string{};
+            try {
+                auto& tracer = tracers.emplace_back(box, lab.network.firewall(box.name()), options, [&](const rules::Decision& decision) { drops.see(decision); }).tracer;
+                plain = plain && rules::plain(tracer.ruleset());
+                auto conditionals = rules::conditionals(tracer.ruleset());
+                result.conditionals.insert(result.conditionals.end(), conditionals.begin(), conditionals.end());
+                if (tracer.ruleset().empty())
+                    lab.notes.push_back(
+                        box.ruleset.string() +
+                        " holds no rule and no policy that drops: the firewall forwards everything. (What "
+                        "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
+                for (const auto& sentence : rules::misfits(tracer.ruleset(), box.view)) {
+                    if (options.crew.say) options.crew.say("note: " + whose + sentence);
+                    lab.notes.push_back(whose + sentence);
+                }
+            } catch (const SetupFailed& failure) {
+                plain = false;
+                lab.notes.push_back(whose + "no rule can be named: " + failure.what());
             }
-        } catch (const SetupFailed& failure) {
-            lab.notes.push_back(std::string{"no rule can be named: "} + failure.what());
         }
+        drops.plain = plain && !tracers.empty();
     }
     std::optional<Incidents> incidents;
     if (!text.scenario.events.empty() && !options.control && options.setting.built_in())
-        incidents.emplace(lab, recorder, text, options.ruleset, tracer ? &*tracer : nullptr);
-    std::optional<Gateway> gateway;
-    if (!options.setting.firewall.empty() && !options.setting.built_in())
-        gateway.emplace(lab, text.scenario,
-                        GatewayOptions{options.setting.firewall, options.ruleset, options.trace, options.trace_buffer,
-                                       options.journals});
-    std::optional<DeviceLogSource> device_log;
-    if (!text.scenario.firewall.log.empty() && !options.setting.built_in())
-        device_log.emplace(lab, text.scenario.firewall.log);
+        incidents.emplace(lab, recorder, text, options.ruleset, tracers.empty() ? nullptr : &tracers.front().tracer);
+    std::deque<Gateway> gateways;
+    std::deque<DeviceLogSource> device_logs;
+    for (const auto& box : lab.boxes) {
+        if (options.setting.built_in()) break;
+        const auto& prefix = several ? box.view.firewall.launch : options.setting.firewall;
+        if (!prefix.empty())
+            gateways.emplace_back(lab, box.view,
+                                  GatewayOptions{prefix, several ? box.view.firewall.ruleset : options.ruleset, options.trace,
+                                                 options.trace_buffer, several && !options.journals.empty() ? options.journals / box.name() : options.journals});
+        if (!box.view.firewall.log.empty()) device_logs.emplace_back(lab, box.view.firewall.log, box.name());
+    }
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
-            if (tracer) tracer->begin_wave(number + 1);
+            for (auto& one : tracers) one.tracer.begin_wave(number + 1);
             note_lab(lab, recorder, options, number + 1, waves[number]);
             programs.wait_until_listening(waves[number]);
             run_wave(lab, recorder, text, waves[number], options, drops, incidents ? &*incidents : nullptr, number + 1);
@@ -244,16 +264,21 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         }
         if (!options.before_end) programs.stop_elsewhere();
         result.interrupted = lab.interruptions > 0;
-        if (tracer)
-            for (auto& event : tracer->finish(options.coverage, arrivals(text.scenario, recorder.events)))
+        for (auto& one : tracers)
+            for (auto& event : one.tracer.finish(options.coverage, arrivals(one.box.view, recorder.events))) {
+                if (several) event.fields["box"] = one.box.name();
                 recorder.add(std::move(event));
-        if (gateway) {
-            for (auto& event : gateway->finish(recorder.events)) recorder.add(std::move(event));
-            lab.notes.insert(lab.notes.end(), gateway->notes.begin(), gateway->notes.end());
+            }
+        for (auto& gateway : gateways) {
+            for (auto& event : gateway.finish(recorder.events)) {
+                if (several) event.fields["box"] = gateway.box();
+                recorder.add(std::move(event));
+            }
+            lab.notes.insert(lab.notes.end(), gateway.notes.begin(), gateway.notes.end());
         }
-        if (device_log) {
-            result.device_log = device_log->finish();
-            lab.notes.insert(lab.notes.end(), device_log->notes.begin(), device_log->notes.end());
+        for (auto& log : device_logs) {
+            result.device_logs[log.box] = log.finish();
+            lab.notes.insert(lab.notes.end(), log.notes.begin(), log.notes.end());
         }
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Run {
     std::vector<std::string> problems;  // of reading journals: evidence may be missing
     std::vector<std::string> notes;     // what this system does not allow in labs
     std::vector<rules::Conditional> conditionals;  // rules whose word depends on more than the packet
-    std::string device_log;             // what the firewall's own log said, as text
+    std::map<std::string, std::string> device_logs;  // by firewall: what its own log said, as text
     bool interrupted = false;           // SIGINT or SIGTERM: the events are those up to then
 };
 

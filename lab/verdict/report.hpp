@@ -22,6 +22,7 @@ struct RuleRef {
     unsigned line = 0;
     std::string text, chain;  // "policy drop", "inet filter forward"
     std::string via = {};     // "rules.v4:212": the rule that led to its chain, where packets come to it from others
+    std::string box = {};     // of several firewalls the one whose rule it is
 };
 struct NearMiss {  // the rule that almost matched
     RuleRef rule;
@@ -73,6 +74,9 @@ struct LegResult {
     std::optional<Cause> cause;
     std::optional<Reason> reason;  // inconclusive only
     std::string direction;         // "from->to": the packets that were stopped; empty where unknown
+    std::string box;               // of several firewalls the one that stopped them; empty: not known, or there is one
+    std::string other_way;         // the other direction does not pass that one, but this: it sees half of the connection
+    bool no_state = false;         // for want of the other half it did not know the connection, and stopped it
     bool certain = false;          // stopped by what no ruleset changes: needs no positive control
     std::optional<double> milliseconds;
     std::optional<Icmp> icmp;
@@ -162,6 +166,7 @@ struct FlowResult {
     bool certain = false;  // as of the leg that decided
     std::string because;   // not_tested: the flow it depends on
     std::string direction, transport;
+    std::string box{};  // as of the leg that decided
     std::optional<Icmp> icmp;
     std::optional<RuleRef> rule;
     std::optional<NearMiss> near_miss;

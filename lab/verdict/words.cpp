@@ -48,6 +48,7 @@ std::string account_words(const FlowResult& flow) {
 
 std::string rule_words(const RuleRef& rule) {
     auto words = rule.line == 0 ? rule.file : fmt::format("{}:{}", rule.file, rule.line);
+    if (!rule.box.empty()) words = fmt::format("firewall {}: {}", rule.box, words);
     if (!rule.text.empty()) words += ": " + rule.text;
     if (!rule.chain.empty())
         words += fmt::format(" ({}{})", rule.chain, rule.via.empty() ? "" : ", come to by " + rule.via);

@@ -114,20 +114,22 @@ def main():
     for scenario in scenarios:
         listed = subprocess.run([program, "list", scenario], capture_output=True, text=True).stdout
         flows = set(re.findall(r"^\s*([A-Za-z][\w-]*)", listed, re.M))
-        expected = None
-        for name, reader in (("nft", nft), ("iptables", iptables), ("asa", asa), ("pf", pf), ("netsh", netsh)):
-            done = subprocess.run([program, "rules", scenario, "--dialect", name], capture_output=True, text=True)
-            try:
-                if done.returncode:
-                    raise Wrong(done.stderr)
-                rows = merge(reader(done.stdout, flows))
-                if expected is not None and rows != expected:
-                    raise Wrong(f"not what the nft rules let through: {[(k, len(v)) for k, v in rows.items() if expected.get(k) != v]}, missing {set(expected) - set(rows)}")
-                expected = rows if expected is None else expected
-                passed += 1
-            except Wrong as problem:
-                failed += 1
-                print(f"WRONG {scenario} {name}: {problem}")
+        boxes = re.findall(r"--box ([\w-]+)", subprocess.run([program, "rules", scenario], capture_output=True, text=True).stderr)
+        for box in boxes or [None]:
+            expected = None
+            for name, reader in (("nft", nft), ("iptables", iptables), ("asa", asa), ("pf", pf), ("netsh", netsh)):
+                done = subprocess.run([program, "rules", scenario, "--dialect", name] + (["--box", box] if box else []), capture_output=True, text=True)
+                try:
+                    if done.returncode:
+                        raise Wrong(done.stderr)
+                    rows = merge(reader(done.stdout, flows))
+                    if expected is not None and rows != expected:
+                        raise Wrong(f"not what the nft rules let through: {[(k, len(v)) for k, v in rows.items() if expected.get(k) != v]}, missing {set(expected) - set(rows)}")
+                    expected = rows if expected is None else expected
+                    passed += 1
+                except Wrong as problem:
+                    failed += 1
+                    print(f"WRONG {scenario} {box or ''} {name}: {problem}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

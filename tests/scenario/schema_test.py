@@ -22,6 +22,8 @@ ONLY_THE_LOADER_SEES = {
     "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory", "registry",
     # zones, addresses and folders of the gateway's surroundings
     "surroundings",
+    # firewalls in relation to each other and to the zones, and what cannot be done to several
+    "firewalls-not-joined", "firewalls-zone-alone", "firewalls-gateway", "firewalls-in-a-circle", "firewalls-and-events",
     # the notation of the file itself
     "two-documents", "yaml-alias", "yaml-quote", "yaml-syntax", "yaml-tag", "tabs",
 }
