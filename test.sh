@@ -18,7 +18,11 @@ case $preset in
         leave_out=()
         if [ "$preset" = asan ]; then leave_out=(-E '^(where|docs|chain|lab|commands): |every program with every content'); fi
         # two more than there are cores: tests wait more than they compute
-        open_to_all ctest --preset "$preset" -j$(($(nproc) + 2)) --timeout 300 "${leave_out[@]}" ;;
+        open_to_all ctest --preset "$preset" -j$(($(nproc) + 2)) --timeout 300 --output-junit "$PWD/build/$preset/tests.xml" "${leave_out[@]}" || {
+            result=$?
+            scripts/failed_tests.py "build/$preset/tests.xml"
+            exit $result
+        } ;;
     fuzz)
         need build fuzz
         configure fuzz OFF

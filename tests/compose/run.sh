@@ -28,7 +28,9 @@ tree() { # tree NUMBER: $work/NUMBER
     cp "$source/tests/where/scenario.yaml" "$work/$1/scenarios/short.yaml"
     sed -i 's|\.\./\.\./scenarios/||' "$work/$1/scenarios/short.yaml"
     [ -z "${2:-}" ] || cp "$work/$2.nft" "$work/$1/new.nft"
-    renumber "$1" "$work/$1"/lab/compose.yaml "$work/$1"/scenarios/*.yaml "$work/$1"/scenarios/rules/* "$work/$1"/*.nft 2> /dev/null || true
+    local files
+    mapfile -t files < <(find "$work/$1/lab" "$work/$1/scenarios" "$work/$1"/*.nft -type f 2> /dev/null)
+    renumber "$1" "${files[@]}"
 }
 rules_of() { # rules_of REPORT: the rule that decided about each leg, and what is suggested
     python3 -c '

@@ -109,10 +109,12 @@ def main():
         assert set(verdicts().values()) == {"pass"}, verdicts()
         assert "coverage" not in json.loads(report.read_text()), "nobody asked for the coverage"
 
-        # nothing to do: no processor time, whatever else happens in the folder
-        before = watch.ticks()
+        # nothing to do: next to no processor time (one tick of the clock may fall on it), and it sleeps
+        while watch.ticks()[1] != "S":  # it has said its line and is on its way to sleep
+            assert watch.line(0.05) is None, watch.lines
+        before = watch.ticks()[0]
         assert watch.line(1.5) is None, watch.lines
-        assert before == watch.ticks() and before[1] == "S", (before, watch.ticks())
+        assert watch.ticks()[0] - before <= 1 and watch.ticks()[1] == "S", (before, watch.ticks())
 
         # an edit: first what it touches, then all
         save(rules, RULES.replace("tcp dport 8080 accept", "tcp dport 8080 drop"))
@@ -126,15 +128,20 @@ def main():
         said = watch.until("waiting for a change")
         assert "as expected: web" in said[1] and set(verdicts().values()) == {"pass"}, (said, verdicts())
 
-        # saved again with the same text, and files that nobody asked for: nothing. A burst: one run.
+        # saved again with the same text, and files that nobody asked for: nothing. A burst: one run, where this process is not
+        # stopped in the middle of it for longer than the watch waits; then it sees the parts, and ends at the same.
         save(rules, RULES)
         (directory / "notes.txt").write_text("x")
+        begun = time.monotonic()
         for part in range(20):
             site.write_text(SCENARIO[: part * 10])
         save(site, SCENARIO.replace("name: watched", "name: watched well"))
         save(hosts, HOSTS + "# a remark\n")
+        in_one = time.monotonic() - begun < 0.1
         said = watch.until("waiting for a change")
-        assert [line for line in said if "changed" in line] == ["wmlab: changed: hosts.yaml:7, site.yaml:2"], said
+        while not in_one and json.loads(report.read_text())["scenario"] != "watched well":
+            said += watch.until("waiting for a change")
+        assert not in_one or [line for line in said if "changed" in line] == ["wmlab: changed: hosts.yaml:7, site.yaml:2"], said
         assert json.loads(report.read_text())["scenario"] == "watched well"
 
         # one flow of the scenario is edited
