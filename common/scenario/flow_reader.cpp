@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <string_view>
 
@@ -19,6 +20,7 @@ namespace {
 using yaml::Node;
 
 constexpr PortRange any_port{1, 65535}, configured_port{1, configured_port_max};
+constexpr std::string_view anyone_word = "anyone";
 constexpr std::size_t registry_size_max = std::size_t{1} << 20;
 constexpr std::array<std::string_view, 4> transport_words = {"udp", "tcp", "http", "http-proxy"};
 
@@ -26,6 +28,36 @@ std::vector<std::string_view> type_names() {
     std::vector<std::string_view> names;
     for (const auto& type : catalogue()) names.push_back(type.name);
     return names;
+}
+
+// The hosts from which `anyone` of a zone is played: at the zone's samples, or those that it has, or at one free address.
+std::vector<Anyone> anyone_of(Scenario& scenario, const std::string& name, const std::function<bool(const std::string& host)>& taken) {
+    std::vector<Anyone> all;
+    const auto& zone = *scenario.zone(name);
+    const auto add = [&](const Sample& sample) {
+        const auto* host = scenario.host_at(sample.address);
+        if (host == nullptr) {
+            Host made;
+            made.name = std::string{anyone_word} + '-' + sample.address.text();
+            made.zone = name, made.address = sample.address, made.sample = true;
+            made.launch = launch_of(scenario, made);
+            scenario.hosts.push_back(std::move(made));
+            host = &scenario.hosts.back();
+        }
+        if (!taken(host->name)) all.push_back({host->name, name, sample});
+    };
+    for (const auto& sample : zone.samples) add(sample);
+    if (!zone.samples.empty()) return all;
+    for (std::size_t i = 0; i < scenario.hosts.size() && all.size() < samples_max; ++i)
+        if (scenario.hosts[i].zone == name && !scenario.hosts[i].sample) add({scenario.hosts[i].address});
+    const auto free = [&](Ipv4 address) {
+        const auto* const host = scenario.host_at(address);
+        return address != zone.gateway && (host == nullptr || host->sample) &&
+               std::ranges::none_of(scenario.hosts, [&](const Host& one) { return one.published_at(address); });
+    };
+    for (auto value = zone.subnet.network.value + 1; value < zone.subnet.broadcast().value && all.empty(); ++value)
+        if (free({value})) add({Ipv4{value}});
+    return all;
 }
 
 struct Defaults {
@@ -92,6 +124,7 @@ public:
         flow_.type = type->type;
         read_common();
         read_ports();
+        read_anyone();
         read_distribution();
         read_dcom();
         read_probe_and_command();
@@ -144,6 +177,59 @@ private:
         return type;
     }
 
+    // "anyone@outside"; a host may be called so, though.
+    bool is_anyone(const std::string& host) const {
+        return (host == anyone_word || host.starts_with(std::string{anyone_word} + '@')) && context_.scenario.host(host) == nullptr;
+    }
+
+    std::vector<std::string_view> zone_names() const {
+        std::vector<std::string_view> names;
+        for (const auto& zone : context_.scenario.zones) names.push_back(zone.name);
+        return names;
+    }
+
+    void take_anyone(const Node& node, const std::string& given, std::string_view key) {
+        if (key != "from") {
+            problems_.add(node, ticked(key) + " takes no", "a flow goes to a host that answers: name it; `from` takes " + ticked(anyone_word));
+            return;
+        }
+        const auto at = given.find('@');
+        const auto name = at == std::string::npos ? std::string{} : given.substr(at + 1);
+        const auto names = zone_names();
+        if (name.empty()) {
+            problems_.add(node, "of which zone?", names.empty() ? std::string{} : "like " + ticked(std::string{anyone_word} + '@' + std::string{names.back()}));
+        } else if (context_.scenario.zone(name) != nullptr) {
+            anyone_.emplace_back(&node, name);
+        } else if (!names.empty()) {
+            auto place = node;
+            place.text = name;
+            place.at.column += static_cast<unsigned>(at) + 1;
+            problems_.add(place, "unknown zone", problems_.did_you_mean(name, names));
+        }
+    }
+
+    // When the flow's other hosts are known: it is played from none of them.
+    void read_anyone() {
+        using enum FlowType;
+        for (const auto& [node, zone] : anyone_) {
+            if (flow_.type == msbd || flow_.type == http_distribution || flow_.type == multicast || flow_.type == encoder_alias) {
+                problems_.add(*node, ticked(spec(flow_.type).name) + " takes no", "its `from` is a server or an encoder: name that host");
+                continue;
+            }
+            const auto count = flow_.from.size();
+            const auto taken = [&](const std::string& host) {
+                return std::ranges::find(flow_.from, host) != flow_.from.end() || std::ranges::find(flow_.to, host) != flow_.to.end() ||
+                       (flow_.proxy && flow_.proxy->host == host);
+            };
+            for (auto& one : anyone_of(context_.scenario, zone, taken)) {
+                flow_.from.push_back(one.host);
+                flow_.anyone.push_back(std::move(one));
+            }
+            if (flow_.from.size() == count)
+                problems_.add(*node, "no address of the zone is left for", "give it a larger `subnet`, or say `samples` in the zone");
+        }
+    }
+
     bool check_host(const Node& node, const std::string& host) {
         if (!context_.hosts_known || context_.scenario.host(host) != nullptr) return true;
         std::vector<std::string_view> names;
@@ -159,7 +245,12 @@ private:
         const auto add = [&](const Node& item) {
             const auto host = map_.text(item, key);
             if (!host) return;
-            if (std::ranges::find(hosts, *host) != hosts.end()) {
+            if (is_anyone(*host)) {
+                if (std::ranges::any_of(anyone_, [&](const auto& had) { return had.first->text == *host; }))
+                    problems_.add(item, ticked(key) + " names a zone twice:");
+                else
+                    take_anyone(item, *host, key);
+            } else if (std::ranges::find(hosts, *host) != hosts.end()) {
                 problems_.add(item, ticked(key) + " names a host twice:");
             } else if (check_host(item, *host)) {
                 hosts.push_back(*host);
@@ -527,6 +618,7 @@ private:
     const Node& node_;
     MapReader map_;
     Flow flow_;
+    std::vector<std::pair<const Node*, std::string>> anyone_;  // with the zone
 };
 
 Defaults read_defaults(ReadContext& context, const Node* node) {

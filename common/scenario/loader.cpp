@@ -46,6 +46,7 @@ public:
         context_.hosts_known = hosts != nullptr && hosts->is(Node::Kind::map);
         if (const auto* launch = top.find("launch")) read_default_launch(context_, top, *launch);
         if (hosts != nullptr) read_hosts(*hosts);
+        check_samples();
         const auto *const firewall = top.find("firewall"), *const firewalls = top.find("firewalls");
         if (firewall != nullptr) {
             read_firewall(*firewall);
@@ -131,6 +132,7 @@ private:
                 problems_.add(*node, "unknown `igmp`", problems_.did_you_mean(*given, {"heard", "lost"}));
         }
         read_reach(map, zone, subnet);
+        if (const auto* node = map.find("samples")) read_samples(map, *node, zone);
         read_interface(map, zone, key);
         map.finish();
         scenario_.zones.push_back(std::move(zone));
@@ -161,6 +163,66 @@ private:
                 zone.reachable.push_back(*net);
         }
         if (node->is(Node::Kind::sequence) && node->items.empty()) zone.is_private = true;
+    }
+
+    // From where `anyone` of the zone is played. Whose addresses they are is checked when hosts are known.
+    void read_samples(MapReader& map, const Node& node, Zone& zone) {
+        constexpr std::string_view like = "like samples: [203.0.113.7, 198.51.100.1]";
+        for (const auto* one : one_or_more(node)) {
+            std::optional<std::string> given;
+            Sample sample;
+            const Node* at = one;
+            if (one->is(Node::Kind::map)) {
+                MapReader entry{*one, "an entry of `samples`", problems_, std::string{like}};
+                if (const auto* address = entry.require("address")) at = address, given = entry.text(*address, "address");
+                if (const auto* words = entry.find("stands_for")) sample.stands_for = entry.text(*words, "stands_for").value_or("");
+                entry.finish();
+            } else {
+                given = map.text(*one, "samples");
+            }
+            if (!given) continue;
+            const auto address = Ipv4::from(*given);
+            const auto first = address ? address->value >> 24 : 0;
+            if (!address || first == 0 || first == 127 || first >= 224) {
+                problems_.add(*at, "not an ordinary IPv4 address:", std::string{like});
+                continue;
+            }
+            sample.address = *address;
+            if (std::ranges::find(zone.samples, *address, &Sample::address) != zone.samples.end()) {
+                problems_.add(*at, "`samples` names an address twice:");
+                continue;
+            }
+            if (zone.samples.size() == samples_max) {
+                problems_.add(*at, "more than " + std::to_string(samples_max) + " samples:");
+                return;
+            }
+            zone.samples.push_back(sample);
+            sampled_.push_back({at, zone.name, *address});
+        }
+    }
+
+    void check_samples() {
+        for (const auto& [node, name, address] : sampled_) {
+            const auto* const host = scenario_.host_at(address);
+            if (host != nullptr && host->zone == name) continue;  // it plays
+            if (host != nullptr) {
+                problems_.add(*node, "the address of host " + ticked(host->name) + " as a sample of zone " + ticked(name) + ':');
+                continue;
+            }
+            if (std::ranges::any_of(scenario_.hosts, [&](const Host& one) { return one.published_at(address); })) {
+                problems_.add(*node, "a `published` address as a sample of zone " + ticked(name) + ':');
+                continue;
+            }
+            for (const auto& zone : scenario_.zones) {
+                if (zone.subnet.prefix == 32 || !zone.subnet.contains(address)) continue;
+                if (zone.name != name)
+                    problems_.add(*node, "a sample of zone " + ticked(name) + " lies in zone " + ticked(zone.name) + ':', zone.subnet.text());
+                else if (address == zone.gateway)
+                    problems_.add(*node, "the firewall's own address as a sample:");
+                else
+                    check_inside(*node, address, zone);
+            }
+        }
     }
 
     std::optional<Subnet> read_subnet(MapReader& map) {
@@ -499,6 +561,12 @@ private:
     Scenario& scenario_;
     Problems& problems_;
     const Node& root_;
+    struct Sampled {
+        const Node* at;
+        std::string zone;
+        Ipv4 address;
+    };
+    std::vector<Sampled> sampled_;
 };
 
 // Where the text stops being what a YAML file may hold; nothing: nowhere.
@@ -535,9 +603,34 @@ std::string syntax_hint(std::string_view text, yaml::Place at) {
     return {};
 }
 
+// As if the zones said it.
+void put_samples(Node& root, const Samples& samples) {
+    const auto entry = [](Node& map, std::string_view key) {
+        const auto found = std::ranges::find_if(map.entries, [&](const yaml::Entry& one) { return one.key.text == key; });
+        return found == map.entries.end() ? nullptr : &found->value;
+    };
+    auto* const zones = entry(root, "zones");
+    if (zones == nullptr) return;
+    for (const auto& [name, list] : samples) {
+        auto* const zone = entry(*zones, name);
+        if (zone == nullptr || !zone->is(Node::Kind::map)) continue;
+        const auto scalar = [&](std::string text) { return Node{Node::Kind::scalar, zone->at, std::move(text), {}, {}}; };
+        Node all{Node::Kind::sequence, zone->at, {}, {}, {}};
+        for (const auto& sample : list) {
+            Node one{Node::Kind::map, zone->at, {}, {}, {}};
+            one.entries.push_back({scalar("address"), scalar(sample.address.text())});
+            if (!sample.stands_for.empty()) one.entries.push_back({scalar("stands_for"), scalar(sample.stands_for)});
+            all.items.push_back(std::move(one));
+        }
+        std::erase_if(zone->entries, [](const yaml::Entry& one) { return one.key.text == "samples"; });
+        zone->entries.push_back({scalar("samples"), std::move(all)});
+    }
+}
+
 }  // namespace
 
-Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, bool check_files) {
+Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, bool check_files,
+            const Samples& samples) {
     Loaded loaded;
     loaded.scenario.file = file;
     loaded.scenario.name = file == "-" ? "scenario" : std::filesystem::path{file}.stem().string();
@@ -559,7 +652,9 @@ Loaded load(std::string_view text, const std::string& file, const std::filesyste
                          error.suggestion.empty() ? syntax_hint(text, error.at) : error.suggestion);
         } else {
             const auto here = std::filesystem::absolute(directory.empty() ? "." : directory);
-            if (expand(document.root, here, problems)) loaded.expanded = to_yaml(document.root);
+            const bool made = expand(document.root, here, problems);
+            put_samples(document.root, samples);
+            if (made || !samples.empty()) loaded.expanded = to_yaml(document.root);
             ReadContext context{loaded.scenario, problems, here, check_files, true, true};
             Reader{context, document.root}.read();
         }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <istream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -32,10 +33,13 @@ struct Loaded {
     bool ok() const { return problems.empty(); }
 };
 
+// Addresses from which `anyone` of a zone is played, by zone: instead of what the zone says.
+using Samples = std::map<std::string, std::vector<Sample>, std::less<>>;
+
 // `file` names the text in messages; relative paths inside are resolved against `directory`.
 // Referenced files (ruleset, content, registry) must exist unless check_files is false (a remote host's copy).
 Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory,
-            bool check_files = true);
+            bool check_files = true, const Samples& samples = {});
 Loaded load_file(const std::filesystem::path& file);  // "-" reads standard input up to the line `...` or its end
 
 inline constexpr std::size_t document_size_max = std::size_t{1} << 20;  // bytes of YAML

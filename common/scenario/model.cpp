@@ -31,7 +31,11 @@ std::vector<FlowInstance> instances_of(const Flow& flow) {
     const bool listed = flow.from.size() > 1 || flow.to.size() > 1;
     for (const auto& from : flow.from) {
         for (const auto& to : flow.to) {
-            const auto id = listed ? flow.id + '[' + from + "->" + to + ']' : flow.id;
+            const auto* const anyone = flow.anyone_at(from);
+            const auto id = anyone != nullptr && flow.to.size() == 1 ? flow.id + '@' + anyone->sample.address.text()
+                            : anyone != nullptr || listed
+                                ? flow.id + '[' + (anyone != nullptr ? anyone->sample.address.text() : from) + "->" + to + ']'
+                                : flow.id;
             for (unsigned copy = 1; copy <= flow.count; ++copy)
                 all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to});
         }
@@ -91,6 +95,26 @@ std::string Flow::tag(std::string_view key) const {
     return {};
 }
 
+const Anyone* Flow::anyone_at(std::string_view host) const {
+    const auto found = std::ranges::find(anyone, host, &Anyone::host);
+    return found == anyone.end() ? nullptr : &*found;
+}
+
+const std::vector<Subnet>& networks_not_public() {
+    // RFC 6890. Those for documentation and for benchmarks stand for public ones.
+    static const std::vector<Subnet> networks = [] {
+        std::vector<Subnet> all;
+        for (const auto* net : {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"})
+            all.push_back(*Subnet::from(net));
+        return all;
+    }();
+    return networks;
+}
+
+bool is_public(Ipv4 address) {
+    return std::ranges::none_of(networks_not_public(), [&](const Subnet& net) { return net.contains(address); });
+}
+
 std::string text(const PortList& ports) {
     std::string all;
     for (const auto& range : ports) all += (all.empty() ? "" : " ") + range.text();
@@ -109,6 +133,24 @@ const Content* Scenario::content(std::string_view wanted) const { return find_na
 const Host* Scenario::host_at(Ipv4 address) const {
     const auto found = std::ranges::find_if(hosts, [&](const Host& host) { return host.address == address; });
     return found == hosts.end() ? nullptr : &*found;
+}
+
+const Zone* Scenario::zone_of(Ipv4 address) const {
+    const auto found = std::ranges::find_if(zones, [&](const Zone& zone) { return zone.subnet.contains(address); });
+    if (found != zones.end()) return &*found;
+    const auto* const host = host_at(address);
+    return host == nullptr ? nullptr : zone(host->zone);
+}
+
+const Zone* Scenario::boundless() const {
+    if (firewall.default_route.to == DefaultRoute::To::zone) return zone(firewall.default_route.zone);
+    const Zone* found = nullptr;
+    for (const auto& one : zones) {
+        if (!is_public(one.subnet.network)) continue;
+        if (found != nullptr) return nullptr;
+        found = &one;
+    }
+    return found;
 }
 
 std::optional<Ipv4> Host::published_to(std::string_view from_zone) const {
@@ -132,6 +174,11 @@ bool Scenario::routed(Ipv4 address, std::string_view from_zone) const {
         return inner == nullptr || !inner->published_to(from_zone);
     }
     return true;
+}
+
+Scenario without_samples(Scenario scenario) {
+    std::erase_if(scenario.hosts, [](const Host& host) { return host.sample; });
+    return scenario;
 }
 
 std::vector<std::string> serving_hosts(const Flow& flow) {

@@ -45,8 +45,16 @@ using PortList = std::vector<PortRange>;
 inline PortList one(std::uint16_t port) { return {{port, port}}; }
 std::string text(const PortList& ports);  // "3001-3010 135"
 
+const std::vector<Subnet>& networks_not_public();
+bool is_public(Ipv4 address);  // neither of a private network nor special; those for documentation count as public
+
 enum class Protocol { tcp, udp, igmp };
 std::string_view text(Protocol protocol);
+
+struct Sample {  // an address from which `anyone` of a zone is played
+    Ipv4 address;
+    std::string stands_for{};  // in words: addresses that no rule tells from it; empty: not known
+};
 
 struct Zone {
     std::string name;
@@ -57,6 +65,7 @@ struct Zone {
     // What other zones can route to. Neither is given: all but hosts that are `published`.
     std::optional<bool> is_private{};    // `private`: true: nothing, false: everything
     std::vector<Subnet> reachable{};     // `reachable`: only these; a single address is a /32
+    std::vector<Sample> samples{};       // `samples`
 };
 
 struct Host {
@@ -66,6 +75,7 @@ struct Host {
     std::vector<std::string> launch;  // command prefix by which the host is reached, empty: built-in lab
     // By zone, the address by which that zone reaches it, where the firewall translates; "": every other zone.
     std::map<std::string, Ipv4, std::less<>> published{};
+    bool sample = false;  // made for `anyone`, not one of `hosts:`
 
     std::optional<Ipv4> published_to(std::string_view from_zone) const;  // nothing: it is known by its own address
     bool published_at(Ipv4 known_as) const;
@@ -119,10 +129,16 @@ struct Expectation {                 // every part given must match
     std::optional<milliseconds> setup_p95;   // 95 of 100 instances of the flow are set up in less
 };
 
+struct Anyone {  // of `from: anyone@ZONE`: one of the hosts that it is played from
+    std::string host, zone;
+    Sample sample;
+};
+
 struct Flow {  // one entry of `flows`; options that its type does not take are refused by the loader
     std::string id;
     FlowType type = FlowType::mms_tcp;
     std::vector<std::string> from, to;
+    std::vector<Anyone> anyone{};  // those of `from` that stand for any address of a zone
     std::string content;  // of that name; or the name of a flow whose pull brings it (feeder())
     Expectation expect;
     milliseconds deadline{3000}, play{1000};
@@ -147,6 +163,7 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     std::vector<std::string> run;       // command
 
     unsigned line = 0;                            // of the scenario file, from 1
+    const Anyone* anyone_at(std::string_view host) const;  // null: the scenario names this host
     std::vector<std::string> tags{};              // for --tag and the table of many sites: "site=lyon"
     std::string tag(std::string_view key) const;  // the value of the first tag `key=value`; empty: none
 };
@@ -249,14 +266,21 @@ struct Scenario {
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;
     const Host* host_at(Ipv4 address) const;
+    const Zone* zone_of(Ipv4 address) const;  // also of a sample beyond its zone's subnet
+    // The zone that has no end: where the default route goes, or else the only one with public addresses. Null: none has.
+    const Zone* boundless() const;
     // Whether routers outside of the address's zone know a way to it, as on the real outside of a private network.
     bool routed(Ipv4 address, std::string_view from_zone) const;
     const Content* content(std::string_view name) const;
 };
 
+Scenario without_samples(Scenario scenario);  // without the hosts that are made for `anyone`
+
 // One pair of hosts of one flow: what is run, judged and reported.
 struct FlowInstance {
-    std::string id;  // "station", "station[media->edge]" where a list has more than one, "load#17" with count
+    // "station", "station[media->edge]" where a list has more than one, "load#17" with count, "web@203.0.113.7" and
+    // "web[203.0.113.7->media]" for an address of `anyone`
+    std::string id;
     const Flow* flow = nullptr;
     std::string from, to;
 };

@@ -148,12 +148,13 @@ std::vector<const rules::Rule*> to_leave_out(Network& network, const Scenario& s
 
 }  // namespace
 
-AuditReport audit(const Scenario& given, const AuditOptions& options) {
+AuditReport audit(const Scenario& asked, const AuditOptions& options) {
     const auto start = std::chrono::steady_clock::now();
+    const auto given = scenario::without_samples(asked);  // `anyone` is tried as an address that no host has
     Scenario scenario = given;
     std::map<std::string, std::vector<scenario::Host>> sources, targets;  // by zone: hosts that take part in a flow
     std::set<std::string> used;
-    for (const auto& instance : scenario::instances(given)) {
+    for (const auto& instance : scenario::instances(asked)) {
         used.insert(instance.from), used.insert(instance.to);
         if (instance.flow->proxy) used.insert(instance.flow->proxy->host);
     }
@@ -251,16 +252,22 @@ AuditReport audit(const Scenario& given, const AuditOptions& options) {
             swept.insert({stranger_from ? std::string{anyone} : pair.from.name, pair.to.name});
         }
         further.swept = [&](const std::string& from, const std::string& to) { return swept.contains({from, to}); };
-        explored = explore_ruleset(given, ruleset, further);
+        explored = explore_ruleset(asked, ruleset, further);
     }
     report.opened = std::move(explored.opened), report.conditional = std::move(explored.conditional);
     report.tried = std::move(explored.tried), report.not_tried = std::move(explored.not_tried);
     report.notes.insert(report.notes.end(), explored.notes.begin(), explored.notes.end());
     report.explored_seconds = explored.seconds;
 
-    const auto needed = rules::needs(given);
+    const auto of_all = rules::needs(asked);
     for (const auto& [from, to, protocol, number] : pairs) {
         const auto& job = jobs[number];
+        auto needed = of_all;
+        for (auto* list : {&needed.needs, &needed.alternatives})
+            for (auto& need : *list) {  // whoever it is may be anyone
+                if (need.source_net && need.source_zone == from.zone) need.source = from.name;
+                if (need.destination_net && need.destination_zone == to.zone) need.destination = to.name;
+            }
         auto pair =
             find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules, needed.alternatives, [&](unsigned port) {
                 return explored.reaches && explored.reaches(from.name, to.name, protocol, port);

@@ -485,10 +485,15 @@ NeedIndex::NeedIndex(const scenario::Scenario& scenario) {
     needs_.insert(needs_.end(), found.alternatives.begin(), found.alternatives.end());
 }
 
-std::vector<std::string> NeedIndex::flows(const std::string& from, const std::string& to, std::uint8_t protocol, Span span) const {
+std::vector<std::string> NeedIndex::flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone,
+                                          std::uint8_t protocol, Span span) const {
     std::vector<std::string> found;
+    const auto is = [](const std::string& name, const std::optional<scenario::Subnet>& net, const std::string& zone, const std::string& is_name,
+                       const Place& is_at) { return net ? zone == is_at.zone && (!is_at.beyond || net->prefix == 0) : name == is_name; };
     for (const auto& need : needs_) {
-        if (need.multicast || need.source != from || need.destination != to) continue;
+        if (need.multicast || !is(need.source, need.source_net, need.source_zone, from, from_zone) ||
+            !is(need.destination, need.destination_net, need.destination_zone, to, to_zone))
+            continue;
         if (protocol != (need.protocol == scenario::Protocol::tcp ? tcp_number : udp_number)) continue;
         for (std::size_t i = 0; i < need.flows.size(); ++i) {
             const auto& ports = i < need.ports_of_flows.size() && !need.ports_of_flows[i].empty() ? need.ports_of_flows[i] : need.ports;

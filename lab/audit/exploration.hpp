@@ -74,11 +74,16 @@ std::vector<std::vector<Outcome>> explore(Bench& bench, const Plan& plan);  // b
 class NeedIndex {
 public:
     explicit NeedIndex(const scenario::Scenario& scenario);
-    std::vector<std::string> flows(const std::string& from, const std::string& to, std::uint8_t protocol, Span ports) const;
+    struct Place {
+        std::string zone;
+        bool beyond = false;  // an address that no zone has
+    };
+    // Hosts or other addresses. Who is in a zone may be `anyone` of it.
+    std::vector<std::string> flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone,
+                                   std::uint8_t protocol, Span ports) const;
 
 private:
     std::vector<rules::Need> needs_;
-    std::set<std::string> anyone_;  // zones: any address of it is a host of flows
 };
 
 }  // namespace wmlab::lab

@@ -160,7 +160,8 @@ std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, c
                                : led.empty()                                                               ? to
                                                                                                            : led;
             if (told.hook == "forward" && variant.ports)
-                for (auto& flow : needs.flows(from, host, variant.protocol, wanted)) one.told.flows.push_back(std::move(flow));
+                for (auto& flow : needs.flows(from, {told.from_zone, source.kind == PlanEnd::Kind::outside}, host,
+                                              {told.to_zone, target.kind == PlanEnd::Kind::outside}, variant.protocol, wanted)) one.told.flows.push_back(std::move(flow));
             rows.push_back(std::move(one));
         }
     return rows;
@@ -226,16 +227,17 @@ void say_what_was_tried(const Dimensions& dimensions, const Asked& asked, const 
 
 }  // namespace
 
-Explored explore_ruleset(const scenario::Scenario& scenario, const std::filesystem::path& ruleset, const ExploreOptions& options) {
+Explored explore_ruleset(const scenario::Scenario& given, const std::filesystem::path& ruleset, const ExploreOptions& options) {
     const auto start = Clock::now();
+    const auto scenario = scenario::without_samples(given);  // who is anyone is tried as such
     Explored explored;
     Bench bench{scenario, ruleset};
     Asked asked;
     ask_for(bench.ruleset(), bench.listing(), asked);
-    split_by_needs(scenario, asked);
+    split_by_needs(given, asked);
     const Plan plan{scenario, asked, options.dimensions, bench};
     const auto outcomes = explore(bench, plan);
-    const NeedIndex needs{scenario};
+    const NeedIndex needs{given};
     const bool input[2] = {filtered(bench.ruleset(), "input", false), filtered(bench.ruleset(), "input", true)};
     const bool output[2] = {filtered(bench.ruleset(), "output", false), filtered(bench.ruleset(), "output", true)};
 
@@ -332,19 +334,20 @@ Explored explore_ruleset(const scenario::Scenario& scenario, const std::filesyst
     return explored;
 }
 
-void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before_file, const std::filesystem::path& after_file,
+void explore_change(const scenario::Scenario& given, const std::filesystem::path& before_file, const std::filesystem::path& after_file,
                     const Dimensions& dimensions, Comparison& comparison) {
     const auto start = Clock::now();
+    const auto scenario = scenario::without_samples(given);
     Bench before{scenario, before_file}, after{scenario, after_file};
     Asked asked_before, asked;
     ask_for(before.ruleset(), before.listing(), asked_before);
     ask_for(after.ruleset(), after.listing(), asked);
     const auto odd_after = asked.odd;
     ask_for(before.ruleset(), before.listing(), asked);  // both: neither can tell what is in one class
-    split_by_needs(scenario, asked);
+    split_by_needs(given, asked);
     const Plan plan{scenario, asked, dimensions, after};
     const auto old = explore(before, plan), now = explore(after, plan);
-    const NeedIndex needs{scenario};
+    const NeedIndex needs{given};
     const bool doubtful = by_the_past(before.ruleset(), before.listing()) || by_the_past(after.ruleset(), after.listing());
 
     // What no chain stops on either side is none of the rules' doing, also where a translation takes it away.

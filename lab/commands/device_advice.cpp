@@ -64,7 +64,7 @@ void advise_device(Report& report, const scenario::Scenario& scenario) {
         }
         if (!all) all = rules::needs(scenario);
         rules::Needs needed;
-        const auto wanted = fmt::format("{} {}", flow.id, flow.leg);
+        const auto wanted = fmt::format("{} {}", flow.anyone ? flow.anyone->flow : flow.id, flow.leg);
         for (const auto& need : all->needs)
             if (std::ranges::find(need.flows, wanted) != need.flows.end()) needed.needs.push_back(need);
         if (needed.needs.empty()) continue;

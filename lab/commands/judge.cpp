@@ -13,6 +13,7 @@
 #include "common/bytes/read_file.hpp"
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
+#include "lab/audit/samples.hpp"
 #include "lab/commands/description.hpp"
 #include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
@@ -102,13 +103,15 @@ int judge_command(Arguments arguments) {
     if (names.empty()) throw UsageError{"judge: which scenario, and which journals?"};
     const auto wish = report_wish(*values);
     const auto scenario_file = names.front();
-    const auto scenario = read_scenario(scenario_file, false);
+    auto scenario = read_scenario(scenario_file, false);
     if (!scenario) return 2;
     names.erase(names.begin());
     if (names.empty()) throw UsageError{"judge: which journals?"};
 
     const auto controls = list_of(*values, "control");
     const auto collected = collect(names), open = collect(controls);
+    if (const auto samples = samples_in(*scenario, collected.events); !samples.empty()) scenario = read_scenario(scenario_file, false, samples);
+    if (!scenario) return 2;
     JudgeOptions options;
     options.control_run = !controls.empty();
     options.problems = collected.problems;

@@ -128,12 +128,12 @@ std::vector<std::string> list_of(const po::variables_map& values, const std::str
 
 std::vector<std::string> words(const po::variables_map& values) { return list_of(values, "words"); }
 
-std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files) {
+std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files, const scenario::Samples& samples) {
     auto loaded = [&] {
-        if (file == "-" || check_files) return scenario::load_file(file);
+        if (file == "-" || (check_files && samples.empty())) return scenario::load_file(file);
         const auto text = scenario::read_document(std::filesystem::path{file});
         if (!text) return scenario::load_file(file);  // which says what is wrong with it
-        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), false);
+        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), check_files, samples);
     }();
     if (loaded.ok()) return std::move(loaded.scenario);
     std::cerr << scenario::explain(loaded.problems);

@@ -29,7 +29,7 @@ std::vector<std::string> words(const boost::program_options::variables_map& valu
 std::vector<std::string> list_of(const boost::program_options::variables_map& values, const std::string& name);
 
 // Reads a scenario; says every problem on standard error and returns nothing (exit 2).
-std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files);
+std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files, const scenario::Samples& samples = {});
 
 // --report FORMAT[:FILE]..., --quiet, --no-color
 void add_report_options(boost::program_options::options_description& options);

@@ -15,6 +15,7 @@
 #include "lab/commands/live.hpp"
 #include "lab/audit/accepted.hpp"
 #include "lab/audit/opened.hpp"
+#include "lab/audit/samples.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
 #include "lab/commands/sites.hpp"
@@ -37,6 +38,7 @@ struct Job {  // one scenario file
     Setting setting;
     std::filesystem::path ruleset, baseline, journals, captures, bundle;
     std::vector<std::string> flows;
+    std::vector<std::string> notes;  // of the choice of samples
     std::vector<ReportTarget> targets;
     std::filesystem::path patch;  // --suggest
     const Turn* turn = nullptr;   // --watch
@@ -86,7 +88,12 @@ std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std:
     for (const auto& instance : scenario::instances(scenario))
         for (const auto& leg : scenario::legs(scenario, instance))
             if (leg.protocol == scenario::Protocol::tcp || instance.flow->type == scenario::FlowType::dcom)  // other datagrams are not answered
-                ways_back.emplace(text(leg.protocol), leg.destination, leg.source);
+                for (const auto* end : {"", "anyone", "any address beyond the zones"}) {
+                    const bool stranger = *end != '\0';
+                    if (stranger && instance.flow->anyone_at(instance.from) == nullptr) continue;
+                    const auto name = [&](const std::string& host) { return stranger && host == instance.from ? std::string{end} : host; };
+                    ways_back.emplace(text(leg.protocol), name(leg.destination), name(leg.source));
+                }
     std::vector<Excess> all;
     for (const auto& opened : comparison.opened) {
         if (!opened.counts()) continue;
@@ -131,6 +138,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     TrialOptions options;
     options.ruleset = job.ruleset;
     options.flows = job.flows;
+    options.notes = job.notes;
     options.jobs = values["jobs"].as<unsigned>();
     options.journals = job.journals;
     options.trace = !values.contains("no-trace");
@@ -212,6 +220,24 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
     if (trial.report.baseline && doubts(*trial.report.baseline)) return worse(written ? exit_code(trial.report) : 1, 4);
     return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
+}
+
+// With samples for `anyone` there are other flows than the scenario's text has.
+bool choose_flows(Job& job, const po::variables_map& values) {
+    job.flows.clear();
+    const auto flows = chosen_flows(job.text.scenario, values);
+    for (const auto& flow : flows)
+        if (job.turn == nullptr || job.turn->wants(job.text.scenario.file.string(), flow.id)) job.flows.push_back(flow.id);
+    return !flows.empty();
+}
+
+void add_samples(Job& job, const po::variables_map& values) {
+    if (!job.setting.built_in() || !needs_samples(job.text.scenario)) return;
+    std::vector<std::filesystem::path> rulesets{job.ruleset};
+    if (!job.baseline.empty()) rulesets.push_back(job.baseline);
+    job.text = with_samples(job.text, rulesets, job.notes);
+    if (!choose_flows(job, values))
+        throw UsageError{fmt::format("run: {} has no flow {}", job.text.scenario.file.string(), narrowing(values))};
 }
 
 // A directory stands for the scenarios in it.
@@ -311,13 +337,13 @@ int run_once(const po::variables_map& values, const Turn* turn) {
             for (auto& target : job.targets)
                 if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
         }
-        const auto flows = chosen_flows(job.text.scenario, values);
-        if (flows.empty()) throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(values))};
-        for (const auto& flow : flows)
-            if (turn == nullptr || turn->wants(job.text.scenario.file.string(), flow.id)) job.flows.push_back(flow.id);
+        refuse_samples("run", job.text.scenario, job.setting);
         job.turn = turn;
+        // Of flows from `anyone` it is known later which there are.
+        if (!choose_flows(job, values) && !(job.setting.built_in() && needs_samples(job.text.scenario)))
+            throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(values))};
         if (turn != nullptr && turn->narrowed()) {
-            if (job.flows.empty()) continue;
+            if (job.flows.empty() && !needs_samples(job.text.scenario)) continue;
             job.journals.clear(), job.captures.clear(), job.bundle.clear(), job.patch.clear();
         }
         jobs.push_back(std::move(job));
@@ -329,9 +355,11 @@ int run_once(const po::variables_map& values, const Turn* turn) {
     const auto in_turn = [&](const Inside& inside) {
         int code = 0;
         SiteTable sites;
-        for (const auto& job : jobs) {
+        for (auto& job : jobs) {
             std::optional<Report> report;
             try {
+                add_samples(job, values);
+                if (job.flows.empty()) continue;  // a watch's, of others
                 code = worse(code, run_job(job, inside, values, wish, report));
             } catch (const SetupFailed& failure) {
                 if (jobs.size() == 1) throw;

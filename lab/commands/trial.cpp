@@ -15,6 +15,7 @@
 
 #include "common/scenario/boxes.hpp"
 #include "common/scenario/loader.hpp"
+#include "lab/audit/samples.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/commands/description.hpp"
 #include "lab/commands/device_advice.hpp"
@@ -146,7 +147,9 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
             trial.report = judge(text.scenario, run.events, control.events, how);
         }
-        trial.kept = {files_of(boxes), how, run.notes, options.coverage};
+        auto notes = run.notes;
+        notes.insert(notes.end(), options.notes.begin(), options.notes.end());
+        trial.kept = {files_of(boxes), how, notes, options.coverage};
         rules::attribute(trial.report, text.scenario, run.events);
         const auto log_of = [&](const scenario::Firewall& box) {
             const auto found = run.device_logs.find(box.name);
@@ -159,7 +162,7 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             trial.interrupted = true;
         trial.report.summary.seconds = seconds_since(start);
         if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
-        trial.report.notes.insert(trial.report.notes.end(), run.notes.begin(), run.notes.end());
+        trial.report.notes.insert(trial.report.notes.end(), notes.begin(), notes.end());
         describe(trial.report, text, run.events, files_of(boxes), options.setting.kind());
         if (options.after) options.after(trial.report);
     };
@@ -202,12 +205,43 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file) {
     }
     if (loaded.ok()) {
         // Simulators get one text and no other files.
+        text.original = text.yaml;
         if (!loaded.expanded.empty()) text.yaml = std::move(loaded.expanded);
         text.scenario = std::move(loaded.scenario);
         return text;
     }
     std::cerr << scenario::explain(loaded.problems);
     return std::nullopt;
+}
+
+ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::path>& rulesets, std::vector<std::string>& notes) {
+    if (!needs_samples(text.scenario)) return text;
+    std::vector<std::vector<BoxRules>> all;
+    for (const auto& ruleset : rulesets) all.push_back(rules_of_boxes(text.scenario, ruleset));
+    for (const auto& event : text.scenario.events)
+        if (event.kind == scenario::Incident::Kind::reload && !event.ruleset.empty())
+            all.push_back(rules_of_boxes(text.scenario, event.ruleset));
+    auto picked = pick_samples(text.scenario, all);
+    auto loaded = scenario::load(text.original.empty() ? text.yaml : text.original, text.scenario.file.string(), text.directory, true, picked.samples);
+    if (!loaded.ok()) throw SetupFailed{"make sample hosts for `anyone`", scenario::explain(loaded.problems)};
+    text.yaml = std::move(loaded.expanded);
+    text.scenario = std::move(loaded.scenario);
+    notes.insert(notes.end(), picked.notes.begin(), picked.notes.end());
+    return text;
+}
+
+void refuse_samples(std::string_view command, const scenario::Scenario& scenario, const Setting& setting) {
+    if (setting.built_in()) return;
+    for (const auto& flow : scenario.flows)
+        for (const auto& anyone : flow.anyone) {
+            const auto* const zone = scenario.zone(anyone.zone);
+            const auto* const host = scenario.host(anyone.host);
+            if (host == nullptr || !host->sample || (setting.has(*host) && !zone->samples.empty())) continue;
+            throw UsageError{fmt::format("{}: flow `{}` comes from anyone of zone `{}`, and hosts for it are made in the built-in lab only: elsewhere it is "
+                                         "played from the zone's own hosts: name one there{}",
+                                         command, flow.id, zone->name,
+                                         setting.has(*host) ? ", or say which free addresses of it the lab may take: `samples` of the zone" : "")};
+        }
 }
 
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario) {

@@ -20,6 +20,7 @@ struct TrialOptions {
     unsigned jobs = 0;
     bool trace = true;               // ask the kernel which rule decided
     unsigned trace_buffer = 0;       // RunOptions
+    std::vector<std::string> notes{};  // for the report
     bool coverage = false;           // and what every rule did
     std::filesystem::path journals;  // the control's go into its folder `control`
     std::function<void(const evidence::Event&)> seen;
@@ -47,6 +48,12 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
 
 // Reads a scenario with its text; says every problem on standard error and returns nothing (exit 2).
 std::optional<ScenarioText> read_scenario_text(const std::string& file);
+
+// With hosts for `anyone`, chosen by all rulesets of a run (an empty path: none is loaded). In the sandbox. SetupFailed,
+// RulesetRefused.
+ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::path>& rulesets, std::vector<std::string>& notes);
+// UsageError where a flow from `anyone` would need a host that this setting does not let us make.
+void refuse_samples(std::string_view command, const scenario::Scenario& scenario, const Setting& setting);
 
 // The ruleset of the option, or the scenario's, as a person would name it. RulesetRefused where it cannot be one.
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);

@@ -39,9 +39,8 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
         if (!source || !destination) continue;
         const auto from = scenario::Ipv4::from(source->host), to = scenario::Ipv4::from(destination->host);
         const auto* in = scenario.zone(field("zone"));
-        const auto out =
-            std::ranges::find_if(scenario.zones, [&](const auto& z) { return to && z.subnet.contains(*to); });
-        if (!from || in == nullptr || out == scenario.zones.end()) continue;
+        const auto* out = to ? scenario.zone_of(*to) : nullptr;
+        if (!from || in == nullptr || out == nullptr) continue;
         rules::Packet packet;
         packet.in = in->interface, packet.out = out->interface;
         packet.source = *from, packet.destination = *to;

@@ -55,6 +55,8 @@ FlowResult blank_flow(const FlowContext& context) {
     result.type = scenario::spec(flow.type).name;
     result.from = context.instance.from;
     result.to = context.instance.to;
+    if (const auto* const anyone = flow.anyone_at(context.instance.from))
+        result.anyone = {flow.id, anyone->zone, anyone->sample.address.text(), anyone->sample.stands_for};
     result.expected = flow.expect;
     result.transport = transport_of(context);
     result.line = flow.line;

@@ -266,6 +266,21 @@ void Links::no_route(const scenario::Subnet& to) {
     netlink_.request(new_route(to, RTN_UNREACHABLE), "take away the route to " + to.text());
 }
 
+void Links::on_link(scenario::Ipv4 address, int index) {
+    NetlinkMessage message{RTM_NEWROUTE, create};
+    rtmsg fixed{};
+    fixed.rtm_family = AF_INET;
+    fixed.rtm_table = RT_TABLE_MAIN;
+    fixed.rtm_protocol = RTPROT_STATIC;
+    fixed.rtm_scope = RT_SCOPE_LINK;
+    fixed.rtm_type = RTN_UNICAST;
+    fixed.rtm_dst_len = 32;
+    message.fixed(fixed);
+    message.attribute(RTA_DST, htonl(address.value));
+    message.attribute(RTA_OIF, index);
+    netlink_.request(std::move(message), "set the route to " + address.text());
+}
+
 void Links::default_route_out(int index) {
     NetlinkMessage message{RTM_NEWROUTE, create};
     rtmsg fixed{};

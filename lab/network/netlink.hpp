@@ -79,6 +79,7 @@ public:
     void default_route(scenario::Ipv4 gateway);
     void route(const scenario::Subnet& to, scenario::Ipv4 gateway);
     void no_route(const scenario::Subnet& to);  // connecting there fails at once: no route to host
+    void on_link(scenario::Ipv4 address, int index);          // there, in no subnet of the link
     void default_route_out(int index);                        // out of that link, to nobody
     void up_without_arp(int index, const std::string& name);  // it asks nobody who has an address
     void neighbour(int index, scenario::Ipv4 address);        // who has that address here: a card that nobody has

@@ -108,6 +108,14 @@ struct Network::Parts {
         }
     }
 
+    // An address beyond the zone's subnet (a sample of a zone without an end) is alone there.
+    static void settle(Links& links, int index, const std::string& interface, scenario::Ipv4 address, const scenario::Zone& zone) {
+        const bool beyond = !zone.subnet.contains(address);
+        links.address(index, address, beyond ? scenario::Subnet{address, 32} : zone.subnet);
+        links.up(index, interface);
+        if (beyond) links.on_link(zone.gateway, index);
+    }
+
     // A cable from a host (or a firewall, which forwards) to its zone's switch.
     Cable connect(const Namespace& place, Links& links, const std::string& interface, scenario::Ipv4 address,
                   const scenario::Zone& zone, bool forwards) {
@@ -121,8 +129,7 @@ struct Network::Parts {
             plain_packets(interface.c_str());
         }
         if (ipv6_left) links.no_ipv6(index);
-        links.address(index, address, zone.subnet);
-        links.up(index, interface);
+        settle(links, index, interface, address, zone);
         if (forwards) links.forward(index, interface);
         return {index, port, &switches.at(zone.name)};
     }
@@ -151,8 +158,7 @@ struct Network::Parts {
             plain_packets(host_interface);
         }
         if (ipv6_left) links.no_ipv6(index);
-        links.address(index, address, zone.subnet);
-        links.up(index, host_interface);
+        settle(links, index, host_interface, address, zone);
     }
     std::map<std::string, int, std::less<>> cards;  // by zone
     bool ipv6_left = false;                         // /proc/sys does not let us switch it off
@@ -209,6 +215,13 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
             for (const auto& zone : scenario.zones)
                 if (const auto* const next = scenario::side_of(box, zone.name) == nullptr ? scenario::next_box(scenario, box, zone.name) : nullptr)
                     links.route(zone.subnet, scenario::side_of(*next, scenario::shared_side(box, *next)->zone)->address);
+            for (const auto& host : scenario.hosts) {  // beyond its zone's subnet
+                if (!host.sample || scenario.zone(host.zone)->subnet.contains(host.address)) continue;
+                if (const auto cable = made.cables.find(host.zone); cable != made.cables.end())
+                    links.on_link(host.address, cable->second.index);
+                else if (const auto* const next = scenario::next_box(scenario, box, host.zone))
+                    links.route({host.address, 32}, scenario::side_of(*next, scenario::shared_side(box, *next)->zone)->address);
+            }
             surround(
                 made.place, links, view, made.cables, [&](const std::string& name) { return parts.add_interface(made.place, links, name); },
                 !setting.plain, parts.notes);

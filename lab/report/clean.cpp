@@ -194,6 +194,8 @@ Report cleaned(Report report) {
         for (auto& each : flow.effects) effect(each);
         for (auto* text : {&flow.id, &flow.type, &flow.from, &flow.to, &flow.leg, &flow.direction, &flow.transport})
             one(*text);
+        if (flow.anyone)
+            for (auto* text : {&flow.anyone->flow, &flow.anyone->zone, &flow.anyone->address, &flow.anyone->stands_for}) one(*text);
         if (flow.expected.rule) one(flow.expected.rule->file);
         if (flow.expected.leg) one(*flow.expected.leg);
         if (flow.expected.transport) one(*flow.expected.transport);

@@ -209,6 +209,11 @@ json::object flow_object(const FlowResult& result) {
     if (!result.notes.empty()) flow["notes"] = strings(result.notes);
     if (!result.because.empty()) flow["because"] = string(result.because);
     if (result.line != 0) flow["line"] = result.line;
+    if (const auto& anyone = result.anyone) {
+        json::object object{{"flow", string(anyone->flow)}, {"zone", string(anyone->zone)}, {"address", string(anyone->address)}};
+        if (!anyone->stands_for.empty()) object["stands_for"] = string(anyone->stands_for);
+        flow["anyone"] = std::move(object);
+    }
     if (result.seconds) flow["seconds"] = *result.seconds;
     if (!result.effects.empty()) {
         json::array effects;
@@ -327,6 +332,23 @@ std::string render_json(const Report& report, const Style&) {
     json::array flows;
     for (const auto& flow : report.flows) flows.push_back(flow_object(flow));
     root["flows"] = std::move(flows);
+    if (const auto results = anyone_results(report); !results.empty()) {
+        json::array all;
+        for (const auto& result : results) {
+            json::array parts;
+            for (const auto& part : result.parts)
+                parts.push_back(json::object{{"outcome", string(part.outcome)},
+                                             {"as_expected", part.as_expected},
+                                             {"tried", strings(part.tried)},
+                                             {"stand_for", strings(part.stand_for)}});
+            all.push_back(json::object{{"flow", string(result.flow)},
+                                       {"zone", string(result.zone)},
+                                       {"to", string(result.to)},
+                                       {"as_expected", result.as_expected()},
+                                       {"parts", std::move(parts)}});
+        }
+        root["anyone"] = std::move(all);
+    }
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
     if (!report.incidents.empty()) {
         json::array events;

@@ -72,6 +72,7 @@ std::string render_markdown(const Report& report, const Style&) {
     std::string out = fmt::format("## wmlab: {}\n\n**{}**\n\nRuleset: {}\n", cell(report.scenario),
                                   summary_words(report), cell(ruleset_words(report)));
     for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
+    for (const auto& result : anyone_results(report)) out += fmt::format("\n> {}\n", cell(anyone_words(result)));
     if (report.flows.empty() && !report.baseline) return out + "\nNo flow was tested.\n";
     if (report.baseline) {
         out += fmt::format("\n### What the change does\n\nAgainst {}:\n\n", cell(report.baseline->ruleset));

@@ -306,6 +306,10 @@ std::string render_text(const Report& report, const Style& style) {
     for (const auto& flow : report.flows)
         if (!style.quiet || !flow.as_expected) shown.push_back(&flow);
     if (!shown.empty()) out += table(shown, page);
+    std::string anyone;
+    for (const auto& result : anyone_results(report))
+        if (!style.quiet || !result.as_expected()) anyone += page.fill(anyone_words(result), 2, 2);
+    if (!anyone.empty()) out += "\nanyone\n" + anyone;
     // Of many flows that stop at the same rule a few are told at length.
     std::map<std::string, std::vector<std::string>> told;
     constexpr std::size_t told_max = 5;

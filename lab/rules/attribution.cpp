@@ -12,6 +12,7 @@
 #include "common/scenario/catalogue.hpp"
 #include "lab/rules/endpoints.hpp"
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/generate.hpp"
 #include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::rules {
@@ -163,7 +164,7 @@ public:
             flow.change = (flow.rule->line != 0
                                ? flow.rule->file + ":" + std::to_string(flow.rule->line) + " (" + flow.rule->text + ")"
                                : flow.rule->text) +
-                          " must leave out what goes between " + flow.from + " and " + flow.to +
+                          " must leave out what goes between " + from_words(flow) + " and " + flow.to +
                           ": no rule beside it is known that would let it through";
     }
 
@@ -340,15 +341,31 @@ private:
         return std::nullopt;
     }
 
+    static std::string from_words(const FlowResult& flow) { return flow.anyone ? "any address of zone " + flow.anyone->zone : flow.from; }
+
+    // A sample stands for all addresses of its zone, and no rule is to be about it alone. `hook`: of the chain.
+    std::optional<AnyoneAs> anyone_as(const FlowResult& flow, const std::string& box, const std::string& hook) const {
+        const auto address = flow.anyone ? scenario::Ipv4::from(flow.anyone->address) : std::nullopt;
+        if (!address) return std::nullopt;
+        AnyoneAs as{*address, anyone_net(scenario_, flow.anyone->zone), {}, {}};
+        auto view = scenario_;
+        for (const auto& one : scenario_.firewalls)
+            if (one.name == box) view = scenario::as_seen_by(scenario_, one);
+        const auto& interface = view.zone(flow.anyone->zone)->interface;
+        if (hook == "forward" || hook == "input" || hook == "prerouting") as.in = interface;
+        if (hook == "forward" || hook == "postrouting") as.out = interface;
+        return as;
+    }
+
     // What has to be done about a translation: no further rule mends it.
     static std::string change_of(const LegResult& leg, const FlowResult& flow) {
         const auto rule = leg.rule && leg.rule->line != 0
                               ? leg.rule->file + ":" + std::to_string(leg.rule->line) + " (" + leg.rule->text + ")"
                               : std::string{"the rule that translates"};
         if (flow.type == "dcom" || flow.type == "encoder-alias")
-            return rule + " must leave out what goes from " + flow.from + " to " + flow.to +
+            return rule + " must leave out what goes from " + from_words(flow) + " to " + flow.to +
                    ", which has to be reached by its own address: DCOM carries addresses in its messages";
-        return rule + " must leave out what goes from " + flow.from + " to " + flow.to +
+        return rule + " must leave out what goes from " + from_words(flow) + " to " + flow.to +
                (flow.type == "mms-udp" ? ", or the player has to use TCP: media over UDP does not survive translation"
                                        : ", or lead to where " + flow.to + " listens");
     }
@@ -445,7 +462,7 @@ private:
             const auto chain = text_at(*place, "chain");
             add(*place, accept_rule(inner, dialect, chain.substr(chain.rfind(' ') + 1), false,
                                     in != nullptr && place->contains("in") ? in->interface : std::string{},
-                                    out != nullptr && place->contains("out") ? out->interface : std::string{}));
+                                    out != nullptr && place->contains("out") ? out->interface : std::string{}, anyone_as(flow, first, "forward")));
         }
         return true;
     }
@@ -497,7 +514,8 @@ private:
             if (!needed) return;
             if (untranslated) needed = as_seen_there(*needed, leg);
             rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer,
-                                    text_at(*before, "in"), text_at(*before, "out"));
+                                    text_at(*before, "in"), text_at(*before, "out"),
+                                    anyone_as(flow, text_at(event.fields, "box"), text_at(*before, "hook")));
         }
         suggestion.chain = chain;
         suggestion.command = text_at(*before, "command");

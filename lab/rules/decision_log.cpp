@@ -113,6 +113,7 @@ void name_interfaces(const Ruleset& ruleset, const Packet& packet, const Chain* 
         out = out || text.find("\"oifname\"") != std::string::npos || text.find("\"oif\"") != std::string::npos;
     }
     const std::string_view hook = base != nullptr ? std::string_view{base->hook} : std::string_view{};
+    if (!hook.empty()) before["hook"] = hook;
     if (in && (hook == "forward" || hook == "input" || hook == "prerouting")) before["in"] = packet.in;
     if (out && (hook == "forward" || hook == "postrouting")) before["out"] = packet.out;
 }

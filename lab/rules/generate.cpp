@@ -89,10 +89,16 @@ Needs needs(const scenario::Scenario& scenario) {
             need.source_zone = source->zone, need.destination_zone = destination->zone;
             need.in = interface_of(scenario, source->zone), need.out = interface_of(scenario, destination->zone);
             need.ports = leg.destination_ports;
-            const auto label = instance.id + " " + leg.name;
+            if (const auto* const anyone = instance.flow->anyone_at(instance.from)) {
+                const auto net = anyone_net(scenario, anyone->zone);
+                const auto name = "anyone@" + anyone->zone;
+                if (need.source == instance.from) need.source = name, need.source_net = net;
+                if (need.destination == instance.from) need.destination = name, need.destination_net = net;
+            }
+            const auto label = (instance.flow->anyone_at(instance.from) != nullptr ? instance.flow->id : instance.id) + " " + leg.name;
             const auto same = std::ranges::find_if(into, [&](const Need& row) {
-                return row.protocol == need.protocol && row.source_address == need.source_address &&
-                       row.destination_address == need.destination_address && row.out == need.out;
+                return row.protocol == need.protocol && source_of(row) == source_of(need) && destination_of(row) == destination_of(need) &&
+                       row.in == need.in && row.out == need.out;
             });
             if (same == into.end()) {
                 need.flows = {label};
@@ -130,6 +136,24 @@ Needs needs(const scenario::Scenario& scenario) {
     std::ranges::sort(found.notes);
     found.notes.erase(std::unique(found.notes.begin(), found.notes.end()), found.notes.end());
     return found;
+}
+
+std::optional<scenario::Subnet> source_of(const Need& need) {
+    if (!need.source_net) return scenario::Subnet{need.source_address, 32};
+    return need.source_net->prefix == 0 ? std::nullopt : need.source_net;
+}
+
+std::optional<scenario::Subnet> destination_of(const Need& need) {
+    if (!need.destination_net) return scenario::Subnet{need.destination_address, 32};
+    return need.destination_net->prefix == 0 ? std::nullopt : need.destination_net;
+}
+
+std::string net_text(const scenario::Subnet& net) { return net.prefix == 32 ? net.network.text() : net.text(); }
+
+scenario::Subnet anyone_net(const scenario::Scenario& scenario, std::string_view name) {
+    const auto& zone = *scenario.zone(name);
+    const bool beyond = std::ranges::any_of(zone.samples, [&](const scenario::Sample& sample) { return !zone.subnet.contains(sample.address); });
+    return beyond || scenario.boundless() == &zone ? scenario::Subnet{{}, 0} : zone.subnet;
 }
 
 std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view name, Form form) {

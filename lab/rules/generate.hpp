@@ -17,6 +17,8 @@ struct Need {
     scenario::Protocol protocol = scenario::Protocol::tcp;
     std::string source, destination;  // host names; the group for multicast
     scenario::Ipv4 source_address, destination_address;
+    // Where it is `anyone` of a zone (then named "anyone@outside"): that zone's subnet, or everything. Empty: the host.
+    std::optional<scenario::Subnet> source_net{}, destination_net{};
     std::string in, out;  // the firewall's interfaces; `out` of multicast: one row for each zone of receivers
     std::string source_zone, destination_zone;
     scenario::PortList ports;  // destination; empty: any
@@ -40,6 +42,9 @@ struct Needs {
         alternatives;  // what a rollover may use, but does not need: it is content with the first way open
     std::vector<std::string> notes;  // what cannot be said as a rule of this firewall (IGMP, commands ...)
 };
+// All addresses of `anyone` of a zone: its subnet, or everything (prefix 0) where it has no end.
+scenario::Subnet anyone_net(const scenario::Scenario& scenario, std::string_view zone);
+
 // Flows expected to be anything but pass or degraded are left out: they are not to be let through.
 Needs needs(const scenario::Scenario& scenario);
 
@@ -59,6 +64,12 @@ std::string asa(const scenario::Scenario& scenario, const Needs& needs, Form for
 std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form);
 std::string netsh(const scenario::Scenario& scenario, const Needs& needs, Form form);
 }  // namespace dialect
+
+// Shared by the dialects: the address, or what `anyone` stands for; nothing: any address.
+std::optional<scenario::Subnet> source_of(const Need& need);
+std::optional<scenario::Subnet> destination_of(const Need& need);
+// "10.10.0.10" or "10.10.0.0/24".
+std::string net_text(const scenario::Subnet& net);
 
 // Shared by the dialects: "1755", "1024-5000" with the dialect's own sign between the ends, ranges joined by `comma`.
 std::string ports_text(const scenario::PortList& ports, std::string_view between, std::string_view comma);

@@ -27,9 +27,12 @@ std::vector<std::string> words_of_ports(const scenario::PortList& ports) {
 }
 
 std::string nft_text(const AcceptRule& rule, const AcceptRule::Names& names) {
-    const auto addresses = [&](const std::vector<scenario::Ipv4>& list) {
+    const auto addresses = [&](const std::vector<scenario::Subnet>& list) {
         std::vector<std::string> words;
-        for (const auto& address : list) words.push_back(named(names, address.text(), address.text()));
+        for (const auto& net : list) {
+            const auto text = net.prefix == 32 ? net.network.text() : net.text();
+            words.push_back(named(names, text, text));
+        }
         return listed(words);
     };
     std::string text;
@@ -45,9 +48,9 @@ std::string nft_text(const AcceptRule& rule, const AcceptRule::Names& names) {
 }
 
 std::string iptables_text(const AcceptRule& rule, std::string_view chain, const scenario::PortList& ports) {
-    const auto addresses = [](const std::vector<scenario::Ipv4>& list) {
+    const auto addresses = [](const std::vector<scenario::Subnet>& list) {
         std::string text;
-        for (const auto& address : list) text += (text.empty() ? "" : ",") + address.text() + "/32";
+        for (const auto& net : list) text += (text.empty() ? "" : ",") + net.text();
         return text;
     };
     std::string text = "-A " + std::string{chain};
@@ -91,11 +94,11 @@ std::vector<std::string> list_at(const std::vector<std::string>& words, std::siz
     return parts;
 }
 
-bool add_addresses(const std::vector<std::string>& parts, std::vector<scenario::Ipv4>& into) {
+bool add_addresses(const std::vector<std::string>& parts, std::vector<scenario::Subnet>& into) {
     for (const auto& part : parts) {
-        const auto address = scenario::Ipv4::from(part.ends_with("/32") ? part.substr(0, part.size() - 3) : part);
-        if (!address) return false;
-        into.push_back(*address);
+        const auto net = scenario::Subnet::from(part.find('/') == std::string::npos ? part + "/32" : part);
+        if (!net) return false;
+        into.push_back(*net);
     }
     return !parts.empty();
 }
@@ -116,6 +119,14 @@ void join(List& list, const List& other) {
     list.insert(list.end(), other.begin(), other.end());
     std::ranges::sort(list);
     list.erase(std::unique(list.begin(), list.end()), list.end());
+}
+
+// A set takes no network beside one of its addresses.
+void join_nets(std::vector<scenario::Subnet>& list, const std::vector<scenario::Subnet>& other) {
+    join(list, other);
+    std::erase_if(list, [all = list](const scenario::Subnet& net) {
+        return std::ranges::any_of(all, [&](const scenario::Subnet& wide) { return wide.prefix < net.prefix && wide.contains(net.network); });
+    });
 }
 
 void join_ports(scenario::PortList& list, const scenario::PortList& other) {
@@ -231,13 +242,13 @@ std::vector<AcceptRule> merged(std::vector<AcceptRule> rules) {
                 return alike(a, b) && a.destinations == b.destinations && a.ports == b.ports &&
                        a.sources.empty() == b.sources.empty();
             },
-            [](AcceptRule& a, const AcceptRule& b) { join(a.sources, b.sources); });
+            [](AcceptRule& a, const AcceptRule& b) { join_nets(a.sources, b.sources); });
         pass(
             [&](const AcceptRule& a, const AcceptRule& b) {
                 return alike(a, b) && a.sources == b.sources && a.ports == b.ports &&
                        a.destinations.empty() == b.destinations.empty();
             },
-            [](AcceptRule& a, const AcceptRule& b) { join(a.destinations, b.destinations); });
+            [](AcceptRule& a, const AcceptRule& b) { join_nets(a.destinations, b.destinations); });
     }
     return rules;
 }
@@ -258,7 +269,7 @@ AcceptRule::Names names_in(const std::string& text, unsigned line) {
 }
 
 std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_view chain, bool answers,
-                        const std::string& in, const std::string& out) {
+                        const std::string& in, const std::string& out, const std::optional<AnyoneAs>& anyone) {
     auto source = leg.source_address, destination = leg.destination_address;
     if (answers) std::swap(source, destination);
     // IGMP goes to the group or, from version 3 on, to all routers.
@@ -266,15 +277,25 @@ std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_v
         return dialect == Dialect::nft ? "ip saddr " + source.text() + " ip protocol igmp accept"
                                        : "-A " + std::string{chain} + " -s " + source.text() + "/32 -p igmp -j ACCEPT";
     }
-    const AcceptRule rule{
-        in, out, {source}, {destination}, std::string{scenario::text(leg.protocol)}, answers, leg.destination_ports};
+    AcceptRule rule{in, out, {{source, 32}}, {{destination, 32}}, std::string{scenario::text(leg.protocol)}, answers, leg.destination_ports};
+    const auto widen = [&](scenario::Ipv4 address, std::vector<scenario::Subnet>& nets, std::string& interface, const std::string& of_zone) {
+        if (!anyone || address != anyone->address) return;
+        nets = {anyone->net};
+        if (anyone->net.prefix > 0) return;
+        nets.clear();
+        if (interface.empty()) interface = of_zone;
+    };
+    if (anyone) {
+        widen(source, rule.sources, rule.in, anyone->in);
+        widen(destination, rule.destinations, rule.out, anyone->out);
+    }
     return dialect == Dialect::nft ? nft_text(rule, {}) : iptables_text(rule, chain, rule.ports);
 }
 
 std::string dnat_rule(scenario::Ipv4 published, scenario::Ipv4 address, std::string_view protocol,
                       const scenario::PortList& ports, Dialect dialect, const std::string& chain,
                       const std::string& in) {
-    AcceptRule rule{in, {}, {}, {published}, std::string{protocol}, false, ports};
+    AcceptRule rule{in, {}, {}, {{published, 32}}, std::string{protocol}, false, ports};
     if (dialect == Dialect::nft) {
         auto text = nft_text(rule, {});
         text.resize(text.size() - std::string_view{"accept"}.size());

@@ -14,7 +14,7 @@ namespace wmlab::lab::rules {
 // A rule that accepts packets by their addresses and ports, and by nothing else.
 struct AcceptRule {
     std::string in, out;  // interfaces; empty: any
-    std::vector<scenario::Ipv4> sources, destinations;
+    std::vector<scenario::Subnet> sources, destinations;  // an address is a /32
     std::string protocol;  // "tcp", "udp"
     bool answers = false;  // `ports` are those the packets come from
     scenario::PortList ports;
@@ -34,10 +34,18 @@ std::vector<scenario::PortList> multiport_parts(const scenario::PortList& ports)
 // The names that a nftables file gives at its top level before this line, each for one address or interface.
 AcceptRule::Names names_in(const std::string& text, unsigned line);
 
+// A sample's address and what is written in its place: the zone's subnet, or, where that is everything, only the
+// interface by which its packets come in and those for it go out.
+struct AnyoneAs {
+    scenario::Ipv4 address;
+    scenario::Subnet net;
+    std::string in, out;
+};
+
 // "ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport 1755 accept", or "-A FORWARD -s ... -j ACCEPT". `answers`: for
 // what comes back, where connections are not tracked. `in`, `out`: interfaces, where the chain's rules name them.
 std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_view chain, bool answers = false,
-                        const std::string& in = {}, const std::string& out = {});
+                        const std::string& in = {}, const std::string& out = {}, const std::optional<AnyoneAs>& anyone = {});
 // Lets the answers of accepted connections through: "ct state established,related accept".
 std::string accept_answers(Dialect dialect, std::string_view chain);
 

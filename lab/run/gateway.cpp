@@ -47,9 +47,8 @@ std::vector<rules::Packet> packets_sent(const scenario::Scenario& scenario, std:
     std::vector<rules::Packet> packets;
     std::set<std::string> known;
     const auto interface_of = [&](scenario::Ipv4 address) -> std::string {
-        for (const auto& zone : scenario.zones)
-            if (zone.subnet.contains(address)) return zone.interface;
-        return {};
+        const auto* const zone = scenario.zone_of(address);
+        return zone == nullptr ? std::string{} : zone->interface;
     };
     for (const auto& instance : scenario::instances(scenario))
         for (const auto& leg : scenario::legs(scenario, instance)) {

@@ -28,6 +28,7 @@ struct ScenarioText {  // a validated scenario and the text it was read from, wh
     scenario::Scenario scenario;
     std::string yaml;
     std::filesystem::path directory;  // what relative paths in the text are relative to
+    std::string original{};           // as the user's file has it, where `yaml` is made of it; empty: as `yaml`
 };
 
 class Lab {

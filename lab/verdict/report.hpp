@@ -154,8 +154,14 @@ struct Happening {
     std::string expect;       // "untouched", "survived"; empty: nothing
 };
 
+struct FromAnyone {
+    std::string flow, zone;  // of the scenario
+    std::string address, stands_for;  // of the sample, and in words what no rule tells from it; may be empty
+};
+
 struct FlowResult {
     std::string id, type, from, to;
+    std::optional<FromAnyone> anyone{};  // one address of `from: anyone@ZONE`
     Verdict verdict = Verdict::inconclusive;
     bool as_expected = false;
     scenario::Expectation expected;

@@ -268,4 +268,43 @@ std::string ruleset_words(const Report& report) {
     return report.ruleset.empty() ? "none: the firewall forwards everything" : report.ruleset;
 }
 
+bool AnyoneResult::as_expected() const { return std::ranges::all_of(parts, &Part::as_expected); }
+
+std::vector<AnyoneResult> anyone_results(const Report& report) {
+    std::vector<AnyoneResult> all;
+    for (const auto& flow : report.flows) {
+        if (!flow.anyone) continue;
+        auto result = std::ranges::find_if(all, [&](const auto& one) { return one.flow == flow.anyone->flow && one.zone == flow.anyone->zone && one.to == flow.to; });
+        if (result == all.end()) result = all.insert(all.end(), {flow.anyone->flow, flow.anyone->zone, flow.to, {}});
+        const auto outcome = outcome_words(flow);
+        auto part = std::ranges::find_if(result->parts, [&](const auto& one) { return one.outcome == outcome && one.as_expected == flow.as_expected; });
+        if (part == result->parts.end()) part = result->parts.insert(part, {outcome, flow.as_expected, {}, {}});
+        const auto add = [](std::vector<std::string>& list, const std::string& what) {
+            if (std::ranges::find(list, what) == list.end()) list.push_back(what);
+        };
+        add(part->tried, flow.anyone->address);
+        add(part->stand_for, flow.anyone->stands_for.empty() ? flow.anyone->address : flow.anyone->stands_for);
+    }
+    for (auto& result : all) {
+        // What came out in two ways stands for nobody else.
+        std::map<std::string, std::size_t> parts_of;
+        for (const auto& part : result.parts)
+            for (const auto& words : part.stand_for) ++parts_of[words];
+        for (auto& part : result.parts)
+            if (std::ranges::any_of(part.stand_for, [&](const auto& words) { return parts_of[words] > 1; })) part.stand_for = part.tried;
+        std::ranges::stable_sort(result.parts, {}, &AnyoneResult::Part::as_expected);
+    }
+    return all;
+}
+
+std::string anyone_words(const AnyoneResult& result) {
+    std::string parts;
+    for (const auto& part : result.parts) {
+        constexpr std::size_t told_max = 4;
+        parts += fmt::format("{}{} from {}", parts.empty() ? "" : "; ", part.outcome, names(part.stand_for, told_max));
+        if (part.stand_for != part.tried) parts += fmt::format(" (tried {})", names(part.tried, told_max));
+    }
+    return fmt::format("{}, from anyone of zone {} to {}: {}", result.flow, result.zone, result.to, parts);
+}
+
 }  // namespace wmlab::lab

@@ -51,6 +51,21 @@ std::vector<Blame> blames(const Report& report);
 std::vector<std::string> asides(const std::vector<const FlowResult*>& flows);
 std::string names(const std::vector<std::string>& all, std::size_t max = 5);  // "a, b, c and 197 more"
 
+// What came of a flow from `anyone` of a zone: as expected only if it is so from every address tried.
+struct AnyoneResult {
+    std::string flow, zone, to;
+    struct Part {  // addresses from which it came to the same
+        std::string outcome;
+        bool as_expected = false;
+        std::vector<std::string> tried, stand_for;  // stand_for: also the addresses that no rule tells from those
+    };
+    std::vector<Part> parts;  // those that are not as expected first
+    bool as_expected() const;
+};
+std::vector<AnyoneResult> anyone_results(const Report& report);
+// "web, from anyone of zone internet to media: pass from 203.0.113.0/25 (tried 203.0.113.1 and 5 more); blocked ..."
+std::string anyone_words(const AnyoneResult& result);
+
 // How a rule's use is told: "needed: a, b", "hit: 3 packets, no flow needs it", "never hit".
 std::string use_words(const RuleUse& use);
 

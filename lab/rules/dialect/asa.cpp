@@ -52,14 +52,19 @@ std::string asa(const scenario::Scenario& scenario, const Needs& needs, Form for
                    "! `--merge` prints the entries alone.\n"
                  : "! For the lists that are bound inbound, above what they deny: put the name of the list of each "
                    "interface in.\n";
+    const auto address = [](const std::optional<scenario::Subnet>& net) {
+        if (!net) return std::string{"any"};
+        const scenario::Ipv4 mask{net->broadcast().value == net->network.value ? ~std::uint32_t{0} : ~(net->broadcast().value ^ net->network.value)};
+        return net->prefix == 32 ? "host " + net->network.text() : net->network.text() + " " + mask.text();
+    };
     std::map<std::string, std::string> lists;  // by interface
     for (const auto& need : needs.needs) {
         auto& list = lists[need.in];
         const auto name = "access-list wmlab_" + need.in + " ";
         list += name + "remark " +
                 shortened(need.source + " -> " + need.destination + ": " + flows_text(need), remark_max) + "\n";
-        const auto entry = name + "extended permit " + std::string{text(need.protocol)} + " host " +
-                           need.source_address.text() + " host " + need.destination_address.text();
+        const auto entry = name + "extended permit " + std::string{text(need.protocol)} + " " +
+                           address(source_of(need)) + " " + address(destination_of(need));
         if (need.ports.empty()) list += entry + "\n";
         for (const auto& range : need.ports) list += entry + after(range) + "\n";
     }

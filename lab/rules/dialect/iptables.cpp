@@ -14,6 +14,7 @@ std::string ports_of(scenario::Protocol protocol, const scenario::PortList& port
 
 std::string iptables(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     const bool whole = form == Form::whole;
+    const auto address = [](const char* option, const std::optional<scenario::Subnet>& net) { return net ? option + net->text() : std::string{}; };
     std::string translations;
     for (const auto& t : needs.translations)
         for (const auto& ports : multiport_parts(t.ports))
@@ -25,8 +26,8 @@ std::string iptables(const scenario::Scenario& scenario, const Needs& needs, For
     for (const auto& need : needs.needs) {
         rules += "# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n";
         for (const auto& ports : multiport_parts(need.ports))
-            rules += "-A FORWARD -i " + need.in + " -o " + need.out + " -s " + need.source_address.text() + "/32 -d " +
-                     need.destination_address.text() + "/32 -p " + std::string{text(need.protocol)} +
+            rules += "-A FORWARD -i " + need.in + " -o " + need.out + address(" -s ", source_of(need)) +
+                     address(" -d ", destination_of(need)) + " -p " + std::string{text(need.protocol)} +
                      ports_of(need.protocol, ports) + " -j ACCEPT\n";
     }
     auto out = heading(scenario, needs, "#");

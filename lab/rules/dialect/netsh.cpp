@@ -13,13 +13,14 @@ constexpr std::size_t name_max = 120;
 
 std::string rule(const Need& need, bool inbound) {
     const auto ports = ports_text(need.ports, "-", ",");
+    const auto address = [](const std::optional<scenario::Subnet>& net) { return net ? net_text(*net) : std::string{"any"}; };
     const auto name = "wmlab " + std::string{inbound ? "in " : "out "} +
                       shortened(need.source + " to " + need.destination + ": " + flows_text(need), name_max);
     // A rule is added beside one of its name, not in its place: the old one goes first.
     return "netsh advfirewall firewall delete rule name=\"" + name + "\"\nnetsh advfirewall firewall add rule name=\"" +
            name + "\" dir=" + (inbound ? "in" : "out") + " action=allow protocol=" + upper(text(need.protocol)) +
-           " localip=" + (inbound ? need.destination_address : need.source_address).text() +
-           " remoteip=" + (inbound ? need.source_address : need.destination_address).text() +
+           " localip=" + address(inbound ? destination_of(need) : source_of(need)) +
+           " remoteip=" + address(inbound ? source_of(need) : destination_of(need)) +
            (ports.empty() ? "" : (inbound ? " localport=" : " remoteport=") + ports) + "\n";
 }
 
@@ -28,8 +29,8 @@ std::string rule(const Need& need, bool inbound) {
 std::string netsh(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     std::map<std::string, std::string> incoming, outgoing;  // by host
     for (const auto& need : needs.needs) {
-        outgoing[need.source] += rule(need, false);
-        if (!need.multicast) incoming[need.destination] += rule(need, true);
+        if (!need.source_net) outgoing[need.source] += rule(need, false);  // nobody's own firewall
+        if (!need.multicast && !need.destination_net) incoming[need.destination] += rule(need, true);
     }
     for (const auto& instance :
          scenario::instances(scenario))  // receivers of a group are hosts of the flow, not of the leg

@@ -10,6 +10,9 @@ std::string nft(const scenario::Scenario& scenario, const Needs& needs, Form for
         if (ranges.empty()) return "meta l4proto " + std::string{text(protocol)};
         return std::string{text(protocol)} + " dport " + (ranges.size() > 1 ? "{ " + ports + " }" : ports);
     };
+    const auto address = [](const char* which, const std::optional<scenario::Subnet>& net) {
+        return net ? std::string{"ip "} + which + " " + net_text(*net) + " " : std::string{};
+    };
     std::string translations;
     for (const auto& t : needs.translations)
         translations += indent + "iifname \"" + t.in + "\" ip daddr " + t.published.text() + " " +
@@ -22,9 +25,8 @@ std::string nft(const scenario::Scenario& scenario, const Needs& needs, Form for
         rules += indent + "# answers of what is accepted below\n" + indent + "ct state established,related accept\n";
     for (const auto& need : needs.needs)
         rules += "\n" + indent + "# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n" +
-                 indent + "iifname \"" + need.in + "\" oifname \"" + need.out + "\" ip saddr " +
-                 need.source_address.text() + " ip daddr " + need.destination_address.text() + " " +
-                 matched(need.protocol, need.ports) + " accept\n";
+                 indent + "iifname \"" + need.in + "\" oifname \"" + need.out + "\" " + address("saddr", source_of(need)) +
+                 address("daddr", destination_of(need)) + matched(need.protocol, need.ports) + " accept\n";
     if (!whole) {
         auto out = heading(scenario, needs, "#");
         if (!translations.empty())

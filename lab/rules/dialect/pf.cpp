@@ -32,6 +32,7 @@ std::string interface_macro(const scenario::Scenario& scenario, const std::strin
 
 std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     const bool whole = form == Form::whole;
+    const auto address = [](const std::optional<scenario::Subnet>& net) { return net ? net_text(*net) : std::string{"any"}; };
     std::string out = heading(scenario, needs, "#");
     if (whole)
         out +=
@@ -47,8 +48,8 @@ std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form
     for (const auto& need : needs.needs)
         out += "\n# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\npass quick on { " +
                interface_macro(scenario, need.in) + " " + interface_macro(scenario, need.out) + " } inet proto " +
-               std::string{text(need.protocol)} + " from " + need.source_address.text() + " to " +
-               need.destination_address.text() + to_ports(need.ports) + " keep state\n";
+               std::string{text(need.protocol)} + " from " + address(source_of(need)) + " to " +
+               address(destination_of(need)) + to_ports(need.ports) + " keep state\n";
     // IGMP carries an IP option (router alert), which pf stops unless it is told not to.
     std::string igmp;
     for (const auto& instance : scenario::instances(scenario)) {

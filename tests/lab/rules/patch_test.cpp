@@ -11,7 +11,7 @@ using wmlab::scenario::one;
 namespace {
 
 AcceptRule from_to(const char* source, const char* destination, std::uint16_t port) {
-    return {"", "", {*Ipv4::from(source)}, {*Ipv4::from(destination)}, "tcp", false, one(port)};
+    return {"", "", {{*Ipv4::from(source), 32}}, {{*Ipv4::from(destination), 32}}, "tcp", false, one(port)};
 }
 
 }  // namespace
@@ -19,11 +19,13 @@ AcceptRule from_to(const char* source, const char* destination, std::uint16_t po
 TEST_CASE("an accepting rule is read back from its own words", "[rules]") {
     auto rule = from_to("10.20.0.10", "10.10.0.10", 1755);
     const auto dialect = GENERATE(Dialect::nft, Dialect::iptables);
-    const auto shape = GENERATE(0, 1, 2, 3, 4);
-    if (shape == 1) rule.sources.push_back(*Ipv4::from("10.20.0.11"));
+    const auto shape = GENERATE(0, 1, 2, 3, 4, 5, 6);
+    if (shape == 1) rule.sources.push_back({*Ipv4::from("10.20.0.11"), 32});
     if (shape == 2) rule.ports = {{80, 80}, {1024, 5000}};
     if (shape == 3) rule.in = "eth0", rule.out = "eth1", rule.answers = true;
     if (shape == 4) rule.protocol = "udp", rule.ports.clear();
+    if (shape == 5) rule.sources = {*Subnet::from("10.20.0.0/24")};
+    if (shape == 6) rule.in = "eth0", rule.sources.clear();
     const auto lines = rule.text(dialect, "forward");
     REQUIRE(lines.size() == 1);
     CHECK(AcceptRule::from(lines[0], dialect) == rule);
@@ -43,6 +45,13 @@ TEST_CASE("rules that say the same of several hosts or ports become one, and not
     for (int i = 0; i < 20; ++i)
         twenty.push_back(from_to(("10.20.0." + std::to_string(i + 10)).c_str(), "10.10.0.10", 80));
     CHECK(merged(twenty).size() == 1);
+    // nft takes no set with a network and an address of it.
+    auto all = from_to("10.20.0.10", "10.10.0.10", 80);
+    all.sources = {*Subnet::from("10.20.0.0/24")};
+    twenty.push_back(all);
+    twenty.push_back(from_to("10.30.0.1", "10.10.0.10", 80));
+    REQUIRE(merged(twenty).size() == 1);
+    CHECK(merged(twenty)[0].text(Dialect::nft, "forward")[0] == "ip saddr { 10.20.0.0/24, 10.30.0.1 } ip daddr 10.10.0.10 tcp dport 80 accept");
 }
 
 TEST_CASE("a define of the file stands for its value", "[rules]") {
