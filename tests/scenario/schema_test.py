@@ -14,7 +14,7 @@ ROOT = pathlib.Path(sys.argv[1])
 
 ONLY_THE_LOADER_SEES = {
     # names that are not there, or are there twice
-    "duplicate-flow", "duplicate-host", "duplicate-key", "duplicate-option", "unknown-content", "content-of-a-flow", "unknown-host", "unknown-zone",
+    "duplicate-flow", "duplicate-host", "duplicate-key", "duplicate-option", "unknown-content", "content-of-a-flow", "unknown-host", "unknown-zone", "anyone-zone",
     # addresses in relation to each other
     "address-of-the-firewall", "address-of-the-gateway", "address-of-the-network", "address-outside-the-subnet", "address-twice",
     "gateway-outside",
