@@ -296,6 +296,8 @@ void BundleWriter::write(const ScenarioText& text, const Report& report) const {
     for (const auto& renderer : renderers())
         if (renderer.name == "json") members["report.json"] = renderer.render(report, {});
 
+    json::array lines;  // of the user's file: scenario.yaml may be made of it
+    for (const auto& flow : text.scenario.flows) lines.emplace_back(flow.line);
     json::object proven;
     for (const auto& flow : report.flows)
         if (flow.suggestion_proven) proven[text_json(flow.id)] = *flow.suggestion_proven;
@@ -303,6 +305,7 @@ void BundleWriter::write(const ScenarioText& text, const Report& report) const {
         {"schema", text_json(schema)},
         {"scenario", text_json(text.scenario.file.string())},
         {"flows", strings_json(flows)},
+        {"lines", std::move(lines)},
         {"run", kept_json(run)},
         {"baseline", baseline.rulesets.empty() ? json::value(nullptr) : json::value(kept_json(baseline))},
         {"proven", std::move(proven)},
@@ -450,6 +453,10 @@ Report judge_again(const Bundle& bundle) {
     if (!loaded.ok())
         throw BundleRefused{"its scenario is not good for this version:\n" + scenario::explain(loaded.problems)};
     text.scenario = std::move(loaded.scenario);
+    if (const auto* const lines = manifest.if_contains("lines"); lines != nullptr && lines->is_array())
+        for (std::size_t i = 0; i < lines->get_array().size() && i < text.scenario.flows.size(); ++i)
+            if (const auto* const line = lines->get_array()[i].if_int64(); line != nullptr && *line > 0)
+                text.scenario.flows[i].line = static_cast<unsigned>(*line);
     const auto flows = at_strings(manifest, "flows");
     const auto* const kept = at_object(manifest, "run");
     if (kept == nullptr) throw BundleRefused{"its manifest says nothing of the run"};

@@ -337,7 +337,6 @@ int run_once(const po::variables_map& values, const Turn* turn) {
             for (auto& target : job.targets)
                 if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
         }
-        refuse_samples("run", job.text.scenario, job.setting);
         job.turn = turn;
         // Of flows from `anyone` it is known later which there are.
         if (!choose_flows(job, values) && !(job.setting.built_in() && needs_samples(job.text.scenario)))

@@ -230,20 +230,6 @@ ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::
     return text;
 }
 
-void refuse_samples(std::string_view command, const scenario::Scenario& scenario, const Setting& setting) {
-    if (setting.built_in()) return;
-    for (const auto& flow : scenario.flows)
-        for (const auto& anyone : flow.anyone) {
-            const auto* const zone = scenario.zone(anyone.zone);
-            const auto* const host = scenario.host(anyone.host);
-            if (host == nullptr || !host->sample || (setting.has(*host) && !zone->samples.empty())) continue;
-            throw UsageError{fmt::format("{}: flow `{}` comes from anyone of zone `{}`, and hosts for it are made in the built-in lab only: elsewhere it is "
-                                         "played from the zone's own hosts: name one there{}",
-                                         command, flow.id, zone->name,
-                                         setting.has(*host) ? ", or say which free addresses of it the lab may take: `samples` of the zone" : "")};
-        }
-}
-
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario) {
     if (option && scenario::several_boxes(scenario)) {
         std::string names;
@@ -331,7 +317,26 @@ void refuse_unknown_loaders(const scenario::Scenario& scenario) {
 
 }  // namespace
 
+namespace {
+
+// Where machines are the user's own, nobody can be made: `anyone` needs hosts that are there, or addresses that are said to be free.
+void refuse_made_hosts(const scenario::Scenario& scenario) {
+    for (const auto& flow : scenario.flows)
+        for (const auto& anyone : flow.anyone) {
+            const auto* const host = scenario.host(anyone.host);
+            if (host == nullptr || !host->sample || !scenario.zone(anyone.zone)->samples.empty()) continue;
+            throw UsageError{fmt::format("{}:{}: flow `{}` comes from anyone of zone `{}`, which has no host: where the hosts are not in the built-in lab none "
+                                         "can be made: add one to `hosts`, or say in the zone which addresses may be taken (`samples`)",
+                                         scenario.file.string(), flow.line, flow.id, anyone.zone)};
+        }
+}
+
+}  // namespace
+
 Setting setting_option(const po::variables_map& values, const scenario::Scenario& scenario) {
+    const bool elsewhere = values.contains("attach") || values.contains("launch") || !scenario.launch.empty() ||
+                           std::ranges::any_of(scenario.hosts, [](const scenario::Host& host) { return !host.launch.empty(); });
+    if (elsewhere) refuse_made_hosts(scenario);
     if (values.contains("no-programs")) {
         if (values.contains("trust")) throw UsageError{"--trust and --no-programs say the opposite of each other"};
         refuse_programs(scenario);

@@ -52,8 +52,6 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file);
 // With hosts for `anyone`, chosen by all rulesets of a run (an empty path: none is loaded). In the sandbox. SetupFailed,
 // RulesetRefused.
 ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::path>& rulesets, std::vector<std::string>& notes);
-// UsageError where a flow from `anyone` would need a host that this setting does not let us make.
-void refuse_samples(std::string_view command, const scenario::Scenario& scenario, const Setting& setting);
 
 // The ruleset of the option, or the scenario's, as a person would name it. RulesetRefused where it cannot be one.
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);

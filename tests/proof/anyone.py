@@ -88,7 +88,7 @@ def fixed():
     yield Case("a-host-is-named", nft(f"    ip saddr 10.20.0.10 {web}"), within("10.20.0.10/32"), ["10.20.0.10"],
                more="  player: { zone: internet, address: 10.20.0.10 }\n")
     # A zone without an end: what rules name beyond its subnet is of it.
-    yield Case("beyond-the-subnet", nft(f"    ip saddr 198.51.100.0/24 {web}"), within("198.51.100.0/24"), ["203.0.113.1"], subnet="203.0.113.0/24")
+    yield Case("beyond-the-subnet", nft(f"    ip saddr 198.51.100.0/24 {web}"), within("198.51.100.0/24"), ["198.51.100.0", "198.51.100.255", "203.0.113.2"], subnet="203.0.113.0/24")
     yield Case("all-but-one-beyond", nft(f"    ip saddr 198.51.100.7 drop\n    {web}"), lambda a: a != "198.51.100.7", ["198.51.100.7"], subnet="203.0.113.0/24")
     yield Case("bogons", nft(f"    ip saddr {{ 10.0.0.0/8, 192.168.0.0/16, 127.0.0.0/8 }} drop\n    iifname \"internet\" {web}"), lambda a: True, [], subnet="203.0.113.0/24")
     yield Case("with-a-baseline", nft(f"    {web}"), lambda a: True, ["10.20.0.77"], baseline=nft(f"    ip saddr 10.20.0.77 {web}"))
