@@ -24,7 +24,7 @@ TEST_CASE("an accepting rule is read back from its own words", "[rules]") {
     if (shape == 2) rule.ports = {{80, 80}, {1024, 5000}};
     if (shape == 3) rule.in = "eth0", rule.out = "eth1", rule.answers = true;
     if (shape == 4) rule.protocol = "udp", rule.ports.clear();
-    if (shape == 5) rule.sources = {*Subnet::from("10.20.0.0/24")};
+    if (shape == 5) rule.sources = {*wmlab::scenario::Subnet::from("10.20.0.0/24")};
     if (shape == 6) rule.in = "eth0", rule.sources.clear();
     const auto lines = rule.text(dialect, "forward");
     REQUIRE(lines.size() == 1);
@@ -47,7 +47,7 @@ TEST_CASE("rules that say the same of several hosts or ports become one, and not
     CHECK(merged(twenty).size() == 1);
     // nft takes no set with a network and an address of it.
     auto all = from_to("10.20.0.10", "10.10.0.10", 80);
-    all.sources = {*Subnet::from("10.20.0.0/24")};
+    all.sources = {*wmlab::scenario::Subnet::from("10.20.0.0/24")};
     twenty.push_back(all);
     twenty.push_back(from_to("10.30.0.1", "10.10.0.10", 80));
     REQUIRE(merged(twenty).size() == 1);
