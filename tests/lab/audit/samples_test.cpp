@@ -83,7 +83,8 @@ TEST_CASE("a zone without an end has samples beyond its subnet, and only public 
     asked.values[Field::source] = {net("198.51.100.0/24"), net("10.0.0.0/8"), net("192.168.0.0/16"), net("10.10.0.10/32"), net("127.0.0.0/8"), net("192.0.2.5/32")};
     const auto beyond = [&](const scenario::Scenario& scenario) {
         std::size_t count = 0;
-        for (const auto& sample : pick_samples(scenario, asked).samples.at("outside")) {
+        const auto picked = pick_samples(scenario, asked);
+        for (const auto& sample : picked.samples.at("outside")) {
             if (scenario.zones[1].subnet.contains(sample.address)) continue;
             ++count;
             CHECK(scenario::is_public(sample.address));
