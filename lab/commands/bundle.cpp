@@ -117,14 +117,14 @@ std::map<std::string, std::string> read_zip(const fs::path& file, const std::str
     const Archive zip{archive_read_new(), archive_read_free};
     archive_read_support_format_zip_seekable(zip.get());
     if (archive_read_open_memory(zip.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
-        changed(file, "its table of contents", "cannot be read");
+        changed(file, "the archive's table of contents", "cannot be read");
     std::uint64_t total = 0;
-    std::string last = "its beginning";
+    std::string last;
     for (;;) {
         archive_entry* entry = nullptr;
         const int got = archive_read_next_header(zip.get(), &entry);
         if (got == ARCHIVE_EOF) break;
-        if (got != ARCHIVE_OK) changed(file, "what follows " + last, "cannot be read");
+        if (got != ARCHIVE_OK) changed(file, last.empty() ? "the archive's table of contents" : "the archive behind " + last, "cannot be read");
         const char* const name = archive_entry_pathname(entry);
         if (name == nullptr || !is_inside(name) || members.contains(name) || archive_entry_filetype(entry) != AE_IFREG)
             changed(file, fmt::format("a member named `{}`", name == nullptr ? "" : name), "has no place in a bundle");
