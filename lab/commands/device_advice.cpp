@@ -11,7 +11,6 @@
 #include "common/scenario/boxes.hpp"
 #include "lab/logs/attribution.hpp"
 #include "lab/rules/generate.hpp"
-#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -80,15 +79,15 @@ void advise_device(Report& report, const scenario::Scenario& scenario) {
 }  // namespace
 
 void attribute_devices(Report& report, const scenario::Scenario& scenario, std::span<const evidence::Event> events,
-                       const std::function<std::optional<std::string>(const scenario::Firewall&)>& text_of,
+                       const std::map<std::string, DeviceLog>& device_logs,
                        std::chrono::sys_time<std::chrono::nanoseconds> now) {
     const auto name_box = [&](std::optional<RuleRef>& rule, const std::string& box) {
         if (rule && rule->chain == "device" && rule->box.empty()) rule->box = box;
     };
     for (const auto& box : scenario::boxes(scenario)) {
-        const auto text = box.log.empty() ? std::nullopt : text_of(box);
-        if (!text) continue;
-        logs::attribute(report, events, logs::read_log(box.log, *text, now), log_name(box.log));
+        const auto log = device_logs.find(box.name);
+        if (box.log.empty() || log == device_logs.end()) continue;
+        logs::attribute(report, events, logs::read_log(box.log, log->second.text, now), log->second.name);
         for (auto& flow : report.flows) {
             if (!scenario::several_boxes(scenario)) break;
             name_box(flow.rule, box.name);

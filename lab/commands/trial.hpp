@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/commands/trial_evidence.hpp"
 #include "lab/judge/judge.hpp"
 #include "lab/run/runner.hpp"
 
@@ -28,22 +29,19 @@ struct TrialOptions {
     std::function<void(Lab&, const Report&)> keep;  // with the lab still up
 };
 
-// What a run keeps besides its journals, so that the same judge can be asked the same.
-struct Kept {
-    std::vector<std::filesystem::path> rulesets;
-    JudgeOptions how;
-    std::vector<std::string> notes;  // of the run, behind those of judge and trace
-    bool coverage = false;
-};
-
 struct Trial {
     Report report;
-    Kept kept;
+    TrialEvidence evidence;  // the events of which are in the journals only
     bool interrupted = false;
 };
 
 // Inside the sandbox. SetupFailed, RulesetRefused.
 Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options);
+
+// 130 interrupted, 3, 2, 1 not as expected, 4 inconclusive, 0
+int worse(int one, int other);
+// Of a report with all that was asked for, also of a change; `written`: it could be.
+int exit_code(const Report& report, bool written);
 
 // Reads a scenario with its text; says every problem on standard error and returns nothing (exit 2).
 std::optional<ScenarioText> read_scenario_text(const std::string& file);
