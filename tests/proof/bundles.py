@@ -108,7 +108,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(wish.jobs) as pool:
         folder = pathlib.Path(folder)
         wrong = list(pool.map(lambda job: judged_twice(wmlab, folder, job[0], *job[1]), enumerate(all_runs)))
-        bundles = sorted(folder.glob("*.zip"))
+        bundles = [bundle for bundle in sorted(folder.glob("*.zip")) if bundle.stat().st_size > 0]
         for number in range(wish.changed):
             wrong.append(changed(wmlab, generator.choice(bundles), folder / f"changed-{number}.zip", generator))
             if wrong[-1]:
