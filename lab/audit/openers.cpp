@@ -200,7 +200,7 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
     packet.ct_state = "new";
     if (sort.protocol == scenario::Protocol::tcp) packet.tcp_flags = 2;  // SYN
     const auto never = [](const rules::Condition& c) {                   // whatever the port is
-        return c.result == rules::Condition::Result::no && !c.key.ends_with("port") && c.key != "concatenation" &&
+        return c.result == rules::Condition::Result::no && !is_port(c.subject) && c.subject != rules::Subject::concatenation &&
                c.others == 0;
     };
     std::vector<std::string> why;

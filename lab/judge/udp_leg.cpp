@@ -304,10 +304,8 @@ LegResult judge_udp_calls(const LegContext& context) {
                      fmt::format("The request of {} reached {}, which did not answer.", context.leg.source,
                                  context.leg.destination));
     }
-    if (answer.explanation.find("request") == std::string::npos) {
-        answer.explanation = fmt::format("The request reached {}; the answer did not come back: {}",
-                                         context.leg.destination, answer.explanation);
-    }
+    answer.explanation =
+        fmt::format("The request reached {}; the answer did not come back: {}", context.leg.destination, answer.explanation);
     return answer;
 }
 

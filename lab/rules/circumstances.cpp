@@ -150,7 +150,7 @@ bool for_streams(const Ruleset& ruleset, const Rule& rule) {
         packet.protocol = protocol;
         const auto comparison = compare(ruleset, rule, packet);
         return std::ranges::none_of(comparison.conditions, [](const Condition& condition) {
-            return condition.key == "protocol" && condition.result == Condition::Result::no;
+            return condition.subject == Subject::protocol && condition.result == Condition::Result::no;
         });
     });
 }

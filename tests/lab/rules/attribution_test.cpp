@@ -107,6 +107,29 @@ TEST_CASE("a policy drop is named, with the rule that almost matched and the rul
               .find("  ip saddr 10.10.0.10 ip daddr") != std::string::npos);
 }
 
+TEST_CASE("what a near miss says is for people only: reworded it changes nothing else", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 0));
+    auto events = log.take(ruleset());
+    REQUIRE(events.size() == 1);
+    auto told = report(Verdict::blocked, "to->from");
+    attribute(told, site(), events);
+    const auto text = GENERATE(as<std::string>{}, "", "port 5000, the rule wants 4999", "der Port ist zu hoch");
+    events[0].fields.at("near_miss").as_object()["differs"] = text;
+    auto reworded = report(Verdict::blocked, "to->from");
+    attribute(reworded, site(), events);
+    const auto &before = told.flows[0], &after = reworded.flows[0];
+    REQUIRE(after.near_miss.has_value());
+    CHECK(after.near_miss->differs == text);
+    CHECK(after.near_miss->rule.line == before.near_miss->rule.line);
+    CHECK(after.verdict == before.verdict);
+    CHECK(after.leg == before.leg);
+    CHECK(after.cause == before.cause);
+    CHECK(after.rule->line == before.rule->line);
+    REQUIRE(after.suggestions.size() == before.suggestions.size());
+    for (std::size_t i = 0; i < after.suggestions.size(); ++i) CHECK(after.suggestions[i].rule == before.suggestions[i].rule);
+}
+
 TEST_CASE("packets of the other direction are not taken for the leg's", "[rules]") {
     DecisionLog log;
     log.add(decision("udp", "10.20.0.10", 5000, "10.10.0.10", 1755, Decision::Fate::dropped, 0));
