@@ -24,6 +24,7 @@
 #include "lab/run/identity.hpp"
 #include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
@@ -53,13 +54,6 @@ void wait_for_the_user(Lab& lab) {
     lab.wait([] { return false; }, std::chrono::steady_clock::time_point::max());
 }
 
-// 130 interrupted, 3, 2, 1 not as expected, 4 inconclusive, 0
-int worse(int one, int other) {
-    constexpr std::array order{0, 4, 1, 2, 3, 130};
-    const auto rank = [&](int code) { return std::ranges::find(order, code) - order.begin(); };
-    return rank(one) < rank(other) ? other : one;
-}
-
 void write_patch(const std::filesystem::path& file, const Patch& patch) {
     std::ofstream out{file, std::ios::binary | std::ios::trunc};
     out << patch.diff;
@@ -70,8 +64,8 @@ void write_patch(const std::filesystem::path& file, const Patch& patch) {
 void compare_openings(const Job& job, const po::variables_map& values, Comparison& comparison) {
     explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
     for (const auto* list : {&job.text.scenario.accepted, &job.text.scenario.allow_open})
-        for (auto& sentence : accept(comparison.opened, *list, today()))
-            if (sentence.find("expired") != std::string::npos) comparison.notes.push_back(std::move(sentence));
+        for (auto& entry : accept(comparison.opened, *list, today()))
+            if (entry.why == Unused::Why::expired) comparison.notes.push_back(std::move(entry.sentence));
     if (values.contains("allow-open"))
         for (auto& opened : comparison.opened)
             if (opened.accepted.empty()) opened.accepted = "--allow-open";
@@ -199,7 +193,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     }();
     if (trial.interrupted && job.turn != nullptr) {  // there is something newer to be judged
         progress.clear();
-        return 130;
+        return ends::interrupted;
     }
     if (!reported) written = report_it(trial.report);
     if (bundle && !trial.interrupted) {
@@ -208,10 +202,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         bundle->copy_to(job.journals, job.captures);
     }
     reported_as = trial.report;
-    if (trial.interrupted) return 130;
-    if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
-    if (trial.report.baseline && doubts(*trial.report.baseline)) return worse(written ? exit_code(trial.report) : 1, 4);
-    return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
+    return trial.interrupted ? ends::interrupted : exit_code(trial.report, written);
 }
 
 // A directory stands for the scenarios in it.
@@ -327,7 +318,7 @@ int run_once(const po::variables_map& values, const Turn* turn) {
 
     const auto setting = jobs.front().setting;
     const auto in_turn = [&](const Inside& inside) {
-        int code = 0;
+        int code = ends::as_expected;
         SiteTable sites;
         for (const auto& job : jobs) {
             std::optional<Report> report;
@@ -336,14 +327,14 @@ int run_once(const po::variables_map& values, const Turn* turn) {
             } catch (const SetupFailed& failure) {
                 if (jobs.size() == 1) throw;
                 std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
-                code = worse(code, 3);
+                code = worse(code, ends::not_set_up);
             }
             if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
-            if (code == 130) break;
+            if (code == ends::interrupted) break;
         }
         const auto problem = write_merged(sites, wish, jobs.size() > 1);
         std::cerr << problem;
-        return problem.empty() ? code : worse(code, 1);
+        return problem.empty() ? code : worse(code, ends::not_as_expected);
     };
     return inside_sandbox(in_turn, setting);
 }
@@ -357,8 +348,7 @@ int run_command(Arguments arguments) {
         "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
         "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report "
-        "files and journal "
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal "
         "folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
@@ -385,11 +375,9 @@ int run_command(Arguments arguments) {
     add("bundle", po::value<std::string>()->value_name("FILE"),
         "keep in one file all that the report rests on, for `wmlab replay` and `wmlab compare`");
     add("suggest", po::value<std::string>()->value_name("FILE.patch"),
-        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as "
-        "--apply-suggestions does");
+        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as --apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
-    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; "
-        "until Ctrl-C");
+    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);

@@ -23,6 +23,7 @@
 #include "lab/host/error.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/coverage.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/expectation.hpp"
 #include "lab/verdict/words.hpp"
 
@@ -92,8 +93,7 @@ bool try_alone(Report& report, const ScenarioText& text, const Inside& inside, c
             worked[id] ? fmt::format("{}, in a firewall that had seen nothing before, it works: this verdict depends on "
                                      "what was played earlier or at the same time, or on chance ({}).",
                                      who, named)
-                       : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else "
-                                     "was played makes no difference.",
+                       : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else was played makes no difference.",
                                      who));
     }
     return true;
@@ -223,8 +223,7 @@ std::filesystem::path ruleset_for(const std::optional<std::string>& option, cons
 
 void refuse_several(const scenario::Scenario& scenario, std::string_view what) {
     if (scenario::several_boxes(scenario))
-        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for "
-                                     "each of them",
+        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for each of them",
                                      what, scenario.file.string())};
 }
 
@@ -248,12 +247,10 @@ scenario::Scenario seen_by_option(std::string_view command, const po::variables_
 void add_setting_options(po::options_description& options) {
     auto add = options.add_options();
     add("attach", po::value<std::vector<std::string>>()->composing()->value_name("ZONE=NIC"),
-        "the zone's hosts sit on this network card and the firewall is a real device between the cards; for each zone; "
-        "needs root");
+        "the zone's hosts sit on this network card and the firewall is a real device between the cards; for each zone; needs root");
     add("attach-force", "use a card although it has an address, and go on although packets can get around the device");
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
-        "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
-        "for each host");
+        "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; for each host");
     add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
         "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
     add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
@@ -290,8 +287,7 @@ void refuse_unknown_loaders(const scenario::Scenario& scenario) {
     for (const auto& box : scenario::boxes(scenario)) scenario::set_manner(loads.emplace_back(), box.apply);  // --live
     for (const auto& event : loads)
         if (!event.program.empty() && std::ranges::find(known, event.program.front()) == std::end(known))
-            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: "
-                                         "allow it with --trust",
+            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: allow it with --trust",
                                          scenario.file.string(), event.program.front())};
 }
 
@@ -328,18 +324,20 @@ std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std
                                                                      : std::filesystem::path{};
 }
 
+int saying_refusals(const std::function<int()>& body) {
+    try {
+        return body();
+    } catch (const RulesetRefused& refused) {
+        std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
+        return ends::misused;
+    } catch (const SetupFailed& failure) {
+        std::cerr << "wmlab: " << failure.what() << '\n';
+        return ends::not_set_up;
+    }
+}
+
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {
-    const auto guarded = [&](const Inside& inside) {
-        try {
-            return body(inside);
-        } catch (const RulesetRefused& refused) {
-            std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
-            return 2;
-        } catch (const SetupFailed& failure) {
-            std::cerr << "wmlab: " << failure.what() << '\n';
-            return 3;
-        }
-    };
+    const auto guarded = [&](const Inside& inside) { return saying_refusals([&] { return body(inside); }); };
     if (!setting.built_in() && setting.attached.empty()) {
         Inside outside;
         outside.outer_pid = ::getpid();

@@ -67,6 +67,9 @@ Setting setting_option(const boost::program_options::variables_map& values, cons
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario);
 
+// What goes wrong, a ruleset that is refused or a lab that cannot be set up, is said on standard error and becomes the contract's exit code.
+int saying_refusals(const std::function<int()>& body);
+
 // Runs the body inside the sandbox, or without one where every host is another machine; what goes wrong there is said
 // on standard error and becomes the contract's exit code.
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting = {});
