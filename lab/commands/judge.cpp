@@ -86,8 +86,7 @@ int judge_command(Arguments arguments) {
     Usage usage{
         "judge",
         "SCENARIO JOURNAL...",
-        "Judges journals collected by hand, one or more from each host. A directory stands for its .jsonl files, - for "
-        "standard input.",
+        "Judges journals collected by hand, one or more from each host. A directory stands for its .jsonl files, - for standard input.",
         {},
         ""};
     auto add = usage.options.add_options();
@@ -131,7 +130,7 @@ int judge_command(Arguments arguments) {
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;
-    return problem.empty() ? exit_code(report) : std::max(exit_code(report), 1);
+    return exit_code(report, problem.empty());
 }
 
 }  // namespace wmlab::lab::commands

@@ -7,6 +7,7 @@
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -43,8 +44,7 @@ void differences(const boost::json::value& one, const boost::json::value& other,
 int replay_command(Arguments arguments) {
     Usage usage{"replay",
                 "BUNDLE",
-                "Judges what `wmlab run --bundle` kept once more, offline, and says whether it comes to the same "
-                "report. Exit codes "
+                "Judges what `wmlab run --bundle` kept once more, offline, and says whether it comes to the same report. Exit codes "
                 "as of the run; 2 where anything in the bundle was changed; 3 where this version judges otherwise.",
                 {},
                 ""};
@@ -76,7 +76,7 @@ int replay_command(Arguments arguments) {
         std::cerr << fmt::format(
             "wmlab: {}: nothing in it was changed, but this version comes to another report; it differs in {}\n",
             files.front(), found.empty() ? std::string{"its layout only"} : fmt::format("{}", fmt::join(found, ", ")));
-        return found.empty() ? exit_code(report, problem.empty()) : 3;
+        return found.empty() ? exit_code(report, problem.empty()) : ends::not_set_up;
     } catch (const BundleRefused& refused) {
         std::cerr << "wmlab: " << refused.what() << '\n';
         return 2;

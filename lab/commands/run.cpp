@@ -25,6 +25,7 @@
 #include "lab/run/identity.hpp"
 #include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
@@ -203,7 +204,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     }();
     if (trial.interrupted && job.turn != nullptr) {  // there is something newer to be judged
         progress.clear();
-        return 130;
+        return ends::interrupted;
     }
     if (!reported) written = report_it(trial.report);
     if (bundle && !trial.interrupted) {
@@ -212,8 +213,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
         bundle->copy_to(job.journals, job.captures);
     }
     reported_as = trial.report;
-    if (trial.interrupted) return 130;
-    return exit_code(trial.report, written);
+    return trial.interrupted ? ends::interrupted : exit_code(trial.report, written);
 }
 
 // A directory stands for the scenarios in it.
@@ -329,7 +329,7 @@ int run_once(const po::variables_map& values, const Turn* turn) {
 
     const auto setting = jobs.front().setting;
     const auto in_turn = [&](const Inside& inside) {
-        int code = 0;
+        int code = ends::as_expected;
         SiteTable sites;
         for (const auto& job : jobs) {
             std::optional<Report> report;
@@ -338,14 +338,14 @@ int run_once(const po::variables_map& values, const Turn* turn) {
             } catch (const SetupFailed& failure) {
                 if (jobs.size() == 1) throw;
                 std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
-                code = worse(code, 3);
+                code = worse(code, ends::not_set_up);
             }
             if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
-            if (code == 130) break;
+            if (code == ends::interrupted) break;
         }
         const auto problem = write_merged(sites, wish, jobs.size() > 1);
         std::cerr << problem;
-        return problem.empty() ? code : worse(code, 1);
+        return problem.empty() ? code : worse(code, ends::not_as_expected);
     };
     return inside_sandbox(in_turn, setting);
 }
@@ -359,8 +359,7 @@ int run_command(Arguments arguments) {
         "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
         "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report "
-        "files and journal "
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal "
         "folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
@@ -387,11 +386,9 @@ int run_command(Arguments arguments) {
     add("bundle", po::value<std::string>()->value_name("FILE"),
         "keep in one file all that the report rests on, for `wmlab replay` and `wmlab compare`");
     add("suggest", po::value<std::string>()->value_name("FILE.patch"),
-        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as "
-        "--apply-suggestions does");
+        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as --apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
-    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; "
-        "until Ctrl-C");
+    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);

@@ -12,8 +12,8 @@ void add_swept(Comparison& comparison, const SweptChange& swept, const scenario:
     comparison.tried = found.tried, comparison.not_tried = found.not_tried, comparison.notes = found.notes;
     comparison.seconds = found.seconds;
     for (const auto* list : {&scenario.accepted, &scenario.allow_open})
-        for (auto& sentence : accept(comparison.opened, *list, swept.day))
-            if (sentence.find("expired") != std::string::npos) comparison.notes.push_back(std::move(sentence));
+        for (auto& entry : accept(comparison.opened, *list, swept.day))
+            if (entry.why == Unused::Why::expired) comparison.notes.push_back(std::move(entry.sentence));
     if (swept.allow_open)
         for (auto& opened : comparison.opened)
             if (opened.accepted.empty()) opened.accepted = "--allow-open";

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -21,6 +20,7 @@
 #include "lab/host/error.hpp"
 #include "lab/run/device_log.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -127,18 +127,6 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     return trial;
 }
 
-int worse(int one, int other) {
-    constexpr std::array order{0, 4, 1, 2, 3, 130};
-    const auto rank = [&](int code) { return std::ranges::find(order, code) - order.begin(); };
-    return rank(one) < rank(other) ? other : one;
-}
-
-int exit_code(const Report& report, bool written) {
-    if (report.baseline && stops(*report.baseline)) return 1;
-    const bool doubtful = report.baseline && doubts(*report.baseline);
-    return worse(worse(exit_code(report), doubtful ? 4 : 0), written ? 0 : 1);
-}
-
 std::optional<ScenarioText> read_scenario_text(const std::string& file) {
     ScenarioText text;
     scenario::Loaded loaded;
@@ -176,8 +164,7 @@ std::filesystem::path ruleset_for(const std::optional<std::string>& option, cons
 
 void refuse_several(const scenario::Scenario& scenario, std::string_view what) {
     if (scenario::several_boxes(scenario))
-        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for "
-                                     "each of them",
+        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for each of them",
                                      what, scenario.file.string())};
 }
 
@@ -201,12 +188,10 @@ scenario::Scenario seen_by_option(std::string_view command, const po::variables_
 void add_setting_options(po::options_description& options) {
     auto add = options.add_options();
     add("attach", po::value<std::vector<std::string>>()->composing()->value_name("ZONE=NIC"),
-        "the zone's hosts sit on this network card and the firewall is a real device between the cards; for each zone; "
-        "needs root");
+        "the zone's hosts sit on this network card and the firewall is a real device between the cards; for each zone; needs root");
     add("attach-force", "use a card although it has an address, and go on although packets can get around the device");
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
-        "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
-        "for each host");
+        "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; for each host");
     add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
         "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
     add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
@@ -243,8 +228,7 @@ void refuse_unknown_loaders(const scenario::Scenario& scenario) {
     for (const auto& box : scenario::boxes(scenario)) scenario::set_manner(loads.emplace_back(), box.apply);  // --live
     for (const auto& event : loads)
         if (!event.program.empty() && std::ranges::find(known, event.program.front()) == std::end(known))
-            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: "
-                                         "allow it with --trust",
+            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: allow it with --trust",
                                          scenario.file.string(), event.program.front())};
 }
 
@@ -281,18 +265,20 @@ std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std
                                                                      : std::filesystem::path{};
 }
 
+int saying_refusals(const std::function<int()>& body) {
+    try {
+        return body();
+    } catch (const RulesetRefused& refused) {
+        std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
+        return ends::misused;
+    } catch (const SetupFailed& failure) {
+        std::cerr << "wmlab: " << failure.what() << '\n';
+        return ends::not_set_up;
+    }
+}
+
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {
-    const auto guarded = [&](const Inside& inside) {
-        try {
-            return body(inside);
-        } catch (const RulesetRefused& refused) {
-            std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
-            return 2;
-        } catch (const SetupFailed& failure) {
-            std::cerr << "wmlab: " << failure.what() << '\n';
-            return 3;
-        }
-    };
+    const auto guarded = [&](const Inside& inside) { return saying_refusals([&] { return body(inside); }); };
     if (!setting.built_in() && setting.attached.empty()) {
         Inside outside;
         outside.outer_pid = ::getpid();

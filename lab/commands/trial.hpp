@@ -38,11 +38,6 @@ struct Trial {
 // Inside the sandbox. SetupFailed, RulesetRefused.
 Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options);
 
-// 130 interrupted, 3, 2, 1 not as expected, 4 inconclusive, 0
-int worse(int one, int other);
-// Of a report with all that was asked for, also of a change; `written`: it could be.
-int exit_code(const Report& report, bool written);
-
 // Reads a scenario with its text; says every problem on standard error and returns nothing (exit 2).
 std::optional<ScenarioText> read_scenario_text(const std::string& file);
 
@@ -64,6 +59,9 @@ Setting setting_option(const boost::program_options::variables_map& values, cons
 // What there is no ruleset of ours for is the device's own; only an explicit --ruleset is then named in the report.
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario);
+
+// What goes wrong, a ruleset that is refused or a lab that cannot be set up, is said on standard error and becomes the contract's exit code.
+int saying_refusals(const std::function<int()>& body);
 
 // Runs the body inside the sandbox, or without one where every host is another machine; what goes wrong there is said
 // on standard error and becomes the contract's exit code.

@@ -153,7 +153,6 @@ json::object effect_object(const Effect& effect) {
                         {"as_expected", effect.as_expected},  {"words", string(effect_words(effect))}};
     if (!effect.leg.empty()) object["leg"] = string(effect.leg);
     if (!effect.transport.empty()) object["transport"] = string(effect.transport);
-    if (!effect.timeout.empty()) object["timeout"] = string(effect.timeout);
     return object;
 }
 

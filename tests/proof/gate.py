@@ -9,18 +9,12 @@ import subprocess
 import sys
 import tempfile
 
-SCENARIO = """version: 1
-name: gate
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-content: { lecture: { synthetic: audio, bitrate: 64k } }
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("gate", "", """content: { lecture: { synthetic: audio, bitrate: 64k } }
 defaults: { deadline: 1s, play: 300ms, content: lecture }
-flows:
-"""
+""", two_zones.INTERFACES)
 AUTO = SCENARIO + "  - { id: auto, type: mms-auto, from: player, to: media }\n"
 PROBE = SCENARIO + "  - { id: stream, type: probe, from: player, to: media, ports: 1755 }\n"
 OPEN = """table inet filter {

@@ -18,22 +18,16 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
 HERE = pathlib.Path(__file__).parent / "wrong"
-SITE = """version: 1
-name: wrong
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  far:    { zone: inside,  address: 10.10.0.10, published: 198.51.100.5 }
-  player: { zone: outside, address: 10.20.0.10 }
+SITE = two_zones.scenario("wrong", "", """content: { lecture: { synthetic: audio, bitrate: 64k } }
+defaults: { deadline: 1s, play: 500ms, content: lecture }
+""", two_zones.INTERFACES, """  far:    { zone: inside,  address: 10.10.0.10, published: 198.51.100.5 }
   studio: { zone: outside, address: 10.20.0.11 }
   edge:   { zone: outside, address: 10.20.0.12 }
-content: { lecture: { synthetic: audio, bitrate: 64k } }
-defaults: { deadline: 1s, play: 500ms, content: lecture }
-flows:
-"""
+""")
 
 
 def header(text, key):

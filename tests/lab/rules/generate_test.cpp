@@ -116,3 +116,41 @@ TEST_CASE("each dialect says the same needs", "[rules]") {
     }
     CHECK_FALSE(generate(scenario, "checkpoint").has_value());
 }
+
+TEST_CASE("the lines that let a need through are those of the whole text, whatever hosts and flows are called", "[rules]") {
+    const auto name = GENERATE(as<std::string>{}, "media", "established", "pass", "rem", "accept", "permit", "netsh");
+    const auto dialect = GENERATE(from_range(dialect_names));
+    DYNAMIC_SECTION(dialect << ", a host " << name) {
+        const auto loaded = scenario::load(R"(
+version: 1
+name: site
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: established }
+  outside: { subnet: 10.20.0.0/24, interface: accept }
+hosts:
+  )" + name + R"(:  { zone: inside,  address: 10.10.0.10 }
+  player: { zone: outside, address: 10.20.0.10 }
+content: { lecture: { synthetic: audio } }
+defaults: { content: lecture }
+flows:
+  - { id: established, type: mms-udp, from: player, to: )" + name + R"(, client_ports: 1024-5000 }
+  - { id: group, type: multicast, from: )" + name + R"(, to: player, group: 239.1.2.3, port: 8080 }
+)",
+                                           "site.yaml", "/", false);
+        REQUIRE(loaded.ok());
+        const auto text = *generate(loaded.scenario, dialect);
+        const auto found = needs(loaded.scenario);
+        REQUIRE_FALSE(found.needs.empty());
+        for (const auto& need : found.needs) {
+            const auto lines = letting_lines(loaded.scenario, dialect, need);
+            INFO(flows_text(need) << "\n" << text);
+            REQUIRE_FALSE(lines.empty());
+            for (const auto& line : lines) {
+                CHECK(text.find(line + "\n") != std::string::npos);
+                CHECK(line.find("ESTABLISHED") == std::string::npos);
+                CHECK(line.find("established,related") == std::string::npos);
+            }
+        }
+    }
+    CHECK(letting_lines({}, "checkpoint", {}).empty());
+}
