@@ -41,11 +41,9 @@ constexpr std::array commands{
 
 void print_help(std::ostream& out) {
     out << "usage: wmlab COMMAND [ARGUMENTS]\n\n"
-           "Which streams of Windows Media Services 4.1 will work through a firewall, which will not, and "
-           "why.\n\ncommands\n";
+           "Which streams of Windows Media Services 4.1 will work through a firewall, which will not, and why.\n\ncommands\n";
     for (const auto& command : commands) out << fmt::format("  {:<10}{}\n", command.name, command.summary);
-    out << "\n`wmlab help COMMAND` says more. Exit codes: 0 as expected, 1 not as expected, 2 usage or scenario "
-           "error,\n"
+    out << "\n`wmlab help COMMAND` says more. Exit codes: 0 as expected, 1 not as expected, 2 usage or scenario error,\n"
            "3 the lab could not be set up, 4 inconclusive, 130 interrupted.\n";
 }
 

@@ -271,12 +271,12 @@ public:
     // Waits until it has bound its ports: its first events are there.
     void wait_ready(const Write& write) {
         boost::system::error_code error;
-        while (text_.find("\"ready\"") == std::string::npos && !error) {
+        while (!ready_ && !error) {
             std::array<char, 65536> buffer{};
             const auto size = events_.read_some(asio::buffer(buffer), error);
             text_.append(buffer.data(), size);
+            pass_on(write);
         }
-        pass_on(write);
     }
 
     asio::awaitable<void> forward(Write write) {
@@ -322,7 +322,10 @@ private:
         for (auto end = text_.find('\n'); end != std::string::npos; end = text_.find('\n', begin)) {
             std::string problem;
             auto event = evidence::event_from_line(std::string_view{text_}.substr(begin, end - begin), problem);
-            if (event && event->event != What::ready) write(std::move(*event));
+            if (event && event->event == What::ready)
+                ready_ = true;
+            else if (event)
+                write(std::move(*event));
             begin = end + 1;
         }
         text_.erase(0, begin);
@@ -333,7 +336,7 @@ private:
     int life_;
     std::string text_;
     asio::steady_timer ended_;
-    bool over_ = false;
+    bool ready_ = false, over_ = false;
 };
 
 class ProbeService : public Service {

@@ -184,8 +184,7 @@ boost::program_options::options_description options() {
         "FILE, NAME=FILE, or synthetic[:BITRATE]...[:DURATION] (live without a duration); repeatable");
     add("loop", "serve files as endless live streams");
     add("pull", po::value<std::vector<std::string>>()->composing()->value_name("[NAME=]URL"),
-        "fetch a live stream from an encoder or a server, msbd://HOST[:PORT][/NAME] or http://HOST[:PORT]/NAME, and "
-        "republish it; repeatable");
+        "fetch a live stream from an encoder or a server, msbd://HOST[:PORT][/NAME] or http://HOST[:PORT]/NAME, and republish it; repeatable");
     add("pull-timeout", po::value<unsigned>()->default_value(30)->value_name("SECONDS"),
         "a source that sends nothing for so long is given up, and tried again");
     add("mms-port", po::value<std::uint16_t>()->default_value(1755)->value_name("N"), "TCP and UDP port of MMS");

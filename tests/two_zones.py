@@ -2,11 +2,12 @@
 import os
 
 NOBODY = 65534
+INTERFACES = ("inside", "outside")  # as the zones
 PROBE_80 = "  - { id: one, type: probe, from: player, to: media, protocol: tcp, ports: [80] }\n"
 
 
-def scenario(name, flows="", more="", interfaces=("fw-in", "fw-out")):
-    """`more`: sections before the flows."""
+def scenario(name, flows="", more="", interfaces=("fw-in", "fw-out"), hosts=""):
+    """`more`: sections before the flows; `hosts`: lines besides the two."""
     return f"""version: 1
 name: {name}
 zones:
@@ -15,7 +16,7 @@ zones:
 hosts:
   media:  {{ zone: inside,  address: 10.10.0.10 }}
   player: {{ zone: outside, address: 10.20.0.10 }}
-{more}flows:
+{hosts}{more}flows:
 {flows}"""
 
 

@@ -18,6 +18,7 @@ namespace {
 
 struct Opened {
     int descriptor = -1;
+    std::size_t size = 0;  // of a file
     std::string problem;
     explicit Opened(const std::filesystem::path& file) {
         // O_NONBLOCK: a named pipe that nobody writes to must not hold the program up.
@@ -33,8 +34,9 @@ struct Opened {
             problem = "is a directory";
         else if (!S_ISREG(status.st_mode) && !(S_ISFIFO(status.st_mode) && handed_over))
             problem = "is not a file";
-        else
-            ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
+        if (!problem.empty()) return;
+        if (S_ISREG(status.st_mode)) size = static_cast<std::size_t>(status.st_size);
+        ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
     }
     Opened(const Opened&) = delete;
     Opened& operator=(const Opened&) = delete;
@@ -50,6 +52,8 @@ std::string problem_with(const std::filesystem::path& file) { return Opened{file
 boost::system::result<std::string, FileProblem> read_file(const std::filesystem::path& file, std::size_t size_max) {
     const Opened opened{file};
     if (!opened.problem.empty()) return FileProblem{file.string(), opened.problem};
+    const FileProblem too_large{file.string(), "is larger than " + std::to_string(size_max) + " bytes"};
+    if (opened.size > size_max) return too_large;
     std::string octets;
     for (;;) {
         constexpr std::size_t piece = 64 * 1024;
@@ -60,8 +64,7 @@ boost::system::result<std::string, FileProblem> read_file(const std::filesystem:
         while (got < 0 && errno == EINTR);
         if (got < 0) return FileProblem{file.string(), "cannot be read: " + std::generic_category().message(errno)};
         octets.resize(had + static_cast<std::size_t>(got));
-        if (octets.size() > size_max)
-            return FileProblem{file.string(), "is larger than " + std::to_string(size_max) + " bytes"};
+        if (octets.size() > size_max) return too_large;
         if (got == 0) return octets;
     }
 }

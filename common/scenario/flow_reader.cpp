@@ -1,7 +1,6 @@
 #include "common/scenario/flow_reader.hpp"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <map>
 #include <string_view>
@@ -9,6 +8,8 @@
 #include "common/bytes/read_file.hpp"
 #include "common/rpc/port_registry.hpp"
 #include "common/scenario/catalogue.hpp"
+#include "common/scenario/expectation_reader.hpp"
+#include "common/scenario/feeders.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/staging_reader.hpp"
 #include "common/scenario/values.hpp"
@@ -22,7 +23,6 @@ using yaml::Node;
 constexpr PortRange any_port{1, 65535}, configured_port{1, configured_port_max};
 constexpr std::string_view anyone_word = "anyone";
 constexpr std::size_t registry_size_max = std::size_t{1} << 20;
-constexpr std::array<std::string_view, 4> transport_words = {"udp", "tcp", "http", "http-proxy"};
 
 std::vector<std::string_view> type_names() {
     std::vector<std::string_view> names;
@@ -128,7 +128,7 @@ public:
         read_distribution();
         read_dcom();
         read_probe_and_command();
-        read_expect();
+        read_expectation(map_, flow_);
         map_.finish([&](const Node& key) { return taken_by_others(key); });
         return flow_;
     }
@@ -507,111 +507,6 @@ private:
         if (const auto* node = required("run")) flow_.run = read_words(map_, *node, "run", false);
     }
 
-    void read_expect() {
-        flow_.expect.verdict = Verdict::pass;
-        const auto* node = map_.find("expect");
-        if (node == nullptr) return;
-        const std::vector<std::string_view> verdicts{verdict_names.begin(), verdict_names.end()};
-        const auto read_verdict = [&](const Node& word) {
-            const auto given = map_.text(word, "expect");
-            if (!given) return;
-            flow_.expect.verdict = verdict_from(*given);
-            if (!flow_.expect.verdict) problems_.add(word, "unknown verdict", problems_.did_you_mean(*given, verdicts));
-        };
-        if (!node->is(Node::Kind::map)) {
-            read_verdict(*node);
-            return;
-        }
-        flow_.expect.verdict.reset();
-        MapReader map{*node, "`expect` of " + map_.owner(), problems_};
-        if (node->entries.empty()) problems_.add(node->at, {}, "`expect` of " + map_.owner() + " is empty");
-        if (const auto* verdict = map.find("verdict")) read_verdict(*verdict);
-        const auto* leg = map.find("leg");
-        const auto* cause = map.find("cause");
-        if (leg != nullptr) read_expected_leg(map, *leg);
-        if (cause != nullptr) {
-            if (const auto given = map.text(*cause, "cause")) {
-                flow_.expect.cause = cause_from(*given);
-                if (!flow_.expect.cause)
-                    problems_.add(*cause, "unknown cause",
-                                  problems_.did_you_mean(*given, {cause_names.begin(), cause_names.end()}));
-            }
-        }
-        if (const auto* transport = map.find("transport")) read_expected_transport(map, *transport);
-        read_expected_measures(map);
-        if (flow_.expect.verdict == Verdict::pass && (leg != nullptr || cause != nullptr)) {
-            const auto& extra = leg != nullptr ? *leg : *cause;
-            problems_.add(extra.at, extra.text, "a flow that passes has no leg and no cause of failure:");
-        }
-        map.finish();
-    }
-
-    void read_expected_measures(MapReader& map) {
-        const auto text_of = [&](std::string_view key, const Node*& node) {
-            node = map.find(key);
-            return node != nullptr ? map.text(*node, key) : std::nullopt;
-        };
-        const Node* node = nullptr;
-        if (const auto given = text_of("rule", node)) {
-            const auto colon = given->rfind(':');
-            const auto line = colon == std::string::npos ? std::nullopt : count_from(std::string_view{*given}.substr(colon + 1));
-            if (colon == 0 || !line || *line < 1)
-                problems_.add(*node, "`rule` is no FILE:LINE:", "like rules.nft:12");
-            else
-                flow_.expect.rule = {given->substr(0, colon), *line};
-        }
-        if (const auto given = text_of("seen_as", node)) {
-            flow_.expect.seen_as = Ipv4::from(*given);
-            if (!flow_.expect.seen_as) problems_.add(*node, "not an IPv4 address:", "the one from which the far end sees the flow come");
-        }
-        const auto below = [&](const std::string& given) {
-            return given.starts_with('<') ? std::optional{given.substr(given.find_first_not_of("< "))} : std::nullopt;
-        };
-        if (const auto given = text_of("loss", node)) {
-            const auto limit = below(*given);
-            if (limit) flow_.expect.loss = fraction_from(*limit);
-            if (!takes("max_loss"))
-                problems_.add(*node, ticked(spec(flow_.type).name) + " carries no media whose loss could be measured:");
-            else if (!flow_.expect.loss)
-                problems_.add(*node, "`loss` is no limit:", "like \"<1%\"");
-        }
-        if (const auto given = text_of("setup_p95", node)) {
-            const auto limit = below(*given);
-            if (limit) flow_.expect.setup_p95 = duration_from(*limit);
-            if (!flow_.expect.setup_p95) problems_.add(*node, "`setup_p95` is no limit:", "like \"<200ms\"");
-        }
-    }
-
-    void read_expected_leg(MapReader& map, const Node& node) {
-        const auto given = map.text(node, "leg");
-        if (!given) return;
-        std::vector<std::string_view> names;
-        for (const auto& leg : leg_specs(flow_)) names.push_back(leg.name);
-        if (std::ranges::find(names, *given) != names.end()) {
-            flow_.expect.leg = given;
-        } else {
-            problems_.add(node, ticked(spec(flow_.type).name) + " has no leg", problems_.did_you_mean(*given, names));
-        }
-    }
-
-    void read_expected_transport(MapReader& map, const Node& node) {
-        const auto given = map.text(node, "transport");
-        if (!given) return;
-        if (std::ranges::find(transport_words, *given) == transport_words.end()) {
-            problems_.add(node, "unknown transport",
-                          problems_.did_you_mean(*given, {transport_words.begin(), transport_words.end()}));
-            return;
-        }
-        std::vector<std::string_view> names;
-        for (const auto& transport : transports(flow_))
-            if (!transport.name.empty()) names.push_back(transport.name);
-        if (std::ranges::find(names, *given) != names.end()) {
-            flow_.expect.transport = given;
-        } else {
-            problems_.add(node, map_.owner() + " never uses the transport", problems_.did_you_mean(*given, names));
-        }
-    }
-
     ReadContext& context_;
     Problems& problems_;
     const Defaults& defaults_;
@@ -676,67 +571,6 @@ std::vector<std::string> read_words(MapReader& map, const Node& node, std::strin
     map.problems().add(node, '`' + std::string{key} + "` of " + map.owner() + " is not a list:", "like " + list + ']');
     return words;
 }
-
-namespace {
-
-// What is no content's name must be that of a flow that brings a stream to the server where it is played.
-void check_feeder(ReadContext& context, const Node& node, const Flow& source, const Flow& flow) {
-    const auto servers = serving_hosts(flow), fed = fed_hosts(source);
-    const auto missing =
-        std::ranges::find_if(servers, [&](const auto& server) { return std::ranges::count(fed, server) == 0; });
-    if (&flow == &source || servers.empty())
-        context.problems.add(node, "flow " + ticked(flow.id) + " cannot play what a flow brings:");
-    else if (missing != servers.end())
-        context.problems.add(node, "the stream of this flow does not come to host " + ticked(*missing) + ':',
-                             "it comes to " + ticked(fed.front()));
-}
-
-void check_feeders(ReadContext& context) {
-    const auto& scenario = context.scenario;
-    if (context.fed.empty()) return;
-    std::map<std::string_view, const Flow*> flows, bringing;
-    for (const auto& flow : scenario.flows) {
-        flows.emplace(flow.id, &flow);
-        if (!fed_hosts(flow).empty()) bringing.emplace(flow.id, &flow);
-    }
-    for (const auto& [node, named] : context.fed) {
-        const auto source = bringing.find(node->text);
-        if (source == bringing.end()) {
-            std::vector<std::string_view> names;
-            for (const auto& content : scenario.contents) names.push_back(content.name);
-            constexpr std::size_t likely = 100;  // names to be compared with a mistyped one
-            if (bringing.size() <= likely)
-                for (const auto& [id, flow] : bringing) names.push_back(id);
-            context.problems.add(*node, "unknown content", context.problems.did_you_mean(node->text, names));
-            continue;
-        }
-        if (!named.empty()) {
-            if (const auto flow = flows.find(named); flow != flows.end())
-                check_feeder(context, *node, *source->second, *flow->second);
-            continue;
-        }
-        for (const auto& flow : scenario.flows)
-            if (flow.content == node->text) check_feeder(context, *node, *source->second, flow);
-    }
-    // A circle would wait for itself. Each flow has one source at most: where a walk comes back to itself is one.
-    std::map<const Flow*, const Flow*> seen;  // with the flow whose walk came by first
-    for (const auto& flow : scenario.flows) {
-        const auto* at = &flow;
-        while (seen.emplace(at, &flow).second) {
-            const auto next = scenario.content(at->content) != nullptr ? bringing.end() : bringing.find(at->content);
-            if (next == bringing.end()) {
-                at = nullptr;
-                break;
-            }
-            at = next->second;
-        }
-        if (at == nullptr || seen.at(at) != &flow) continue;
-        context.problems.add({at->line, 1}, {}, "flow " + ticked(at->id) + " waits for its own stream",
-                             "let one flow of the circle play a content");
-    }
-}
-
-}  // namespace
 
 void read_flows(ReadContext& context, const Node& flows, const Node* defaults_node) {
     const auto defaults = read_defaults(context, defaults_node);

@@ -21,23 +21,6 @@ std::optional<double> plain_decimal(std::string_view text) {
     return value;
 }
 
-// Edit distance in which a swap of two neighbours is one step, as in "mms-upd".
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
-    std::iota(last.begin(), last.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = std::min(row[j], before[j - 2] + 1);
-        }
-        before.swap(last);
-        last.swap(row);
-    }
-    return last[b.size()];
-}
-
 }  // namespace
 
 std::optional<milliseconds> duration_from(std::string_view text) {
@@ -129,13 +112,29 @@ std::string text(milliseconds duration) {
     return count % 1000 == 0 ? std::to_string(count / 1000) + 's' : std::to_string(count) + "ms";
 }
 
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+    std::iota(last.begin(), last.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = std::min(row[j], before[j - 2] + 1);
+        }
+        before.swap(last);
+        last.swap(row);
+    }
+    return last[b.size()];
+}
+
 std::optional<std::string> nearest(std::string_view value, const std::vector<std::string_view>& candidates) {
     if (value.empty() || value.size() > 64) return std::nullopt;
     std::optional<std::string> best;
     auto best_distance = std::max<std::size_t>(1, value.size() / 3) + 1;
     for (const auto candidate : candidates) {
         const bool cut_short = value.size() >= 3 && candidate.starts_with(value);
-        const auto steps = cut_short ? 1 : distance(value, candidate);
+        const auto steps = cut_short ? 1 : edit_distance(value, candidate);
         if (steps >= best_distance || steps >= candidate.size()) continue;
         best_distance = steps;
         best = candidate;

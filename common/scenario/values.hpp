@@ -2,6 +2,7 @@
 // Every reader gives nothing where the text is not in its notation; ranges are the caller's business.
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ std::string name_like(std::string_view text);                      // the neares
 std::vector<std::string> words_from(std::string_view text);        // split at blanks; '...' and "..." keep them
 std::string ticked(std::string_view word);                         // `word`, as messages show what a file says
 std::string text(milliseconds duration);                           // "3s", "1500ms", "10m"
+
+// In which a swap of two neighbours is one step, as in "mms-upd".
+std::size_t edit_distance(std::string_view a, std::string_view b);
 
 // The candidate that `value` is most likely a slip of, if any is near enough.
 std::optional<std::string> nearest(std::string_view value, const std::vector<std::string_view>& candidates);

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "lab/alg/packets.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -254,7 +255,7 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
 
 int exit_code(const AlgReport& report) {
     const auto worst = report.conduct();
-    return worst == Conduct::conforming ? 0 : worst == Conduct::not_tried ? 4 : 1;
+    return worst == Conduct::conforming ? ends::as_expected : worst == Conduct::not_tried ? ends::undecided : ends::not_as_expected;
 }
 
 }  // namespace wmlab::lab

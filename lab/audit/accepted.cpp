@@ -48,14 +48,16 @@ public:
         }
         return {};
     }
-    std::vector<std::string> sentences() const {
-        std::vector<std::string> all;
+    std::vector<Unused> unused() const {
+        std::vector<Unused> all;
         for (std::size_t i = 0; i < entries_.size(); ++i) {
             const auto& entry = entries_[i];
             if (!entry.until.empty() && day_ > entry.until)
-                all.push_back(fmt::format("accepted until {} and expired (line {} of the scenario): {}", entry.until, entry.line, entry.reason));
+                all.push_back({Unused::Why::expired,
+                               fmt::format("accepted until {} and expired (line {} of the scenario): {}", entry.until, entry.line, entry.reason)});
             else if (!used_[i])
-                all.push_back(fmt::format("accepted, but nothing like it is open (line {} of the scenario): {}", entry.line, entry.reason));
+                all.push_back({Unused::Why::fits_nothing,
+                               fmt::format("accepted, but nothing like it is open (line {} of the scenario): {}", entry.line, entry.reason)});
         }
         return all;
     }
@@ -75,7 +77,7 @@ std::string ask(List& list, const Opened& opened) {
 
 }  // namespace
 
-std::vector<std::string> accept(AuditReport& report, const std::vector<scenario::Accepted>& entries, const std::string& day) {
+std::vector<Unused> accept(AuditReport& report, const std::vector<scenario::Accepted>& entries, const std::string& day) {
     List list{entries, day};
     for (auto& pair : report.pairs)
         for (auto& opening : pair.openings)
@@ -87,14 +89,14 @@ std::vector<std::string> accept(AuditReport& report, const std::vector<scenario:
         const std::optional<RuleRef> rule{conditional.rule};
         conditional.accepted = list.ask({rule, {}, {}, "", "", "", {}});
     }
-    return list.sentences();
+    return list.unused();
 }
 
-std::vector<std::string> accept(std::vector<Opened>& opened, const std::vector<scenario::Accepted>& entries, const std::string& day) {
+std::vector<Unused> accept(std::vector<Opened>& opened, const std::vector<scenario::Accepted>& entries, const std::string& day) {
     List list{entries, day};
     for (auto& one : opened)
         if (one.accepted.empty()) one.accepted = ask(list, one);
-    return list.sentences();
+    return list.unused();
 }
 
 std::string today() {

@@ -9,9 +9,14 @@
 
 namespace wmlab::lab {
 
-// `today`: "2026-11-30". Marks what is accepted; sentences about entries that have expired or fit nothing.
-std::vector<std::string> accept(AuditReport& report, const std::vector<scenario::Accepted>& list, const std::string& today);
-std::vector<std::string> accept(std::vector<Opened>& opened, const std::vector<scenario::Accepted>& list, const std::string& today);
+// What became of an entry that accepts nothing today.
+struct Unused {
+    enum class Why { expired, fits_nothing } why;
+    std::string sentence;
+};
+// `today`: "2026-11-30". Marks what is accepted.
+std::vector<Unused> accept(AuditReport& report, const std::vector<scenario::Accepted>& list, const std::string& today);
+std::vector<Unused> accept(std::vector<Opened>& opened, const std::vector<scenario::Accepted>& list, const std::string& today);
 std::string today();
 
 }  // namespace wmlab::lab

@@ -202,6 +202,7 @@ private:
         std::set<std::uint8_t> protocols;
         std::vector<std::string> beyond;  // conditions that no packet of ours can be made to meet
         std::vector<std::string> shaped;
+        bool excludes = false;  // one of these is by `!=`
     };
 
     void own(const rules::Rule& rule) {
@@ -330,9 +331,7 @@ private:
         }
         const auto* body = inner.if_object();
         const auto get = [&](std::string_view key) { return body ? rules::text_at(*body, key) : std::string{}; };
-        const auto unknown = [&] {
-            mine.beyond.push_back(fmt::format("{} {} {}", words_of(left), op == "==" || op == "in" ? "must be" : op, words_of(right)));
-        };
+        const auto unknown = [&] { mine.beyond.push_back(wanted(mine, words_of(left), op, right)); };
         if (what == "meta") {
             const auto key = get("key");
             if (one_of(key, {"iifname", "iif", "oifname", "oif", "nfproto", "protocol", "iiftype", "oiftype", "iifkind",
@@ -495,6 +494,7 @@ private:
             }
         }
         if (subject == "ct state" || subject == "ct status") return;
+        mine.excludes = mine.excludes || op == "!=";
         mine.beyond.push_back(fmt::format("{} & ... {} {}", subject, op, words_of(right)));
     }
 
@@ -514,6 +514,11 @@ private:
         if (op == "==" || op == "in") mine.protocols.insert(named.begin(), named.end());
     }
 
+    static std::string wanted(Own& mine, const std::string& subject, std::string_view op, const json::value& right) {
+        mine.excludes = mine.excludes || op == "!=";
+        return fmt::format("{} {} {}", subject, op == "==" || op == "in" ? "must be" : op, words_of(right));
+    }
+
     void shaped(Own& mine, const Values& found, std::string_view op, const json::value& left, const json::value& right,
                 std::function<void(Shape&, unsigned)> put) {
         shaped_wide(mine, found, op, left, right,
@@ -521,7 +526,7 @@ private:
     }
     void shaped_wide(Own& mine, const Values& found, std::string_view op, const json::value& left, const json::value& right,
                      std::function<void(Shape&, std::uint64_t)> put) {
-        const auto words = fmt::format("{} {} {}", words_of(left), op == "==" || op == "in" ? "must be" : op, words_of(right));
+        const auto words = wanted(mine, words_of(left), op, right);
         if (found.spans.empty()) {
             mine.beyond.push_back(words);
             return;
@@ -555,7 +560,7 @@ private:
         Shape meets, misses;
         std::set<std::uint8_t> protocols;
         std::map<Field, Spans> values;
-        bool wishes = false;
+        bool wishes = false, excludes = false;
         for (const auto* one : way) {
             const auto& mine = own_[one];
             beyond.insert(beyond.end(), mine.beyond.begin(), mine.beyond.end());
@@ -564,6 +569,7 @@ private:
             for (const auto& [field, spans] : mine.values) values.emplace(field, spans);
             for (const auto& wish : mine.wishes) wish.put(meets, wish.meets), wish.put(misses, wish.misses);
             wishes = wishes || !mine.wishes.empty();
+            excludes = excludes || mine.excludes;
         }
         if (beyond.empty() && !wishes) return;
         const auto* own = ruleset_.chain(rule.chain);
@@ -579,7 +585,7 @@ private:
         if (!beyond.empty()) odd.shapes.clear();
         odd.condition = fmt::format("{}", fmt::join(conditions, "; "));
         // A rule that stops what does not meet it lets the others through.
-        if (!odd.accepts && !(stops && odd.condition.find("!=") != std::string::npos)) return;
+        if (!odd.accepts && !(stops && excludes)) return;
         odd.accepts = true;
         odd.key = rule.text;
         odd.values = std::move(values), odd.protocols = protocols;

@@ -7,6 +7,7 @@
 
 #include "lab/audit/formats.hpp"
 #include "lab/audit/opened.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/words.hpp"
 
 namespace wmlab::lab {
@@ -190,8 +191,7 @@ std::string audit_text(const AuditReport& report, bool colour, bool quiet) {
     unsigned open_ranges = 0;
     for (const auto& pair : report.pairs) open_ranges += static_cast<unsigned>(pair.openings.size());
     out += fmt::format(
-        "\n{} pairs of hosts and protocols, all 65535 ports each: {} open ranges, {} that no flow needs, {} ports not "
-        "tested, {:.1f} s\n",
+        "\n{} pairs of hosts and protocols, all 65535 ports each: {} open ranges, {} that no flow needs, {} ports not tested, {:.1f} s\n",
         report.pairs.size(), open_ranges, report.unneeded(), report.not_tested(), report.seconds);
     for (const auto& [from, to, seconds] : report.directions)
         out += fmt::format("  {} -> {}: {:.1f} s\n", from, to, seconds);
@@ -268,8 +268,8 @@ bool AuditReport::doubtful() const {
 }
 
 int exit_code(const AuditReport& report) {
-    if (report.unneeded() > 0) return 1;
-    return report.doubtful() ? 4 : 0;
+    if (report.unneeded() > 0) return ends::not_as_expected;
+    return report.doubtful() ? ends::undecided : ends::as_expected;
 }
 
 }  // namespace wmlab::lab

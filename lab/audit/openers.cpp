@@ -15,6 +15,7 @@
 
 #include "lab/host/error.hpp"
 #include "lab/rules/decision_log.hpp"
+#include "lab/rules/json_fields.hpp"
 #include "lab/rules/match.hpp"
 #include "lab/rules/reach.hpp"
 #include "lab/rules/trace.hpp"
@@ -69,12 +70,23 @@ bool translates(const rules::Ruleset& ruleset) {
     });
 }
 
+bool says(const boost::json::value& value, std::string_view word) {
+    if (const auto* text = value.if_string()) return *text == word;
+    if (const auto* list = value.if_array()) return std::ranges::any_of(*list, [&](const auto& item) { return says(item, word); });
+    const auto* object = value.if_object();
+    return object != nullptr && std::ranges::any_of(*object, [&](const auto& member) { return says(member.value(), word); });
+}
+
 // `ct status dnat accept`: of no use where nothing is translated.
 bool asks_for_translation(const rules::Rule& rule) {
     return std::ranges::any_of(rule.expr, [](const boost::json::value& part) {
-        const auto text = boost::json::serialize(part);
-        return text.find(R"("ct":{"key":"status"})") != std::string::npos && text.find("nat\"") != std::string::npos &&
-               text.find(R"("op":"!=")") == std::string::npos;
+        const auto* match = part.is_object() ? rules::object_at(part.get_object(), "match") : nullptr;
+        if (match == nullptr || rules::text_at(*match, "op") == "!=") return false;
+        bool status = false;
+        rules::each_member(part, [&](std::string_view key, const boost::json::value& value) {
+            status = status || (key == "ct" && value.is_object() && rules::text_at(value.get_object(), "key") == "status");
+        });
+        return status && (says(part, "snat") || says(part, "dnat"));
     });
 }
 
@@ -200,7 +212,7 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
     packet.ct_state = "new";
     if (sort.protocol == scenario::Protocol::tcp) packet.tcp_flags = 2;  // SYN
     const auto never = [](const rules::Condition& c) {                   // whatever the port is
-        return c.result == rules::Condition::Result::no && !c.key.ends_with("port") && c.key != "concatenation" &&
+        return c.result == rules::Condition::Result::no && !is_port(c.subject) && c.subject != rules::Subject::concatenation &&
                c.others == 0;
     };
     std::vector<std::string> why;
@@ -228,8 +240,7 @@ std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const
         }
         if (doubtful > 0)
             why.push_back(
-                fmt::format("{} {} whose probes did not arrive may be open at a slower pace: this rule depends "
-                            "on the packets before, {}",
+                fmt::format("{} {} whose probes did not arrive may be open at a slower pace: this rule depends on the packets before, {}",
                             doubtful, doubtful == 1 ? "port" : "ports", named(rule)));
     }
     return why;

@@ -76,8 +76,7 @@ int audit_command(Arguments arguments) {
         "text, json, junit, tap, sarif, html, markdown or github; repeatable");
     add("every-host", "probe every pair of hosts, also those that no rule can tell apart");
     add("leave-out", po::value<std::vector<std::string>>()->value_name("DIMENSION")->composing(),
-        "do not try source-ports, tcp-flags, addresses, own-addresses, firewall-itself, protocols, icmp-types, shapes or ipv6; repeatable; "
-        "exit code 4 then");
+        "do not try source-ports, tcp-flags, addresses, own-addresses, firewall-itself, protocols, icmp-types, shapes or ipv6; repeatable; exit code 4 then");
     add("allow-open", "with --baseline: what the change opens is told and no reason for exit code 1");
     add("quiet,q", "no progress, and in the text report only what counts");
     add("no-color", "no colours; NO_COLOR in the environment does the same");
@@ -112,40 +111,32 @@ int audit_command(Arguments arguments) {
             if (!(out << text << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
         }
     };
-    return in_sandbox([&](const Inside&) {
-        try {
-            if (!baseline.empty()) {
-                Report report;
-                report.scenario = scenario->name, report.file = files.front();
-                report.ruleset = (options.ruleset.empty() ? scenario->firewall.ruleset : options.ruleset).string();
-                auto& comparison = report.baseline.emplace();
-                comparison.ruleset = baseline.string();
-                explore_change(*scenario, baseline, report.ruleset, dimensions, comparison);
-                for (const auto* list : {&scenario->accepted, &scenario->allow_open}) accept(comparison.opened, *list, today());
-                if (values->contains("allow-open"))
-                    for (auto& opened : comparison.opened)
-                        if (opened.accepted.empty()) opened.accepted = "--allow-open";
-                report.summary.seconds = comparison.seconds;
-                write([&](const Target& target) {
-                    std::string problem;
-                    return report_target(target.format, problem)->renderer->render(report, {style.colour && target.file == "-", values->contains("quiet")});
-                });
-                return stops(comparison) ? 1 : doubts(comparison) ? 4 : 0;
-            }
-            auto report = audit(*scenario, options);
-            for (auto& sentence : accept(report, scenario->accepted, today())) report.notes.push_back(std::move(sentence));
-            if (options.progress) options.progress("");
+    return inside_sandbox([&](const Inside&) {
+        if (!baseline.empty()) {
+            Report report;
+            report.scenario = scenario->name, report.file = files.front();
+            report.ruleset = (options.ruleset.empty() ? scenario->firewall.ruleset : options.ruleset).string();
+            auto& comparison = report.baseline.emplace();
+            comparison.ruleset = baseline.string();
+            explore_change(*scenario, baseline, report.ruleset, dimensions, comparison);
+            for (const auto* list : {&scenario->accepted, &scenario->allow_open}) accept(comparison.opened, *list, today());
+            if (values->contains("allow-open"))
+                for (auto& opened : comparison.opened)
+                    if (opened.accepted.empty()) opened.accepted = "--allow-open";
+            report.summary.seconds = comparison.seconds;
             write([&](const Target& target) {
-                return *render_audit(target.format, report, {style.colour && target.file == "-", values->contains("quiet"), files.front()});
+                std::string problem;
+                return report_target(target.format, problem)->renderer->render(report, {style.colour && target.file == "-", values->contains("quiet")});
             });
-            return exit_code(report);
-        } catch (const RulesetRefused& refused) {
-            std::cerr << refused.what() << '\n';
-            return 2;
-        } catch (const SetupFailed& failure) {
-            std::cerr << "wmlab: " << failure.what() << '\n';
-            return 3;
+            return exit_code(comparison);
         }
+        auto report = audit(*scenario, options);
+        for (auto& entry : accept(report, scenario->accepted, today())) report.notes.push_back(std::move(entry.sentence));
+        if (options.progress) options.progress("");
+        write([&](const Target& target) {
+            return *render_audit(target.format, report, {style.colour && target.file == "-", values->contains("quiet"), files.front()});
+        });
+        return exit_code(report);
     });
 }
 

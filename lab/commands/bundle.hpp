@@ -1,16 +1,16 @@
-// A bundle: one zip file with all that a report rests on - scenario, rulesets, journals, captures, the report - by
-// which anybody can judge again, without the machines. Every member is hashed in its manifest, and the whole by its
+// A bundle: one zip file with all that a report rests on - scenario, rulesets, journals, captures, what was measured besides,
+// the report - by which anybody can judge again, without the machines. Every member is hashed in its manifest, and the whole by its
 // comment: a changed byte is refused by name. Nothing of it is run or believed when it is read.
 #pragma once
 #include <filesystem>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "common/evidence/event.hpp"
-#include "lab/commands/trial.hpp"
-#include "lab/verdict/picture.hpp"
+#include "lab/commands/run_evidence.hpp"
+#include "lab/run/lab.hpp"
 
 namespace wmlab::lab::commands {
 
@@ -31,10 +31,8 @@ public:
     std::filesystem::path journals() const { return folder_ / "journals"; }
     std::filesystem::path captures() const { return folder_ / "captures"; }
 
-    std::vector<std::string> flows;  // chosen for the run
-    Kept run, baseline;              // the latter without a ruleset where there is none
     // Puts all together. SetupFailed.
-    void write(const ScenarioText& text, const Report& report) const;
+    void write(const ScenarioText& text, const RunEvidence& evidence, const Report& report) const;
 
 private:
     std::filesystem::path file_, folder_;
@@ -49,7 +47,15 @@ struct Bundle {
 Bundle read_bundle(const std::filesystem::path& file);
 bool is_bundle(const std::filesystem::path& file);  // begins as a zip file does
 
-// Judges what is in it once more.
+// Where what was measured is in it.
+inline constexpr std::string_view identity_member = "evidence/identity.json", places_member = "evidence/scenario.json", run_member = "evidence/run.json",
+                                  baseline_member = "evidence/baseline.json", again_before_member = "evidence/again-before.json",
+                                  again_after_member = "evidence/again-after.json", swept_member = "evidence/swept.json",
+                                  live_member = "evidence/live.json", proof_member = "evidence/proof.json";
+std::string log_member(const std::string& box);  // what its device logged
+
+// Judges what is in it once more. What the run measured is read from files of its own (`evidence/`), and nothing from the
+// report that is in it.
 Report judge_again(const Bundle& bundle);
 
 }  // namespace wmlab::lab::commands

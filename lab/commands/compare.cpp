@@ -30,8 +30,7 @@ std::string lines_of_one(const PastRun& run, const PastRun& other, char mark) {
 int compare_command(Arguments arguments) {
     const Usage usage{"compare",
                       "A B",
-                      "Two runs, bundles or JSON reports, the earlier one first: the flows that came to something "
-                      "else, and what differs in "
+                      "Two runs, bundles or JSON reports, the earlier one first: the flows that came to something else, and what differs in "
                       "rules and surroundings. Exit code 0: all flows came to the same; 1: some did not.",
                       {},
                       ""};

@@ -102,8 +102,7 @@ int show(const std::filesystem::path& folder, const Inside& inside, const Style&
     if (before.interrupted) return 130;
     const auto rules = mend(before.report, ruleset);
     if (rules == 0) {
-        std::cerr << "wmlab: the demo met no rule that would help; `wmlab doctor --prove` says what is amiss with this "
-                     "machine\n";
+        std::cerr << "wmlab: the demo met no rule that would help; `wmlab doctor --prove` says what is amiss with this machine\n";
         return 4;
     }
     std::cout << "\n"
@@ -128,8 +127,7 @@ int show(const std::filesystem::path& folder, const Inside& inside, const Style&
 int demo_command(Arguments arguments) {
     Usage usage{"demo",
                 "[DIRECTORY]",
-                "Builds a lab, shows a stream that a firewall rule stops, puts the rule that helps into the ruleset, "
-                "and shows the stream "
+                "Builds a lab, shows a stream that a firewall rule stops, puts the rule that helps into the ruleset, and shows the stream "
                 "again. Takes some seconds and needs no file; the files it makes are kept in DIRECTORY (wmlab-demo).",
                 {},
                 ""};

@@ -5,46 +5,17 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "common/scenario/boxes.hpp"
 #include "lab/logs/attribution.hpp"
 #include "lab/rules/generate.hpp"
-#include "lab/run/device_log.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
 
 const std::map<std::string, std::string, std::less<>> languages{
     {"asa", "asa"}, {"pf", "pf"}, {"opnsense", "pf"}, {"iptables", "iptables"}, {"nft", "nft"}, {"windows", "netsh"}};
-
-std::string in_language(const std::string& language, const scenario::Scenario& scenario, const rules::Needs& needs) {
-    if (language == "asa") return rules::dialect::asa(scenario, needs, rules::Form::whole);
-    if (language == "pf") return rules::dialect::pf(scenario, needs, rules::Form::whole);
-    if (language == "iptables") return rules::dialect::iptables(scenario, needs, rules::Form::whole);
-    if (language == "nft") return rules::dialect::nft(scenario, needs, rules::Form::whole);
-    return rules::dialect::netsh(scenario, needs, rules::Form::whole);
-}
-
-// Of a whole file the lines that let something through.
-std::vector<std::string> letting_lines(const std::string& language, const std::string& text) {
-    const std::map<std::string, std::string, std::less<>> marks{{"asa", " extended permit "},
-                                                                {"pf", "pass "},
-                                                                {"iptables", "-A FORWARD "},
-                                                                {"nft", " accept"},
-                                                                {"netsh", "netsh advfirewall"}};
-    std::vector<std::string> lines;
-    std::istringstream in{text};
-    for (std::string line; std::getline(in, line);) {
-        line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
-        const bool comment = line.starts_with('#') || line.starts_with('!') || line.starts_with("rem ");
-        const bool answers =
-            line.find("established") != std::string::npos || line.find("ESTABLISHED") != std::string::npos;
-        if (!comment && !answers && line.find(marks.at(language)) != std::string::npos) lines.push_back(line);
-    }
-    return lines;
-}
 
 // `scenario`: as the device sees it.
 void advise_device(Report& report, const scenario::Scenario& scenario) {
@@ -57,22 +28,20 @@ void advise_device(Report& report, const scenario::Scenario& scenario) {
         if (language == languages.end()) {
             if (!std::exchange(told, true))
                 report.notes.push_back(
-                    fmt::format("there are no suggestions in the language of {}; `wmlab rules` speaks nft, "
-                                "iptables, asa, pf and netsh",
+                    fmt::format("there are no suggestions in the language of {}; `wmlab rules` speaks nft, iptables, asa, pf and netsh",
                                 format));
             continue;
         }
         if (!all) all = rules::needs(scenario);
-        rules::Needs needed;
         const auto wanted = fmt::format("{} {}", flow.anyone ? flow.anyone->flow : flow.id, flow.leg);
-        for (const auto& need : all->needs)
-            if (std::ranges::find(need.flows, wanted) != need.flows.end()) needed.needs.push_back(need);
-        if (needed.needs.empty()) continue;
-        for (const auto& line : letting_lines(language->second, in_language(language->second, scenario, needed))) {
-            Suggestion suggestion;
-            suggestion.dialect = language->second;
-            suggestion.rule = line;
-            flow.suggestions.push_back(std::move(suggestion));
+        for (const auto& need : all->needs) {
+            if (std::ranges::find(need.flows, wanted) == need.flows.end()) continue;
+            for (auto& line : rules::letting_lines(scenario, language->second, need)) {
+                Suggestion suggestion;
+                suggestion.dialect = language->second;
+                suggestion.rule = std::move(line);
+                flow.suggestions.push_back(std::move(suggestion));
+            }
         }
     }
 }
@@ -80,15 +49,15 @@ void advise_device(Report& report, const scenario::Scenario& scenario) {
 }  // namespace
 
 void attribute_devices(Report& report, const scenario::Scenario& scenario, std::span<const evidence::Event> events,
-                       const std::function<std::optional<std::string>(const scenario::Firewall&)>& text_of,
+                       const std::map<std::string, DeviceLog>& device_logs,
                        std::chrono::sys_time<std::chrono::nanoseconds> now) {
     const auto name_box = [&](std::optional<RuleRef>& rule, const std::string& box) {
         if (rule && rule->chain == "device" && rule->box.empty()) rule->box = box;
     };
     for (const auto& box : scenario::boxes(scenario)) {
-        const auto text = box.log.empty() ? std::nullopt : text_of(box);
-        if (!text) continue;
-        logs::attribute(report, events, logs::read_log(box.log, *text, now), log_name(box.log));
+        const auto log = device_logs.find(box.name);
+        if (box.log.empty() || log == device_logs.end()) continue;
+        logs::attribute(report, events, logs::read_log(box.log, log->second.text, now), log->second.name);
         for (auto& flow : report.flows) {
             if (!scenario::several_boxes(scenario)) break;
             name_box(flow.rule, box.name);

@@ -2,8 +2,7 @@
 // language, for the flows that its log says it stopped.
 #pragma once
 #include <chrono>
-#include <functional>
-#include <optional>
+#include <map>
 #include <span>
 #include <string>
 
@@ -13,10 +12,14 @@
 
 namespace wmlab::lab::commands {
 
-// `text_of`: a firewall's log; nothing: it has none. Adds to `suggestions` where `wmlab rules` speaks the device's
-// language, and a note where it does not.
+struct DeviceLog {
+    std::string name, text;  // as reports call it; what it said
+};
+
+// `device_logs`: by the firewall's name. Adds to `suggestions` where `wmlab rules` speaks the device's language, and a note
+// where it does not.
 void attribute_devices(Report& report, const scenario::Scenario& scenario, std::span<const evidence::Event> events,
-                       const std::function<std::optional<std::string>(const scenario::Firewall&)>& text_of,
+                       const std::map<std::string, DeviceLog>& device_logs,
                        std::chrono::sys_time<std::chrono::nanoseconds> now);
 
 }  // namespace wmlab::lab::commands

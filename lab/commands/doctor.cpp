@@ -290,8 +290,7 @@ bool prove(const Inside& inside) {
 int doctor_command(Arguments arguments) {
     Usage usage{"doctor",
                 "[--prove]",
-                "Tries each thing a lab needs on this machine and says what works, what does not, why, and what to do. "
-                "Exit code 0: labs work; 3: they do not.",
+                "Tries each thing a lab needs on this machine and says what works, what does not, why, and what to do. Exit code 0: labs work; 3: they do not.",
                 {},
                 "\nMarks: ok; no: a lab needs it; --: labs work without, with what is said missing.\n"};
     usage.options.add_options()("prove",

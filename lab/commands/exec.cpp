@@ -13,6 +13,7 @@
 #include "lab/host/error.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -114,7 +115,7 @@ int exec_command(Arguments arguments) {
         };
         Crew crew{lab, recorder, *text, flows, crew_options};
         programs.wait_until_listening(flows);
-        if (!crew.wait_until_ready()) return 130;
+        if (!crew.wait_until_ready()) return ends::interrupted;
         crew.start();
         const auto code = run_program(lab, host, argv);
         crew.stop();

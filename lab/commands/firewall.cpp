@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "lab/commands/options.hpp"
+#include "lab/commands/trial.hpp"
 #include "lab/firewall/join.hpp"
 #include "lab/firewall/loading.hpp"
 #include "lab/firewall/ruleset_file.hpp"
@@ -19,6 +20,7 @@
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
 #include "lab/run/recorder.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -112,8 +114,7 @@ int firewall_command(Arguments arguments) {
         "RULESET --journal DIR | --join [SCENARIO --journal DIR]",
         "Loads the ruleset, unmodified, into the kernel of the machine or container this runs in, says `ready`, "
         "and records which rule decides about which packet, until SIGTERM or the end of its input. For "
-        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it "
-        "loads "
+        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it loads "
         "nothing and reads the rules of a firewall that is at work.",
         {},
         ""};
@@ -139,14 +140,10 @@ int firewall_command(Arguments arguments) {
         if (files.empty()) return serve_join(STDIN_FILENO, std::cout);
         if (files.size() != 1) throw UsageError{"firewall: --join takes one scenario"};
         if (!values->contains("journal")) throw UsageError{"firewall: --journal says where the journal goes"};
-        try {
+        return saying_refusals([&] {
             return join_by_hand(files.front(), *values,
-                                values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>()
-                                                                 : rules::trace_buffer_wanted);
-        } catch (const SetupFailed& failure) {
-            std::cerr << "wmlab: " << failure.what() << '\n';
-            return 3;
-        }
+                                values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>() : rules::trace_buffer_wanted);
+        });
     }
     if (values->contains("ruleset")) throw UsageError{"firewall: --ruleset goes with --join"};
     if (files.size() != 1) throw UsageError{"firewall: one ruleset, please"};
@@ -157,7 +154,7 @@ int firewall_command(Arguments arguments) {
         values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>() : rules::trace_buffer_wanted;
 
     const auto signals = stop_signals();
-    try {
+    return saying_refusals([&] {
         Recorder recorder{(*values)["journal"].as<std::string>(), {}};
         const auto here = Namespace::current();
         const auto dialect = load_ruleset(here, ruleset);
@@ -184,14 +181,8 @@ int firewall_command(Arguments arguments) {
             }
         recorder.finish("finished");
         for (const auto& problem : recorder.problems) std::cerr << "wmlab: " << problem << '\n';
-        return recorder.problems.empty() ? 0 : 3;
-    } catch (const RulesetRefused& refused) {
-        std::cerr << refused.what() << '\n';
-        return 2;
-    } catch (const SetupFailed& failure) {
-        std::cerr << "wmlab: " << failure.what() << '\n';
-        return 3;
-    }
+        return recorder.problems.empty() ? ends::as_expected : ends::not_set_up;
+    });
 }
 
 }  // namespace wmlab::lab::commands

@@ -10,6 +10,7 @@
 #include "lab/commands/options.hpp"
 #include "lab/commands/past_run.hpp"
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -55,16 +56,13 @@ std::vector<Story> stories_of(const std::vector<PastRun>& runs) {
 
 constexpr std::string_view history_style =
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 auto;padding:1rem}"
-    "table{border-collapse:collapse}th,td{padding:.2rem .5rem;text-align:left;border-bottom:1px solid "
-    "#8886}.wide{overflow-x:auto}"
+    "table{border-collapse:collapse}th,td{padding:.2rem .5rem;text-align:left;border-bottom:1px solid #8886}.wide{overflow-x:auto}"
     ".g{color:light-dark(#116329,#5fcf78)}.b{color:light-dark(#b3131f,#ff8f87);font-weight:600}";
 
 std::string page(const std::vector<PastRun>& runs, const std::vector<Story>& stories) {
     std::string out = fmt::format(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-        "content=\"width=device-width\">"
-        "<title>wmlab: {} runs</title><style>{}</style></head><body><main><h1>{} runs</h1>\n<h2>Flows that came and "
-        "went with nothing changed</h2>\n<ul>",
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+        "<title>wmlab: {} runs</title><style>{}</style></head><body><main><h1>{} runs</h1>\n<h2>Flows that came and went with nothing changed</h2>\n<ul>",
         runs.size(), history_style, runs.size());
     bool any = false;
     for (const auto& story : stories)
@@ -75,8 +73,7 @@ std::string page(const std::vector<PastRun>& runs, const std::vector<Story>& sto
         }
     out += any ? "</ul>\n" : "<li>none</li></ul>\n";
     out +=
-        "<h2>All flows</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"flows by "
-        "run\"><table><thead><tr><th scope=\"col\">flow</th>";
+        "<h2>All flows</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"flows by run\"><table><thead><tr><th scope=\"col\">flow</th>";
     for (const auto& run : runs)
         out += fmt::format("<th scope=\"col\">{}</th>",
                            xml_escaped(run.when.empty() ? run.file.filename().string() : run.when));
@@ -98,8 +95,7 @@ int history_command(Arguments arguments) {
     namespace po = boost::program_options;
     Usage usage{"history",
                 "DIR...",
-                "The runs whose bundles or JSON reports are there, in order of time: how each flow went, and which "
-                "flows came to different "
+                "The runs whose bundles or JSON reports are there, in order of time: how each flow went, and which flows came to different "
                 "ends although rules and scenario were the same. Exit code 0: none of these; 1: some.",
                 {},
                 ""};
@@ -143,7 +139,7 @@ int history_command(Arguments arguments) {
         std::ofstream out{file, std::ios::trunc};
         if (!(out << page(runs, stories) << std::flush)) throw UsageError{"history: cannot write " + file};
     }
-    return flaky ? 1 : 0;
+    return flaky ? ends::not_as_expected : ends::as_expected;
 }
 
 }  // namespace wmlab::lab::commands

@@ -9,10 +9,12 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <map>
 
 #include "common/bytes/read_file.hpp"
 #include "common/evidence/clocks.hpp"
 #include "common/evidence/journal.hpp"
+#include "common/scenario/boxes.hpp"
 #include "lab/audit/samples.hpp"
 #include "lab/commands/description.hpp"
 #include "lab/commands/device_advice.hpp"
@@ -85,8 +87,7 @@ int judge_command(Arguments arguments) {
     Usage usage{
         "judge",
         "SCENARIO JOURNAL...",
-        "Judges journals collected by hand, one or more from each host. A directory stands for its .jsonl files, - for "
-        "standard input.",
+        "Judges journals collected by hand, one or more from each host. A directory stands for its .jsonl files, - for standard input.",
         {},
         ""};
     auto add = usage.options.add_options();
@@ -120,10 +121,10 @@ int judge_command(Arguments arguments) {
     options.only = only_option(*values);
     auto report = judge(*scenario, collected.events, open.events, options);
     rules::attribute(report, *scenario, collected.events);  // where the firewall's journal is among them
-    const auto log_of = [](const scenario::Firewall& box) {
-        return box.log.file.empty() ? std::nullopt : std::optional{read_log_file(box.log.file)};
-    };
-    attribute_devices(report, *scenario, collected.events, log_of, latest(collected.events));
+    std::map<std::string, DeviceLog> logs;
+    for (const auto& box : scenario::boxes(*scenario))
+        if (!box.log.file.empty()) logs[box.name] = {log_name(box.log), read_log_file(box.log.file)};
+    attribute_devices(report, *scenario, collected.events, logs, latest(collected.events));
     hold_against_expectations(report);  // of rules, too
     ScenarioText text{*scenario, rules::read_from_disk(scenario_file).value_or(std::string{}), {}};
     std::vector<std::filesystem::path> rulesets;
@@ -132,7 +133,7 @@ int judge_command(Arguments arguments) {
     report.notes.insert(report.notes.end(), collected.notes.begin(), collected.notes.end());
     const auto problem = write_reports(report, wish.targets, std::cout, wish.style);
     std::cerr << problem;
-    return problem.empty() ? exit_code(report) : std::max(exit_code(report), 1);
+    return exit_code(report, problem.empty());
 }
 
 }  // namespace wmlab::lab::commands

@@ -100,8 +100,7 @@ int list_command(Arguments arguments) {
                 ""};
     usage.options.add_options()(
         "waves",
-        "one line for each wave of flows that can run at the same time, as the --flow options of "
-        "the simulators: for starting them by hand")(
+        "one line for each wave of flows that can run at the same time, as the --flow options of the simulators: for starting them by hand")(
         "opened-by", po::value<std::string>()->value_name("HOST"),
         "with --waves: of each wave only the flows whose end this host's journal tells: those that it opens, and "
         "multicasts that it plays")("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),

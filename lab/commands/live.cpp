@@ -33,17 +33,26 @@ bool hurts_what_works(const Effect& effect, const FlowChange* change) {
     return !change->as_expected || change->change == Change::unchanged || change->change == Change::better || change->change == Change::repaired;
 }
 
-}  // namespace
-
-std::optional<Live> try_live(const ScenarioText& text, const Inside& inside, const TrialOptions& options,
-                             const std::filesystem::path& before, const std::filesystem::path& after, const Comparison& change) {
-    auto live_text = text;
+// The scenario in which nothing happens but the change.
+scenario::Scenario with_reload(scenario::Scenario scenario, const std::filesystem::path& ruleset) {
     scenario::Incident reload;
     reload.kind = scenario::Incident::Kind::reload;
-    reload.at = in_the_midst(text.scenario);
-    reload.ruleset = std::filesystem::absolute(after);
-    scenario::set_manner(reload, text.scenario.firewall.apply);
-    live_text.scenario.events = {reload};
+    reload.at = in_the_midst(scenario);
+    reload.ruleset = ruleset;
+    scenario::set_manner(reload, scenario.firewall.apply);
+    scenario.events = {reload};
+    return scenario;
+}
+
+}  // namespace
+
+LiveRun run_live(const ScenarioText& text, const Inside& inside, const TrialOptions& options, const std::filesystem::path& before,
+                 const std::filesystem::path& after) {
+    LiveRun live;
+    live.ruleset = std::filesystem::absolute(after);
+    live.flows = options.flows;
+    auto live_text = text;
+    live_text.scenario = with_reload(text.scenario, live.ruleset);
 
     RunOptions wish;
     wish.setting = options.setting;
@@ -53,14 +62,19 @@ std::optional<Live> try_live(const ScenarioText& text, const Inside& inside, con
     wish.trace = false;
     wish.seen = options.seen;
     wish.crew.say = options.say;
-    if (!options.journals.empty()) wish.journals = options.journals / "live";
-    if (!options.captures.empty()) wish.captures = options.captures / "live";
-    const auto run = lab::run(live_text, inside, wish);
-    if (run.interrupted) return std::nullopt;
+    if (!options.journals.empty()) wish.journals = options.journals / live_folder;
+    if (!options.captures.empty()) wish.captures = options.captures / live_folder;
+    auto run = lab::run(live_text, inside, wish);
+    live.run = {std::move(run.events), std::move(run.problems), run.interrupted};
+    return live;
+}
+
+Live tell_live(const scenario::Scenario& scenario, const LiveRun& evidence, const Comparison& change) {
+    const auto& flows = evidence.flows;
     JudgeOptions how;
-    how.problems = run.problems;
-    how.only = [&](const scenario::FlowInstance& flow) { return options.flows.empty() || std::ranges::find(options.flows, flow.id) != options.flows.end(); };
-    const auto report = judge(live_text.scenario, run.events, {}, how);
+    how.problems = evidence.run.problems;
+    how.only = [&](const scenario::FlowInstance& flow) { return flows.empty() || std::ranges::find(flows, flow.id) != flows.end(); };
+    const auto report = judge(with_reload(scenario, evidence.ruleset), evidence.run.events, {}, how);
 
     Live live;
     if (!report.incidents.empty()) live.happening = report.incidents.front();
@@ -75,7 +89,7 @@ std::optional<Live> try_live(const ScenarioText& text, const Inside& inside, con
         effect.as_expected = !hurts_what_works(effect, found == change.flows.end() ? nullptr : &*found);
         live.flows.push_back({flow.id, std::move(effect)});
     }
-    if (!text.scenario.events.empty()) live.notes.emplace_back("the scenario's own `events` did not happen in this run");
+    if (!scenario.events.empty()) live.notes.emplace_back("the scenario's own `events` did not happen in this run");
     if (!absent.empty())
         live.notes.push_back(fmt::format("{} {} over when the change was made: a longer `play` would show more", names(absent, 8), absent.size() == 1 ? "was" : "were"));
     if (!live.happening.problem.empty()) live.notes.push_back("the change could not be made as it should: " + live.happening.problem);

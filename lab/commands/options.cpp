@@ -10,31 +10,16 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <numeric>
 #include <set>
 #include <sstream>
 
 #include "common/scenario/catalogue.hpp"
+#include "common/scenario/values.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
 
 namespace po = boost::program_options;
-
-std::size_t distance(std::string_view a, std::string_view b) {  // Levenshtein
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        auto diagonal = row[0];
-        row[0] = i + 1;
-        for (std::size_t j = 0; j < b.size(); ++j) {
-            const auto above = row[j + 1];
-            row[j + 1] = std::min({above + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0 : 1)});
-            diagonal = above;
-        }
-    }
-    return row.back();
-}
 
 // What program_options complains of, in plain words and with what may be meant.
 std::string in_words(const po::error& error, const po::options_description& known) {
@@ -87,9 +72,9 @@ void print_json(const Usage& usage, const po::options_description& options) {
 }  // namespace
 
 std::string nearest(std::string_view mistyped, const std::vector<std::string>& names) {
-    const auto best = std::ranges::min_element(names, {}, [&](const auto& name) { return distance(name, mistyped); });
+    const auto best = std::ranges::min_element(names, {}, [&](const auto& name) { return scenario::edit_distance(name, mistyped); });
     if (best == names.end()) return {};
-    return distance(*best, mistyped) <= std::max<std::size_t>(2, mistyped.size() / 3) ? *best : std::string{};
+    return scenario::edit_distance(*best, mistyped) <= std::max<std::size_t>(2, mistyped.size() / 3) ? *best : std::string{};
 }
 
 std::optional<po::variables_map> parse(const Usage& usage, Arguments arguments) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/scenario/verdict.hpp"
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/report/clean.hpp"
@@ -26,6 +27,7 @@ PastFlow flow_from(const boost::json::object& object) {
     flow.id = said(object, "id");
     flow.transport = said(object, "transport");
     flow.headline = said(object, "verdict");
+    flow.passed = flow.headline == text(scenario::Verdict::pass);
     if (const auto leg = said(object, "leg"); !leg.empty()) flow.headline += " at " + leg;
     const auto cause = said(object, "cause"), reason = said(object, "reason");
     if (!cause.empty() || !reason.empty()) flow.headline += ": " + (cause.empty() ? reason : cause);
@@ -58,7 +60,7 @@ void surroundings_from(const boost::json::object& identity, PastRun& run) {
 std::string PastFlow::outcome() const {
     auto words = headline;
     if (!transport.empty()) words += " over " + transport;
-    if (!rule.empty() && !headline.starts_with("pass")) words += fmt::format(", by `{}`", rule);
+    if (!rule.empty() && !passed) words += fmt::format(", by `{}`", rule);
     return words;
 }
 

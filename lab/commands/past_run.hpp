@@ -10,7 +10,7 @@ namespace wmlab::lab::commands {
 
 struct PastFlow {
     std::string id, headline, rule, transport;  // "blocked at media: dropped", "new.nft:14: policy drop", "udp"
-    bool as_expected = false;
+    bool as_expected = false, passed = false;
     std::string outcome() const;  // all of it in words
 };
 

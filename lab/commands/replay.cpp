@@ -1,13 +1,13 @@
 // wmlab replay: judges a bundle once more, without the lab, and holds the outcome against the report that is in it.
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <iostream>
 
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/options.hpp"
-#include "lab/verdict/comparison.hpp"
+#include "lab/commands/trial.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -44,8 +44,7 @@ void differences(const boost::json::value& one, const boost::json::value& other,
 int replay_command(Arguments arguments) {
     Usage usage{"replay",
                 "BUNDLE",
-                "Judges what `wmlab run --bundle` kept once more, offline, and says whether it comes to the same "
-                "report. Exit codes "
+                "Judges what `wmlab run --bundle` kept once more, offline, and says whether it comes to the same report. Exit codes "
                 "as of the run; 2 where anything in the bundle was changed; 3 where this version judges otherwise.",
                 {},
                 ""};
@@ -66,8 +65,7 @@ int replay_command(Arguments arguments) {
         if (now == kept) {
             std::cerr << fmt::format("wmlab: {}: nothing in it was changed, and it comes to the same report\n",
                                      files.front());
-            if (report.baseline && stops(*report.baseline)) return 1;
-            return problem.empty() ? exit_code(report) : std::max(exit_code(report), 1);
+            return exit_code(report, problem.empty());
         }
         std::vector<std::string> found;
         constexpr std::size_t most = 10;
@@ -78,7 +76,7 @@ int replay_command(Arguments arguments) {
         std::cerr << fmt::format(
             "wmlab: {}: nothing in it was changed, but this version comes to another report; it differs in {}\n",
             files.front(), found.empty() ? std::string{"its layout only"} : fmt::format("{}", fmt::join(found, ", ")));
-        return found.empty() ? exit_code(report) : 3;
+        return found.empty() ? exit_code(report, problem.empty()) : ends::not_set_up;
     } catch (const BundleRefused& refused) {
         std::cerr << "wmlab: " << refused.what() << '\n';
         return 2;

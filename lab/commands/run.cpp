@@ -18,6 +18,7 @@
 #include "lab/audit/samples.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
+#include "lab/commands/run_evidence.hpp"
 #include "lab/commands/sites.hpp"
 #include "lab/commands/suggested.hpp"
 #include "lab/commands/trial.hpp"
@@ -25,6 +26,7 @@
 #include "lab/run/identity.hpp"
 #include "lab/host/error.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/words.hpp"
 
 namespace wmlab::lab::commands {
@@ -55,13 +57,6 @@ void wait_for_the_user(Lab& lab) {
     lab.wait([] { return false; }, std::chrono::steady_clock::time_point::max());
 }
 
-// 130 interrupted, 3, 2, 1 not as expected, 4 inconclusive, 0
-int worse(int one, int other) {
-    constexpr std::array order{0, 4, 1, 2, 3, 130};
-    const auto rank = [&](int code) { return std::ranges::find(order, code) - order.begin(); };
-    return rank(one) < rank(other) ? other : one;
-}
-
 void write_patch(const std::filesystem::path& file, const Patch& patch) {
     std::ofstream out{file, std::ios::binary | std::ios::trunc};
     out << patch.diff;
@@ -69,14 +64,12 @@ void write_patch(const std::filesystem::path& file, const Patch& patch) {
 }
 
 // What the change opens and closes for packets that are no flow's.
-void compare_openings(const Job& job, const po::variables_map& values, Comparison& comparison) {
-    explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
-    for (const auto* list : {&job.text.scenario.accepted, &job.text.scenario.allow_open})
-        for (auto& sentence : accept(comparison.opened, *list, today()))
-            if (sentence.find("expired") != std::string::npos) comparison.notes.push_back(std::move(sentence));
-    if (values.contains("allow-open"))
-        for (auto& opened : comparison.opened)
-            if (opened.accepted.empty()) opened.accepted = "--allow-open";
+SweptChange sweep_change(const Job& job, bool allow_open) {
+    SweptChange swept;
+    explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, swept.found);
+    swept.day = today();
+    swept.allow_open = allow_open;
+    return swept;
 }
 
 // What a patch opens that no flow needs.
@@ -110,18 +103,25 @@ std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std:
 }
 
 // Loss and time are never twice the same: what changed in nothing else is run again under both rulesets.
-void run_chance_again(const Job& job, const Inside& inside, const TrialOptions& options, Report& report) {
+std::optional<SecondRuns> run_chance_again(const Job& job, const Inside& inside, const TrialOptions& options, Report& report) {
     const auto flows = by_chance(*report.baseline);
-    if (flows.empty()) return;
+    if (flows.empty()) return std::nullopt;
     auto again = options;
     again.flows = flows;
     again.keep = nullptr, again.after = nullptr;
     again.coverage = false;
-    again.journals.clear(), again.captures.clear();
-    const auto after = try_scenario(job.text, inside, again);
-    again.ruleset = job.baseline;
-    const auto before = try_scenario(job.text, inside, again);
-    if (!after.interrupted && !before.interrupted) confirm(*report.baseline, compare(before.report, after.report));
+    again.captures.clear();
+    const auto try_under = [&](const std::filesystem::path& ruleset, std::string_view folder) {
+        auto how = again;
+        how.ruleset = ruleset;
+        if (!how.journals.empty()) how.journals /= folder;
+        return try_scenario(job.text, inside, how);
+    };
+    auto after = try_under(job.ruleset, again_after_folder);
+    auto before = try_under(job.baseline, again_before_folder);
+    if (after.interrupted || before.interrupted) return std::nullopt;
+    confirm(*report.baseline, compare(before.report, after.report));
+    return SecondRuns{std::move(before.evidence), std::move(after.evidence)};
 }
 
 int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish,
@@ -153,7 +153,6 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     std::optional<BundleWriter> bundle;
     if (!job.bundle.empty()) {
         bundle.emplace(job.bundle);
-        bundle->flows = job.flows;
         options.journals = bundle->journals();
         options.captures = bundle->captures();
     }
@@ -164,6 +163,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             reported = true;
             wait_for_the_user(lab);
         };
+    RunEvidence kept;
     auto trial = [&] {
         try {
             std::optional<Report> before;
@@ -172,32 +172,37 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 old.ruleset = job.baseline;
                 old.keep = nullptr;
                 old.coverage = false;
-                if (!old.journals.empty()) old.journals /= "baseline";
-                if (!old.captures.empty()) old.captures /= "baseline";
+                if (!old.journals.empty()) old.journals /= baseline_folder;
+                if (!old.captures.empty()) old.captures /= baseline_folder;
                 auto done = try_scenario(job.text, inside, old);
                 if (done.interrupted) return done;
                 before = std::move(done.report);
-                if (bundle) bundle->baseline = std::move(done.kept);
+                kept.baseline = std::move(done.evidence);
             }
             if (before)
                 options.after = [&](Report& report) {
                     report.baseline = compare(*before, report);
                     add_ruleset(report.identity, job.baseline);
-                    compare_openings(job, values, *report.baseline);
+                    kept.swept = sweep_change(job, values.contains("allow-open"));
+                    add_swept(*report.baseline, *kept.swept, job.text.scenario);
                 };
             auto done = try_scenario(job.text, inside, options);
             if (job.turn != nullptr && !done.interrupted)
                 job.turn->tell(job.text.scenario.file.string(), done.report, done.report.coverage.value_or(std::vector<RuleUse>{}));
-            if (!coverage) done.report.coverage.reset(), done.kept.coverage = false;
-            if (done.report.baseline && !done.interrupted) run_chance_again(job, inside, options, done.report);
+            if (!coverage) done.report.coverage.reset(), done.evidence.coverage = false;
+            if (done.report.baseline && !done.interrupted) kept.again = run_chance_again(job, inside, options, done.report);
             if (values.contains("live") && done.report.baseline && !done.interrupted) {
-                done.report.baseline->live = try_live(job.text, inside, options, job.baseline, job.ruleset, *done.report.baseline);
-                done.interrupted = !done.report.baseline->live;
+                kept.live = run_live(job.text, inside, options, job.baseline, job.ruleset);
+                done.interrupted = kept.live->run.interrupted;
+                if (!done.interrupted) done.report.baseline->live = tell_live(job.text.scenario, *kept.live, *done.report.baseline);
+                kept.live->run.events.clear();  // the journals have them
             }
-            if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted)
+            if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted) {
                 prove_suggestions(done.report, job.text, inside, options, [&](const auto& now, const auto& patched) {
                     return opened_beside(job.text.scenario, now, patched);
                 });
+                kept.proof = proof_of(done.report);
+            }
             if (!job.patch.empty() && done.report.patch) write_patch(job.patch, *done.report.patch);
             return done;
         } catch (...) {
@@ -207,19 +212,16 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     }();
     if (trial.interrupted && job.turn != nullptr) {  // there is something newer to be judged
         progress.clear();
-        return 130;
+        return ends::interrupted;
     }
     if (!reported) written = report_it(trial.report);
     if (bundle && !trial.interrupted) {
-        bundle->run = std::move(trial.kept);
-        bundle->write(job.text, trial.report);
+        kept.run = std::move(trial.evidence);
+        bundle->write(job.text, kept, trial.report);
         bundle->copy_to(job.journals, job.captures);
     }
     reported_as = trial.report;
-    if (trial.interrupted) return 130;
-    if (trial.report.baseline && stops(*trial.report.baseline)) return 1;
-    if (trial.report.baseline && doubts(*trial.report.baseline)) return worse(written ? exit_code(trial.report) : 1, 4);
-    return written ? exit_code(trial.report) : worse(exit_code(trial.report), 1);
+    return trial.interrupted ? ends::interrupted : exit_code(trial.report, written);
 }
 
 // With samples for `anyone` there are other flows than the scenario's text has.
@@ -352,7 +354,7 @@ int run_once(const po::variables_map& values, const Turn* turn) {
 
     const auto setting = jobs.front().setting;
     const auto in_turn = [&](const Inside& inside) {
-        int code = 0;
+        int code = ends::as_expected;
         SiteTable sites;
         for (auto& job : jobs) {
             std::optional<Report> report;
@@ -363,14 +365,14 @@ int run_once(const po::variables_map& values, const Turn* turn) {
             } catch (const SetupFailed& failure) {
                 if (jobs.size() == 1) throw;
                 std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
-                code = worse(code, 3);
+                code = worse(code, ends::not_set_up);
             }
             if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
-            if (code == 130) break;
+            if (code == ends::interrupted) break;
         }
         const auto problem = write_merged(sites, wish, jobs.size() > 1);
         std::cerr << problem;
-        return problem.empty() ? code : worse(code, 1);
+        return problem.empty() ? code : worse(code, ends::not_as_expected);
     };
     return inside_sandbox(in_turn, setting);
 }
@@ -384,8 +386,7 @@ int run_command(Arguments arguments) {
         "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
         "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report "
-        "files and journal "
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal "
         "folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
@@ -412,11 +413,9 @@ int run_command(Arguments arguments) {
     add("bundle", po::value<std::string>()->value_name("FILE"),
         "keep in one file all that the report rests on, for `wmlab replay` and `wmlab compare`");
     add("suggest", po::value<std::string>()->value_name("FILE.patch"),
-        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as "
-        "--apply-suggestions does");
+        "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as --apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
-    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; "
-        "until Ctrl-C");
+    add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; until Ctrl-C");
     add_setting_options(usage.options);
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);

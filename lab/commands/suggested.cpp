@@ -284,8 +284,7 @@ public:
         for (const auto& flow : control.flows)
             if (flow.as_expected && wanted_.erase(flow.id) > 0)
                 patch.notes.push_back(flow.id +
-                                      " passes without any change when it is tried again, without the flows that are "
-                                      "as expected: no rule is credited with it");
+                                      " passes without any change when it is tried again, without the flows that are as expected: no rule is credited with it");
         auto last = find_rules();
         const auto passed = [](const Report& report, const std::string& id) {
             const auto flow = std::ranges::find(report.flows, id, &FlowResult::id);

@@ -9,8 +9,6 @@
 #include <chrono>
 #include <cstring>
 #include <iostream>
-#include <map>
-#include <set>
 #include <sstream>
 
 #include "common/scenario/boxes.hpp"
@@ -18,14 +16,12 @@
 #include "lab/audit/samples.hpp"
 #include "lab/capture/pcapng.hpp"
 #include "lab/commands/description.hpp"
-#include "lab/commands/device_advice.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
-#include "lab/rules/attribution.hpp"
-#include "lab/rules/coverage.hpp"
-#include "lab/verdict/expectation.hpp"
-#include "lab/verdict/words.hpp"
+#include "lab/run/device_log.hpp"
+#include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace po = boost::program_options;
@@ -38,73 +34,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-namespace {
-
-constexpr std::size_t alone_max = 8;  // flows that are run again by themselves
-
-std::string rule_name(const rules::Conditional& rule) {
-    return rule.line == 0 ? fmt::format("`{}` ({})", rule.text, rule.chain) : fmt::format("{}:{}", rule.file, rule.line);
-}
-
-// Flows that do not work behind rules that look at more than a packet are run once more, each by itself in a firewall
-// that has seen nothing before: so it is told apart what such a rule does to the flow and what to all of them together.
-bool try_alone(Report& report, const ScenarioText& text, const Inside& inside, const RunOptions& wish,
-               const std::vector<rules::Conditional>& conditionals) {
-    std::string named;
-    for (const auto& rule : conditionals) {
-        if (conditionals.size() > alone_max && &rule - conditionals.data() == alone_max) {
-            named += ", ...";
-            break;
-        }
-        named += fmt::format("{}{}, which {} ({})", named.empty() ? "" : "; ", rule_name(rule), words(rule.circumstance),
-                             rule.by);
-    }
-    report.notes.push_back(fmt::format("Verdicts may depend on more than each flow itself, because of {}.", named));
-    std::map<std::string, std::string> tried;  // what a flow's result looks like: the flow that was run for all such
-    std::map<std::string, bool> worked;        // that flow, alone
-    for (auto& flow : report.flows) {
-        const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
-        if ((!stopped && flow.verdict != Verdict::failed) || flow.certain || flow.by_proxy) continue;
-        const auto kind = fmt::format("{} {} {} {} {}:{}", flow.type, flow.from, flow.to, headline(flow),
-                                      flow.rule ? flow.rule->file : "", flow.rule ? flow.rule->line : 0);
-        const auto known = tried.find(kind);
-        if (known == tried.end() && worked.size() >= alone_max) continue;
-        const auto& id = tried.try_emplace(kind, flow.id).first->second;
-        if (known == tried.end()) {
-            auto alone = wish;
-            alone.flows = {flow.id};
-            alone.coverage = false;
-            alone.trace = false;
-            alone.before_end = nullptr;
-            if (!alone.journals.empty()) alone.journals = alone.journals / "alone" / flow.id;
-            alone.captures.clear();
-            const auto run = lab::run(text, inside, alone);
-            if (run.interrupted) return false;
-            JudgeOptions how;
-            how.only = [&](const scenario::FlowInstance& instance) { return instance.id == id; };
-            how.problems = run.problems;
-            const auto by_itself = judge(text.scenario, run.events, {}, how);
-            worked[id] = !by_itself.flows.empty() && (by_itself.flows.front().verdict == Verdict::pass ||
-                                                      (by_itself.flows.front().verdict == Verdict::degraded &&
-                                                       flow.verdict != Verdict::degraded));
-        }
-        const auto who = id == flow.id ? std::string{"run by itself"} : fmt::format("run by itself, its like {}", id);
-        flow.notes.push_back(
-            worked[id] ? fmt::format("{}, in a firewall that had seen nothing before, it works: this verdict depends on "
-                                     "what was played earlier or at the same time, or on chance ({}).",
-                                     who, named)
-                       : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else "
-                                     "was played makes no difference.",
-                                     who));
-    }
-    return true;
-}
-
-}  // namespace
-
 Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options) {
     const auto start = std::chrono::steady_clock::now();
-    const std::set<std::string> chosen(options.flows.begin(), options.flows.end());
     RunOptions wish;
     wish.setting = options.setting;
     wish.captures = options.captures;
@@ -119,58 +50,67 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     wish.crew.say = options.say;
 
     Trial trial;
-    const auto conclude = [&](const Run& run) {
-        JudgeOptions how;
+    const auto conclude = [&](Run run) {
         const auto boxes = rules_of_boxes(text.scenario, options.ruleset, scenario::several_boxes(text.scenario) && !options.setting.built_in());
-        how.ruleset = all_open(boxes) ? std::string{} : rulesets_text(boxes);
-        // The device under test has its own rules: what it does without them cannot be tried.
-        if (!options.setting.built_in() && how.ruleset.empty())
-            how.ruleset = fmt::format("the rules of {}", options.setting.device());
-        how.only = [&](const scenario::FlowInstance& flow) { return chosen.empty() || chosen.contains(flow.id); };
-        how.problems = run.problems;
-        trial.report = judge(text.scenario, run.events, {}, how);
-        trial.interrupted = run.interrupted;
-        const auto doubtful = needs_control(trial.report);
-        if (!run.interrupted && !doubtful.empty() && options.setting.built_in()) {
+        auto& evidence = trial.evidence;
+        evidence.rulesets = files_of(boxes);
+        evidence.ruleset = all_open(boxes) ? std::string{} : rulesets_text(boxes);
+        evidence.built_in = options.setting.built_in();
+        // The device under test has its own rules.
+        if (!evidence.built_in && evidence.ruleset.empty()) evidence.ruleset = fmt::format("the rules of {}", options.setting.device());
+        evidence.flows = options.flows;
+        evidence.interrupted = run.interrupted;
+        evidence.coverage = options.coverage;
+        evidence.events = std::move(run.events);
+        evidence.problems = std::move(run.problems);
+        evidence.conditionals = std::move(run.conditionals);
+        evidence.notes = std::move(run.notes);
+        evidence.notes.insert(evidence.notes.end(), options.notes.begin(), options.notes.end());
+        for (const auto& box : scenario::boxes(text.scenario))
+            if (const auto found = run.device_logs.find(box.name); found != run.device_logs.end())
+                evidence.device_logs[box.name] = {log_name(box.log), std::move(found->second)};
+        evidence.read_at = std::chrono::system_clock::now();
+
+        const auto further = [&](const std::filesystem::path& folder, const RunOptions& how) {
+            auto once_more = how;
+            once_more.coverage = false;
+            once_more.before_end = nullptr;
+            if (!once_more.journals.empty()) once_more.journals /= folder;
+            if (!once_more.captures.empty()) once_more.captures /= folder;
+            auto done = lab::run(text, inside, once_more);
+            return FurtherRun{std::move(done.events), std::move(done.problems), done.interrupted};
+        };
+        FurtherRuns more;
+        more.control = [&](const std::vector<std::string>& flows) {
             // the same flows, hosts and programs with the firewall open
             auto open = wish;
             open.ruleset.clear();
             open.control = true;
-            open.coverage = false;
-            open.flows = doubtful;
-            open.before_end = nullptr;
-            if (!open.journals.empty()) open.journals /= "control";
-            if (!open.captures.empty()) open.captures /= "control";
-            const auto control = lab::run(text, inside, open);
-            trial.interrupted = control.interrupted;
-            how.control_run = !control.interrupted;
-            how.problems.insert(how.problems.end(), control.problems.begin(), control.problems.end());
-            trial.report = judge(text.scenario, run.events, control.events, how);
-        }
-        auto notes = run.notes;
-        notes.insert(notes.end(), options.notes.begin(), options.notes.end());
-        trial.kept = {files_of(boxes), how, notes, options.coverage};
-        rules::attribute(trial.report, text.scenario, run.events);
-        const auto log_of = [&](const scenario::Firewall& box) {
-            const auto found = run.device_logs.find(box.name);
-            return found == run.device_logs.end() ? std::nullopt : std::optional{found->second};
+            open.flows = flows;
+            return further(control_folder, open);
         };
-        attribute_devices(trial.report, text.scenario, run.events, log_of, std::chrono::system_clock::now());
-        hold_against_expectations(trial.report);  // of rules, too
-        if (!trial.interrupted && options.setting.built_in() && !run.conditionals.empty() &&
-            !try_alone(trial.report, text, inside, wish, run.conditionals))
-            trial.interrupted = true;
-        trial.report.summary.seconds = seconds_since(start);
-        if (options.coverage) trial.report.coverage = rules::coverage(trial.report, run.events);
-        trial.report.notes.insert(trial.report.notes.end(), notes.begin(), notes.end());
-        describe(trial.report, text, run.events, files_of(boxes), options.setting.kind());
+        more.alone = [&](const std::string& flow) {
+            auto alone = wish;
+            alone.flows = {flow};
+            alone.trace = false;
+            alone.captures.clear();
+            return further(std::filesystem::path{alone_folder} / flow, alone);
+        };
+        trial.report = judge_trial(text.scenario, evidence, more);
+        trial.interrupted = evidence.interrupted;
+        trial.report.summary.seconds = evidence.seconds = seconds_since(start);
+        describe(trial.report, text, evidence.events, evidence.rulesets, options.setting.kind());
+        evidence.events.clear();  // the journals have them
+        if (evidence.control) evidence.control->events.clear();
+        for (auto& [_, alone] : evidence.alone) alone.events.clear();
         if (options.after) options.after(trial.report);
     };
     // When the labs are gone and their captures complete.
     const auto comment = [&] {
         if (options.captures.empty()) return;
-        for (auto& problem : comment_captures(options.captures, trial.report))
-            trial.report.notes.push_back(std::move(problem));
+        trial.evidence.capture_problems = comment_captures(options.captures, trial.report);
+        const auto& problems = trial.evidence.capture_problems;
+        trial.report.notes.insert(trial.report.notes.end(), problems.begin(), problems.end());
     };
     if (!options.keep) {
         conclude(lab::run(text, inside, wish));
@@ -183,8 +123,8 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
         concluded = true;
         options.keep(lab, trial.report);
     };
-    const auto run = lab::run(text, inside, wish);
-    if (!concluded) conclude(run);
+    auto run = lab::run(text, inside, wish);
+    if (!concluded) conclude(std::move(run));
     comment();
     return trial;
 }
@@ -243,8 +183,7 @@ std::filesystem::path ruleset_for(const std::optional<std::string>& option, cons
 
 void refuse_several(const scenario::Scenario& scenario, std::string_view what) {
     if (scenario::several_boxes(scenario))
-        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for "
-                                     "each of them",
+        throw UsageError{fmt::format("{} is about one firewall, and {} has several on the way: make it a scenario with a single `firewall:` for each of them",
                                      what, scenario.file.string())};
 }
 
@@ -268,12 +207,10 @@ scenario::Scenario seen_by_option(std::string_view command, const po::variables_
 void add_setting_options(po::options_description& options) {
     auto add = options.add_options();
     add("attach", po::value<std::vector<std::string>>()->composing()->value_name("ZONE=NIC"),
-        "the zone's hosts sit on this network card and the firewall is a real device between the cards; for each zone; "
-        "needs root");
+        "the zone's hosts sit on this network card and the firewall is a real device between the cards; for each zone; needs root");
     add("attach-force", "use a card although it has an address, and go on although packets can get around the device");
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
-        "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; "
-        "for each host");
+        "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; for each host");
     add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
         "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
     add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
@@ -310,8 +247,7 @@ void refuse_unknown_loaders(const scenario::Scenario& scenario) {
     for (const auto& box : scenario::boxes(scenario)) scenario::set_manner(loads.emplace_back(), box.apply);  // --live
     for (const auto& event : loads)
         if (!event.program.empty() && std::ranges::find(known, event.program.front()) == std::end(known))
-            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: "
-                                         "allow it with --trust",
+            throw UsageError{fmt::format("{}: a ruleset is loaded by the program `{}`, which runs as you, with all that you may do: allow it with --trust",
                                          scenario.file.string(), event.program.front())};
 }
 
@@ -367,18 +303,20 @@ std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std
                                                                      : std::filesystem::path{};
 }
 
+int saying_refusals(const std::function<int()>& body) {
+    try {
+        return body();
+    } catch (const RulesetRefused& refused) {
+        std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
+        return ends::misused;
+    } catch (const SetupFailed& failure) {
+        std::cerr << "wmlab: " << failure.what() << '\n';
+        return ends::not_set_up;
+    }
+}
+
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {
-    const auto guarded = [&](const Inside& inside) {
-        try {
-            return body(inside);
-        } catch (const RulesetRefused& refused) {
-            std::cerr << refused.what() << (std::string_view{refused.what()}.ends_with('\n') ? "" : "\n");
-            return 2;
-        } catch (const SetupFailed& failure) {
-            std::cerr << "wmlab: " << failure.what() << '\n';
-            return 3;
-        }
-    };
+    const auto guarded = [&](const Inside& inside) { return saying_refusals([&] { return body(inside); }); };
     if (!setting.built_in() && setting.attached.empty()) {
         Inside outside;
         outside.outer_pid = ::getpid();

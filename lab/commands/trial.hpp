@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/commands/trial_evidence.hpp"
 #include "lab/judge/judge.hpp"
 #include "lab/run/runner.hpp"
 
@@ -29,17 +30,9 @@ struct TrialOptions {
     std::function<void(Lab&, const Report&)> keep;  // with the lab still up
 };
 
-// What a run keeps besides its journals, so that the same judge can be asked the same.
-struct Kept {
-    std::vector<std::filesystem::path> rulesets;
-    JudgeOptions how;
-    std::vector<std::string> notes;  // of the run, behind those of judge and trace
-    bool coverage = false;
-};
-
 struct Trial {
     Report report;
-    Kept kept;
+    TrialEvidence evidence;  // the events of which are in the journals only
     bool interrupted = false;
 };
 
@@ -71,6 +64,9 @@ Setting setting_option(const boost::program_options::variables_map& values, cons
 // What there is no ruleset of ours for is the device's own; only an explicit --ruleset is then named in the report.
 std::filesystem::path ruleset_in(const Setting& setting, const std::optional<std::string>& option,
                                  const scenario::Scenario& scenario);
+
+// What goes wrong, a ruleset that is refused or a lab that cannot be set up, is said on standard error and becomes the contract's exit code.
+int saying_refusals(const std::function<int()>& body);
 
 // Runs the body inside the sandbox, or without one where every host is another machine; what goes wrong there is said
 // on standard error and becomes the contract's exit code.

@@ -1,6 +1,5 @@
 #include "lab/firewall/join.hpp"
 
-#include <net/if.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/fmt/ranges.h>
 #include <unistd.h>
@@ -34,17 +33,6 @@ std::string owned_edges(const rules::Ruleset& ruleset, const std::vector<std::st
     const auto body = text.find("{\n");
     if (body != std::string::npos) text.insert(body + 2, "  flags owner;\n");
     return text;
-}
-
-std::vector<std::string> interfaces_here(const Namespace& firewall) {
-    const Entered inside{firewall};
-    std::vector<std::string> names;
-    auto* const all = ::if_nameindex();
-    if (all == nullptr) return names;
-    for (const auto* one = all; one->if_index != 0; ++one)
-        if (std::string_view{one->if_name} != "lo") names.emplace_back(one->if_name);
-    ::if_freenameindex(all);
-    return names;
 }
 
 // A table of ours, if a listing has it.
@@ -191,7 +179,7 @@ void JoinedFirewall::trace(const std::vector<scenario::Ipv4>& addresses, unsigne
     }
     try {
         table_ = std::make_unique<OwnedRules>(firewall_, joined_trace_table(addresses));
-        if (const auto edges = owned_edges(ruleset_, interfaces_here(firewall_)); !edges.empty()) table_->add(edges);
+        if (const auto edges = owned_edges(ruleset_, interfaces_in(firewall_)); !edges.empty()) table_->add(edges);
     } catch (const SetupFailed&) {
         table_.reset();
         listener_.reset();

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "common/bytes/read_file.hpp"
 #include "lab/firewall/missing.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/descriptor.hpp"
@@ -90,8 +91,7 @@ void load_nft(const std::filesystem::path& file, const std::string& text, const 
          {"Could not process rule: No such file or directory", "Could not process rule: Operation not supported"})
         if (message.find(hint) != std::string::npos) {
             message +=
-                "wmlab: this kernel may lack what that line needs (a module nft_* or nf_*: flowtable, queue, a "
-                "conntrack "
+                "wmlab: this kernel may lack what that line needs (a module nft_* or nf_*: flowtable, queue, a conntrack "
                 "helper ...), or the line names what does not exist\n";
             break;
         }
@@ -141,14 +141,24 @@ std::vector<Part> parts_of(const std::string& text, std::size_t rules_max) {
     return parts;
 }
 
+// nft would open a named pipe and wait for who writes to it, and read a device for ever.
+void refuse_endless_includes(const std::filesystem::path& file, const std::string& text, const rules::IncludePath& include_path) {
+    if (text.find("include") == std::string::npos) return;
+    for (const auto& include : rules::read_source(file, rules::read_from_disk, include_path).includes)
+        if (!include.problem.empty())
+            throw RulesetRefused{fmt::format("{}:{}: the include of \"{}\" cannot be loaded: {}\n", include.place.file, include.place.line,
+                                             include.pattern, include.problem)};
+}
+
 void load_ipsets(const Namespace& firewall, const std::filesystem::path& sets) {
     auto program = find_program("ipset");
     if (program.empty()) program = find_program("/usr/sbin/ipset");
     if (program.empty())
         throw SetupFailed{"load " + sets.string(), "the rules match by ipsets and ipset is not installed",
                           "install ipset (Debian: `apt install ipset`)"};
-    const auto result =
-        run_tool(firewall, {program.string(), "restore"}, rules::read_from_disk(sets).value_or(std::string{}));
+    const auto text = bytes::read_file(sets, rules::text_size_max);
+    if (!text) throw RulesetRefused{"the ipsets " + sets.string() + " cannot be loaded: " + text.error().problem};
+    const auto result = run_tool(firewall, {program.string(), "restore"}, *text);
     if (result.ending.ok()) return;
     throw RulesetRefused{sets.string() + ": " + (result.output.empty() ? result.ending.text() : result.output)};
 }
@@ -194,9 +204,9 @@ rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::pa
         } else {
             if (const auto line = too_deep(text.str()); line > 0)
                 throw RulesetRefused{
-                    fmt::format("{}:{}: chains without a name in each other, deeper than nft reads: "
-                                "give the inner one a name\n",
+                    fmt::format("{}:{}: chains without a name in each other, deeper than nft reads: give the inner one a name\n",
                                 file.string(), line)};
+            refuse_endless_includes(file, text.str(), include_path);
             const Entered entered{firewall};
             load_nft(file, text.str(), include_path);
         }

@@ -96,8 +96,7 @@ std::string key_that_gives(std::string_view message) {
         Key{"Could not resolve hostname", "`firewall: { names: { NAME: ADDRESS } }` in the scenario gives host names"},
         Key{"host/network `", "`firewall: { names: { NAME: ADDRESS } }` in the scenario gives host names"},
         Key{"File not found",
-            "`firewall: { include_path: [FOLDER] }` in the scenario says where the gateway's files are, also those "
-            "with absolute names"},
+            "`firewall: { include_path: [FOLDER] }` in the scenario says where the gateway's files are, also those with absolute names"},
     };
     for (const auto& [words, hint] : keys)
         if (message.find(words) != std::string_view::npos) return std::string{hint};
@@ -115,8 +114,7 @@ std::vector<std::string> about_includes(const rules::Source& source) {
         } else if (include.elsewhere) {
             notes.push_back(where + ": the include of \"" + include.pattern + "\" brought " +
                             std::to_string(include.files.size()) + (include.files.size() == 1 ? " file" : " files") +
-                            " of this machine, not of the gateway (`firewall: { include_path: [FOLDER] }` names where "
-                            "the gateway's are)");
+                            " of this machine, not of the gateway (`firewall: { include_path: [FOLDER] }` names where the gateway's are)");
         } else if (include.pattern.find_first_of("*?[") != std::string::npos) {
             notes.push_back(where + ": the include of \"" + include.pattern + "\" brought " +
                             std::to_string(include.files.size()) + (include.files.size() == 1 ? " file" : " files"));

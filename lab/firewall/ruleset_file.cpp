@@ -103,8 +103,7 @@ std::filesystem::path examine_ruleset(const std::filesystem::path& file) {
     if (error != 0) throw refused(file, fmt::format("cannot be read: {}", std::strerror(error)));
     if (blank)
         throw refused(file,
-                      "is empty: nothing would be loaded and the firewall would forward everything; leave the "
-                      "ruleset out where that is meant");
+                      "is empty: nothing would be loaded and the firewall would forward everything; leave the ruleset out where that is meant");
     return file;
 }
 

@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "common/scenario/model.hpp"
+#include "lab/rules/source.hpp"
 
 namespace wmlab::lab {
 
-inline constexpr std::size_t ruleset_size_max = std::size_t{256} << 20;
+inline constexpr std::size_t ruleset_size_max = rules::text_size_max;
 
 // The file as it is to be named in reports. A ruleset is read more than once (by nft, for its lines, for a scratch
 // copy), and a second reader of a pipe gets nothing, which would be a firewall that is open. A pipe that the shell

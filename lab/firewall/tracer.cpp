@@ -1,7 +1,5 @@
 #include "lab/firewall/tracer.hpp"
 
-#include <net/if.h>
-
 #include <algorithm>
 #include <iterator>
 #include <optional>
@@ -12,20 +10,6 @@
 #include "lab/rules/json_fields.hpp"
 
 namespace wmlab::lab {
-namespace {
-
-std::vector<std::string> interfaces_of(const Namespace& firewall) {
-    const Entered inside{firewall};
-    std::vector<std::string> names;
-    auto* const all = ::if_nameindex();
-    if (all == nullptr) return names;
-    for (const auto* one = all; one->if_index != 0; ++one)
-        if (std::string_view{one->if_name} != "lo") names.emplace_back(one->if_name);
-    ::if_freenameindex(all);
-    return names;
-}
-
-}  // namespace
 
 std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::span<const evidence::Event> events) {
     constexpr std::uint8_t syn = 0x02;
@@ -88,7 +72,7 @@ void switch_trace_off(const Namespace& firewall) {
 
 void switch_trace_on(const Namespace& firewall, const rules::Ruleset& ruleset, unsigned packets_per_second) {
     load_rules(firewall, rules::trace_table(packets_per_second));
-    if (const auto edges = rules::trace_edges(ruleset, interfaces_of(firewall)); !edges.empty())
+    if (const auto edges = rules::trace_edges(ruleset, interfaces_in(firewall)); !edges.empty())
         load_rules(firewall, edges);
 }
 

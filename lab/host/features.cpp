@@ -104,9 +104,7 @@ std::string lacking_extension(const std::string& message) {
     std::smatch found;
     if (std::regex_search(message, found, std::regex{"Couldn't load (match|target) `([^']+)'"}))
         return "iptables has no " + found[1].str() + " `" + found[2].str() +
-               "` on this machine: install the package that brings it (xtables-addons has geoip, TARPIT and others), "
-               "or "
-               "leave the rule out of the test";
+               "` on this machine: install the package that brings it (xtables-addons has geoip, TARPIT and others), or leave the rule out of the test";
     if (std::regex_search(message, found, std::regex{"Extension ([^ ]+) [^\n]*missing kernel module"}))
         return "this kernel has no `xt_" + found[1].str() + "`: run `modprobe xt_" + found[1].str() +
                "` as root, or use a kernel that has it; or leave the rule out of the test";
@@ -117,8 +115,7 @@ std::string wrong_form(std::string_view ruleset) {
     if (ruleset.starts_with("\xFF\xFE") || ruleset.starts_with("\xFE\xFF"))
         return "it is UTF-16 text, which neither nft nor iptables-restore reads: `iconv -f UTF-16 -t UTF-8`";
     if (ruleset.starts_with("\xEF\xBB\xBF"))
-        return "it begins with a byte order mark, which neither nft nor iptables-restore reads: `sed -i "
-               "'1s/^\\xEF\\xBB\\xBF//'`";
+        return "it begins with a byte order mark, which neither nft nor iptables-restore reads: `sed -i '1s/^\\xEF\\xBB\\xBF//'`";
     if (ruleset.find("\r\n") != std::string_view::npos)
         return "its lines end as on Windows (CR LF), which neither nft nor iptables-restore reads: `sed -i 's/\\r$//'`";
     const auto first = ruleset.find_first_not_of(" \t\r\n");
@@ -126,8 +123,7 @@ std::string wrong_form(std::string_view ruleset) {
         ruleset.substr(first, 80).find("\"nftables\"") != std::string_view::npos)
         return "it is nft's JSON, where no rule has a line: take the output of `nft list ruleset`";
     if (ruleset.find("xt match ") != std::string_view::npos || ruleset.find("xt target ") != std::string_view::npos)
-        return "it is the listing of rules that iptables made, which nft cannot load again: take the output of "
-               "`iptables-save`";
+        return "it is the listing of rules that iptables made, which nft cannot load again: take the output of `iptables-save`";
     if (auto vendor = vendor_form(ruleset); !vendor.empty()) return vendor;
     for (const std::string_view tool : {"iptables", "nft"}) {
         for (auto at = ruleset.find(tool); at != std::string_view::npos; at = ruleset.find(tool, at + 1)) {
@@ -141,8 +137,7 @@ std::string wrong_form(std::string_view ruleset) {
             const bool called = ruleset.substr(at + tool.size()).starts_with(' ');
             if (!command || !(assigned || called)) continue;
             return "it is a shell script that calls " + std::string{tool} +
-                   ", not a ruleset: let it run where it does no harm and take what it made: `unshare -rn sh -c 'sh "
-                   "SCRIPT >&2; " +
+                   ", not a ruleset: let it run where it does no harm and take what it made: `unshare -rn sh -c 'sh SCRIPT >&2; " +
                    (tool == "nft" ? "nft list ruleset" : "iptables-save") + "' > FILE`";
         }
     }

@@ -1,11 +1,13 @@
 #include "lab/host/namespaces.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <exception>
+#include <string_view>
 
 #include "lab/host/error.hpp"
 #include "lab/host/remedy.hpp"
@@ -47,6 +49,17 @@ Entered::Entered(const Namespace& place) : home_{Namespace::current()} {
 
 Entered::~Entered() {
     if (!is_here(home_.fd()) && ::setns(home_.fd(), CLONE_NEWNET) != 0) std::terminate();
+}
+
+std::vector<std::string> interfaces_in(const Namespace& place) {
+    const Entered inside{place};
+    std::vector<std::string> names;
+    auto* const all = ::if_nameindex();
+    if (all == nullptr) return names;
+    for (const auto* one = all; one->if_index != 0; ++one)
+        if (std::string_view{one->if_name} != "lo") names.emplace_back(one->if_name);
+    ::if_freenameindex(all);
+    return names;
 }
 
 }  // namespace wmlab::lab

@@ -1,6 +1,7 @@
 // Network namespaces held by descriptor: no names under /run, no mounts; each ends with its last descriptor.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "lab/host/descriptor.hpp"
 
@@ -32,5 +33,7 @@ public:
 private:
     Namespace home_;
 };
+
+std::vector<std::string> interfaces_in(const Namespace& place);  // without lo; empty where they cannot be listed
 
 }  // namespace wmlab::lab

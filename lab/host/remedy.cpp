@@ -44,8 +44,7 @@ std::string remedy(Privilege what, int error) {
             return forbidden ? container : "";
         case Privilege::other_namespace:
             if (error == ENOSPC)
-                return "raise the limits as root: `sysctl -w user.max_net_namespaces=10000 "
-                       "user.max_mnt_namespaces=10000 user.max_pid_namespaces=10000`";
+                return "raise the limits as root: `sysctl -w user.max_net_namespaces=10000 user.max_mnt_namespaces=10000 user.max_pid_namespaces=10000`";
             if (set_to("kernel/apparmor_restrict_unprivileged_userns", "1")) return apparmor;
             return container;
         case Privilege::mount:
@@ -53,13 +52,11 @@ std::string remedy(Privilege what, int error) {
                    "`--security-opt apparmor=unconfined`, or `--privileged`)";
         case Privilege::link:
             if (error == EOPNOTSUPP)
-                return "the kernel lacks veth or bridge, or may not load the module for an ordinary user: run "
-                       "`modprobe -a veth bridge` as root";
+                return "the kernel lacks veth or bridge, or may not load the module for an ordinary user: run `modprobe -a veth bridge` as root";
             return forbidden ? container : "";
         case Privilege::ruleset:
             if (error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == ENOENT)
-                return "the kernel lacks nf_tables, or may not load the module for an ordinary user: run `modprobe "
-                       "nf_tables` as root";
+                return "the kernel lacks nf_tables, or may not load the module for an ordinary user: run `modprobe nf_tables` as root";
             return forbidden ? container : "";
         case Privilege::packet_capture:
             if (error == EAFNOSUPPORT) return "the kernel lacks packet sockets: run `modprobe af_packet` as root";
@@ -68,8 +65,7 @@ std::string remedy(Privilege what, int error) {
             return forbidden ? "in a container add `--cap-add NET_BIND_SERVICE`; elsewhere run wmlab as root" : "";
         case Privilege::trace:
             if (error == EPROTONOSUPPORT || error == ENOENT)
-                return "the kernel lacks nfnetlink or nf_tables: run `modprobe nf_tables` as root; without the trace "
-                       "verdicts name no rule";
+                return "the kernel lacks nfnetlink or nf_tables: run `modprobe nf_tables` as root; without the trace verdicts name no rule";
             return "without the trace verdicts name no rule; everything else works";
         case Privilege::setting:
             return "in a container mount /proc/sys writable (`--privileged`)";

@@ -93,8 +93,7 @@ std::string listing_form(std::string_view text) {
         (has_line(text, commit) && text.find("ipv6-icmp") != std::string_view::npos))
         return "it is of ip6tables, and scenarios are IPv4: take the output of `iptables-save` (rules.v4)";
     if (has_line(text, of_rules) && !has_line(text, commit))
-        return "it is what `iptables -S` prints, one table without its name and COMMIT: take the output of "
-               "`iptables-save`";
+        return "it is what `iptables -S` prints, one table without its name and COMMIT: take the output of `iptables-save`";
     return {};
 }
 

@@ -37,8 +37,7 @@ bool judge_exhaustion(const FlowContext& context, FlowResult& flow) {
     const auto code = status_words(*exhausted);
     conclude(
         *object, Verdict::failed, Cause::exhausted, "",
-        fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): activation "
-                    "was answered with {}.",
+        fmt::format("The reserved range {} of {} has no port left for another process ({} asked for): activation was answered with {}.",
                     range, context.instance.to, context.instance.flow->processes, code.empty() ? "an error" : code));
     settle(flow, *object);
     return true;

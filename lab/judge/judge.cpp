@@ -8,6 +8,8 @@
 #include <map>
 
 #include "lab/judge/flow.hpp"
+#include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/expectation.hpp"
 
 namespace wmlab::lab {
@@ -61,8 +63,7 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
             flow.explanation += " With the firewall open it ends with exit status 0.";
         } else if (flow.type != "command" && was_run && worked) {
             doubt_flow(flow, Reason::contradiction, flow.leg,
-                       fmt::format("With the firewall open the flow works, so no host is at fault; yet nothing shows that its packets were "
-                                   "lost or changed: {}",
+                       fmt::format("With the firewall open the flow works, so no host is at fault; yet nothing shows that its packets were lost or changed: {}",
                                    flow.explanation));
         }
         return;
@@ -174,12 +175,14 @@ std::vector<std::string> needs_control(const Report& report) {
     return ids;
 }
 
-int exit_code(const Report& report) {
+int exit_code(const Report& report, bool written) {
     const bool tested =
         std::ranges::any_of(report.flows, [](const FlowResult& flow) { return !says_nothing(flow.verdict); });
-    if (report.summary.unexpected > 0) return 1;
     const bool undone = std::ranges::any_of(report.incidents, [](const Happening& happening) { return !happening.problem.empty(); });
-    return report.summary.inconclusive > 0 || !tested || undone ? 4 : 0;
+    int code = ends::as_expected;
+    if (report.summary.inconclusive > 0 || !tested || undone) code = ends::undecided;
+    if (report.baseline) code = worse(code, exit_code(*report.baseline));
+    return report.summary.unexpected > 0 || !written ? worse(code, ends::not_as_expected) : code;
 }
 
 }  // namespace wmlab::lab

@@ -26,7 +26,8 @@ std::vector<std::string> needs_control(const Report& report);
 Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event> events,
              std::span<const evidence::Event> control = {}, const JudgeOptions& options = {});
 
-// 0 every flow as expected, 1 some flow is not, 4 some flow is inconclusive and none is worse, no flow was tested, or an event could not be done.
-int exit_code(const Report& report);
+// 0 every flow as expected; 1 some flow is not, the change must not go live, or not every report could be `written`; 4 nothing of that, but some flow is
+// inconclusive, no flow was tested, an event could not be done, or something that the change lets through could not be tried.
+int exit_code(const Report& report, bool written = true);
 
 }  // namespace wmlab::lab

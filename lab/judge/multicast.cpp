@@ -107,8 +107,7 @@ LegResult judge_join(const LegContext& context, bool media_arrived) {
     if (at_firewall.complete() && arrived == 0) {
         leg.certain = true;  // whatever the firewall's rules are
         return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                        fmt::format("The IGMP report of {} for {} was sent {} and never reached {}: look at "
-                                    "the switches of zone {}.",
+                        fmt::format("The IGMP report of {} for {} was sent {} and never reached {}: look at the switches of zone {}.",
                                     player, group, times(std::max<std::uint64_t>(sent, 1)), firewall, zone));
     }
     if (arrived > 0 && is_heard == false) {
@@ -186,13 +185,11 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
         say(fmt::format("{} never reached {}.", stream, firewall));
     } else if (link_local(context.leg.destination_address)) {
         for_certain(
-            fmt::format("{}{}: the group is link-local (224.0.0.0/24), no router forwards "
-                        "it, whatever the rules say.",
+            fmt::format("{}{}: the group is link-local (224.0.0.0/24), no router forwards it, whatever the rules say.",
                         stream, reached));
     } else if (*ttl <= 1) {
         for_certain(
-            fmt::format("{}{} with a time to live (TTL) of {}, which is too small: it "
-                        "cannot cross a router, whatever the rules say.",
+            fmt::format("{}{} with a time to live (TTL) of {}, which is too small: it cannot cross a router, whatever the rules say.",
                         stream, reached, *ttl));
     } else if (left > 0) {
         say(fmt::format("{} left {} {} into zone {} and never reached {}.", stream, firewall, times(left), zone, player));
@@ -200,8 +197,7 @@ LegResult judge_group_media(const LegContext& context, const std::string& player
         for_certain(fmt::format("{}{}, which has no multicast route for it into zone {}.", stream, reached, zone));
     } else if (is_heard == false) {
         say(
-            fmt::format("{}{} and was not forwarded into zone {}: {} had not heard that "
-                        "anybody there joined.",
+            fmt::format("{}{} and was not forwarded into zone {}: {} had not heard that anybody there joined.",
                         stream, reached, zone, scenario::box_words(context.scenario, hops.back().box)));
     } else if (arrived > 0 && wire.complete()) {
         say(fmt::format("{} reached {} {} and was not forwarded into zone {}: {}.", stream, firewall, times(arrived),

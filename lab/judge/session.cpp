@@ -178,8 +178,7 @@ FlowResult judge_media(const FlowContext& context) {
         if (const auto slowed = slowed_down(account, contexts, ends); !udp && slowed) {
             flow.media->loss = static_cast<double>(account.tail) / static_cast<double>(account.media.packets_sent);
             conclude(*carrier, Verdict::degraded, Cause::starved, ends.sender == context.instance.to ? "to->from" : "from->to",
-                     fmt::format("{}: the media lags {:.1f} s behind its rate, because {} of {} that {} sent were lost on the way and had "
-                                 "to be sent again.",
+                     fmt::format("{}: the media lags {:.1f} s behind its rate, because {} of {} that {} sent were lost on the way and had to be sent again.",
                                  packets_words(account), account.behind / 1000, slowed->data_lost, counted(slowed->data_left, "segment"),
                                  ends.sender));
             settle(flow, *carrier);

@@ -69,8 +69,7 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
                  near_told && far_forged ? std::string{}
                  : near_told             ? context.forward
                                          : context.back,
-                 fmt::format("The open connection of {} to {} was reset by something on the way: {} got a RST that {} "
-                             "sent.",
+                 fmt::format("The open connection of {} to {} was reset by something on the way: {} got a RST that {} sent.",
                              from, to, whom, who));
         return;
     }
@@ -154,8 +153,7 @@ void judge_breakage(const LegContext& context, const Conversation& conversation,
     if (!carried.backwards && carried.sent > carried.received) {
         conclude(
             leg, Verdict::blocked, Cause::starved, context.forward,
-            fmt::format("The connection of {} to {} was open, then what {} sent did not arrive: {} of media sent, {} "
-                        "received.",
+            fmt::format("The connection of {} to {} was open, then what {} sent did not arrive: {} of media sent, {} received.",
                         from, to, from, counted(carried.sent, "packet"), carried.received));
         return;
     }

@@ -24,8 +24,7 @@ LegResult& icmp_ended(const LegContext& context, const Path& path, const Icmp& i
                 fmt::format("{} was refused by {} itself with {}{}.", what, message.name, icmp_words(message), waited));
         }
         return conclude(leg, Verdict::blocked, Cause::rejected, direction,
-                        fmt::format("{} was rejected{} with {} in the name of {} ({}), which sent no such message: "
-                                    "something on the way did.",
+                        fmt::format("{} was rejected{} with {} in the name of {} ({}), which sent no such message: something on the way did.",
                                     what, waited, icmp_words(message), message.name, message.from));
     }
     return conclude(leg, Verdict::blocked, Cause::rejected, direction,
@@ -140,8 +139,7 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
         if (path.syn_in == 0) {
             return conclude(
                 leg, Verdict::blocked, Cause::reset, context.forward,
-                fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN never reached {}, "
-                            "and {} sent no RST.",
+                fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN never reached {}, and {} sent no RST.",
                             source_name(context), to, after(failure.waited), host, host));
         }
         if (path.syn_ack_in > 0) {  // who is told by RST is whose packets were not wanted
@@ -151,15 +149,13 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
                                         source_name(context), to, after(failure.waited), context.leg.source, host));
         }
         return conclude(leg, Verdict::blocked, Cause::reset, context.back,
-                        fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN reached {}, which "
-                                    "sent no RST.",
+                        fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN reached {}, which sent no RST.",
                                     source_name(context), to, after(failure.waited), host));
     }
     if (path.rst_from_destination > 0) {
         if (path.destination_complete && path.syn_in == 0 && path.syn_ack_in > 0) {
             return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                            fmt::format("{} was answered in the name of {} by something on the way: no SYN ever "
-                                        "reached {}, which reset what came after it.",
+                            fmt::format("{} was answered in the name of {} by something on the way: no SYN ever reached {}, which reset what came after it.",
                                         source_name(context), to, host));
         }
         if (path.translated) {
@@ -177,14 +173,12 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
     if (ttl_differs) {
         return conclude(
             leg, Verdict::blocked, Cause::reset, context.forward,
-            fmt::format("TCP from {} to {} was reset{} by something on the way: the RST came with TTL {}, "
-                        "other packets of {} with {}.",
+            fmt::format("TCP from {} to {} was reset{} by something on the way: the RST came with TTL {}, other packets of {} with {}.",
                         source_name(context), to, after(failure.waited), *path.rst_ttl, host, *path.other_ttl));
     }
     if (!context.destination_speaks) {
         return doubt(leg, Reason::not_listening,
-                     fmt::format("TCP from {} to {} was reset{}, and nothing shows whether {} or something on the way "
-                                 "did it.",
+                     fmt::format("TCP from {} to {} was reset{}, and nothing shows whether {} or something on the way did it.",
                                  source_name(context), to, after(failure.waited), host));
     }
     // Started by hand, a server that pulls may be faster than the one it pulls from.
@@ -193,15 +187,13 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
         context.evidence.bound(host, scenario::Protocol::tcp, {{port, port}}, context.instance.id).listening;
     if (conversation.failed != nullptr && listening != nullptr && listening->utc > conversation.failed->utc) {
         return doubt(leg, Reason::not_listening,
-                     fmt::format("TCP from {} to {} was reset{}, and by the times in the journals {} began to listen "
-                                 "there only after that.",
+                     fmt::format("TCP from {} to {} was reset{}, and by the times in the journals {} began to listen there only after that.",
                                  source_name(context), to, after(failure.waited), host));
     }
     // The program on the far host was listening to its end, so the RST cannot be the host's own.
     return conclude(
         leg, Verdict::blocked, Cause::reset, "",
-        fmt::format("TCP from {} to {} was reset{}, although {} was listening there all the time: something on "
-                    "the way sent the RST.",
+        fmt::format("TCP from {} to {} was reset{}, although {} was listening there all the time: something on the way sent the RST.",
                     source_name(context), to, after(failure.waited), host));
 }
 
@@ -240,16 +232,14 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
         if (path.rst_to_destination > 0 && path.source_complete && path.rst_from_source == 0) {
             return conclude(
                 leg, Verdict::blocked, Cause::reset, context.back,
-                fmt::format("The SYN reached {}, but its answer was reset on the way: {} got a RST in the name "
-                            "of {}, which sent none and heard nothing{}.",
+                fmt::format("The SYN reached {}, but its answer was reset on the way: {} got a RST in the name of {}, which sent none and heard nothing{}.",
                             to, host, from, waited));
         }
         if (path.syn_ack_out == 0 && conversation.accepted == nullptr) {
             if (path.destination_complete && path.near.source.address != path.far.source.address) {
                 return conclude(
                     leg, Verdict::blocked, Cause::translated, context.back,
-                    fmt::format("The SYN of {} reached {} as {}, and no answer left {}: from there nothing leads back "
-                                "to that address.",
+                    fmt::format("The SYN of {} reached {} as {}, and no answer left {}: from there nothing leads back to that address.",
                                 from, host, path.far.source.text(), host));
             }
             if (path.destination_complete) {
@@ -271,8 +261,7 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
                         fmt::format("{} left {} and never reached {}: no answer{}.", syns, from, host, waited));
     }
     return conclude(leg, Verdict::blocked, Cause::dropped, "",
-                    fmt::format("{} got no answer{}; in which direction it was lost is not known, because the wire of "
-                                "{} was not watched.",
+                    fmt::format("{} got no answer{}; in which direction it was lost is not known, because the wire of {} was not watched.",
                                 syns, waited, host));
 }
 

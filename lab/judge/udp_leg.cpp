@@ -125,8 +125,7 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
                             fmt::format("{} and refused by {} itself with {}.", amount, icmp->name, icmp_words(*icmp)));
         }
         return conclude(leg, Verdict::blocked, Cause::rejected, context.forward,
-                        forged ? fmt::format("{} and rejected with {} in the name of {}, which sent no such message: "
-                                             "something on the way did.",
+                        forged ? fmt::format("{} and rejected with {} in the name of {}, which sent no such message: something on the way did.",
                                              amount, icmp_words(*icmp), icmp->name)
                                : fmt::format("{} and rejected by {} ({}) with {}.", amount, icmp->name, icmp->from,
                                              icmp_words(*icmp)));
@@ -150,8 +149,7 @@ LegResult judge_udp(const LegContext& context, const Datagrams& datagrams) {
     const auto ledger = known ? account(context_between(context, datagrams), "udp", between) : ConnectionLedger{};
     if (ledger.there.none_arrived() && !ledger.elsewhere && arrived > 0) {
         return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                        fmt::format("{} and never arrived whole: {} of {} reached {}'s interface without all of its "
-                                    "fragments.",
+                        fmt::format("{} and never arrived whole: {} of {} reached {}'s interface without all of its fragments.",
                                     amount, arrived, counted(ledger.there.left, "datagram"), datagrams.receiver));
     }
     const auto translated = trace.known ? std::vector<const WireLine*>{} : translated_arrivals(context, datagrams);
@@ -304,10 +302,8 @@ LegResult judge_udp_calls(const LegContext& context) {
                      fmt::format("The request of {} reached {}, which did not answer.", context.leg.source,
                                  context.leg.destination));
     }
-    if (answer.explanation.find("request") == std::string::npos) {
-        answer.explanation = fmt::format("The request reached {}; the answer did not come back: {}",
-                                         context.leg.destination, answer.explanation);
-    }
+    answer.explanation =
+        fmt::format("The request reached {}; the answer did not come back: {}", context.leg.destination, answer.explanation);
     return answer;
 }
 

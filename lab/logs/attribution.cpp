@@ -203,8 +203,7 @@ private:
         if (rules.size() > 1) {
             if (wanted.stopped)
                 leg.evidence.push_back(
-                    fmt::format("The firewall's log has more than one rule for these packets ({} and {}): "
-                                "none is named.",
+                    fmt::format("The firewall's log has more than one rule for these packets ({} and {}): none is named.",
                                 *rules.begin(), *std::next(rules.begin())));
             return !wanted.stopped;
         }
@@ -223,8 +222,7 @@ private:
             return note(fmt::format("the firewall's log {} was not read: {}", name_, log_.problem));
         if (log_.lines > 0 && log_.understood == 0)
             return note(fmt::format(
-                "no line of the firewall's log {} ({} lines) is a message about a packet in the format that "
-                "the scenario says: no rule is named from it",
+                "no line of the firewall's log {} ({} lines) is a message about a packet in the format that the scenario says: no rule is named from it",
                 name_, log_.lines));
         if (log_.lines == 0)
             return note(fmt::format("the firewall's log {} is empty: no rule is named from it", name_));
@@ -236,8 +234,7 @@ private:
                 "the firewall's log {} has the same packets twice, as of two runs: no rule is named from it", name_));
         else if (!offset_)
             note(fmt::format(
-                "the times of the firewall's log {} are further from this run than clocks in other zones can be: it "
-                "is taken for another run's",
+                "the times of the firewall's log {} are further from this run than clocks in other zones can be: it is taken for another run's",
                 name_));
         else if (abs(*offset_) > before_max)
             note(fmt::format("the clock of the firewall's log {} is {:.0f} s {} this machine's: taken into account",

@@ -140,8 +140,7 @@ void wait_for_device(const Post& post) {  // in the host's namespace
                 fmt::format("reach the device on {} (zone {})", post.card, post.zone->name),
                 fmt::format("nobody answers for the address {}", post.zone->gateway.text()),
                 fmt::format(
-                    "connect the device to {} and give its interface there the address {}/{} (or say its address "
-                    "with `gateway:` in the scenario)",
+                    "connect the device to {} and give its interface there the address {}/{} (or say its address with `gateway:` in the scenario)",
                     post.card, post.zone->gateway.text(), post.zone->subnet.prefix)};
         send_datagram(post.datagrams.get(), post.zone->gateway, "?");
         ::poll(nullptr, 0, 20);

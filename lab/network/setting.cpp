@@ -63,8 +63,7 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
     if (setting.built_in()) {
         if (!firewall.empty())
             throw std::invalid_argument{
-                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where "
-                "they "
+                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where they "
                 "are (--attach ZONE=NIC or --launch HOST=PREFIX)"};
         return setting;
     }
@@ -75,8 +74,7 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
         if (setting.launched.contains(host.name)) continue;
         if (!setting.attached.contains(host.zone))
             throw std::invalid_argument{fmt::format(
-                "host {} is nowhere: zone {} is not attached (--attach {}=NIC) and the host is not launched "
-                "(--launch {}=PREFIX)",
+                "host {} is nowhere: zone {} is not attached (--attach {}=NIC) and the host is not launched (--launch {}=PREFIX)",
                 host.name, host.zone, host.zone, host.name)};
     }
     return setting;

@@ -64,8 +64,7 @@ std::string carrying_shell(std::string_view version, const std::vector<std::stri
         "echo '{{\"carry\":\"'\"$(uname -m)\"'\"}}'\n"
         "read -r size && [ -n \"$size\" ] || exit 1\n"
         "files=$(mktemp -d) || exit 1\n"
-        "{{ while kill -0 $$ && [ -d \"$files\" ]; do sleep 0.2; done; rm -rf \"$files\"; }} < /dev/null > /dev/null "
-        "2>&1 &\n"
+        "{{ while kill -0 $$ && [ -d \"$files\" ]; do sleep 0.2; done; rm -rf \"$files\"; }} < /dev/null > /dev/null 2>&1 &\n"
         "head -c \"$size\" | tar -x -f - -C \"$files\" || exit 1\n"
         "exec \"$files/{2}\" --library-path \"$files\" \"$files/{3}\"{1} --carried \"$files\"\n"
         "}}\n",

@@ -114,7 +114,7 @@ void openings(Opened& opened) {
 }
 
 void effect(Effect& effect) {
-    for (auto* text : {&effect.leg, &effect.transport, &effect.timeout}) one(*text);
+    for (auto* text : {&effect.leg, &effect.transport}) one(*text);
 }
 
 void happening(Happening& happening) {

@@ -71,8 +71,7 @@ std::string matrix_html(const Report& report) {
         ++cells[{flow.type, pair}][state_of(flow) == "good" ? 0 : state_of(flow) == "bad" ? 1 : 2];
     }
     std::string out =
-        "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"stream types by zones\"><table><thead><tr><th "
-        "scope=\"col\">type</th>";
+        "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"stream types by zones\"><table><thead><tr><th scope=\"col\">type</th>";
     for (const auto& pair : pairs) out += fmt::format("<th scope=\"col\" class=\"n\">{}</th>", xml_escaped(pair));
     out += "</tr></thead><tbody>\n";
     for (const auto& type : types) {
@@ -159,8 +158,7 @@ std::string coverage_html(const Report& report) {
 std::string legs_html(const std::vector<LegResult>& legs) {
     if (legs.empty()) return {};
     std::string out =
-        "<table class=\"legs\"><thead><tr><th scope=\"col\">leg</th><th scope=\"col\">from → to</th><th "
-        "scope=\"col\">verdict</th>"
+        "<table class=\"legs\"><thead><tr><th scope=\"col\">leg</th><th scope=\"col\">from → to</th><th scope=\"col\">verdict</th>"
         "<th scope=\"col\">evidence</th></tr></thead><tbody>\n";
     for (const auto& leg : legs) {
         std::string evidence, verdict{text(leg.verdict)};
@@ -226,10 +224,8 @@ std::string flow_html(const Report& report, std::size_t index, Shapes& shapes, s
     const auto css = state_of(flow);
     std::string rule = flow.rule ? fmt::format("{}:{}", flow.rule->file, flow.rule->line) : std::string{"no rule"};
     std::string out = fmt::format(
-        "<details class=\"flow {0}\" id=\"f{1}\" data-s=\"{0}\" data-cause=\"{2}\" data-rule=\"{3}\" data-zone=\"{4}\" "
-        "data-type=\"{5}\">\n"
-        "<summary><span class=\"{0}\">{6} <b>{7}</b></span> <span class=\"dim\">{5}, {8} → {9}:</span> "
-        "{10}</summary>\n",
+        "<details class=\"flow {0}\" id=\"f{1}\" data-s=\"{0}\" data-cause=\"{2}\" data-rule=\"{3}\" data-zone=\"{4}\" data-type=\"{5}\">\n"
+        "<summary><span class=\"{0}\">{6} <b>{7}</b></span> <span class=\"dim\">{5}, {8} → {9}:</span> {10}</summary>\n",
         css, index, xml_escaped(why(flow).empty() ? std::string{text(flow.verdict)} : why(flow)), xml_escaped(rule),
         xml_escaped(zones_of(report, flow)), xml_escaped(flow.type), mark_of(flow), xml_escaped(flow.id),
         xml_escaped(flow.from), xml_escaped(flow.to), xml_escaped(headline(flow)));
@@ -271,8 +267,7 @@ std::string render_html(const Report& report, const Style&) {
     const auto title = xml_escaped(report.scenario);
     const auto& sum = report.summary;
     std::string out = fmt::format(
-        "<!DOCTYPE html>\n<html lang=\"en\" class=\"noscript\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-        "name=\"viewport\" "
+        "<!DOCTYPE html>\n<html lang=\"en\" class=\"noscript\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
         "content=\"width=device-width,initial-scale=1\">\n<meta name=\"referrer\" "
         "content=\"no-referrer\">\n<title>wmlab: {}</title>\n<style>{}</style>\n</head>\n<body>\n"
         "<a class=\"skip\" href=\"#main\">to the results</a>\n<header><h1>{}</h1>\n"

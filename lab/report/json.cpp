@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "lab/report/json_parts.hpp"
 #include "lab/report/json_string.hpp"
 #include "lab/report/renderers.hpp"
 
@@ -49,7 +50,9 @@ void pretty(std::string& out, const json::value& value, std::size_t depth) {
     }
 }
 
-json::object rule(const RuleRef& rule) {
+}  // namespace
+
+json::object rule_json(const RuleRef& rule) {
     json::object object{
         {"file", string(rule.file)}, {"line", rule.line}, {"text", string(rule.text)}, {"chain", string(rule.chain)}};
     if (!rule.via.empty()) object["via"] = string(rule.via);
@@ -57,8 +60,10 @@ json::object rule(const RuleRef& rule) {
     return object;
 }
 
+namespace {
+
 json::object near_miss(const NearMiss& near) {
-    auto object = rule(near.rule);
+    auto object = rule_json(near.rule);
     object["differs"] = string(near.differs);
     return object;
 }
@@ -110,7 +115,7 @@ json::array legs(const std::vector<LegResult>& results) {
         if (result.milliseconds) leg["milliseconds"] = *result.milliseconds;
         if (result.icmp) leg["icmp"] = icmp(*result.icmp);
         if (result.ledger) leg["ledger"] = ledger(*result.ledger);
-        if (result.rule) leg["rule"] = rule(*result.rule);
+        if (result.rule) leg["rule"] = rule_json(*result.rule);
         if (result.near_miss) leg["near_miss"] = near_miss(*result.near_miss);
         if (!result.explanation.empty()) leg["explanation"] = string(result.explanation);
         if (!result.evidence.empty()) leg["evidence"] = strings(result.evidence);
@@ -148,7 +153,6 @@ json::object effect_object(const Effect& effect) {
                         {"as_expected", effect.as_expected},  {"words", string(effect_words(effect))}};
     if (!effect.leg.empty()) object["leg"] = string(effect.leg);
     if (!effect.transport.empty()) object["transport"] = string(effect.transport);
-    if (!effect.timeout.empty()) object["timeout"] = string(effect.timeout);
     return object;
 }
 
@@ -179,7 +183,7 @@ json::object flow_object(const FlowResult& result) {
     flow["transport"] = or_null(result.transport);
     if (!result.box.empty()) flow["box"] = string(result.box);
     if (result.icmp) flow["icmp"] = icmp(*result.icmp);
-    flow["rule"] = result.rule ? json::value(rule(*result.rule)) : json::value(nullptr);
+    flow["rule"] = result.rule ? json::value(rule_json(*result.rule)) : json::value(nullptr);
     flow["near_miss"] = result.near_miss ? json::value(near_miss(*result.near_miss)) : json::value(nullptr);
     json::object suggestion;
     for (const auto& entry : result.suggestions) {
@@ -223,7 +227,9 @@ json::object flow_object(const FlowResult& result) {
     return flow;
 }
 
-json::object opening(const Opened& opened) {
+}  // namespace
+
+json::object opening_json(const Opened& opened) {
     json::array ports;
     for (const auto& range : opened.ports) ports.push_back(string(range.text()));
     json::object entry{{"family", string(opened.family)},
@@ -238,13 +244,15 @@ json::object opening(const Opened& opened) {
                        {"proven", opened.proven}};
     if (!opened.condition.empty()) entry["condition"] = string(opened.condition);
     if (!opened.leads_to.empty()) entry["leads_to"] = string(opened.leads_to);
-    entry["rule"] = opened.rule ? json::value(rule(*opened.rule)) : json::value(nullptr);
-    if (opened.translated_by) entry["translated_by"] = rule(*opened.translated_by);
-    if (opened.other) entry["other_side"] = rule(*opened.other);
+    entry["rule"] = opened.rule ? json::value(rule_json(*opened.rule)) : json::value(nullptr);
+    if (opened.translated_by) entry["translated_by"] = rule_json(*opened.translated_by);
+    if (opened.other) entry["other_side"] = rule_json(*opened.other);
     if (!opened.flows.empty()) entry["flows"] = strings(opened.flows);
     if (!opened.accepted.empty()) entry["accepted"] = string(opened.accepted);
     return entry;
 }
+
+namespace {
 
 json::object baseline(const Comparison& comparison) {
     json::object object{{"ruleset", string(comparison.ruleset)}};
@@ -263,7 +271,7 @@ json::object baseline(const Comparison& comparison) {
     object["flows"] = std::move(flows);
     for (const auto* list : {&comparison.opened, &comparison.closed}) {
         json::array entries;
-        for (const auto& one : *list) entries.push_back(opening(one));
+        for (const auto& one : *list) entries.push_back(opening_json(one));
         object[list == &comparison.opened ? "opened" : "closed"] = std::move(entries);
     }
     object["tried"] = strings(comparison.tried);
@@ -285,7 +293,7 @@ json::object baseline(const Comparison& comparison) {
 json::array coverage(const std::vector<RuleUse>& uses) {
     json::array list;
     for (const auto& use : uses) {
-        auto entry = rule(use.rule);
+        auto entry = rule_json(use.rule);
         entry["use"] = string(text(use.use()));
         entry["packets"] = use.packets;
         entry["flows"] = strings(use.flows);
@@ -296,7 +304,9 @@ json::array coverage(const std::vector<RuleUse>& uses) {
 
 json::object hashed(const Hashed& file) { return {{"name", string(file.name)}, {"sha256", string(file.sha256)}}; }
 
-json::object identity(const Identity& of) {
+}  // namespace
+
+json::object identity_json(const Identity& of) {
     const auto or_null = [](const std::string& text) {
         return text.empty() ? json::value(nullptr) : json::value(string(text));
     };
@@ -316,13 +326,11 @@ json::object identity(const Identity& of) {
     return object;
 }
 
-}  // namespace
-
 std::string render_json(const Report& report, const Style&) {
     const auto& sum = report.summary;
     json::object root{{"schema", "wmlab.report/1"}, {"scenario", string(report.scenario)}};
     if (!report.file.empty()) root["file"] = string(report.file);
-    if (!report.identity.when.empty()) root["identity"] = identity(report.identity);
+    if (!report.identity.when.empty()) root["identity"] = identity_json(report.identity);
     root["ruleset"] = report.ruleset.empty() ? json::value(nullptr) : json::value(string(report.ruleset));
     root["summary"] = json::object{{"flows", sum.flows},
                                    {"as_expected", sum.as_expected},

@@ -163,18 +163,61 @@ void fit(std::vector<Row>& rows, std::array<std::size_t, 6>& widths, std::size_t
     }
 }
 
+constexpr std::size_t many = 40;  // flows; of more than these the table and the paragraphs show those that came to the same once
+
+// What flows came to, and by which rule: two that have this in common need not be told twice.
+std::string outcome(const FlowResult& flow) {
+    return fmt::format("{}\n{}\n{}", flow.as_expected, headline(flow), flow.rule ? rule_words(*flow.rule) : "");
+}
+
+Row row_of(const FlowResult& flow) { return {flow.id, flow.type, flow.from + " -> " + flow.to, verdict_words(flow), flow.leg, why(flow)}; }
+
+// A row of the table and the flow, the first of all, that it stands for.
+struct TableRow {
+    Row cells;
+    const FlowResult* flow;
+};
+
+std::vector<TableRow> rows_of(const std::vector<const FlowResult*>& flows) {
+    std::vector<TableRow> rows;
+    if (flows.size() <= many) {
+        for (const auto* flow : flows) rows.push_back({row_of(*flow), flow});
+        return rows;
+    }
+    std::vector<std::vector<const FlowResult*>> groups;
+    std::map<std::string, std::size_t> group_of;
+    for (const auto* flow : flows) {
+        const auto [at, added] = group_of.emplace(outcome(*flow), groups.size());
+        if (added) groups.emplace_back();
+        groups[at->second].push_back(flow);
+    }
+    constexpr std::size_t shown_max = 3;
+    for (const auto& group : groups) {
+        const auto shown = group.size() > shown_max + 1 ? shown_max : group.size();
+        for (std::size_t i = 0; i < shown; ++i) rows.push_back({row_of(*group[i]), group[i]});
+        if (shown == group.size()) continue;
+        auto cells = row_of(*group[shown]);
+        cells[0] = fmt::format("and {} more", group.size() - shown);
+        for (auto i = shown; i < group.size(); ++i) {
+            if (group[i]->type != cells[1]) cells[1] = "several";
+            if (group[i]->from + " -> " + group[i]->to != cells[2]) cells[2] = "several";
+        }
+        rows.push_back({std::move(cells), group[shown]});
+    }
+    return rows;
+}
+
 std::string table(const std::vector<const FlowResult*>& flows, const Page& page) {
+    const auto told = rows_of(flows);
     std::vector<Row> rows{{"flow", "type", "from -> to", "verdict", "leg", "cause"}};
-    for (const auto* flow : flows)
-        rows.push_back(
-            {flow->id, flow->type, flow->from + " -> " + flow->to, verdict_words(*flow), flow->leg, why(*flow)});
+    for (const auto& row : told) rows.push_back(row.cells);
     std::array<std::size_t, 6> widths{};
     for (const auto& row : rows)
         for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
     fit(rows, widths, page.width());
     std::string out = "\n";
     for (std::size_t r = 0; r < rows.size(); ++r) {
-        std::string line = r == 0 || flows[r - 1]->as_expected ? "  " : "! ";
+        std::string line = r == 0 || told[r - 1].flow->as_expected ? "  " : "! ";
         for (std::size_t i = 0; i < rows[r].size(); ++i) {
             if (widths[i] == 0) continue;
             auto cell = rows[r][i];
@@ -182,7 +225,7 @@ std::string table(const std::vector<const FlowResult*>& flows, const Page& page)
             if (r == 0)
                 cell = page.paint("4", cell);
             else if (i == 3)
-                cell = page.paint(colour(*flows[r - 1]), cell);
+                cell = page.paint(colour(*told[r - 1].flow), cell);
             line += cell + blanks + (i + 1 < rows[r].size() ? "  " : "");
         }
         line.erase(line.find_last_not_of(' ') + 1);
@@ -312,17 +355,18 @@ std::string render_text(const Report& report, const Style& style) {
     if (!anyone.empty()) out += "\nanyone\n" + anyone;
     // Of many flows that stop at the same rule a few are told at length.
     std::map<std::string, std::vector<std::string>> told;
-    constexpr std::size_t told_max = 5;
+    const std::size_t told_max = shown.size() > many ? 1 : 5;
+    const std::size_t names_max = shown.size() > many ? 8 : 40;
     for (const auto* flow : shown) {
         if (flow->as_expected && flow->verdict == Verdict::pass) continue;
-        auto& alike = told[(flow->rule ? rule_words(*flow->rule) : std::string{}) + headline(*flow)];
+        auto& alike = told[outcome(*flow)];
         alike.push_back(flow->id);
         if (alike.size() <= told_max) paragraph(out, *flow, page);
     }
     for (const auto& [_, ids] : told)
         if (ids.size() > told_max)
-            out += "\n" + page.fill(fmt::format("{} more as {}, in short: {}", ids.size() - told_max, ids.front(),
-                                                names({ids.begin() + told_max, ids.end()}, 40)),
+            out += "\n" + page.fill(fmt::format("{} more came to the same as {}: {}", ids.size() - told_max, ids.front(),
+                                                names({ids.begin() + static_cast<std::ptrdiff_t>(told_max), ids.end()}, names_max)),
                                     0, 2);
     std::string notes;
     for (const auto& sentence : asides(shown)) notes += page.fill(sentence, 2, 2);

@@ -11,8 +11,9 @@
 #include "common/scenario/boxes.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "lab/rules/endpoints.hpp"
-#include "lab/rules/json_fields.hpp"
 #include "lab/rules/generate.hpp"
+#include "lab/rules/json_fields.hpp"
+#include "lab/rules/one_of.hpp"
 #include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::rules {
@@ -20,6 +21,25 @@ namespace json = boost::json;
 using evidence::Event;
 using evidence::What;
 namespace {
+
+// Whether a rule asks for the connection's state: `ct state`, `--ctstate`, `--state`; not in a comment or a name.
+bool asks_for_state(std::string_view rule) {
+    std::string_view before;
+    for (std::size_t at = 0; at < rule.size();) {
+        if (rule[at] == ' ' || rule[at] == '\t') {
+            ++at;
+            continue;
+        }
+        if (rule[at] == '#') return false;
+        const auto end = std::min(rule[at] == '"' ? rule.find('"', at + 1) : rule.find_first_of(" \t", at), rule.size());
+        const auto word = rule.substr(at, end - at);
+        if (word == "--ctstate" || word == "--state") return true;
+        if (word == "state" && one_of(before, {"ct", "original", "reply"})) return true;
+        before = word;
+        at = end + 1;
+    }
+    return false;
+}
 
 std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
     if (!rule) return std::nullopt;
@@ -231,7 +251,7 @@ private:
         if (leg.box.empty()) leg.box = text_at(f, "box");
         const auto state = text_at(f, "state");
         const auto* general = f.if_contains("general");
-        const bool by_state = leg.rule && leg.rule->text.find("state ") != std::string::npos;  // ct state, --ctstate, --state
+        const bool by_state = leg.rule && asks_for_state(leg.rule->text);
         const bool by_default = f.contains("asks") && general != nullptr && general->is_bool() && general->get_bool();
         leg.no_state = !leg.other_way.empty() && (by_state || by_default) && (state == "new" || state == "invalid" || state == "untracked");
         if (leg.no_state) {
@@ -593,8 +613,7 @@ void attribute(Report& report, const scenario::Scenario& scenario, std::span<con
         if (event.event != What::trace) continue;
         if (event.fields.if_contains("lost"))
             report.notes.push_back(
-                "the kernel's trace lost messages: a rule that is not named may still have decided; where the rules' "
-                "own counters "
+                "the kernel's trace lost messages: a rule that is not named may still have decided; where the rules' own counters "
                 "leave no doubt, they name it");
         if (const auto packets = number_at(event.fields, "untraced"); packets > 0)
             report.notes.push_back(
@@ -606,9 +625,7 @@ void attribute(Report& report, const scenario::Scenario& scenario, std::span<con
             return event.event == What::trace && event.fields.if_contains("contradicted");
         }))
         report.notes.push_back(
-            "the kernel's trace names rules that cannot have decided so, as if the rules had been changed during the "
-            "run: "
-            "they are left unnamed");
+            "the kernel's trace names rules that cannot have decided so, as if the rules had been changed during the run: they are left unnamed");
 }
 
 }  // namespace wmlab::lab::rules

@@ -79,18 +79,6 @@ Extensions extensions_of(const Ruleset& ruleset, const Rule& rule) {
     return found;
 }
 
-// Calls `each` with every member of every object in `value`.
-template <class Each>
-void walk(const json::value& value, const Each& each) {
-    if (const auto* list = value.if_array())
-        for (const auto& item : *list) walk(item, each);
-    if (const auto* object = value.if_object())
-        for (const auto& [key, item] : *object) {
-            each(std::string_view{key.data(), key.size()}, item);
-            walk(item, each);
-        }
-}
-
 std::string set_key(const Rule& rule, std::string_view set) {
     return rule.chain.family + " " + rule.chain.table + " " + std::string{set};
 }
@@ -100,7 +88,7 @@ std::set<std::string> filled_sets(const Ruleset& ruleset) {
     std::set<std::string> filled;
     for (const auto& rule : ruleset.rules()) {
         for (auto& name : extensions_of(ruleset, rule).fills) filled.insert(std::move(name));
-        walk(json::value(rule.expr), [&](std::string_view key, const json::value& value) {
+        each_member(rule.expr, [&](std::string_view key, const json::value& value) {
             const auto* body = value.if_object();
             if ((key != "set" && key != "map") || body == nullptr || text_at(*body, "op").empty()) return;
             for (const auto* member : {"set", "map"})
@@ -126,7 +114,7 @@ std::optional<Found> circumstance_of(const Ruleset& ruleset, const Rule& rule, c
             take(known->circumstance == chance && extensions.nth ? earlier : known->circumstance, name);
     for (const auto& name : extensions.looks_up)
         if (filled.contains(name)) take(earlier, "set " + name);
-    walk(json::value(rule.expr), [&](std::string_view key, const json::value& value) {
+    each_member(rule.expr, [&](std::string_view key, const json::value& value) {
         const auto* body = value.if_object();
         if (const auto* known = word_in(nft_words, key)) take(known->circumstance, key);
         if (key == "numgen" && body != nullptr) take(text_at(*body, "mode") == "random" ? chance : earlier, key);
@@ -150,7 +138,7 @@ bool for_streams(const Ruleset& ruleset, const Rule& rule) {
         packet.protocol = protocol;
         const auto comparison = compare(ruleset, rule, packet);
         return std::ranges::none_of(comparison.conditions, [](const Condition& condition) {
-            return condition.key == "protocol" && condition.result == Condition::Result::no;
+            return condition.subject == Subject::protocol && condition.result == Condition::Result::no;
         });
     });
 }
@@ -162,7 +150,7 @@ bool changes_by_itself(const json::array* elements) {
     if (elements->size() > most) return true;
     bool changes = false;
     for (const auto& element : *elements)
-        walk(element, [&](std::string_view key, const json::value&) { changes = changes || key == "timeout"; });
+        each_member(element, [&](std::string_view key, const json::value&) { changes = changes || key == "timeout"; });
     return changes;
 }
 
@@ -176,7 +164,7 @@ bool is_plain(const Ruleset& ruleset, const Rule& rule) {
         if (!has(plain_parts, std::string_view{key.data(), key.size()})) return false;
     }
     bool good = true;
-    walk(json::value(rule.expr), [&](std::string_view key, const json::value& value) {
+    each_member(rule.expr, [&](std::string_view key, const json::value& value) {
         const auto* body = value.if_object();
         if (key == "ct" && body != nullptr && !text_at(*body, "key").empty() && !has(plain_ct, text_at(*body, "key")))
             good = false;

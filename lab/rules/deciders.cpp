@@ -19,7 +19,7 @@ bool stops_plainly(const Ruleset& ruleset, const Rule& rule, const Packet& packe
     const auto comparison = compare(ruleset, rule, packet);
     return comparison.drops && comparison.matches() && !comparison.limited() &&
            std::ranges::none_of(comparison.conditions, [&](const Condition& c) {
-               return c.key == "connection state" && packet.ct_state == "invalid";
+               return c.subject == Subject::connection_state && packet.ct_state == "invalid";
            });
 }
 
@@ -39,7 +39,7 @@ bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decis
     const auto a = compare(ruleset, rule, before), b = compare(ruleset, rule, decision.packet);
     if (accepted ? a.drops && !a.accepts : a.accepts && !a.drops) return true;
     const auto no = [](const Condition& c) {
-        return c.result == Condition::Result::no && c.key != "connection state" && !c.by_set;
+        return c.result == Condition::Result::no && c.subject != Subject::connection_state && !c.by_set;
     };
     for (std::size_t i = 0; i < a.conditions.size() && i < b.conditions.size(); ++i)
         if (no(a.conditions[i]) && no(b.conditions[i])) return true;

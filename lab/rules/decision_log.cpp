@@ -11,6 +11,7 @@
 #include "lab/rules/deciders.hpp"
 #include "lab/rules/json_fields.hpp"
 #include "lab/rules/near_miss.hpp"
+#include "lab/rules/one_of.hpp"
 #include "lab/rules/placing.hpp"
 #include "lab/rules/reach.hpp"
 
@@ -95,11 +96,13 @@ std::string way_to(const Ruleset& ruleset, const Decision& decision, const Rule&
 bool asks_state(const Ruleset& ruleset) {
     return std::ranges::any_of(ruleset.chains(), [](const auto& entry) { return entry.second.type == "nat"; }) ||
            std::ranges::any_of(ruleset.rules(), [](const Rule& rule) {
-               const auto text = json::serialize(rule.expr);
-               for (const auto* word :
-                    {"{\"ct\":", "\"notrack\"", "\"conntrack\"", "\"state\"", "\"CT\"", "\"connlimit\""})
-                   if (text.find(word) != std::string::npos) return true;
-               return false;
+               bool asks = false;
+               each_member(rule.expr, [&](std::string_view key, const json::value& value) {
+                   const auto* body = value.if_object();
+                   asks = asks || key == "ct" || key == "notrack" ||
+                          (key == "xt" && body != nullptr && one_of(text_at(*body, "name"), {"conntrack", "state", "CT", "connlimit"}));
+               });
+               return asks;
            });
 }
 
@@ -108,9 +111,12 @@ void name_interfaces(const Ruleset& ruleset, const Packet& packet, const Chain* 
     bool in = false, out = false;
     for (const auto& rule : ruleset.rules()) {
         if (rule.chain.text() != text_at(before, "chain")) continue;
-        const auto text = json::serialize(rule.expr);
-        in = in || text.find("\"iifname\"") != std::string::npos || text.find("\"iif\"") != std::string::npos;
-        out = out || text.find("\"oifname\"") != std::string::npos || text.find("\"oif\"") != std::string::npos;
+        each_member(rule.expr, [&](std::string_view key, const json::value& value) {
+            const auto* body = key == "meta" ? value.if_object() : nullptr;
+            if (body == nullptr) return;
+            in = in || one_of(text_at(*body, "key"), {"iifname", "iif"});
+            out = out || one_of(text_at(*body, "key"), {"oifname", "oif"});
+        });
     }
     const std::string_view hook = base != nullptr ? std::string_view{base->hook} : std::string_view{};
     if (!hook.empty()) before["hook"] = hook;

@@ -69,8 +69,7 @@ Needs needs(const scenario::Scenario& scenario) {
                 if (!sender || sender->zone == source->zone) continue;
                 if (const auto hops = scenario::way(scenario, sender->zone, source->zone); hops.empty() || hops.back().box != scenario.firewall.name) continue;
                 found.notes.push_back("flow " + instance.id + " needs IGMP between " + leg.source +
-                                      " and the router of its own zone: it is never forwarded; a firewall that is that "
-                                      "router must accept protocol 2 itself");
+                                      " and the router of its own zone: it is never forwarded; a firewall that is that router must accept protocol 2 itself");
                 continue;
             }
             Need need;
@@ -166,6 +165,17 @@ std::optional<std::string> generate(const scenario::Scenario& scenario, std::str
     const auto found = dialects.find(name);
     if (found == dialects.end()) return std::nullopt;
     return found->second(scenario, needs(scenario), form);
+}
+
+std::vector<std::string> letting_lines(const scenario::Scenario& scenario, std::string_view name, const Need& need) {
+    const std::map<std::string_view, std::vector<std::string> (*)(const scenario::Scenario&, const Need&)> dialects = {
+        {"nft", dialect::nft_lines},
+        {"iptables", dialect::iptables_lines},
+        {"asa", dialect::asa_lines},
+        {"pf", dialect::pf_lines},
+        {"netsh", dialect::netsh_lines}};
+    const auto found = dialects.find(name);
+    return found == dialects.end() ? std::vector<std::string>{} : found->second(scenario, need);
 }
 
 std::string ports_text(const PortList& ports, std::string_view between, std::string_view comma) {

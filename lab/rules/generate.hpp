@@ -57,12 +57,20 @@ enum class Form {
 std::optional<std::string> generate(const scenario::Scenario& scenario, std::string_view dialect,
                                     Form form = Form::whole);
 
+// Of such a text the lines that let one need through, without those for answers; translations are not among them. None: unknown dialect.
+std::vector<std::string> letting_lines(const scenario::Scenario& scenario, std::string_view dialect, const Need& need);
+
 namespace dialect {
 std::string nft(const scenario::Scenario& scenario, const Needs& needs, Form form);
 std::string iptables(const scenario::Scenario& scenario, const Needs& needs, Form form);
 std::string asa(const scenario::Scenario& scenario, const Needs& needs, Form form);
 std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form);
 std::string netsh(const scenario::Scenario& scenario, const Needs& needs, Form form);
+std::vector<std::string> nft_lines(const scenario::Scenario& scenario, const Need& need);
+std::vector<std::string> iptables_lines(const scenario::Scenario& scenario, const Need& need);
+std::vector<std::string> asa_lines(const scenario::Scenario& scenario, const Need& need);
+std::vector<std::string> pf_lines(const scenario::Scenario& scenario, const Need& need);
+std::vector<std::string> netsh_lines(const scenario::Scenario& scenario, const Need& need);
 }  // namespace dialect
 
 // Shared by the dialects: the address, or what `anyone` stands for; nothing: any address.

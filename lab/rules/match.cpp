@@ -1,8 +1,10 @@
 #include "lab/rules/match.hpp"
 
 #include <fnmatch.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <set>
 
@@ -13,10 +15,11 @@ namespace json = boost::json;
 namespace {
 
 using Result = Condition::Result;
+using Kind = Difference::Kind;
 
 // One side of a comparison: a number (ports, addresses as numbers) or a word (interfaces, protocols, states).
 struct Value {
-    std::string key;
+    Subject subject = Subject::unknown;
     std::optional<std::uint64_t> number;
     std::string word;
     enum class Kind { port, address, word } kind = Kind::word;
@@ -110,6 +113,10 @@ std::string header_of(const json::value& left) {
     return text == "tcp" || text == "udp" || text == "icmp" || text == "igmp" ? text : std::string{};
 }
 
+Condition for_protocol(const std::string& has, const std::string& wants) {
+    return {Result::no, Subject::protocol, {Kind::other_protocol, Subject::protocol, has, wants}, true, 1, 0};
+}
+
 // What the packet has where the rule looks (the left side). Nothing: the packet cannot have it, or this code does not
 // know it.
 struct Left {
@@ -126,29 +133,29 @@ Left left_of(const json::value& left, const Packet& packet) {
         const auto* value = body->if_contains(key);
         return value ? text_of(*value) : std::string{};
     };
-    const auto word = [](std::string key, std::string text) {
-        return Left{Value{std::move(key), {}, std::move(text), Value::Kind::word}, {}};
+    const auto word = [](Subject subject, std::string text) {
+        return Left{Value{subject, {}, std::move(text), Value::Kind::word}, {}};
     };
     if (what == "meta") {
         const auto key = get("key");
-        if (key == "iifname" || key == "iif") return packet.in.empty() ? Left{} : word("input interface", packet.in);
-        if (key == "oifname" || key == "oif") return packet.out.empty() ? Left{} : word("output interface", packet.out);
-        if (key == "l4proto") return word("protocol", packet.protocol);
-        if (key == "nfproto") return word("family", "ipv4");
-        if (key == "protocol") return word("family", "ip");
+        if (key == "iifname" || key == "iif") return packet.in.empty() ? Left{} : word(Subject::input_interface, packet.in);
+        if (key == "oifname" || key == "oif") return packet.out.empty() ? Left{} : word(Subject::output_interface, packet.out);
+        if (key == "l4proto") return word(Subject::protocol, packet.protocol);
+        if (key == "nfproto") return word(Subject::family, "ipv4");
+        if (key == "protocol") return word(Subject::family, "ip");
         return {};
     }
     if (what == "ct") {
         if (get("key") != "state" || packet.ct_state.empty()) return {};
-        return word("connection state", packet.ct_state);
+        return word(Subject::connection_state, packet.ct_state);
     }
     if (what != "payload") return {};
     const auto protocol = get("protocol"), field = get("field");
     if (protocol == "ip") {
-        if (field == "saddr") return {Value{"source address", packet.source.value, {}, Value::Kind::address}, {}};
+        if (field == "saddr") return {Value{Subject::source_address, packet.source.value, {}, Value::Kind::address}, {}};
         if (field == "daddr")
-            return {Value{"destination address", packet.destination.value, {}, Value::Kind::address}, {}};
-        if (field == "protocol") return word("protocol", packet.protocol);
+            return {Value{Subject::destination_address, packet.destination.value, {}, Value::Kind::address}, {}};
+        if (field == "protocol") return word(Subject::protocol, packet.protocol);
         return {};
     }
     if (protocol == "tcp" || protocol == "udp" || protocol == "th" || protocol == "icmp" || protocol == "igmp") {
@@ -156,11 +163,10 @@ Left left_of(const json::value& left, const Packet& packet) {
         const auto port = field == "sport" ? packet.source_port : packet.destination_port;
         std::optional<Value> value;
         if (ports && (field == "sport" || field == "dport"))
-            value = Value{field == "sport" ? "source port" : "destination port", port, {}, Value::Kind::port};
+            value = Value{field == "sport" ? Subject::source_port : Subject::destination_port, port, {}, Value::Kind::port};
         std::optional<Condition> decided;
         if (protocol != "th" && protocol != packet.protocol)
-            decided = Condition{
-                Result::no, "protocol", "protocol is " + packet.protocol + ", the rule is for " + protocol, true, 1, 0};
+            decided = for_protocol(packet.protocol, protocol);
         return {value, decided};
     }
     return {};
@@ -169,7 +175,7 @@ Left left_of(const json::value& left, const Packet& packet) {
 // Is the value among these alternatives? Says how far off it is.
 struct Membership {
     Result result = Result::unknown;
-    std::string difference;
+    Difference difference = {};
     std::uint32_t distance = 0;
     bool far = false;  // a short range of ports, far away: another service
 };
@@ -178,10 +184,9 @@ bool word_matches(const std::string& pattern, const std::string& word) {
     return ::fnmatch(pattern.c_str(), word.c_str(), 0) == 0;
 }
 
-std::string above_or_below(const Value& value, const Range& range) {
-    const auto bound = *value.number > range.last ? range.last : range.first;
-    return value.key + " " + value.text() + " is " + (*value.number > range.last ? "above " : "below ") +
-           std::to_string(bound);
+Difference above_or_below(const Value& value, const Range& range, bool of_several) {
+    const bool above = *value.number > range.last;
+    return {above ? Kind::above : Kind::below, value.subject, value.text(), std::to_string(above ? range.last : range.first), of_several};
 }
 
 Membership in_alternatives(const Value& value, const json::array& alternatives, const std::string& name) {
@@ -208,24 +213,24 @@ Membership in_alternatives(const Value& value, const json::array& alternatives, 
         }
     }
     if (!name.empty()) {
-        nearest.difference = value.key + " " + value.text() + " is not in set " + name;
+        nearest.difference = {Kind::not_in_set, value.subject, value.text(), name};
     } else if (value.kind == Value::Kind::port && closest && alternatives.size() == 1 &&
                closest->first != closest->last) {
-        nearest.difference = above_or_below(value, *closest);
+        nearest.difference = above_or_below(value, *closest, false);
         nearest.far = nearest.distance > 4 * (closest->last - closest->first + 1);
     } else if (value.kind == Value::Kind::port && closest && closest->first != closest->last) {
-        nearest.difference = above_or_below(value, *closest) + ", the end of the nearest range";
+        nearest.difference = above_or_below(value, *closest, true);
     } else if (value.number && closest && alternatives.size() == 1 && closest->first == closest->last) {
         Value wanted = value;
         wanted.number = closest->first;
-        nearest.difference = value.key + " is " + value.text() + ", the rule wants " + wanted.text();
+        nearest.difference = {Kind::wanted, value.subject, value.text(), wanted.text()};
     } else if (value.number) {
-        nearest.difference = value.key + " " + value.text() + " is not among the rule's";
+        nearest.difference = {Kind::not_among, value.subject, value.text(), {}};
         // A rule about multicast groups is another matter than a rule about hosts.
         const auto group = [](std::uint64_t address) { return address >> 28 == 0xE; };
         if (value.kind == Value::Kind::address && closest && group(closest->first) != group(*value.number)) return {};
     } else {
-        nearest.difference = value.key + " is " + value.word + ", the rule wants " + listed;
+        nearest.difference = {Kind::wanted, value.subject, value.word, listed};
     }
     if (value.kind != Value::Kind::port) nearest.distance = 0;
     return nearest;
@@ -255,7 +260,7 @@ std::vector<json::value> parts_of(const json::value& wrapped) {
 }
 
 // How far the packet is from what was wanted, for ranking: a port beside the range comes before all that is no number.
-std::uint32_t slip(const Condition& c) { return c.key.ends_with("port") ? c.distance : near_ports; }
+std::uint32_t slip(const Condition& c) { return is_port(c.subject) ? c.distance : near_ports; }
 
 constexpr std::size_t concatenations_max = 2000;  // of a longer set nothing is said
 
@@ -276,12 +281,13 @@ Condition compare_concatenation(const json::array& keys, const json::array& elem
         if (!lefts.back().value) return {};
         words += (words.empty() ? "" : " . ") + lefts.back().value->text();
     }
-    condition = {Result::no, "concatenation", {}, true, UINT32_MAX, UINT32_MAX};
+    condition = {Result::no, Subject::concatenation, {}, true, UINT32_MAX, UINT32_MAX};
+    const Difference none_of_them{Kind::not_among, Subject::concatenation, words, {}};
     for (const auto& element : elements) {
         const auto parts = parts_of(element);
         if (parts.size() != lefts.size()) return {};
-        Condition here{Result::yes, "concatenation", {}, true, 0, 0};
-        std::string differs;
+        Condition here{Result::yes, Subject::concatenation, {}, true, 0, 0};
+        Difference differs;
         for (std::size_t i = 0; i < parts.size(); ++i) {
             const auto member = in_alternatives(*lefts[i].value, json::array{parts[i]}, {});
             if (member.result == Result::unknown) return {};
@@ -289,7 +295,7 @@ Condition compare_concatenation(const json::array& keys, const json::array& elem
             here.result = Result::no;
             ++here.weight;
             here.distance = member.distance;
-            here.key = lefts[i].value->key;
+            here.subject = lefts[i].value->subject;
             here.far = member.far;
             differs = member.difference;
         }
@@ -302,34 +308,75 @@ Condition compare_concatenation(const json::array& keys, const json::array& elem
         const bool equal = here.weight == condition.weight && slip(here) == slip(condition);
         condition = here;
         condition.others = static_cast<unsigned>(parts.size()) - here.weight;
-        condition.difference = equal || here.weight > 1 ? words + " is not among the rule's" : differs;
+        condition.difference = equal || here.weight > 1 ? none_of_them : differs;
     }
-    if (elements.empty()) condition.weight = 1, condition.difference = words + " is not among the rule's";
-    if (!name.empty()) condition.difference = words + " is not in " + name;
+    if (elements.empty()) condition.weight = 1, condition.difference = none_of_them;
+    if (!name.empty()) condition.difference = {Kind::not_in_set, Subject::concatenation, words, name};
     return condition;
 }
+
+Difference unmet(std::string written) { return {Kind::unmet, Subject::unknown, {}, std::move(written)}; }
 
 // The elements a condition looks in: of a set by name, or those written in the rule.
 struct Elements {
     const json::array* list = nullptr;
-    std::string name;  // "set allowed"; empty: written in the rule
+    std::string name;  // of the set; empty: written in the rule
 };
 Elements elements_of(const Ruleset& ruleset, const Rule& rule, const json::value& right) {
     if (const auto* object = right.if_object())
         if (const auto* set = object->if_contains("set")) return {set->if_array(), {}};
     if (const auto* text = right.if_string(); text && text->starts_with("@")) {
         const auto name = std::string{*text}.substr(1);
-        return {ruleset.set_elements(rule.chain, name), "set " + name};
+        return {ruleset.set_elements(rule.chain, name), name};
     }
     return {};
 }
 
 }  // namespace
 
+std::string_view text(Subject subject) {
+    constexpr std::array<std::string_view, 12> names{"",
+                                                     "source address",
+                                                     "destination address",
+                                                     "source port",
+                                                     "destination port",
+                                                     "input interface",
+                                                     "output interface",
+                                                     "protocol",
+                                                     "family",
+                                                     "connection state",
+                                                     "",  // a concatenation's value says it all
+                                                     "limit"};
+    return names.at(static_cast<std::size_t>(subject));
+}
+
+std::string words(const Difference& difference) {
+    const auto& [kind, about, value, other, of_several] = difference;
+    const auto subject = text(about);
+    const auto has = fmt::format("{}{}{}", subject, subject.empty() ? "" : " ", value);
+    switch (kind) {
+        case Kind::none: return {};
+        case Kind::above:
+        case Kind::below:
+            return fmt::format("{} is {} {}{}", has, kind == Kind::above ? "above" : "below", other, of_several ? ", the end of the nearest range" : "");
+        case Kind::wanted: return fmt::format("{} is {}, the rule wants {}", subject, value, other);
+        case Kind::not_among: return has + " is not among the rule's";
+        case Kind::not_in_set: return has + " is not in set " + other;
+        case Kind::left_out: return fmt::format("{} is {}, which the rule leaves out", subject, value);
+        case Kind::not_within: return has + " is not " + other;
+        case Kind::other_protocol: return fmt::format("{} is {}, the rule is for {}", subject, value, other);
+        case Kind::unmet: return fmt::format("its {} did not hold", other);
+        case Kind::used_up: return "its limit of packets was used up";
+        case Kind::other_way: return fmt::format("the rule is for the other direction, {} to {}", value, other);
+        case Kind::behind: return "it stands behind the rule that stopped the packet";
+    }
+    return {};
+}
+
 Condition compare_value(const Ruleset& ruleset, const Rule& rule, const json::value& left, std::string_view operation,
                         const json::value& right, const Packet& packet) {
     Condition condition;
-    condition.difference = "its condition on `" + subject_of(left) + "` did not hold";
+    condition.difference = unmet("condition on `" + subject_of(left) + "`");
     if (const auto* object = left.if_object(); object && object->contains("concat")) {
         const auto* keys = object->at("concat").if_array();
         const auto [elements, name] = elements_of(ruleset, rule, right);
@@ -347,25 +394,25 @@ Condition compare_value(const Ruleset& ruleset, const Rule& rule, const json::va
     if (!found.value) {
         const auto header = header_of(left);
         if (header.empty() || header == packet.protocol) return condition;
-        return {Result::no, "protocol", "protocol is " + packet.protocol + ", the rule is for " + header, true, 1, 0};
+        return for_protocol(packet.protocol, header);
     }
     const auto& value = *found.value;
-    condition.key = value.key;
+    condition.subject = value.subject;
     condition.by_set = right.is_string() && right.get_string().starts_with("@");
-    condition.selective = value.key != "connection state" && value.key != "family" && value.key != "protocol";
+    condition.selective = value.subject != Subject::connection_state && value.subject != Subject::family && value.subject != Subject::protocol;
     if (operation == "==" || operation == "in") {
         const auto member = membership(ruleset, rule, value, right);
         condition.result = member.result;
         condition.difference = member.difference;
         condition.distance = member.distance;
         condition.far = member.far;
-        if (member.result == Result::yes) condition.difference.clear();
+        if (member.result == Result::yes) condition.difference = {};
     } else if (operation == "!=") {
         const auto member = membership(ruleset, rule, value, right);
         if (member.result == Result::unknown) return condition;
         condition.result = member.result == Result::yes ? Result::no : Result::yes;
         if (condition.result == Result::no)
-            condition.difference = value.key + " is " + value.text() + ", which the rule leaves out";
+            condition.difference = {Kind::left_out, value.subject, value.text(), {}};
     } else if (value.number) {
         const auto bound = number_of(right);
         if (!bound) return condition;
@@ -376,8 +423,7 @@ Condition compare_value(const Ruleset& ruleset, const Rule& rule, const json::va
                                                : n >= *bound;
         condition.result = holds ? Result::yes : Result::no;
         if (!holds) {
-            condition.difference =
-                value.key + " " + value.text() + " is not " + std::string{operation} + " " + std::to_string(*bound);
+            condition.difference = {Kind::not_within, value.subject, value.text(), std::string{operation} + " " + std::to_string(*bound)};
             condition.distance = static_cast<std::uint32_t>(n > *bound ? n - *bound : *bound - n);
         }
     }
@@ -446,7 +492,7 @@ unsigned Comparison::count(Condition::Result result) const {
 }
 
 bool Comparison::limited() const {
-    return std::ranges::any_of(conditions, [](const Condition& c) { return c.key == "limit"; });
+    return std::ranges::any_of(conditions, [](const Condition& c) { return c.subject == Subject::limit; });
 }
 
 Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
@@ -468,8 +514,8 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
             const auto* limit = body.if_object();
             const auto* over = limit ? limit->if_contains("inv") : nullptr;  // `limit rate over`: who sends too much
             const bool within = !over || !over->is_bool() || !over->get_bool();
-            comparison.conditions.push_back({within ? Result::yes : Result::unknown, "limit",
-                                             within ? "its limit of packets was used up" : "", false, 1, 0});
+            comparison.conditions.push_back({within ? Result::yes : Result::unknown, Subject::limit,
+                                             {within ? Kind::used_up : Kind::none}, false, 1, 0});
         } else if (what == "vmap") {
             continue;  // below
         } else if (what == "set" && body.is_object() && !body.get_object().contains("stmt")) {
@@ -480,13 +526,11 @@ Comparison compare(const Ruleset& ruleset, const Rule& rule, const Packet& packe
             if (what == "xt" && name && (text_of(*name) == "comment" || text_of(extension->at("type")) == "target"))
                 continue;
             if (what == "xt" && name && text_of(*name) == "hashlimit") {
-                comparison.conditions.push_back({Result::yes, "limit", "its `-m hashlimit` did not hold", false, 1, 0});
+                comparison.conditions.push_back({Result::yes, Subject::limit, unmet("`-m hashlimit`"), false, 1, 0});
                 continue;
             }
             comparison.conditions.push_back({});
-            comparison.conditions.back().difference = what == "xt" && name
-                                                          ? "its `-m " + text_of(*name) + "` did not hold"
-                                                          : "its `" + std::string{what} + "` did not hold";
+            comparison.conditions.back().difference = unmet(what == "xt" && name ? "`-m " + text_of(*name) + "`" : "`" + std::string{what} + "`");
         }
     }
     for (const auto& map : verdict_maps(ruleset, rule, map_entries_max))

@@ -13,13 +13,17 @@ namespace {
 
 using Outcome = Condition::Result;
 
-constexpr std::string_view order = "order", condition = "condition";  // what differs besides a condition's key
+using Kind = Difference::Kind;
 
 struct Candidate {
     const Rule* rule;
-    Condition differs;
-    unsigned fits;  // selective conditions that hold
+    enum class By { condition, untold, order } by;
+    std::vector<Difference> differs;  // of several it is one or the other
+    unsigned fits;                    // selective conditions that hold
+    Subject subject = Subject::unknown;
+    std::uint32_t distance = 0;  // of ports
 };
+using By = Candidate::By;
 
 // The packet as it would look going the other way to the same port.
 Packet other_way_to_port(Packet packet) {
@@ -30,7 +34,7 @@ Packet other_way_to_port(Packet packet) {
 
 bool is_selective(const Condition& c) { return c.selective && c.result == Outcome::yes; }
 
-bool by_interface(const Condition& c) { return c.key.ends_with("interface"); }
+bool by_interface(const Condition& c) { return is_interface(c.subject); }
 
 bool leads_to_accept(const Ruleset& ruleset, const Rule& rule, const Packet& packet, unsigned depth = 0);
 
@@ -81,46 +85,42 @@ bool leads_to_accept(const Ruleset& ruleset, const Rule& rule, const Packet& pac
 // A rule the packet came by, of which everything holds that can be told: of the rest something did not hold.
 std::optional<Candidate> untold(const Rule& rule, const Comparison& comparison) {
     constexpr unsigned open_max = 2;
-    std::string differs;
-    unsigned open = 0;
+    std::vector<Difference> differs;
     bool limited = false;
     for (const auto& c : comparison.conditions) {
-        if (c.result != Outcome::unknown && c.key != "limit") continue;
-        if (++open > open_max || c.difference.empty()) return std::nullopt;
-        limited = limited || c.key == "limit";
-        differs += (differs.empty() ? "" : ", or ") + c.difference;
+        if (c.result != Outcome::unknown && c.subject != Subject::limit) continue;
+        if (differs.size() == open_max || c.difference.kind == Kind::none) return std::nullopt;
+        limited = limited || c.subject == Subject::limit;
+        differs.push_back(c.difference);
     }
     const auto fits = fitting(comparison);
-    if (open == 0 || (fits == 0 && !limited)) return std::nullopt;
-    return Candidate{&rule, {Outcome::no, std::string{condition}, differs, true, 1, 0}, fits};
+    if (differs.empty() || (fits == 0 && !limited)) return std::nullopt;
+    return Candidate{&rule, By::untold, std::move(differs), fits};
 }
 
 std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison,
                                         const Packet& packet) {
     if (!comparison.accepts || comparison.count(Outcome::unknown) > 0) return std::nullopt;
-    Candidate candidate{&rule, {}, fitting(comparison)};
+    Condition differs;
     for (const auto& c : comparison.conditions)
-        if (c.result == Outcome::no) candidate.differs = c;
+        if (c.result == Outcome::no) differs = c;
+    const auto fits = fitting(comparison);
     if (comparison.count(Outcome::no) >= 2) {
         const auto other_way = compare(ruleset, rule, other_way_to_port(packet));
         if (!other_way.matches() || !other_way.accepts || by_interface_only(other_way)) return std::nullopt;
-        candidate.differs = {
-            Outcome::no, "direction", "the rule is for the other direction, " + packet.out + " to " + packet.in,
-            true,        1,           0};
-        return candidate;
+        return Candidate{&rule, By::condition, {{Kind::other_way, Subject::unknown, packet.out, packet.in}}, fits};
     }
     if (comparison.count(Outcome::no) != 1) return std::nullopt;
     // `ct state established accept` differs from every first packet: that says nothing. So does a bare port far away.
-    if (candidate.differs.key == "connection state") return std::nullopt;
-    const bool near_port = candidate.differs.key.ends_with("port") && candidate.differs.distance <= near_ports;
-    if (candidate.fits == 0 && !near_port) return std::nullopt;
+    if (differs.subject == Subject::connection_state) return std::nullopt;
+    const bool port = is_port(differs.subject), near_port = port && differs.distance <= near_ports;
+    if (fits == 0 && !near_port) return std::nullopt;
     // Nor does a rule that names nothing but interfaces, such as one for the traffic within a zone.
-    if (by_interface(candidate.differs) && by_interface_only(comparison)) return std::nullopt;
+    if (by_interface(differs) && by_interface_only(comparison)) return std::nullopt;
     // A rule for one port says nothing about a port far from it; a set may well lack an element.
-    const bool one_port = candidate.differs.key.ends_with("port") &&
-                          candidate.differs.difference.find(", the rule wants ") != std::string::npos;
-    if ((one_port || candidate.differs.far) && !near_port) return std::nullopt;
-    return candidate;
+    const bool one_port = port && differs.difference.kind == Kind::wanted;
+    if ((one_port || differs.far) && !near_port) return std::nullopt;
+    return Candidate{&rule, By::condition, {differs.difference}, fits, differs.subject, differs.distance};
 }
 
 // A walk through the chains as the packet took it, as far as that can be told.
@@ -136,10 +136,7 @@ struct Walk {
     void rule(const Rule& rule, const Comparison& comparison, bool sure) {
         if (stopped && comparison.accepts && comparison.matches() && sure && fitting(comparison) > 0 &&
             !comparison.limited()) {
-            candidates.push_back(
-                {&rule,
-                 {Outcome::no, std::string{order}, "it stands behind the rule that stopped the packet", true, 1, 0},
-                 fitting(comparison)});
+            candidates.push_back({&rule, By::order, {{Kind::behind}}, fitting(comparison)});
         } else if (passing) {
             return;
         } else if (!stopped && sure && comparison.accepts && comparison.count(Outcome::no) == 0) {
@@ -193,29 +190,27 @@ std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain
     walk.chain(chain, true);
     auto& candidates = walk.candidates;
     if (stop && !walk.stopped)  // it was not followed to where it ended
-        std::erase_if(candidates, [](const Candidate& c) { return c.differs.key == condition; });
+        std::erase_if(candidates, [](const Candidate& c) { return c.by == By::untold; });
     if (candidates.empty()) return std::nullopt;
     // A rule that holds and is not come to, or of which one condition did not hold that nothing can be said of; then a
     // port just beside what a rule allows, the likeliest slip of all; then the rule that agrees in most.
-    const auto rank = [](const Candidate& c) {
-        return c.differs.key == order ? 2 : c.differs.key == condition ? 1 : 0;
-    };
-    const auto beside = [](const Candidate& c) {
-        return c.differs.key.ends_with("port") && c.differs.distance <= near_ports;
-    };
+    const auto rank = [](const Candidate& c) { return static_cast<int>(c.by); };
+    const auto beside = [](const Candidate& c) { return is_port(c.subject) && c.distance <= near_ports; };
     const auto nearer = [&](const Candidate& a, const Candidate& b) {
         if (rank(a) != rank(b)) return rank(a) > rank(b);
-        if (rank(a) == 2) return false;  // the first in order
+        if (a.by == By::order) return false;  // the first of them
         if (beside(a) != beside(b)) return beside(a);
         if (a.fits != b.fits) return a.fits > b.fits;
-        return a.differs.distance < b.differs.distance;
+        return a.distance < b.distance;
     };
     std::ranges::stable_sort(candidates, nearer);
     if (candidates.size() > 1 && !nearer(candidates[0], candidates[1])) {
         // Two rules are equally near: only name one if they differ in the same way from the packet.
-        if (candidates[0].differs.difference != candidates[1].differs.difference) return std::nullopt;
+        if (candidates[0].differs != candidates[1].differs) return std::nullopt;
     }
-    return NearMiss{candidates[0].rule, candidates[0].differs.difference};
+    std::string differs;
+    for (const auto& each : candidates[0].differs) differs += (differs.empty() ? "" : ", or ") + words(each);
+    return NearMiss{candidates[0].rule, differs};
 }
 
 }  // namespace wmlab::lab::rules

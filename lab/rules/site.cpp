@@ -158,8 +158,7 @@ std::vector<std::string> misfits(const Ruleset& ruleset, const scenario::Scenari
     if (ruleset.empty()) return sentences;
     if (forwards_everything(ruleset)) {
         sentences.push_back(
-            "no rule and no policy on the way of forwarded packets stops or changes any: the firewall forwards "
-            "everything, whatever its other chains hold");
+            "no rule and no policy on the way of forwarded packets stops or changes any: the firewall forwards everything, whatever its other chains hold");
         return sentences;
     }
     const auto site = site_of(ruleset);
@@ -205,8 +204,7 @@ std::vector<std::string> misfits(const Ruleset& ruleset, const scenario::Scenari
             (proposal.empty() ? "" : "; perhaps `zones: { " + proposal + " }`"));
     } else if (!strange.empty()) {
         sentences.push_back("the rules name " + some_of(strange, [](const std::string& s) { return s; }) +
-                            ", which the scenario does not have: nothing comes from there or goes there in the test "
-                            "(`firewall: { interfaces: [" +
+                            ", which the scenario does not have: nothing comes from there or goes there in the test (`firewall: { interfaces: [" +
                             some_of(strange, [](const std::string& s) { return s; }) + "] }` says that this is meant)");
     }
     const auto of_scenario = [&](const Subnet& network) {
@@ -279,8 +277,7 @@ public:
         out += "  # sysctls: gateway.sysctl      # what `sysctl -a` prints there\n  # default_route: " +
                zones_.back().name + "\n";
         out +=
-            "content:\n  lecture: { synthetic: audio, bitrate: 64k }\ndefaults: { deadline: 3s, play: 1s, content: "
-            "lecture }\nflows:\n";
+            "content:\n  lecture: { synthetic: audio, bitrate: 64k }\ndefaults: { deadline: 3s, play: 1s, content: lecture }\nflows:\n";
         out += "  - { id: unicast-tcp, type: mms-tcp, from: " + player_ + ", to: " + server_ + " }\n";
         for (const auto* flow :
              {"unicast-udp, type: mms-udp, from: P, to: S", "web, type: http, from: P, to: S, port: 80",

@@ -1,17 +1,30 @@
 #include "lab/rules/source.hpp"
 
 #include <glob.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
+#include <system_error>
+
+#include "common/bytes/read_file.hpp"
 
 namespace wmlab::lab::rules {
 namespace {
+
+// Of something that is there: why its text is not read. Folders and what may not be read are left to the tools to tell of.
+std::string unusable(const std::filesystem::path& path) {
+    std::error_code failed;
+    const auto status = std::filesystem::status(path, failed);
+    if (failed || !std::filesystem::exists(status) || std::filesystem::is_directory(status) || path == "/dev/null") return {};
+    if (!std::filesystem::is_regular_file(status)) return path.string() + " is not a file";
+    const auto size = std::filesystem::file_size(path, failed);
+    return !failed && size > text_size_max ? fmt::format("{} is larger than {} MB", path.string(), text_size_max >> 20) : std::string{};
+}
 
 constexpr int include_depth_max = 16;  // nft's own limit
 constexpr std::size_t files_max = 1024; // files that include each other several times are ever more
@@ -353,7 +366,7 @@ private:
         const auto& words = statement.words;
         if (words.size() < 2 || words[1].size() < 2) return {};
         const std::filesystem::path wanted = words[1].substr(1, words[1].size() - 2);
-        Include include{{path.string(), statement.line, statement.text, statement.alone}, wanted.string(), {}, false};
+        Include include{{path.string(), statement.line, statement.text, statement.alone}, wanted.string(), {}, false, {}};
         std::vector<std::filesystem::path> candidates;
         if (!wanted.is_absolute()) candidates.push_back(directory_ / wanted);
         for (const auto& directory : include_path_) candidates.push_back(directory / wanted.relative_path());
@@ -365,14 +378,15 @@ private:
             const auto near = candidates[i].lexically_normal().lexically_relative(own.lexically_normal()).string();
             include.elsewhere = i >= ours && (near.empty() || near.starts_with(".."));
         }
+        for (const auto& file : include.files)
+            if (include.problem.empty()) include.problem = unusable(file);
         source_.includes.push_back(include);
         return include.files;
     }
 
     std::vector<std::filesystem::path> files_like(const std::filesystem::path& path) const {
         if (path.string().find_first_of("*?[") == std::string::npos) {
-            if (read_(path)) return {path};
-            return {};
+            return read_(path) || !unusable(path).empty() ? std::vector{path} : std::vector<std::filesystem::path>{};
         }
         std::vector<std::filesystem::path> files;
         glob_t found{};
@@ -599,11 +613,8 @@ Dialect dialect_of(std::string_view ruleset) {
 }
 
 std::optional<std::string> read_from_disk(const std::filesystem::path& path) {
-    std::ifstream in{path, std::ios::binary};
-    if (!in) return std::nullopt;
-    std::ostringstream text;
-    text << in.rdbuf();
-    return std::move(text).str();
+    auto text = bytes::read_file(path, text_size_max);
+    return text ? std::optional{std::move(*text)} : std::nullopt;
 }
 
 std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& file, std::string_view text,
@@ -613,7 +624,7 @@ std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& 
     auto of_its_name = file;
     of_its_name.replace_extension(".ipset");
     for (const auto& path : {of_its_name, file.parent_path() / "ipsets"})
-        if (read(path)) return path;
+        if (read(path) || !unusable(path).empty()) return path;
     return std::nullopt;
 }
 

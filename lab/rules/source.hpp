@@ -2,6 +2,7 @@
 // order in which the kernel holds the rules of each chain. Reads the nftables language and iptables-save files far
 // enough for that, no further: what a rule means is asked of the kernel (ruleset.hpp).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -54,6 +55,7 @@ struct Include {
     std::string pattern;                       // as it is written
     std::vector<std::filesystem::path> files;  // that it brought
     bool elsewhere = false;  // they are this machine's own: neither beside the ruleset nor from the include path
+    std::string problem;     // "rules.d/old is not a file": nft might wait for it for ever
 };
 
 struct Source {
@@ -64,12 +66,14 @@ struct Source {
     unsigned lines = 0;  // of the file itself
 };
 
-// Reads a file's text; replaced in tests. Nothing: it cannot be read.
+inline constexpr std::size_t text_size_max = std::size_t{256} << 20;  // of one file
+
+// Reads a file's text; replaced in tests. Nothing: it cannot be read, is no file (but a pipe that the shell handed over is read), or is larger than that.
 using ReadFile = std::function<std::optional<std::string>(const std::filesystem::path&)>;
 std::optional<std::string> read_from_disk(const std::filesystem::path& path);
 
 // The ipsets that an iptables-save file matches by: what `ipset save` printed, in a file beside it, either of the same
-// name and the extension .ipset or named ipsets, as netfilter-persistent has it. Nothing: there is none.
+// name and the extension .ipset or named ipsets, as netfilter-persistent has it. Nothing: there is none. It may be one that cannot be read.
 std::optional<std::filesystem::path> ipsets_beside(const std::filesystem::path& file, std::string_view text,
                                                    const ReadFile& read = read_from_disk);
 

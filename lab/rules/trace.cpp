@@ -131,8 +131,7 @@ const char* state_name(std::uint32_t bits) {
 
 std::string trace_table(unsigned packets_per_second) {
     const std::string mark = "meta nfproto ipv4 limit rate " + std::to_string(packets_per_second) +
-                             "/second burst 2000 packets meta nftrace set 1 return\n    "
-                             "meta nfproto ipv4 counter name untraced\n";
+                             "/second burst 2000 packets meta nftrace set 1 return\n    meta nfproto ipv4 counter name untraced\n";
     return "table inet " + std::string{trace_table_name} +
            " {\n"
            "  counter untraced {\n  }\n"

@@ -27,8 +27,7 @@ bool matches_none(const Ruleset& ruleset, const Rule& rule, std::span<const Pack
     return std::ranges::all_of(packets, [&](const Packet& packet) {
         return std::ranges::any_of(compare(ruleset, first, packet).conditions, [](const Condition& c) {
             return c.result == Condition::Result::no && !c.by_set &&
-                   (c.key == "source address" || c.key == "destination address" || c.key == "input interface" ||
-                    c.key == "output interface");
+                   (c.subject == Subject::source_address || c.subject == Subject::destination_address || is_interface(c.subject));
         });
     });
 }

@@ -120,8 +120,7 @@ Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions op
                         who(), state_->failed, fmt::join(options_.prefix, " ")));
     else if (!state_->untraced.empty())
         notes.push_back(
-            fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules and their "
-                        "counters leave no doubt",
+            fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules and their counters leave no doubt",
                         who(), trimmed(state_->untraced)));
 }
 
@@ -176,8 +175,7 @@ void Gateway::read(std::string_view line) {
 void Gateway::carry(const std::string& machine) {
     if (machine != own_machine()) {
         state_->failed = fmt::format(
-            "wmlab is not installed there in version {}, and it is a machine of another kind ({}, "
-            "here {}): install the same version",
+            "wmlab is not installed there in version {}, and it is a machine of another kind ({}, here {}): install the same version",
             WMLAB_VERSION, machine, own_machine());
         state_->process->close_input();
         return;
@@ -185,8 +183,7 @@ void Gateway::carry(const std::string& machine) {
     auto archive = own_archive();
     if (archive.empty()) {
         state_->failed = fmt::format(
-            "wmlab is not installed there in version {}, and cannot be brought there: its own "
-            "files cannot be read",
+            "wmlab is not installed there in version {}, and cannot be brought there: its own files cannot be read",
             WMLAB_VERSION);
         state_->process->close_input();
         return;
@@ -200,8 +197,7 @@ void Gateway::carry(const std::string& machine) {
 rules::Source Gateway::places(const RunningRules& running) {
     if (options_.ruleset.empty()) {
         notes.push_back(
-            fmt::format("rules are named by their lines in what {} prints ({}); give --ruleset FILE for lines of "
-                        "your file",
+            fmt::format("rules are named by their lines in what {} prints ({}); give --ruleset FILE for lines of your file",
                         who(), running.iptables.empty() ? "`nft list ruleset`" : "`iptables-save`"));
         return source_of(running);
     }
@@ -213,14 +209,12 @@ rules::Source Gateway::places(const RunningRules& running) {
             match_running(running, rules::read_source(options_.ruleset), listing_of_file(options_.ruleset, interfaces));
         if (!matched.other.empty())
             notes.push_back(fmt::format(
-                "the rules of {} are not what {} runs (table {}: {}): rules of {} are named by their "
-                "lines in what the firewall prints",
+                "the rules of {} are not what {} runs (table {}: {}): rules of {} are named by their lines in what the firewall prints",
                 file, who(), matched.other.front(), matched.first_difference, fmt::join(matched.other, ", ")));
         return matched.source;
     } catch (const std::exception& failure) {
         notes.push_back(
-            fmt::format("{} could not be compared with the rules that run ({}): rules are named by their lines in "
-                        "what the firewall prints",
+            fmt::format("{} could not be compared with the rules that run ({}): rules are named by their lines in what the firewall prints",
                         file, trimmed(failure.what())));
         return source_of(running);
     }
@@ -240,8 +234,7 @@ void Gateway::job(const RunningRules& running) {
     }
     if (running.legacy)
         notes.push_back(
-            fmt::format("{} also has rules of iptables-legacy, which the kernel does not trace: what they stop has "
-                        "no rule here",
+            fmt::format("{} also has rules of iptables-legacy, which the kernel does not trace: what they stop has no rule here",
                         who()));
     if (const auto forward = running.settings.find("ipv4/ip_forward");
         forward != running.settings.end() && forward->second == "0")
@@ -267,8 +260,7 @@ std::vector<evidence::Event> Gateway::finish(std::span<const evidence::Event> ev
     }
     if (!state_->ended) {
         notes.push_back(
-            fmt::format("the join to {} broke off during the run ({}): a rule that is not named may still have "
-                        "decided",
+            fmt::format("the join to {} broke off during the run ({}): a rule that is not named may still have decided",
                         who(), state_->failed.empty() ? "it does not answer any more" : trimmed(state_->failed)));
         return {};
     }
@@ -278,8 +270,7 @@ std::vector<evidence::Event> Gateway::finish(std::span<const evidence::Event> ev
     for (const auto& event : state_->events) {
         if (event.fields.contains("changed"))
             notes.push_back(
-                fmt::format("the rules of {} were changed during the run: rules are named as they were at its "
-                            "beginning, and those that came later not at all",
+                fmt::format("the rules of {} were changed during the run: rules are named as they were at its beginning, and those that came later not at all",
                             who()));
         if (const auto problem = rules::text_at(event.fields, "problem"); !problem.empty())
             notes.push_back(fmt::format("{}: {}", who(), trimmed(problem)));

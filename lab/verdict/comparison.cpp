@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/expectation.hpp"
 #include "lab/verdict/words.hpp"
 
@@ -263,6 +264,10 @@ bool stops(const Comparison& comparison) {
 
 bool doubts(const Comparison& comparison) {
     return !comparison.not_tried.empty() || std::ranges::any_of(comparison.opened, [](const Opened& opened) { return opened.counts(); });
+}
+
+int exit_code(const Comparison& comparison) {
+    return stops(comparison) ? ends::not_as_expected : doubts(comparison) ? ends::undecided : ends::as_expected;
 }
 
 const FlowChange* change_of(const Report& report, std::string_view flow) {

@@ -20,5 +20,6 @@ void confirm(Comparison& comparison, const Comparison& again);
 bool stops(const Comparison& comparison);
 // Nothing like that is known, but something that the change lets through could not be tried.
 bool doubts(const Comparison& comparison);
+int exit_code(const Comparison& comparison);
 
 }  // namespace wmlab::lab

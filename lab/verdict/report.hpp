@@ -141,7 +141,6 @@ struct Effect {
     double interrupted = 0;     // ms, the longest time in which nothing came
     std::string leg;            // where most was lost, or the interruption was the longest
     std::string transport;      // rolled_over: to which
-    std::string timeout;        // died of having been idle: the kernel's time-out
     bool complete = true;       // every packet is accounted for
     bool as_expected = true;
 };

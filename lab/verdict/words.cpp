@@ -130,7 +130,6 @@ std::string effect_words(const Effect& effect) {
     if (effect.lost > 0 && effect.impact != Impact::lost) words += fmt::format(", {} lost", packets(effect.lost));
     if (!effect.leg.empty() && effect.impact != Impact::untouched) words += fmt::format(" ({})", effect.leg);
     if (effect.slipped > 0) words += fmt::format("; {} slipped through while no rules were loaded", packets(effect.slipped));
-    if (!effect.timeout.empty()) words += fmt::format("; forgotten after {}", effect.timeout);
     if (!effect.complete) words += "; not every packet is accounted for";
     return words;
 }

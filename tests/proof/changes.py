@@ -15,17 +15,10 @@ import sys
 import tempfile
 import time
 
-SCENARIO = """version: 1
-name: changes
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-flows:
-  - { id: stream, type: probe, from: player, to: media, ports: 1755 }
-"""
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("changes", "  - { id: stream, type: probe, from: player, to: media, ports: 1755 }\n", "", two_zones.INTERFACES)
 STREAM = "iifname outside ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport 1755 accept"
 PLAIN = ["ct state established,related accept", "ct state invalid drop", STREAM]
 OWN = ["ct state established,related accept", "iifname lo accept"]

@@ -9,18 +9,12 @@ import subprocess
 import sys
 import tempfile
 
-SCENARIO = """version: 1
-name: gate
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-content: { lecture: { synthetic: audio, bitrate: 64k } }
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
+SCENARIO = two_zones.scenario("gate", "", """content: { lecture: { synthetic: audio, bitrate: 64k } }
 defaults: { deadline: 1s, play: 300ms, content: lecture }
-flows:
-"""
+""", two_zones.INTERFACES)
 AUTO = SCENARIO + "  - { id: auto, type: mms-auto, from: player, to: media }\n"
 PROBE = SCENARIO + "  - { id: stream, type: probe, from: player, to: media, ports: 1755 }\n"
 OPEN = """table inet filter {
@@ -60,13 +54,14 @@ def main():
         folder = pathlib.Path(name)
         (folder / "old.nft").write_text(OPEN)
 
-        def case(what, scenario, ruleset, arguments, code, words, not_words=()):
-            nonlocal wrong
+        def run(scenario, ruleset, arguments):
             (folder / "scenario.yaml").write_text(scenario)
             (folder / "new.nft").write_text(ruleset)
-            done = subprocess.run([wmlab, arguments[0], "scenario.yaml", "--ruleset", "new.nft", *arguments[1:]], cwd=folder, capture_output=True,
+            return subprocess.run([wmlab, arguments[0], "scenario.yaml", "--ruleset", "new.nft", *arguments[1:]], cwd=folder, capture_output=True,
                                   text=True, timeout=300)
-            out = done.stdout + done.stderr
+
+        def judged(what, done, out, code, words, not_words=()):
+            nonlocal wrong
             problems = [f"exit {done.returncode}, not {code}"] if done.returncode != code else []
             problems += [f"does not say {word!r}" for word in words if word not in out]
             problems += [f"says {word!r}" for word in not_words if word in out]
@@ -74,23 +69,33 @@ def main():
                 wrong += 1
                 print(f"WRONG {what}: {'; '.join(problems)}\n{out[:3000]}", flush=True)
 
-        lines = {"text": ("new.nft:8", "new.nft:9"), "json": ('"line": 8', '"line": 9'), "junit": ("new.nft:8", "new.nft:9"),
-                 "markdown": ("new.nft:8", "new.nft:9"), "sarif": ('"startLine":8', '"startLine":9'), "github": ("line=8", "line=9"),
-                 "tap": ("new.nft:8", "new.nft:9"), "html": ("new.nft:8", "new.nft:9")}
-        for form, words in lines.items():
-            case(f"opens much, {form}", PROBE, MORE, ["run", "--baseline", "old.nft", "--report", form, "--no-color"], 1, words)
-        worse = {"text": ("transport udp -> http", "new.nft:5"), "json": ('"worse"', "transport udp -> http"), "junit": ("transport udp -", "new.nft:5"),
-                 "markdown": ("**worse**", "new.nft:5"), "sarif": ('"ruleId":"worse"', '"startLine":5')}
-        for form, words in worse.items():
-            case(f"falls back to http, {form}", AUTO, SHUT, ["run", "--baseline", "old.nft", "--report", form, "--no-color"], 1, words)
+        def case(what, scenario, ruleset, arguments, code, words, not_words=()):
+            done = run(scenario, ruleset, arguments)
+            judged(what, done, done.stdout + done.stderr, code, words, not_words)
+
+        # One run, written in every format.
+        def in_every_format(what, scenario, ruleset, arguments, code, words):
+            done = run(scenario, ruleset, [*arguments, "--no-color", *(word for form in words for word in ("--report", f"{form}:out.{form}"))])
+            for form, said in words.items():
+                file = folder / f"out.{form}"
+                judged(f"{what}, {form}", done, file.read_text() if file.exists() else done.stderr, code, said)
+                file.unlink(missing_ok=True)
+
+        in_every_format("opens much", PROBE, MORE, ["run", "--baseline", "old.nft"], 1,
+                        {"text": ("new.nft:8", "new.nft:9"), "json": ('"line": 8', '"line": 9'), "junit": ("new.nft:8", "new.nft:9"),
+                         "markdown": ("new.nft:8", "new.nft:9"), "sarif": ('"startLine":8', '"startLine":9'), "github": ("line=8", "line=9"),
+                         "tap": ("new.nft:8", "new.nft:9"), "html": ("new.nft:8", "new.nft:9")})
+        in_every_format("falls back to http", AUTO, SHUT, ["run", "--baseline", "old.nft"], 1,
+                        {"text": ("transport udp -> http", "new.nft:5"), "json": ('"worse"', "transport udp -> http"),
+                         "junit": ("transport udp -", "new.nft:5"), "markdown": ("**worse**", "new.nft:5"),
+                         "sarif": ('"ruleId":"worse"', '"startLine":5')})
         case("nothing changes", PROBE, OPEN, ["run", "--baseline", "old.nft"], 0, ["opens nothing, closes nothing"])
         case("allowed by the option", PROBE, MORE, ["run", "--baseline", "old.nft", "--allow-open"], 0, ["new.nft:8"])
         allowed = PROBE + 'allow_open:\n  - { rule: "tcp dport 1-65535", reason: tests }\n  - { rule: "new.nft:9", reason: six }\n'
         case("allowed by the scenario", allowed, MORE, ["run", "--baseline", "old.nft"], 0, ["accepted: tests"])
         quiet = OPEN.replace("  }\n}", "    ip saddr 10.20.0.99 ip daddr 10.10.0.10 tcp dport 22 accept\n  }\n}")
         case("an opening", AUTO, quiet, ["audit"], 1, ["new.nft:8", "10.20.0.99"])
-        for form in ["junit", "sarif", "markdown", "html", "github", "tap"]:
-            case(f"an opening, {form}", AUTO, quiet, ["audit", "--report", form], 1, ["8"])
+        in_every_format("an opening", AUTO, quiet, ["audit"], 1, {form: ["8"] for form in ("junit", "sarif", "markdown", "html", "github", "tap")})
         accepted = AUTO + "accepted:\n  - { from: 10.20.0.99, ports: 22, reason: administration, until: 2999-12-31 }\n"
         case("accepted", accepted, quiet, ["audit"], 0, ["administration"])
         case("accepted, expired", accepted.replace("2999", "2001"), quiet, ["audit"], 1, ["expired", "new.nft:8"])

@@ -392,6 +392,27 @@ def run(wmlab, batch, keep):
     return [(case, why) for case, why in answers if why]
 
 
+def try_all(chosen, arguments, load=()):
+    """Lists the cases or runs them batch by batch, with all cores busy where that is asked for. `load`: processes that run meanwhile. The exit code."""
+    if arguments.list:
+        for case in chosen:
+            print(f"{case.name()}: {case.made()[1]}")
+    busy = [*load] + [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count() if arguments.busy else 0)]
+    start, failed = time.monotonic(), 0
+    try:
+        for at in range(0, 0 if arguments.list else len(chosen), arguments.batch):
+            batch = chosen[at:at + arguments.batch]
+            for case, why in run(arguments.wmlab, batch, arguments.keep and f"{arguments.keep}/{at}"):
+                failed += 1
+                print(f"WRONG {case.name()}: {why}", flush=True)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    print(f"{len(chosen) - failed} passed, {failed} failed, {time.monotonic() - start:.0f} s" + (", all cores busy" if busy else ""))
+    return 1 if failed or not chosen else 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("wmlab")
@@ -406,23 +427,7 @@ def main():
     chosen = [case for case in cases() if arguments.only in case.name()]
     chosen = [case for number, case in enumerate(chosen) if number % parts == part - 1]
     chosen.sort(key=lambda case: (case.play, case.number))  # those that take long share a run
-    if arguments.list:
-        for case in chosen:
-            print(f"{case.name()}: {case.made()[1]}")
-    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count() if arguments.busy else 0)]
-    start, failed = time.monotonic(), 0
-    try:
-        for at in range(0, 0 if arguments.list else len(chosen), arguments.batch):
-            batch = chosen[at:at + arguments.batch]
-            for case, why in run(arguments.wmlab, batch, arguments.keep and f"{arguments.keep}/{at}"):
-                failed += 1
-                print(f"WRONG {case.name()}: {why}", flush=True)
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
-    print(f"{len(chosen) - failed} passed, {failed} failed, {time.monotonic() - start:.0f} s" + (", all cores busy" if busy else ""))
-    return 1 if failed or not chosen else 0
+    return try_all(chosen, arguments)
 
 
 if __name__ == "__main__":

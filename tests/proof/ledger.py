@@ -285,25 +285,8 @@ def main():
         by_seed = random.Random(arguments.seed)
         chosen = by_seed.sample(chosen, min(arguments.count, len(chosen)))
     chosen.sort(key=lambda case: case.play)  # those that take long share a run
-    if arguments.list:
-        for case in chosen:
-            print(f"{case.name()}: {case.made()[1]}")
-    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count() if arguments.busy else 0)]
-    if stopped:
-        busy += [subprocess.Popen([sys.executable, "-c", HOG, str(processor)]) for processor in os.sched_getaffinity(0)]
-    start, failed = time.monotonic(), 0
-    try:
-        for at in range(0, 0 if arguments.list else len(chosen), arguments.batch):
-            batch = chosen[at:at + arguments.batch]
-            for case, why in truth.run(arguments.wmlab, batch, arguments.keep and f"{arguments.keep}/{at}"):
-                failed += 1
-                print(f"WRONG {case.name()}: {why}", flush=True)
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
-    print(f"{len(chosen) - failed} passed, {failed} failed, {time.monotonic() - start:.0f} s" + (", all cores busy" if busy else ""))
-    return 1 if failed or not chosen else 0
+    hogs = [subprocess.Popen([sys.executable, "-c", HOG, str(processor)]) for processor in os.sched_getaffinity(0)] if stopped else []
+    return truth.try_all(chosen, arguments, hogs)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 """Deliberately wrong rulesets (wrong/), each through the lab: verdict, leg, cause and the file and line of the rule that decided have to be
 right, and the suggestion, applied, has to make the flow pass.
 
-    wrong_rulesets.py WMLAB [NAME...]
+    wrong_rulesets.py WMLAB [--part K/N] [NAME...]
 
 A ruleset says in its first lines what is run and what must be found (`# flow:`, `# expect: VERDICT LEG CAUSE`, `# mends: yes|no`); the
 deciding line ends in `# <- this`, or begins as `# rule:` says; with `# almost: WHAT DIFFERS` so does the rule that almost matched, by
 `# <- almost` or `# almost-rule:`, and `# almost: none` means that none may be named. `mends: no` is for translation, which no further rule mends: then the report has to
 say what must change. One line per wrong answer, then `N passed, M failed`.
 """
+import argparse
 import concurrent.futures
 import json
 import pathlib
@@ -17,22 +18,16 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import two_zones  # noqa: E402
+
 HERE = pathlib.Path(__file__).parent / "wrong"
-SITE = """version: 1
-name: wrong
-zones:
-  inside:  { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media:  { zone: inside,  address: 10.10.0.10 }
-  far:    { zone: inside,  address: 10.10.0.10, published: 198.51.100.5 }
-  player: { zone: outside, address: 10.20.0.10 }
+SITE = two_zones.scenario("wrong", "", """content: { lecture: { synthetic: audio, bitrate: 64k } }
+defaults: { deadline: 1s, play: 500ms, content: lecture }
+""", two_zones.INTERFACES, """  far:    { zone: inside,  address: 10.10.0.10, published: 198.51.100.5 }
   studio: { zone: outside, address: 10.20.0.11 }
   edge:   { zone: outside, address: 10.20.0.12 }
-content: { lecture: { synthetic: audio, bitrate: 64k } }
-defaults: { deadline: 1s, play: 500ms, content: lecture }
-flows:
-"""
+""")
 
 
 def header(text, key):
@@ -93,8 +88,14 @@ def problem(wmlab, ruleset):
 
 
 def main():
-    wmlab, names = sys.argv[1], sys.argv[2:]
-    rulesets = [file for file in sorted(HERE.iterdir()) if file.suffix in (".nft", ".rules") and (not names or file.stem in names)]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("wmlab")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--part", default="1/1", help="every Nth of them, from the Kth on")
+    arguments = parser.parse_args()
+    wmlab, names = arguments.wmlab, arguments.names
+    first, step = map(int, arguments.part.split("/"))
+    rulesets = [file for file in sorted(HERE.iterdir()) if file.suffix in (".nft", ".rules") and (not names or file.stem in names)][first - 1::step]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         for ruleset, why in zip(rulesets, pool.map(lambda ruleset: problem(wmlab, ruleset), rulesets)):

@@ -69,6 +69,11 @@ contains "another format: told" "$(notes "$work/wrong.json")" "no line of the fi
 scenario "{ format: asa, from: [cat, $work/asa.log] }"
 run --only unicast-tcp --report "json:$work/command.json"
 contains "a command's lines are read" "$(notes "$work/command.json")" "no line of the firewall's log cat"
+run --only unicast-tcp --bundle "$work/logged.zip" --report "json:$work/command.json"
+got=0
+(cd / && PATH=/usr/bin:/bin "$bin/wmlab" replay "$work/logged.zip" --report "json:$work/again.json") > "$work/output" 2>&1 || got=$?
+check "judged again with the log that was read: exit code" 0 "$got"
+check "judged again with the log that was read" "$(cat "$work/command.json")" "$(cat "$work/again.json")"
 scenario "{ format: asa, from: [sh, -c, 'echo no such device >&2; exit 1'] }"
 run --only unicast-tcp --report "json:$work/command.json"
 contains "a command that fails is told" "$(notes "$work/command.json")" "no such device"

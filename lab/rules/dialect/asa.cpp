@@ -41,32 +41,39 @@ std::string translations_text(const scenario::Scenario& scenario, const Needs& n
     return out;
 }
 
+std::string address_text(const std::optional<scenario::Subnet>& net) {
+    if (!net) return "any";
+    if (net->prefix == 32) return "host " + net->network.text();
+    const scenario::Ipv4 mask{~(net->broadcast().value ^ net->network.value)};
+    return net->network.text() + " " + mask.text();
+}
+
+std::string list_of(const Need& need) { return "access-list wmlab_" + need.in + " "; }
+
 }  // namespace
+
+std::vector<std::string> asa_lines(const scenario::Scenario& /*scenario*/, const Need& need) {
+    const auto entry = list_of(need) + "extended permit " + std::string{text(need.protocol)} + " " + address_text(source_of(need)) + " " +
+                       address_text(destination_of(need));
+    if (need.ports.empty()) return {entry};
+    std::vector<std::string> lines;
+    for (const auto& range : need.ports) lines.push_back(entry + after(range));
+    return lines;
+}
 
 std::string asa(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     const bool whole = form == Form::whole;
     std::string out = heading(scenario, needs, "!") +
                       "! Interface names are the scenario's; they must be the `nameif` of the device.\n";
-    out += whole ? "! `access-group` takes the place of the list that is bound to an interface now, and what that one "
-                   "permits is shut.\n"
+    out += whole ? "! `access-group` takes the place of the list that is bound to an interface now, and what that one permits is shut.\n"
                    "! `--merge` prints the entries alone.\n"
-                 : "! For the lists that are bound inbound, above what they deny: put the name of the list of each "
-                   "interface in.\n";
-    const auto address = [](const std::optional<scenario::Subnet>& net) {
-        if (!net) return std::string{"any"};
-        const scenario::Ipv4 mask{net->broadcast().value == net->network.value ? ~std::uint32_t{0} : ~(net->broadcast().value ^ net->network.value)};
-        return net->prefix == 32 ? "host " + net->network.text() : net->network.text() + " " + mask.text();
-    };
+                 : "! For the lists that are bound inbound, above what they deny: put the name of the list of each interface in.\n";
     std::map<std::string, std::string> lists;  // by interface
     for (const auto& need : needs.needs) {
         auto& list = lists[need.in];
-        const auto name = "access-list wmlab_" + need.in + " ";
-        list += name + "remark " +
+        list += list_of(need) + "remark " +
                 shortened(need.source + " -> " + need.destination + ": " + flows_text(need), remark_max) + "\n";
-        const auto entry = name + "extended permit " + std::string{text(need.protocol)} + " " +
-                           address(source_of(need)) + " " + address(destination_of(need));
-        if (need.ports.empty()) list += entry + "\n";
-        for (const auto& range : need.ports) list += entry + after(range) + "\n";
+        for (const auto& line : asa_lines(scenario, need)) list += line + "\n";
     }
     if (whole)
         for (const auto& zone : scenario.zones)
@@ -79,10 +86,8 @@ std::string asa(const scenario::Scenario& scenario, const Needs& needs, Form for
     for (const auto& need : needs.needs)
         if (need.multicast)
             return out +
-                   "!\n! Multicast: as a stub the device passes IGMP on to the router beside the sender (`igmp forward "
-                   "interface NAME` on the\n"
-                   "! receivers' interface); else it takes part in PIM and needs a rendezvous point (`pim rp-address "
-                   "ADDRESS`).\n" +
+                   "!\n! Multicast: as a stub the device passes IGMP on to the router beside the sender (`igmp forward interface NAME` on the\n"
+                   "! receivers' interface); else it takes part in PIM and needs a rendezvous point (`pim rp-address ADDRESS`).\n" +
                    (whole ? "multicast-routing\n" : "! multicast-routing\n");
     return out;
 }

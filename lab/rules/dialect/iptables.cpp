@@ -12,9 +12,17 @@ std::string ports_of(scenario::Protocol protocol, const scenario::PortList& port
 
 }  // namespace
 
+std::vector<std::string> iptables_lines(const scenario::Scenario& /*scenario*/, const Need& need) {
+    const auto address = [](const char* option, const std::optional<scenario::Subnet>& net) { return net ? option + net->text() : std::string{}; };
+    std::vector<std::string> lines;
+    for (const auto& ports : multiport_parts(need.ports))
+        lines.push_back("-A FORWARD -i " + need.in + " -o " + need.out + address(" -s ", source_of(need)) + address(" -d ", destination_of(need)) +
+                        " -p " + std::string{text(need.protocol)} + ports_of(need.protocol, ports) + " -j ACCEPT");
+    return lines;
+}
+
 std::string iptables(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     const bool whole = form == Form::whole;
-    const auto address = [](const char* option, const std::optional<scenario::Subnet>& net) { return net ? option + net->text() : std::string{}; };
     std::string translations;
     for (const auto& t : needs.translations)
         for (const auto& ports : multiport_parts(t.ports))
@@ -25,10 +33,7 @@ std::string iptables(const scenario::Scenario& scenario, const Needs& needs, For
         "# answers of what is accepted below\n-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
     for (const auto& need : needs.needs) {
         rules += "# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n";
-        for (const auto& ports : multiport_parts(need.ports))
-            rules += "-A FORWARD -i " + need.in + " -o " + need.out + address(" -s ", source_of(need)) +
-                     address(" -d ", destination_of(need)) + " -p " + std::string{text(need.protocol)} +
-                     ports_of(need.protocol, ports) + " -j ACCEPT\n";
+        for (const auto& line : iptables_lines(scenario, need)) rules += line + "\n";
     }
     auto out = heading(scenario, needs, "#");
     if (!whole) {

@@ -28,16 +28,46 @@ std::string interface_macro(const scenario::Scenario& scenario, const std::strin
     return zone == scenario.zones.end() ? interface : "$" + macro(zone->name);
 }
 
+// IGMP carries an IP option (router alert), which pf stops unless it is told not to.
+std::string igmp_line(const scenario::Scenario& scenario, const scenario::Host& receiver) {
+    return "pass in quick on " + interface_macro(scenario, std::string{scenario.zone(receiver.zone)->interface}) +
+           " inet proto igmp from " + receiver.address.text() + " allow-opts";
+}
+
+std::vector<std::string> igmp_lines(const scenario::Scenario& scenario, const Need* only) {
+    std::vector<std::string> lines;
+    for (const auto& instance : scenario::instances(scenario)) {
+        const auto* receiver = scenario.host(instance.to);
+        if (instance.flow->type != scenario::FlowType::multicast || receiver == nullptr) continue;
+        if (only != nullptr && instance.flow->group != only->destination_address) continue;
+        auto line = igmp_line(scenario, *receiver);
+        if (std::ranges::find(lines, line) == lines.end()) lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
+std::string pass_line(const scenario::Scenario& scenario, const Need& need) {
+    const auto address = [](const std::optional<scenario::Subnet>& net) { return net ? net_text(*net) : std::string{"any"}; };
+    return "pass quick on { " + interface_macro(scenario, need.in) + " " + interface_macro(scenario, need.out) + " } inet proto " +
+           std::string{text(need.protocol)} + " from " + address(source_of(need)) + " to " + address(destination_of(need)) +
+           to_ports(need.ports) + " keep state";
+}
+
 }  // namespace
+
+std::vector<std::string> pf_lines(const scenario::Scenario& scenario, const Need& need) {
+    std::vector<std::string> lines{pass_line(scenario, need)};
+    if (need.multicast)
+        for (auto& line : igmp_lines(scenario, &need)) lines.push_back(std::move(line));
+    return lines;
+}
 
 std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form) {
     const bool whole = form == Form::whole;
-    const auto address = [](const std::optional<scenario::Subnet>& net) { return net ? net_text(*net) : std::string{"any"}; };
     std::string out = heading(scenario, needs, "#");
     if (whole)
         out +=
-            "# `pfctl -f` puts this file in the place of all rules that are loaded. `--merge` prints the rules "
-            "alone.\n";
+            "# `pfctl -f` puts this file in the place of all rules that are loaded. `--merge` prints the rules alone.\n";
     out += "\n# the device's own interface names: em0, vtnet1 ...\n";
     for (const auto& zone : scenario.zones) out += macro(zone.name) + " = \"" + zone.interface + "\"\n";
     if (whole) out += "\nset skip on lo\nblock drop all\n";
@@ -46,20 +76,9 @@ std::string pf(const scenario::Scenario& scenario, const Needs& needs, Form form
                interface_macro(scenario, t.in) + " inet proto " + std::string{text(t.protocol)} + " to " +
                t.published.text() + to_ports(t.ports) + " rdr-to " + t.address.text() + "\n";
     for (const auto& need : needs.needs)
-        out += "\n# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\npass quick on { " +
-               interface_macro(scenario, need.in) + " " + interface_macro(scenario, need.out) + " } inet proto " +
-               std::string{text(need.protocol)} + " from " + address(source_of(need)) + " to " +
-               address(destination_of(need)) + to_ports(need.ports) + " keep state\n";
-    // IGMP carries an IP option (router alert), which pf stops unless it is told not to.
+        out += "\n# " + need.source + " -> " + need.destination + ": " + flows_text(need) + "\n" + pass_line(scenario, need) + "\n";
     std::string igmp;
-    for (const auto& instance : scenario::instances(scenario)) {
-        const auto* receiver = scenario.host(instance.to);
-        if (instance.flow->type != scenario::FlowType::multicast || receiver == nullptr) continue;
-        const auto line = "pass in quick on " +
-                          interface_macro(scenario, std::string{scenario.zone(receiver->zone)->interface}) +
-                          " inet proto igmp from " + receiver->address.text() + " allow-opts\n";
-        if (igmp.find(line) == std::string::npos) igmp += line;
-    }
+    for (const auto& line : igmp_lines(scenario, nullptr)) igmp += line + "\n";
     if (!igmp.empty()) out += "\n# where the firewall itself is the multicast router of the receivers\n" + igmp;
     return out;
 }

@@ -3,6 +3,9 @@
 it does what it does with the file."""
 import json, os, pathlib, subprocess, sys, tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+import two_zones
+
 WMLAB = os.path.abspath(sys.argv[1])
 RULES = """table inet filter {
   chain forward {
@@ -12,20 +15,11 @@ RULES = """table inet filter {
   }
 }
 """
-SCENARIO = """version: 1
-name: one door
-zones:
-  inside: { subnet: 10.10.0.0/24, interface: inside }
-  outside: { subnet: 10.20.0.0/24, interface: outside }
-hosts:
-  media: { zone: inside, address: 10.10.0.10 }
-  player: { zone: outside, address: 10.20.0.10 }
-content: { lecture: { synthetic: audio, bitrate: 64k } }
-defaults: { deadline: 1s, play: 200ms, content: lecture }
-flows:
-  - { id: tcp, type: mms-tcp, from: player, to: media }
+SCENARIO = two_zones.scenario("one door", """  - { id: tcp, type: mms-tcp, from: player, to: media }
   - { id: telnet, type: probe, from: player, to: media, protocol: tcp, ports: 23, expect: blocked }
-"""
+""", """content: { lecture: { synthetic: audio, bitrate: 64k } }
+defaults: { deadline: 1s, play: 200ms, content: lecture }
+""", two_zones.INTERFACES)
 wrong = 0
 
 
@@ -90,6 +84,23 @@ with tempfile.TemporaryDirectory() as folder:
             code, _, err = call([WMLAB, "check", named])
             check(f"check, {kind}: exit code", code == 2, f"{code}: {err}")
             check(f"check, {kind}: the words", words in err, err)
+
+    # What a ruleset brings with it: nft itself would wait for a pipe for ever.
+    brought = {
+        "an include of a named pipe": ("pipe.nft", f'include "{folder}/fifo"\n' + RULES, "fifo is not a file"),
+        "an include of a device": ("device.nft", 'include "/dev/zero"\n' + RULES, "/dev/zero is not a file"),
+        "an include within a chain": ("inner.nft", RULES.replace("    ct state", '    include "fifo"\n    ct state'), "fifo is not a file"),
+    }
+    for kind, (name, text, words) in brought.items():
+        (folder / name).write_text(text)
+        for command in ("run", "baseline", "exec", "audit", "firewall"):
+            code, _, err = call(commands[command](folder / name), stdin=subprocess.DEVNULL)
+            check(f"{command}, {kind}: exit code", code == 2, f"{code}: {err}")
+            check(f"{command}, {kind}: the words", words in err, err)
+    (folder / "sets.rules").write_text("*filter\n-A FORWARD -m set --match-set x src -j ACCEPT\nCOMMIT\n")
+    os.mkfifo(folder / "sets.ipset")
+    code, _, err = call(commands["run"](folder / "sets.rules"), stdin=subprocess.DEVNULL)
+    check("ipsets in a named pipe", code in (2, 3) and ("is not a file" in err or "ipset is not installed" in err), f"{code}: {err}")
 
     refused = folder / "refused.yaml"
     (folder / "refused.nft").write_text(RULES.replace("policy drop", "policy dorp"))

@@ -40,9 +40,7 @@ TEST_CASE("dcom: a range with no port left is named with the status, number or t
     CHECK(flow.cause == Cause::exhausted);
     CHECK(flow.leg == "object");
     CHECK(flow.explanation ==
-          "The reserved range 3001-3002 of media has no port left for another process (3 asked for): activation was "
-          "answered "
-          "with 0x800706B9.");
+          "The reserved range 3001-3002 of media has no port left for another process (3 asked for): activation was answered with 0x800706B9.");
 }
 
 TEST_CASE("dcom: an object call that works, and one that is dropped", "[judge][dcom]") {

@@ -317,6 +317,7 @@ TEST_CASE("expected and actual, and the exit code", "[judge]") {
 
 TEST_CASE("a run in which no flow was tested is never 0", "[judge]") {
     CHECK(exit_code(Report{}) == 4);
+    CHECK(exit_code(Report{}, false) == 1);  // not written is worse than undecided
     const Story story{"  - { id: f, type: mms-tcp, from: player, to: media, expect: inconclusive }\n"};
     const auto report = judge(story.scenario(), {});
     CHECK(report.flows[0].as_expected);

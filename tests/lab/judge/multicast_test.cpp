@@ -95,8 +95,7 @@ TEST_CASE("multicast that does not arrive: join, routing, filter and time to liv
          },
          Verdict::blocked,
          "join",
-         "The IGMP report of player for 239.1.2.3 was sent twice and never reached the firewall: look at the switches "
-         "of zone outside.",
+         "The IGMP report of player for 239.1.2.3 was sent twice and never reached the firewall: look at the switches of zone outside.",
          true},
         {"the report is dropped by the ruleset",
          {},

@@ -1,4 +1,6 @@
 // The flow types with rules of their own: probe, command, msbd, dcom, encoder-alias.
+#include <spdlog/fmt/fmt.h>
+
 #include <functional>
 
 #include "lab/judge/judge.hpp"
@@ -216,32 +218,50 @@ TEST_CASE("dcom: pass, object port shut, exhausted, translated", "[judge]") {
     }
 }
 
-TEST_CASE("dcom over UDP: request and answer are told apart", "[judge]") {
-    Story story{"  - { id: f, type: dcom, transport: udp, from: studio, to: media, reserved_ports: 3001-3010 }\n"};
-    story.process("media", "server_sim", {"f"});
-    story.listening("media", "udp", 135, "mapper");
-    story.process("studio", "client_sim", {"f"});
-    const auto here = story.address("studio", 46000), there = story.address("media", 135);
-    auto& sent = story.on("studio", "f", "mapper", What::sent, {{"message", "ept_map"}});
+namespace {
+
+// The request from `client` reaches `server` or not; the answer never comes back.
+FlowResult unanswered_call(const std::string& client, const std::string& server, bool arrives) {
+    Story story{"  - { id: f, type: dcom, transport: udp, from: " + client + ", to: " + server + ", reserved_ports: 3001-3010 }\n",
+                "hosts:\n  " + server + ": { zone: inside, address: 10.10.0.10 }\n  " + client + ": { zone: outside, address: 10.20.0.11 }\n"};
+    story.process(server, "server_sim", {"f"});
+    story.listening(server, "udp", 135, "mapper");
+    story.process(client, "client_sim", {"f"});
+    const auto here = story.address(client, 46000), there = story.address(server, 135);
+    auto& sent = story.on(client, "f", "mapper", What::sent, {{"message", "ept_map"}});
     sent.local = here;
     sent.remote = there;
-    const bool arrives = GENERATE(false, true);
-    story.crosses("studio", "media", "udp", "udp", here, there, 3, arrives ? Fate::arrives : Fate::lost);
+    story.crosses(client, server, "udp", "udp", here, there, 3, arrives ? Fate::arrives : Fate::lost);
     if (arrives) {
         for (const auto what : {What::received, What::sent}) {
-            auto& event = story.on("media", "f", "mapper", what, {{"message", "ept_map"}});
+            auto& event = story.on(server, "f", "mapper", what, {{"message", "ept_map"}});
             event.local = there;
             event.remote = here;
         }
-        story.crosses("media", "studio", "udp", "udp", there, here, 3, Fate::lost);
+        story.crosses(server, client, "udp", "udp", there, here, 3, Fate::lost);
     }
-    story.ended("studio", "f", "failed", "udp");
-    const auto flow = judged(story);
-    INFO(flow.explanation);
-    CHECK(flow.verdict == Verdict::blocked);
-    CHECK(flow.leg == "mapper");
-    CHECK(flow.cause == Cause::dropped);
-    CHECK(flow.direction == (arrives ? "to->from" : "from->to"));
+    story.ended(client, "f", "failed", "udp");
+    return judged(story);
+}
+
+}  // namespace
+
+TEST_CASE("dcom over UDP: request and answer are told apart, whatever the hosts are named", "[judge]") {
+    const bool arrives = GENERATE(false, true);
+    const auto [client, server] =
+        GENERATE(table<std::string, std::string>({{"studio", "media"}, {"request", "media"}, {"studio", "request"}, {"answer", "reached"}}));
+    DYNAMIC_SECTION(client << " calls " << server << (arrives ? ", the answer is lost" : ", the request is lost")) {
+        const auto flow = unanswered_call(client, server, arrives);
+        INFO(flow.explanation);
+        CHECK(flow.verdict == Verdict::blocked);
+        CHECK(flow.leg == "mapper");
+        CHECK(flow.cause == Cause::dropped);
+        CHECK(flow.direction == (arrives ? "to->from" : "from->to"));
+        const auto back = fmt::format("The request reached {}; the answer did not come back: UDP from {}:135 to {}:46000 was sent", server, server, client);
+        const auto there = fmt::format("UDP from {}:46000 to {}:135 was sent", client, server);
+        CHECK(has(flow.explanation, arrives ? back : there));
+        CHECK(has(flow.explanation, "The request reached") == arrives);
+    }
 }
 
 TEST_CASE("encoder-alias: the server's pull back to the encoder is a leg of its own", "[judge]") {

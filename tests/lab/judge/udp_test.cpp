@@ -67,8 +67,7 @@ TEST_CASE("the media leg over UDP: what stopped it", "[judge]") {
     };
     std::vector<Row> rows{
         {"dropped", [](Story&) {}, Verdict::blocked, Cause::dropped, "to->from",
-         "UDP from media:1755 to player:1217 was sent 40 times and never arrived: nothing of it reached player's "
-         "interface."},
+         "UDP from media:1755 to player:1217 was sent 40 times and never arrived: nothing of it reached player's interface."},
         {"refused by the player's own host", [&](Story& story) { icmp(story, "10.20.0.10", 3, true); }, Verdict::failed,
          Cause::refused, "to->from", "refused by player itself with ICMP 3/3"},
         {"rejected in the player's name", [&](Story& story) { icmp(story, "10.20.0.10", 3, false); }, Verdict::blocked,

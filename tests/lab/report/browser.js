@@ -11,6 +11,7 @@ const puppeteer = require('puppeteer-core');
 const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 const [chromium, wmlab, source, pictures, kept] = process.argv.slice(2).map((word, i) => (i === 0 ? word : path.resolve(word)));
+const patience = 600000; // ms: axe takes minutes with the large page on a busy machine
 const wrong = [];
 const check = (holds, what) => {
   if (!holds) wrong.push(what);
@@ -112,8 +113,9 @@ async function use(browser, file) {
   await view.keyboard.press('Enter');
   const open = await view.$('details.flow[open]');
   check(open !== null && (await open.$('svg')) !== null, `${what}: a ladder opens by the keyboard`);
-  // follows a link to the rule
-  const link = await view.$('details.flow[open] a[href^="#"]') || await view.$('a[href^="#r"]');
+  // follows a link to the rule, in a flow that was stopped by one
+  await view.$eval('details.flow:has(a[href^="#L"])', one => { one.open = true; });
+  const link = await view.$('details.flow[open] a[href^="#L"]');
   check(link !== null, `${what}: a link to the rule`);
   if (link) {
     const to = await link.evaluate(one => one.getAttribute('href').slice(1));
@@ -140,7 +142,8 @@ async function use(browser, file) {
 (async () => {
   fs.mkdirSync(pictures, { recursive: true });
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wmlab-browser-'));
-  const browser = await puppeteer.launch({ executablePath: chromium, headless: true, args: process.getuid() === 0 ? ['--no-sandbox'] : [] });
+  const browser = await puppeteer.launch({ executablePath: chromium, headless: true, protocolTimeout: patience,
+    args: ['--disable-dev-shm-usage', ...(process.getuid() === 0 ? ['--no-sandbox'] : [])] });
   try {
     const files = pages(folder);
     for (const [name, file] of Object.entries(files)) {

@@ -145,6 +145,48 @@ TEST_CASE("what is as expected gets no advice, and what many flows share is said
     CHECK(text.size() < 25'000);
 }
 
+TEST_CASE("300 flows that one rule stops are a page, those that it does not are on it, and it fits a terminal", "[report]") {
+    const auto text_of = [](const Report& report) {
+        for (const auto& renderer : renderers())
+            if (renderer.name == "text") return renderer.render(report, {false, false, 80});
+        return std::string{};
+    };
+    const auto report_of = [](const std::vector<FlowResult>& kinds, std::size_t flows) {
+        auto report = sample_report();
+        report.flows.clear();
+        report.notes.clear(), report.incidents.clear(), report.coverage.reset(), report.baseline.reset(), report.patch.reset();
+        for (std::size_t i = 0; i < flows; ++i) {
+            report.flows.push_back(kinds[i % kinds.size()]);
+            report.flows.back().id = "flow#" + std::to_string(i);
+            report.flows.back().from = "player" + std::to_string(i % 7);
+        }
+        report.summary = {static_cast<unsigned>(flows), 0, static_cast<unsigned>(flows), 0, 7.6};
+        return report;
+    };
+    const auto sample = sample_report();
+    auto other = sample.flows[1];
+    other.leg = "control", other.direction = "from->to";
+    const auto many = report_of({sample.flows[1], other}, 300);
+    const auto text = text_of(many);
+    CHECK(std::ranges::count(text, '\n') < 60);
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+    CHECK(has(text, "and 147 more"));
+    CHECK(has(text, "several"));  // from whom
+    // One that is otherwise has its row and its paragraph, wherever it stands.
+    for (const std::size_t at : {0U, 150U, 299U}) {
+        auto one = many;
+        one.flows[at].id = "otherwise";
+        one.flows[at].rule->line = 4711;
+        const auto told = text_of(one);
+        CHECK(has(told, "! otherwise"));
+        CHECK(has(told, "otherwise: blocked at"));
+        CHECK(has(told, "4711"));
+    }
+    // Of few all are shown.
+    CHECK(has(text_of(report_of({sample.flows[1]}, 40)), "! flow#39"));
+}
+
 TEST_CASE("the html report of a thousand flows can be mailed, and is written at once", "[report]") {
     auto report = sample_report();
     auto picture = *report.picture;

@@ -107,6 +107,61 @@ TEST_CASE("a policy drop is named, with the rule that almost matched and the rul
               .find("  ip saddr 10.10.0.10 ip daddr") != std::string::npos);
 }
 
+TEST_CASE("what a near miss says is for people only: reworded it changes nothing else", "[rules]") {
+    DecisionLog log;
+    log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 0));
+    auto events = log.take(ruleset());
+    REQUIRE(events.size() == 1);
+    auto told = report(Verdict::blocked, "to->from");
+    attribute(told, site(), events);
+    const auto text = GENERATE(as<std::string>{}, "", "port 5000, the rule wants 4999", "der Port ist zu hoch");
+    events[0].fields.at("near_miss").as_object()["differs"] = text;
+    auto reworded = report(Verdict::blocked, "to->from");
+    attribute(reworded, site(), events);
+    const auto &before = told.flows[0], &after = reworded.flows[0];
+    REQUIRE(after.near_miss.has_value());
+    CHECK(after.near_miss->differs == text);
+    CHECK(after.near_miss->rule.line == before.near_miss->rule.line);
+    CHECK(after.verdict == before.verdict);
+    CHECK(after.leg == before.leg);
+    CHECK(after.cause == before.cause);
+    CHECK(after.rule->line == before.rule->line);
+    REQUIRE(after.suggestions.size() == before.suggestions.size());
+    for (std::size_t i = 0; i < after.suggestions.size(); ++i) CHECK(after.suggestions[i].rule == before.suggestions[i].rule);
+}
+
+TEST_CASE("words that are names, prefixes or comments ask for nothing", "[rules]") {
+    struct Row {
+        std::string name, expr;  // of a rule before the policy
+        bool asks;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"ct state", R"([{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":"established"}},{"accept":null}])", true},
+        {"-m conntrack", R"([{"xt":{"type":"match","name":"conntrack"}},{"accept":null}])", true},
+        {"-j CT", R"([{"xt":{"type":"target","name":"CT"}}])", true},
+        {"notrack", R"([{"notrack":null}])", true},
+        {"a prefix of a log", R"([{"log":{"prefix":"state"}}])", false},
+        {"a chain called CT", R"([{"jump":{"target":"CT"}}])", false},
+        {"a chain called iif", R"([{"jump":{"target":"iif"}}])", false},
+        {"an interface called conntrack", R"([{"match":{"op":"==","left":{"meta":{"key":"mark"}},"right":"conntrack"}},{"accept":null}])", false},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        const auto rules = Ruleset::parse(
+            R"({"nftables":[{"chain":{"family":"inet","table":"filter","name":"forward","handle":2,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":4,"expr":)" +
+                row.expr + "}}]}",
+            "", {});
+        DecisionLog log;
+        log.add(decision("udp", "10.10.0.10", 1755, "10.20.0.10", 5000, Decision::Fate::dropped, 0));
+        const auto events = log.take(rules);
+        REQUIRE(events.size() == 1);
+        CHECK(events[0].fields.contains("asks") == row.asks);
+        const auto* before = events[0].fields.if_contains("before");
+        const bool interfaces = before != nullptr && before->as_object().contains("in");
+        CHECK_FALSE(interfaces);
+    }
+}
+
 TEST_CASE("packets of the other direction are not taken for the leg's", "[rules]") {
     DecisionLog log;
     log.add(decision("udp", "10.20.0.10", 5000, "10.10.0.10", 1755, Decision::Fate::dropped, 0));

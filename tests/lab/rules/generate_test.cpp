@@ -116,3 +116,80 @@ TEST_CASE("each dialect says the same needs", "[rules]") {
     }
     CHECK_FALSE(generate(scenario, "checkpoint").has_value());
 }
+
+TEST_CASE("anyone of a zone is its subnet in every dialect, and of a zone without an end no address at all", "[rules]") {
+    const auto loaded = [](const std::string& subnet) {
+        auto read = scenario::load("version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: fw-in }\n  outside: { subnet: " + subnet +
+                                       ", interface: fw-out }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\ncontent: { lecture: { synthetic: audio } }\n"
+                                       "flows:\n  - { id: web, type: http, from: anyone@outside, to: media, content: lecture }\n",
+                                   "site.yaml", "/", false);
+        CHECK(explain(read.problems) == "");
+        return read.scenario;
+    };
+    struct Row {
+        const char *dialect, *bounded, *endless;
+    };
+    const std::vector<Row> rows = {
+        {"nft", "iifname \"fw-out\" oifname \"fw-in\" ip saddr 10.20.0.0/23 ip daddr 10.10.0.10 tcp dport 80 accept",
+         "iifname \"fw-out\" oifname \"fw-in\" ip daddr 10.10.0.10 tcp dport 80 accept"},
+        {"iptables", "-A FORWARD -i fw-out -o fw-in -s 10.20.0.0/23 -d 10.10.0.10/32 -p tcp -m tcp --dport 80 -j ACCEPT",
+         "-A FORWARD -i fw-out -o fw-in -d 10.10.0.10/32 -p tcp -m tcp --dport 80 -j ACCEPT"},
+        {"asa", "access-list wmlab_fw-out extended permit tcp 10.20.0.0 255.255.254.0 host 10.10.0.10 eq 80",
+         "access-list wmlab_fw-out extended permit tcp any host 10.10.0.10 eq 80"},
+        {"pf", "pass quick on { $outside_if $inside_if } inet proto tcp from 10.20.0.0/23 to 10.10.0.10 port 80 keep state",
+         "pass quick on { $outside_if $inside_if } inet proto tcp from any to 10.10.0.10 port 80 keep state"},
+        {"netsh", " dir=in action=allow protocol=TCP localip=10.10.0.10 remoteip=10.20.0.0/23 localport=80",
+         " dir=in action=allow protocol=TCP localip=10.10.0.10 remoteip=any localport=80"},
+    };
+    for (const auto& row : rows)
+        for (const bool endless : {false, true}) {
+            const auto scenario = loaded(endless ? "203.0.113.0/24" : "10.20.0.0/23");
+            const auto all = needs(scenario);
+            REQUIRE(all.needs.size() == 1);
+            const auto lines = letting_lines(scenario, row.dialect, all.needs[0]);
+            const auto text = *generate(scenario, row.dialect);
+            INFO(text);
+            REQUIRE_FALSE(lines.empty());
+            CHECK(lines.back().ends_with(endless ? row.endless : row.bounded));
+            for (const auto& line : lines) CHECK(text.find(line + "\n") != std::string::npos);
+            CHECK(text.find("dir=out") == std::string::npos);  // nobody's own firewall
+        }
+}
+
+TEST_CASE("the lines that let a need through are those of the whole text, whatever hosts and flows are called", "[rules]") {
+    const auto name = GENERATE(as<std::string>{}, "media", "established", "pass", "rem", "accept", "permit", "netsh");
+    const auto dialect = GENERATE(from_range(dialect_names));
+    DYNAMIC_SECTION(dialect << ", a host " << name) {
+        const auto loaded = scenario::load(R"(
+version: 1
+name: site
+zones:
+  inside:  { subnet: 10.10.0.0/24, interface: established }
+  outside: { subnet: 10.20.0.0/24, interface: accept }
+hosts:
+  )" + name + R"(:  { zone: inside,  address: 10.10.0.10 }
+  player: { zone: outside, address: 10.20.0.10 }
+content: { lecture: { synthetic: audio } }
+defaults: { content: lecture }
+flows:
+  - { id: established, type: mms-udp, from: player, to: )" + name + R"(, client_ports: 1024-5000 }
+  - { id: group, type: multicast, from: )" + name + R"(, to: player, group: 239.1.2.3, port: 8080 }
+)",
+                                           "site.yaml", "/", false);
+        REQUIRE(loaded.ok());
+        const auto text = *generate(loaded.scenario, dialect);
+        const auto found = needs(loaded.scenario);
+        REQUIRE_FALSE(found.needs.empty());
+        for (const auto& need : found.needs) {
+            const auto lines = letting_lines(loaded.scenario, dialect, need);
+            INFO(flows_text(need) << "\n" << text);
+            REQUIRE_FALSE(lines.empty());
+            for (const auto& line : lines) {
+                CHECK(text.find(line + "\n") != std::string::npos);
+                CHECK(line.find("ESTABLISHED") == std::string::npos);
+                CHECK(line.find("established,related") == std::string::npos);
+            }
+        }
+    }
+    CHECK(letting_lines({}, "checkpoint", {}).empty());
+}

@@ -55,8 +55,7 @@ TEST_CASE("literals: addresses that no rule can tell apart", "[rules]") {
 
 TEST_CASE("literals: rules that depend on the packets before", "[rules]") {
     const auto found = literals(
-        "table inet t {\n set scanners {\n  type ipv4_addr\n  flags dynamic,timeout\n }\n set good {\n  type "
-        "ipv4_addr\n }\n}\n");
+        "table inet t {\n set scanners {\n  type ipv4_addr\n  flags dynamic,timeout\n }\n set good {\n  type ipv4_addr\n }\n}\n");
     struct Row {
         std::string text;
         bool past;

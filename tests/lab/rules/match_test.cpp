@@ -111,6 +111,40 @@ TEST_CASE("the near miss names what differs", "[rules]") {
     }
 }
 
+TEST_CASE("what differs is told by its parts: the same words for one port and for a set decide nothing", "[rules]") {
+    using Kind = Difference::Kind;
+    struct Row {
+        std::string name, right;  // of `tcp dport`
+        Kind kind;
+        bool near;
+    };
+    // The packet goes to port 5000.
+    const auto row = GENERATE(values<Row>({
+        {"one port far away is another service", "23", Kind::wanted, false},
+        {"one port just beside is a slip", "5001", Kind::wanted, true},
+        {"a range far away may be short", R"({"range":[20,23]})", Kind::above, false},
+        {"a long range far away", R"({"range":[1024,4000]})", Kind::above, true},
+        {"a set that lacks the port", R"({"set":[23,80]})", Kind::not_among, true},
+        {"a named set that lacks the port", R"("@okports")", Kind::not_in_set, true},
+        {"a set named as the words are", R"("@wants")", Kind::not_in_set, true},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        const auto rules = Ruleset::parse(
+            R"({"nftables":[
+{"set":{"family":"inet","name":"okports","table":"filter","type":"inet_service","handle":3,"elem":[23]}},
+{"set":{"family":"inet","name":"wants","table":"filter","type":"inet_service","handle":4,"elem":[23]}},
+{"rule":{"family":"inet","table":"filter","chain":"forward","handle":5,"expr":[{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"10.10.0.10"}},{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":)" +
+                row.right + R"(}},{"accept":null}]}}]})",
+            "", {});
+        const auto to_port = packet("tcp", "outside", "10.20.0.10", 40000, "inside", "10.10.0.10", 5000);
+        const auto comparison = compare(rules, *rules.rule(forward, 5), to_port);
+        REQUIRE(comparison.conditions.size() == 2);
+        CHECK(comparison.conditions[1].subject == Subject::destination_port);
+        CHECK(comparison.conditions[1].difference.kind == row.kind);
+        CHECK(near_miss(rules, forward, to_port).has_value() == row.near);
+    }
+}
+
 TEST_CASE("a port beside a range is nearer than a rule of another protocol or for groups", "[rules]") {
     const auto rules = Ruleset::parse(
         R"({"nftables":[

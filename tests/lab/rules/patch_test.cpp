@@ -56,8 +56,7 @@ TEST_CASE("rules that say the same of several hosts or ports become one, and not
 
 TEST_CASE("a define of the file stands for its value", "[rules]") {
     const auto names = names_in(
-        "define MEDIA = 10.10.0.10\ndefine WAN = \"eth0\"\ndefine ALL = { 1.1.1.1 }\ntable inet f {\n  define IN = "
-        "10.10.0.11\n}\ndefine LATER = 10.20.0.10\n",
+        "define MEDIA = 10.10.0.10\ndefine WAN = \"eth0\"\ndefine ALL = { 1.1.1.1 }\ntable inet f {\n  define IN = 10.10.0.11\n}\ndefine LATER = 10.20.0.10\n",
         7);
     auto rule = from_to("10.20.0.10", "10.10.0.10", 80);
     rule.in = "eth0";

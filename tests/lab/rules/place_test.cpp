@@ -53,8 +53,7 @@ TEST_CASE("iptables-save: -I n, -D and -R keep each rule's own line", "[rules]")
     }));
     DYNAMIC_SECTION(row.name) {
         const auto source = source_of(
-            "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp --dport 1 -j DROP\n-A FORWARD -p tcp --dport 2 -j "
-            "DROP\n" +
+            "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p tcp --dport 1 -j DROP\n-A FORWARD -p tcp --dport 2 -j DROP\n" +
             row.lines + "COMMIT\n");
         const auto& chain = source.chains.at(iptables_forward);
         CHECK(lines_of(chain) == row.want);
@@ -64,10 +63,8 @@ TEST_CASE("iptables-save: -I n, -D and -R keep each rule's own line", "[rules]")
 
 TEST_CASE("nft: the kernel's handles tell which statement made which rule", "[rules]") {
     const auto source = source_of(
-        "table inet filter {\n  chain forward { type filter hook forward priority 0; policy drop;\n    tcp dport 1 "
-        "accept\n    tcp dport 2 accept\n  }\n}\n"
-        "insert rule inet filter forward index 1 tcp dport 3 accept\nadd rule inet filter forward position 3 tcp dport "
-        "4 accept\n"
+        "table inet filter {\n  chain forward { type filter hook forward priority 0; policy drop;\n    tcp dport 1 accept\n    tcp dport 2 accept\n  }\n}\n"
+        "insert rule inet filter forward index 1 tcp dport 3 accept\nadd rule inet filter forward position 3 tcp dport 4 accept\n"
         "delete rule inet filter forward handle 4\nreplace rule inet filter forward handle 3 tcp dport 5 accept\n");
     // As the kernel holds them: 3 and 4 made first, then 5 and 6; 4 deleted, 3 replaced.
     const std::string chain =

@@ -38,8 +38,7 @@ wmlab::scenario::Scenario site(const std::string& inside, const std::string& out
     const auto loaded =
         wmlab::scenario::load("version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: " + inside +
                                   " }\n  outside: { subnet: 10.20.0.0/24, interface: " + outside +
-                                  " }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\n  player: { zone: "
-                                  "outside, address: 10.20.0.10 }\n"
+                                  " }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\n  player: { zone: outside, address: 10.20.0.10 }\n"
                                   "content: { lecture: { synthetic: audio } }\nflows:\n  - { id: a, type: mms-tcp, "
                                   "from: player, to: media, content: lecture }\n",
                               "a.yaml", ".");

@@ -1,8 +1,12 @@
 #include "lab/rules/source.hpp"
 
+#include <sys/stat.h>
+
+#include <fstream>
 #include <map>
 
 #include "tests/catch.hpp"
+#include "tests/lab/directory.hpp"
 
 using namespace wmlab::lab::rules;
 
@@ -183,4 +187,46 @@ TEST_CASE("files that include each other again and again are read so far, and no
         REQUIRE(source.chains.contains(forward));
         CHECK_FALSE(source.chains.at(forward).certain);
     }
+}
+
+TEST_CASE("what has no end or may never begin is not read, and an include of it is told", "[rules]") {
+    const wmlab::lab::tests::Directory folder;
+    const auto fifo = folder.path() / "fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0666) == 0);  // nobody writes
+    const auto huge = folder.write("huge.nft", "");
+    std::filesystem::resize_file(huge, text_size_max + 1);
+    const auto small = folder.write("small.nft", "table inet other { }\n");
+    CHECK(read_from_disk(small) == "table inet other { }\n");
+    for (const auto& path : {fifo, huge, std::filesystem::path{"/dev/zero"}, folder.path(), folder.path() / "none"})
+        CHECK_FALSE(read_from_disk(path).has_value());
+
+    struct Row {
+        std::string name, includes, problem;
+    };
+    const auto row = GENERATE(values<Row>({  // FOLDER: this run's
+        {"a pipe", "\"fifo\"", "fifo is not a file"},
+        {"a pipe by its whole name", "\"FOLDER/fifo\"", "fifo is not a file"},
+        {"all there is", "\"./*i*\"", "fifo is not a file"},
+        {"a device", "\"/dev/zero\"", "/dev/zero is not a file"},
+        {"more than any ruleset", "\"huge.nft\"", "huge.nft is larger than 256 MB"},
+        {"a file", "\"small.nft\"", ""},
+        {"an empty device", "\"/dev/null\"", ""},
+        {"nothing", "\"none.nft\"", ""},
+        {"a folder", "\".\"", ""},
+    }));
+    DYNAMIC_SECTION(row.name) {
+        auto includes = row.includes;
+        if (const auto at = includes.find("FOLDER"); at != std::string::npos) includes.replace(at, 6, folder.path().string());
+        for (const auto& text : {"include " + includes + "\n", "table inet filter {\n chain forward {\n  include " + includes + "\n }\n}\n"}) {
+            const auto source = read_source(folder.write("a.nft", text));
+            REQUIRE(source.includes.size() == 1);
+            CHECK(source.includes[0].problem.ends_with(row.problem));
+            CHECK(source.includes[0].problem.empty() == row.problem.empty());
+        }
+    }
+    // Of ipsets beside an iptables file, too.
+    const auto rules = folder.write("b.rules", "*filter\n-A FORWARD -m set --match-set x src -j ACCEPT\nCOMMIT\n");
+    CHECK_FALSE(ipsets_beside(rules, *read_from_disk(rules)).has_value());
+    REQUIRE(::mkfifo((folder.path() / "b.ipset").c_str(), 0666) == 0);
+    CHECK(ipsets_beside(rules, *read_from_disk(rules)) == folder.path() / "b.ipset");
 }

@@ -1,6 +1,7 @@
 #include "lab/verdict/comparison.hpp"
 
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "tests/catch.hpp"
 
 using namespace wmlab;
@@ -79,4 +80,22 @@ TEST_CASE("every report for people and programs names what is broken and what is
     CHECK_THAT(render_json(after, {}), Contains("\"broken\": [\"stream\"]") &&
                                            Contains("\"newly_open\": [\"telnet\"]") &&
                                            Contains("\"unchanged\": [\"web\"]"));
+}
+
+TEST_CASE("of two exit codes the worse one counts, whichever comes first", "[verdict]") {
+    const std::vector<int> from_best{0, 4, 1, 2, 3, 130};
+    for (std::size_t one = 0; one < from_best.size(); ++one)
+        for (std::size_t other = 0; other < from_best.size(); ++other)
+            CHECK(worse(from_best[one], from_best[other]) == from_best[std::max(one, other)]);
+}
+
+TEST_CASE("the exit code of a comparison: what stops the change, then what could not be tried", "[verdict]") {
+    Comparison comparison;
+    CHECK(exit_code(comparison) == 0);
+    comparison.not_tried.emplace_back("a mark");
+    CHECK(exit_code(comparison) == 4);
+    FlowChange broken;
+    broken.change = Change::broken;
+    comparison.flows.push_back(broken);
+    CHECK(exit_code(comparison) == 1);
 }
