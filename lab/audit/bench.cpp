@@ -29,6 +29,7 @@
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/network/netlink.hpp"
 #include "lab/network/network.hpp"
 #include "lab/rules/deciders.hpp"
@@ -388,6 +389,7 @@ void Bench::strangers_behind(std::size_t zone) { parts_->default_route(zone); }
 void Bench::forget() { parts_->network.forget_connections(); }
 
 void Bench::restart() {
+    Interruption::check();
     load_rules(parts_->network.firewall(), "flush ruleset");
     if (!parts_->file.empty()) load_ruleset(parts_->network.firewall(), parts_->file);
     parts_->read_rules();
@@ -427,6 +429,7 @@ void Bench::send(std::span<const Crafted> packets, std::span<const Shape> shapes
     const Pinned pinned;
     outcomes.assign(packets.size(), {});
     for (std::size_t at = 0; at < packets.size();) {
+        Interruption::check();
         std::size_t count = 1;  // of one zone: one wire, one order
         while (count < batch && at + count < packets.size() && packets[at + count].zone == packets[at].zone) ++count;
         const auto part = std::span{outcomes}.subspan(at, count);
@@ -442,6 +445,7 @@ void Bench::send(std::span<const Crafted> packets, std::span<const Shape> shapes
 }
 
 Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
+    Interruption::check();
     auto& parts = *parts_;
     const Pinned pinned;
     if (!parts.traced) {
@@ -490,6 +494,7 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
                                       message.verdict, {}});
     });
     Reasons reasons;
+    reasons.outcome = outcome[0];
     const std::string_view hook = packet.zone == firewall_itself                     ? "output"
                                   : outcome[0].end == Outcome::End::local            ? "input"
                                                                                      : "forward";

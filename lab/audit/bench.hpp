@@ -25,6 +25,7 @@ struct Outcome {
 };
 
 struct Reasons {  // by whose word a packet got through
+    Outcome outcome;
     std::optional<RuleRef> accepts, translates, last;  // last: rule or policy that matched last, whatever it did
     std::vector<std::pair<rules::ChainName, std::uint64_t>> rules;  // all that matched
 };

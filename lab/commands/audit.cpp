@@ -14,6 +14,8 @@
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
+#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/comparison.hpp"
 
 namespace wmlab::lab::commands {
@@ -111,7 +113,7 @@ int audit_command(Arguments arguments) {
             if (!(out << text << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
         }
     };
-    return inside_sandbox([&](const Inside&) {
+    const auto swept = [&](const Inside&) {
         if (!baseline.empty()) {
             Report report;
             report.scenario = scenario->name, report.file = files.front();
@@ -137,6 +139,14 @@ int audit_command(Arguments arguments) {
             return *render_audit(target.format, report, {style.colour && target.file == "-", values->contains("quiet"), files.front()});
         });
         return exit_code(report);
+    };
+    return inside_sandbox([&](const Inside& inside) {
+        const Interruption listening;
+        try {
+            return swept(inside);
+        } catch (const Interrupted&) {
+            return ends::interrupted;
+        }
     });
 }
 

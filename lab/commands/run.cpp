@@ -25,6 +25,7 @@
 #include "lab/commands/watch.hpp"
 #include "lab/run/identity.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/verdict/comparison.hpp"
 #include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/words.hpp"
@@ -65,6 +66,7 @@ void write_patch(const std::filesystem::path& file, const Patch& patch) {
 
 // What the change opens and closes for packets that are no flow's.
 SweptChange sweep_change(const Job& job, bool allow_open) {
+    const Interruption listening;
     SweptChange swept;
     explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, swept.found);
     swept.day = today();
@@ -75,6 +77,7 @@ SweptChange sweep_change(const Job& job, bool allow_open) {
 // What a patch opens that no flow needs.
 std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before,
                                   const std::filesystem::path& after) {
+    const Interruption listening;
     Comparison comparison;
     explore_change(scenario, before, after, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
     std::set<std::tuple<std::string, std::string, std::string>> ways_back;
@@ -362,6 +365,8 @@ int run_once(const po::variables_map& values, const Turn* turn) {
                 add_samples(job, values);
                 if (job.flows.empty()) continue;  // a watch's, of others
                 code = worse(code, run_job(job, inside, values, wish, report));
+            } catch (const Interrupted&) {
+                code = ends::interrupted;
             } catch (const SetupFailed& failure) {
                 if (jobs.size() == 1) throw;
                 std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
