@@ -209,7 +209,7 @@ private:
                 problems_.add(*node, "the address of host " + ticked(host->name) + " as a sample of zone " + ticked(name) + ':');
                 continue;
             }
-            if (std::ranges::any_of(scenario_.hosts, [&](const Host& one) { return one.published_at(address); })) {
+            if (std::ranges::any_of(scenario_.hosts, [&address = address](const Host& one) { return one.published_at(address); })) {
                 problems_.add(*node, "a `published` address as a sample of zone " + ticked(name) + ':');
                 continue;
             }
