@@ -174,9 +174,12 @@ def main():
     ask.add_argument("wmlab")
     ask.add_argument("names", nargs="*")
     ask.add_argument("--seed", type=int, default=1)
-    ask.add_argument("--count", type=int, default=10)
+    ask.add_argument("--count", type=int, default=10, help="of those made by chance")
+    ask.add_argument("--part", default="1/1", help="every Nth of them, from the Kth on")
     options = ask.parse_args()
     cases = [case for case in [*fixed(), *generated(random.Random(options.seed), options.count)] if not options.names or case.name in options.names]
+    first, step = map(int, options.part.split("/"))
+    cases = cases[first - 1::step]
     failed = 0
     for case in cases:
         why = problem(options.wmlab, case)
