@@ -182,7 +182,7 @@ def main():
     cases = cases[first - 1::step]
     failed = 0
     for case in cases:
-        why = problem(options.wmlab, case)
+        why = problem(str(pathlib.Path(options.wmlab).resolve()), case)
         if why:
             failed += 1
             print(f"WRONG {case.name}: {why}", flush=True)
