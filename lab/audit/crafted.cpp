@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <boost/crc.hpp>
 #include <cstring>
 
 namespace wmlab::lab {
@@ -46,8 +47,30 @@ void put_bits(Bytes& bytes, std::size_t start, const Shape::Raw& raw) {
 
 constexpr std::size_t nonce_size = 4;
 
+// RFC 9260, 3.1 and 3.3.2. A packet that begins no association is invalid to the kernel's connection tracking.
+constexpr std::uint8_t sctp_number = 132;
+constexpr std::size_t sctp_header = 12, sctp_init = 20;
+using Crc32c = boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true>;
+
+void put_sctp_init(Bytes& bytes, std::size_t at, const Crafted& packet, std::uint32_t nonce) {
+    put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
+    at += sctp_header;  // verification tag 0, the checksum comes last
+    bytes[at] = 1;      // INIT
+    put16(bytes, at + 2, sctp_init);
+    put32(bytes, at + 4, nonce | 1);  // initiate tag: any but 0
+    put32(bytes, at + 8, 65536);      // receiver window
+    put16(bytes, at + 12, 1), put16(bytes, at + 14, 1);
+}
+
+void put_sctp_checksum(Bytes& bytes, std::size_t at) {
+    Crc32c crc;
+    crc.process_bytes(bytes.data() + at, bytes.size() - at);
+    for (unsigned i = 0; i < 4; ++i) bytes[at + 8 + i] = static_cast<std::uint8_t>(crc.checksum() >> (8 * i));
+}
+
 std::size_t header_size(std::uint8_t protocol, const Shape& shape) {
     if (protocol == tcp_number) return sizeof(tcphdr) + (shape.segment_max ? 4 : 0);
+    if (protocol == sctp_number) return sctp_header + sctp_init - nonce_size;  // the nonce is the initial TSN
     return protocol == udp_number || protocol == icmp_v4 || protocol == icmp_v6 ? 8 : 0;
 }
 
@@ -107,6 +130,9 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
         const auto end = (raw.offset + raw.bits + 7) / 8 + (raw.transport ? network : 0);
         if (end > network + transport + payload) payload = end - network - transport;
     }
+    for (const auto& raw : shape.raw)  // the length that UDP's own header tells: another than the real one is invalid
+        if (packet.protocol == udp_number && raw.transport && raw.offset == 32 && raw.bits == 16 && raw.value >= transport && raw.value < 0xFFFF - network)
+            payload = raw.value - transport;
     if (packet.protocol == udp_number && !shape.raw.empty() && payload < 2 * nonce_size) payload = 2 * nonce_size;
     Bytes bytes(network + transport + payload);
     const auto source = packet.source.bytes(), destination = packet.destination.bytes();
@@ -147,6 +173,8 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
     } else if (packet.protocol == icmp_v4 || packet.protocol == icmp_v6) {
         bytes[at] = packet.type, bytes[at + 1] = packet.code;
         put32(bytes, at + 4, nonce);  // identifier and sequence of an echo
+    } else if (packet.protocol == sctp_number) {
+        put_sctp_init(bytes, at, packet, nonce);
     }
     // At both ends of the data: rules that look into it may ask for the beginning.
     if (payload >= nonce_size && packet.protocol != tcp_number) {
@@ -168,6 +196,7 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
     }
     if (packet.protocol == icmp_v4 || packet.protocol == icmp_v6)
         put16(bytes, at + 2, folded(sum_of(behind, packet.protocol == icmp_v6 ? pseudo : 0)));
+    if (packet.protocol == sctp_number) put_sctp_checksum(bytes, at);
     return bytes;
 }
 

@@ -20,6 +20,7 @@ namespace {
 using rules::one_of;
 
 constexpr std::size_t shapes_max = 40, spans_max = 200'000;
+constexpr unsigned sendable_length = 1400;  // bytes with the network header, in one frame
 
 std::optional<unsigned> service_of(std::string_view name) {
     if (name == "ef") return 46;
@@ -340,7 +341,7 @@ private:
             if (key == "l4proto") return protocols(mine, list, op);
             if (key == "length")
                 return shaped(mine, values(op, list, plain_number, 16), op, left, right,
-                              [](Shape& s, unsigned v) { s.length = v; });
+                              [](Shape& s, unsigned v) { s.length = v; }, Span{28, sendable_length});
             return unknown();
         }
         if (what == "ct") {
@@ -398,7 +399,8 @@ private:
             if (field == "frag-off" && !six) put = [](Shape& s, unsigned v) { s.fragment = v; };
             if (!put) return unknown();
             const unsigned bits = field == "dscp" ? 6 : field == "ecn" ? 2 : field == "ttl" || field == "hoplimit" ? 8 : 16;
-            return shaped(mine, values(op, list, words_number(service_of), bits), op, left, right, std::move(put));
+            const auto fits = field == "length" ? std::optional{Span{six ? 8u : 28u, six ? sendable_length - 40 : sendable_length}} : std::nullopt;
+            return shaped(mine, values(op, list, words_number(service_of), bits), op, left, right, std::move(put), fits);
         }
         if (one_of(protocol, {"tcp", "udp", "th", "udplite", "sctp", "dccp"})) {
             if ((field == "sport" || field == "dport") && (protocol == "tcp" || protocol == "udp"))
@@ -418,7 +420,8 @@ private:
             if (protocol == "tcp" && field == "urgptr") put = [](Shape& s, unsigned v) { s.urgent = v; };
             if (protocol == "tcp" && field == "ackseq") put = [](Shape& s, unsigned v) { s.acknowledgement = v; };
             if (!put) return unknown();
-            return shaped(mine, values(op, list, plain_number, 16), op, left, right, std::move(put));
+            const auto fits = field == "length" ? std::optional{Span{8, sendable_length - 40}} : std::nullopt;
+            return shaped(mine, values(op, list, plain_number, 16), op, left, right, std::move(put), fits);
         }
         if (protocol == "icmp" || protocol == "icmpv6") {
             const bool six = protocol == "icmpv6";
@@ -520,19 +523,26 @@ private:
     }
 
     void shaped(Own& mine, const Values& found, std::string_view op, const json::value& left, const json::value& right,
-                std::function<void(Shape&, unsigned)> put) {
-        shaped_wide(mine, found, op, left, right,
-                    [put = std::move(put)](Shape& s, std::uint64_t v) { put(s, static_cast<unsigned>(v)); });
+                std::function<void(Shape&, unsigned)> put, const std::optional<Span>& sendable = {}) {
+        shaped_wide(
+            mine, found, op, left, right, [put = std::move(put)](Shape& s, std::uint64_t v) { put(s, static_cast<unsigned>(v)); }, sendable);
     }
+    // `sendable`: of the values that would do one of these is taken, if there is one.
     void shaped_wide(Own& mine, const Values& found, std::string_view op, const json::value& left, const json::value& right,
-                     std::function<void(Shape&, std::uint64_t)> put) {
+                     std::function<void(Shape&, std::uint64_t)> put, const std::optional<Span>& sendable = {}) {
         const auto words = wanted(mine, words_of(left), op, right);
         if (found.spans.empty()) {
             mine.beyond.push_back(words);
             return;
         }
         const auto& span = found.spans.front();
-        const auto in = static_cast<std::uint64_t>(span.first + (span.last - span.first) / 2);
+        auto best = span;
+        for (const auto& one : found.spans) {
+            if (!sendable || one.last < sendable->first || sendable->last < one.first) continue;
+            best = {std::max(one.first, sendable->first), std::min(one.last, sendable->last)};
+            break;
+        }
+        const auto in = static_cast<std::uint64_t>(best.first + (best.last - best.first) / 2);
         const auto out = static_cast<std::uint64_t>(found.spans.back().last + 1 > 0xFFFF && span.first > 0 ? span.first - 1
                                                                                             : found.spans.back().last + 1);
         mine.wishes.push_back({std::move(put), op == "!=" ? out : in, op == "!=" ? in : out});
