@@ -13,23 +13,6 @@ constexpr std::uint8_t syn = 2;
 
 Span zone_span(const scenario::Zone& zone) { return {zone.subnet.network.value, zone.subnet.broadcast().value}; }
 
-// What is left of a list of spans without others.
-Spans without(Spans from, const Spans& others) {
-    for (const auto& other : others) {
-        Spans left;
-        for (const auto& span : from) {
-            if (other.last < span.first || span.last < other.first) {
-                left.push_back(span);
-                continue;
-            }
-            if (span.first < other.first) left.push_back({span.first, other.first - 1});
-            if (other.last < span.last) left.push_back({other.last + 1, span.last});
-        }
-        from = std::move(left);
-    }
-    return from;
-}
-
 std::string spans_text(const Spans& spans, bool v6) {
     std::string all;
     std::size_t told = 0;

@@ -714,4 +714,20 @@ std::vector<ValueClass> classes(const std::set<Spans>& asked, const Spans& domai
     return all;
 }
 
+Spans without(Spans from, const Spans& others) {
+    for (const auto& other : others) {
+        Spans left;
+        for (const auto& span : from) {
+            if (other.last < span.first || span.last < other.first) {
+                left.push_back(span);
+                continue;
+            }
+            if (span.first < other.first) left.push_back({span.first, other.first - 1});
+            if (other.last < span.last) left.push_back({other.last + 1, span.last});
+        }
+        from = std::move(left);
+    }
+    return from;
+}
+
 }  // namespace wmlab::lab

@@ -64,5 +64,7 @@ struct ValueClass {
     Wide sample() const { return spans.front().first; }
 };
 std::vector<ValueClass> classes(const std::set<Spans>& asked, const Spans& domain);
+// What is left of a list of spans without others.
+Spans without(Spans from, const Spans& others);
 
 }  // namespace wmlab::lab

@@ -55,29 +55,12 @@ Wide size_of(const Spans& spans) {
 
 Span span_of(const scenario::Subnet& subnet) { return {subnet.network.value, subnet.broadcast().value}; }
 
-// What is left of one list of spans without another; both sorted.
-Spans left_of(Spans from, const Spans& others) {
-    for (const auto& other : others) {
-        Spans left;
-        for (const auto& span : from) {
-            if (other.last < span.first || span.last < other.first) {
-                left.push_back(span);
-                continue;
-            }
-            if (span.first < other.first) left.push_back({span.first, other.first - 1});
-            if (other.last < span.last) left.push_back({other.last + 1, span.last});
-        }
-        from = std::move(left);
-    }
-    return from;
-}
-
 // Public addresses that no zone has: those that may be behind a zone without an end.
 Spans beyond_zones(const scenario::Scenario& scenario) {
     Spans taken;
     for (const auto& net : scenario::networks_not_public()) taken.push_back(span_of(net));
     for (const auto& zone : scenario.zones) taken.push_back(span_of(zone.subnet));
-    return left_of({{0, 0xFFFFFFFF}}, taken);
+    return without({{0, 0xFFFFFFFF}}, taken);
 }
 
 class Picker {

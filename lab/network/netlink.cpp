@@ -239,12 +239,13 @@ void Links::address(int index, scenario::Ipv4 address, const scenario::Subnet& s
 
 namespace {
 
-NetlinkMessage new_route(const scenario::Subnet& to, unsigned char type) {
+NetlinkMessage new_route(const scenario::Subnet& to, unsigned char type, unsigned char scope = RT_SCOPE_UNIVERSE) {
     NetlinkMessage message{RTM_NEWROUTE, create};
     rtmsg fixed{};
     fixed.rtm_family = AF_INET;
     fixed.rtm_table = RT_TABLE_MAIN;
     fixed.rtm_protocol = RTPROT_STATIC;
+    fixed.rtm_scope = scope;
     fixed.rtm_type = type;
     fixed.rtm_dst_len = static_cast<unsigned char>(to.prefix);
     message.fixed(fixed);
@@ -267,29 +268,13 @@ void Links::no_route(const scenario::Subnet& to) {
 }
 
 void Links::on_link(scenario::Ipv4 address, int index) {
-    NetlinkMessage message{RTM_NEWROUTE, create};
-    rtmsg fixed{};
-    fixed.rtm_family = AF_INET;
-    fixed.rtm_table = RT_TABLE_MAIN;
-    fixed.rtm_protocol = RTPROT_STATIC;
-    fixed.rtm_scope = RT_SCOPE_LINK;
-    fixed.rtm_type = RTN_UNICAST;
-    fixed.rtm_dst_len = 32;
-    message.fixed(fixed);
-    message.attribute(RTA_DST, htonl(address.value));
+    auto message = new_route({address, 32}, RTN_UNICAST, RT_SCOPE_LINK);
     message.attribute(RTA_OIF, index);
     netlink_.request(std::move(message), "set the route to " + address.text());
 }
 
 void Links::default_route_out(int index) {
-    NetlinkMessage message{RTM_NEWROUTE, create};
-    rtmsg fixed{};
-    fixed.rtm_family = AF_INET;
-    fixed.rtm_table = RT_TABLE_MAIN;
-    fixed.rtm_protocol = RTPROT_STATIC;
-    fixed.rtm_scope = RT_SCOPE_LINK;
-    fixed.rtm_type = RTN_UNICAST;
-    message.fixed(fixed);
+    auto message = new_route({{}, 0}, RTN_UNICAST, RT_SCOPE_LINK);
     message.attribute(RTA_OIF, index);
     netlink_.request(std::move(message), "set the default route");
 }
