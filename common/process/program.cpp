@@ -120,7 +120,7 @@ Scenario load_scenario(const po::variables_map& values) {
         directory = std::filesystem::absolute(name).parent_path();
     }
     // The ruleset and other hosts' files need not be here; what this host needs it opens itself.
-    auto loaded = scenario::load(yaml, name, directory, false);
+    auto loaded = scenario::load(yaml, name, directory, scenario::Files::not_checked);
     if (!loaded.ok()) {
         std::string all;
         for (const auto& problem : loaded.problems) all += scenario::explain(problem);

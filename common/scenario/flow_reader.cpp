@@ -531,13 +531,13 @@ Defaults read_defaults(ReadContext& context, const Node* node) {
 }  // namespace
 
 std::filesystem::path read_path(ReadContext& context, const Node& node, const std::string& text,
-                                const std::string& what) {
+                                const std::string& what, bool must_exist) {
     if (text.size() > 4000 || text.find('\0') != std::string::npos) {
         context.problems.add(node, "not a file name:");
         return {};
     }
     const auto path = (context.directory / text).lexically_normal();
-    if (!context.check_files) return path;
+    if (!must_exist || context.files == Files::not_checked) return path;
     std::error_code error;
     const auto status = std::filesystem::status(path, error);
     if (!std::filesystem::exists(status)) {

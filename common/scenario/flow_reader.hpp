@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 
+#include "common/scenario/loader.hpp"
 #include "common/scenario/problems.hpp"
 
 namespace wmlab::scenario {
@@ -11,7 +12,7 @@ struct ReadContext {
     Scenario& scenario;  // zones, hosts and contents are there
     Problems& problems;
     std::filesystem::path directory;
-    bool check_files = true;
+    Files files = Files::checked;
     bool hosts_known = true;     // false: the section itself is wrong, its names say nothing
     bool contents_known = true;  // likewise
     struct Fed {
@@ -21,9 +22,9 @@ struct ReadContext {
     std::vector<Fed> fed{};
 };
 
-// Absolute; a problem where it is to be checked and is not a readable file. `what`: "ruleset".
+// Absolute; a problem where it must exist, files are checked, and it is not a readable one. `what`: "ruleset".
 std::filesystem::path read_path(ReadContext& context, const yaml::Node& node, const std::string& text,
-                                const std::string& what);
+                                const std::string& what, bool must_exist = true);
 // A list of texts, or one text split into words where `split`.
 std::vector<std::string> read_words(MapReader& map, const yaml::Node& node, std::string_view key, bool split);
 

@@ -390,7 +390,7 @@ private:
     void read_inside(MapReader& map) {
         if (const auto* ruleset = map.find("ruleset"))
             if (const auto given = map.text(*ruleset, "ruleset"))
-                scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset");
+                scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset", context_.files == Files::checked);
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
         if (const auto* apply = map.find("apply")) scenario_.firewall.apply = read_apply(map, *apply);
         read_staging(context_, map);
@@ -629,7 +629,7 @@ void put_samples(Node& root, const Samples& samples) {
 
 }  // namespace
 
-Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, bool check_files,
+Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, Files files,
             const Samples& samples) {
     Loaded loaded;
     loaded.scenario.file = file;
@@ -655,7 +655,7 @@ Loaded load(std::string_view text, const std::string& file, const std::filesyste
             const bool made = expand(document.root, here, problems);
             put_samples(document.root, samples);
             if (made || !samples.empty()) loaded.expanded = to_yaml(document.root);
-            ReadContext context{loaded.scenario, problems, here, check_files, true, true};
+            ReadContext context{loaded.scenario, problems, here, files, true, true};
             Reader{context, document.root}.read();
         }
     }
@@ -663,8 +663,8 @@ Loaded load(std::string_view text, const std::string& file, const std::filesyste
     return loaded;
 }
 
-Loaded load_file(const std::filesystem::path& file) {
-    if (file == "-") return load(read_document(std::cin), "-", std::filesystem::current_path());
+Loaded load_file(const std::filesystem::path& file, Files files) {
+    if (file == "-") return load(read_document(std::cin), "-", std::filesystem::current_path(), files);
     const auto refused = [&](const std::string& why) {
         Loaded loaded;
         loaded.scenario.file = file;
@@ -679,7 +679,7 @@ Loaded load_file(const std::filesystem::path& file) {
                            : "is not a file (- is standard input)");
     const auto text = bytes::read_file(file, document_size_max);
     if (!text) return refused(text.error().problem);
-    return load(*text, file.string(), file.parent_path());
+    return load(*text, file.string(), file.parent_path(), files);
 }
 
 std::string read_document(std::istream& in) {

@@ -36,11 +36,16 @@ struct Loaded {
 // Addresses from which `anyone` of a zone is played, by zone: instead of what the zone says.
 using Samples = std::map<std::string, std::vector<Sample>, std::less<>>;
 
+// Whether referenced files (ruleset, content, registry) must exist.
+enum class Files {
+    checked,
+    other_ruleset,  // all but the firewall's ruleset: another is used in its place
+    not_checked,    // a remote host's copy
+};
 // `file` names the text in messages; relative paths inside are resolved against `directory`.
-// Referenced files (ruleset, content, registry) must exist unless check_files is false (a remote host's copy).
 Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory,
-            bool check_files = true, const Samples& samples = {});
-Loaded load_file(const std::filesystem::path& file);  // "-" reads standard input up to the line `...` or its end
+            Files files = Files::checked, const Samples& samples = {});
+Loaded load_file(const std::filesystem::path& file, Files files = Files::checked);  // "-" reads standard input up to the line `...` or its end
 
 inline constexpr std::size_t document_size_max = std::size_t{1} << 20;  // bytes of YAML
 

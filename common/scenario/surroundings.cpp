@@ -176,7 +176,7 @@ void read_interfaces(ReadContext& context, MapReader& map, const Node& node) {
 void read_include_path(ReadContext& context, MapReader& map, const Node& node) {
     for (const auto& text : read_words(map, node, "include_path", true)) {
         const auto path = (context.directory / text).lexically_normal();
-        if (context.check_files && !std::filesystem::is_directory(path))
+        if (context.files != Files::not_checked && !std::filesystem::is_directory(path))
             context.problems.add(node,
                                  "no folder " + ticked(text) + " for `include_path`:", "looked for " + path.string());
         context.scenario.firewall.include_path.push_back(path);

@@ -347,10 +347,12 @@ struct Bench::Parts {
             }
     }
 
+    std::uint32_t first_nonce() const { return run * 0x9E3779B1u & 0x7FFFFFFFu; }  // of the last batch
+
     bool send_batch(std::span<const Crafted> packets, std::span<const Shape> shapes, std::span<Outcome> outcomes) {
         std::ranges::fill(outcomes, Outcome{Outcome::End::stopped, 0, {}, 0});
         run += 0x10001;
-        const auto base = run * 0x9E3779B1u & 0x7FFFFFFFu;
+        const auto base = first_nonce();
         for (std::size_t i = 0; i < packets.size(); ++i) {
             const auto& shape = shapes[packets[i].shape];
             const auto bytes = craft(packets[i], shape, base + static_cast<std::uint32_t>(i));
@@ -444,6 +446,16 @@ void Bench::send(std::span<const Crafted> packets, std::span<const Shape> shapes
     }
 }
 
+std::size_t Bench::crowd(const Crafted& packet, std::span<const Shape> shapes, const Span& source_ports, std::size_t size) {
+    std::vector<Crafted> all(size, packet);
+    const auto width = source_ports.last - source_ports.first + 1;
+    for (std::size_t i = 0; i < size && source_ports.first > 0; ++i)
+        all[i].source_port = static_cast<std::uint16_t>(source_ports.first + (packet.source_port - source_ports.first + i) % width);
+    std::vector<Outcome> outcomes;
+    send(all, shapes, outcomes);
+    return static_cast<std::size_t>(std::ranges::count_if(outcomes, [](const Outcome& o) { return o.end != Outcome::End::stopped; }));
+}
+
 Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     Interruption::check();
     auto& parts = *parts_;
@@ -466,6 +478,7 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     const auto drain = [&](const auto& each) {
         for (;;) {
             const auto size = ::recv(parts.trace.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+            if (size < 0 && (errno == ENOBUFS || errno == EINTR)) continue;  // many packets since the last ask: there are more to read
             if (size <= 0) return;
             std::span<const std::byte> rest{buffer.data(), static_cast<std::size_t>(size)};
             while (rest.size() >= NLMSG_HDRLEN) {
@@ -480,11 +493,14 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     drain([](const rules::TraceMessage&) {});
     std::array<Outcome, 1> outcome;
     parts.send_batch(std::span{&packet, 1}, shapes, outcome);
-    std::optional<std::uint32_t> id;  // the first packet that is traced is ours; answers come after it
+    // The first packet that came in where ours did, or that the firewall sent as ours; answers come after it.
+    const auto in = packet.zone == firewall_itself ? 0u : static_cast<unsigned>(parts.wires[packet.zone].firewalls_index);
+    const bool known_id = !packet.destination.v6 && !shapes[packet.shape].id;
+    std::optional<std::uint32_t> id;
     rules::Decision decision;
     drain([&](const rules::TraceMessage& message) {
-        if (!id) id = message.id;
-        if (message.id != *id || message.chain.table == rules::trace_table_name) return;
+        if (!id && message.in == in && (!known_id || !message.packet || message.ip_id == (parts.first_nonce() & 0xFFFF))) id = message.id;
+        if (!id || message.id != *id || message.chain.table == rules::trace_table_name) return;
         if (message.type == rules::TraceMessage::Type::rule && message.handle != 0)
             decision.steps.push_back({message.chain, message.handle,
                                       message.verdict == rules::TraceMessage::Verdict::accept, message.verdict,

@@ -10,6 +10,7 @@
 
 #include "common/scenario/model.hpp"
 #include "lab/audit/crafted.hpp"
+#include "lab/audit/fields.hpp"
 #include "lab/rules/ruleset.hpp"
 #include "lab/verdict/report.hpp"
 
@@ -47,6 +48,9 @@ public:
     void restart();                               // the ruleset as if just loaded: sets, limits, quotas
     // Outcomes in the packets' order. Those of one call must not be each other's answers.
     void send(std::span<const Crafted> packets, std::span<const Shape> shapes, std::vector<Outcome>& outcomes);
+    // How many of `size` come through that are sent at once, each a connection of its own: from other ports of these, or with another
+    // identifier. All of them, if the lab lost some.
+    std::size_t crowd(const Crafted& packet, std::span<const Shape> shapes, const Span& source_ports, std::size_t size);
     // One packet under the kernel's trace. The trace table stays.
     Reasons ask(const Crafted& packet, std::span<const Shape> shapes);
 

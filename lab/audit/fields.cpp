@@ -187,7 +187,7 @@ public:
                 asked_.filters_v6 = true;
         for (const auto& rule : ruleset_.rules()) own(rule);
         for (const auto& rule : ruleset_.rules()) shape(rule);
-        for (const auto& [rule, mine] : own_) asked_.rules.push_back({mine.values, mine.protocols, mine.flags});
+        for (const auto& [rule, mine] : own_) asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rules::depends_on_the_past(*rule, literals_)});
         if (asked_.opaque) read_word_by_word();
     }
 
@@ -201,6 +201,7 @@ private:
         std::set<std::uint8_t> flags;
         std::vector<Wish> wishes;
         std::set<std::uint8_t> protocols;
+        std::set<Field> others;           // asked for by `!=`
         std::vector<std::string> beyond;  // conditions that no packet of ours can be made to meet
         std::vector<std::string> shaped;
         bool excludes = false;  // one of these is by `!=`
@@ -348,12 +349,12 @@ private:
             const auto key = get("key");
             if (one_of(key, {"state", "status", "direction", "l3proto", "protocol", "zone"})) return;
             if (one_of(key, {"ip saddr", "ip daddr", "saddr", "daddr"}))
-                return add(mine, key.ends_with("saddr") ? Field::source : Field::destination, values(op, list, address_number, 32));
+                return add(mine, key.ends_with("saddr") ? Field::source : Field::destination, op, values(op, list, address_number, 32));
             if (one_of(key, {"ip6 saddr", "ip6 daddr"}))
-                return add(mine, key == "ip6 saddr" ? Field::source_v6 : Field::destination_v6,
+                return add(mine, key == "ip6 saddr" ? Field::source_v6 : Field::destination_v6, op,
                            values(op, list, address_number, 128));
-            if (key == "proto-src") return add(mine, Field::source_port, values(op, list, plain_number, 16));
-            if (key == "proto-dst") return add(mine, Field::destination_port, values(op, list, plain_number, 16));
+            if (key == "proto-src") return add(mine, Field::source_port, op, values(op, list, plain_number, 16));
+            if (key == "proto-dst") return add(mine, Field::destination_port, op, values(op, list, plain_number, 16));
             return unknown();
         }
         if (what == "fib" || what == "rt" || what == "exthdr") {
@@ -384,9 +385,9 @@ private:
         if (protocol == "ip" || protocol == "ip6") {
             const bool six = protocol == "ip6";
             if (field == "saddr")
-                return add(mine, six ? Field::source_v6 : Field::source, values(op, list, address_number, six ? 128 : 32));
+                return add(mine, six ? Field::source_v6 : Field::source, op, values(op, list, address_number, six ? 128 : 32));
             if (field == "daddr")
-                return add(mine, six ? Field::destination_v6 : Field::destination, values(op, list, address_number, six ? 128 : 32));
+                return add(mine, six ? Field::destination_v6 : Field::destination, op, values(op, list, address_number, six ? 128 : 32));
             if (field == "protocol" || field == "nexthdr") return protocols(mine, list, op);
             if (field == "version" || field == "hdrlength" || field == "checksum") return;
             std::function<void(Shape&, unsigned)> put;
@@ -405,8 +406,8 @@ private:
         if (one_of(protocol, {"tcp", "udp", "th", "udplite", "sctp", "dccp"})) {
             if ((field == "sport" || field == "dport") && (protocol == "tcp" || protocol == "udp"))
                 mine.protocols.insert(protocol == "tcp" ? tcp_number : udp_number);
-            if (field == "sport") return add(mine, Field::source_port, values(op, list, plain_number, 16));
-            if (field == "dport") return add(mine, Field::destination_port, values(op, list, plain_number, 16));
+            if (field == "sport") return add(mine, Field::source_port, op, values(op, list, plain_number, 16));
+            if (field == "dport") return add(mine, Field::destination_port, op, values(op, list, plain_number, 16));
             if (protocol == "tcp" && field == "flags") {
                 for (const auto& span : values("==", list, words_number(flag_of), 8).spans)
                     asked_.flags.insert(static_cast<std::uint8_t>(span.first)),
@@ -425,6 +426,7 @@ private:
         }
         if (protocol == "icmp" || protocol == "icmpv6") {
             const bool six = protocol == "icmpv6";
+            mine.protocols.insert(six ? icmp_v6 : icmp_v4);
             if (field == "type") {
                 const auto named = values("==", list, words_number([six](auto name) { return icmp_type_of(name, six); }), 8);
                 for (const auto& span : named.spans)
@@ -501,7 +503,8 @@ private:
         mine.beyond.push_back(fmt::format("{} & ... {} {}", subject, op, words_of(right)));
     }
 
-    void add(Own& mine, Field field, const Values& found) {
+    void add(Own& mine, Field field, std::string_view op, const Values& found) {
+        if (op == "!=") mine.others.insert(field);
         if (!found.known) asked_.opaque = true;
         if (found.spans.empty()) return;
         asked_.values[field].insert(found.spans);

@@ -1,5 +1,4 @@
-// What the crafted packets found: openings with their rules, told once, merged to ranges and sets of addresses; and the
-// difference between two rulesets.
+// What the crafted packets found of one ruleset: openings with their rules.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -28,9 +27,5 @@ struct ExploreOptions {
 };
 // In the sandbox. SetupFailed, RulesetRefused.
 Explored explore_ruleset(const scenario::Scenario& scenario, const std::filesystem::path& ruleset, const ExploreOptions& options);
-
-// Fills what a comparison says of openings and closings; the rulesets are those before and after the change.
-void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after,
-                    const Dimensions& dimensions, Comparison& comparison);
 
 }  // namespace wmlab::lab

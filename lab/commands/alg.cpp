@@ -71,7 +71,7 @@ int alg_command(Arguments arguments) {
         options.only = [globs](const Announcement& one) {
             return std::ranges::any_of(globs, [&](const auto& glob) { return ::fnmatch(glob.c_str(), one.id.c_str(), 0) == 0; });
         };
-    auto text = read_scenario_text(files.front());
+    auto text = read_scenario_text(files.front(), files_wanted(*values));
     if (!text) return 2;
     text->scenario.events.clear();
     options.setting = setting_option(*values, text->scenario);

@@ -10,7 +10,7 @@
 
 #include "lab/audit/accepted.hpp"
 #include "lab/audit/formats.hpp"
-#include "lab/audit/opened.hpp"
+#include "lab/audit/change.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
@@ -88,7 +88,7 @@ int audit_command(Arguments arguments) {
     if (files.size() != 1) throw UsageError{"audit: one scenario, please"};
     const auto targets = targets_of(*values);
     const auto dimensions = dimensions_of(*values);
-    const auto scenario = read_scenario(files.front(), true);
+    const auto scenario = read_scenario(files.front(), files_wanted(*values));
     if (!scenario) return 2;
     const auto style = terminal_style(STDOUT_FILENO, values->contains("no-color"));
     AuditOptions options;

@@ -66,7 +66,7 @@ int check_command(Arguments arguments) {
     if (files.empty()) throw UsageError{"check: which scenario?"};
     bool good = true;
     for (const auto& file : files) {
-        const auto scenario = read_scenario(file, true);
+        const auto scenario = read_scenario(file, scenario::Files::checked);
         good = good && scenario;
         if (!scenario) continue;
         if (!loads(*scenario)) {

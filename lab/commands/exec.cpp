@@ -82,7 +82,7 @@ int exec_command(Arguments arguments) {
     if (before.size() > 2 && argv.empty()) argv.assign(before.begin() + 2, before.end());
     if (before.size() < 2 || argv.empty()) throw UsageError{"exec: SCENARIO HOST -- COMMAND..., please"};
 
-    const auto text = read_scenario_text(before[0]);
+    const auto text = read_scenario_text(before[0], files_wanted(*values));
     if (!text) return 2;
     const auto& host = before[1];
     if (text->scenario.host(host) == nullptr) {

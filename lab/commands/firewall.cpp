@@ -70,7 +70,7 @@ void remove_carried(const std::filesystem::path& directory) {
 
 // By hand, for `wmlab judge`: names the rules of a firewall whose rules are running, and leaves them alone.
 int join_by_hand(const std::string& file, const po::variables_map& values, unsigned buffer) {
-    const auto whole = read_scenario(file, false);
+    const auto whole = read_scenario(file, scenario::Files::not_checked);
     if (!whole) return 2;
     const auto scenario = seen_by_option("firewall", values, *whole);
     const auto signals = stop_signals();

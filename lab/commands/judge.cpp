@@ -104,14 +104,14 @@ int judge_command(Arguments arguments) {
     if (names.empty()) throw UsageError{"judge: which scenario, and which journals?"};
     const auto wish = report_wish(*values);
     const auto scenario_file = names.front();
-    auto scenario = read_scenario(scenario_file, false);
+    auto scenario = read_scenario(scenario_file, scenario::Files::not_checked);
     if (!scenario) return 2;
     names.erase(names.begin());
     if (names.empty()) throw UsageError{"judge: which journals?"};
 
     const auto controls = list_of(*values, "control");
     const auto collected = collect(names), open = collect(controls);
-    if (const auto samples = samples_in(*scenario, collected.events); !samples.empty()) scenario = read_scenario(scenario_file, false, samples);
+    if (const auto samples = samples_in(*scenario, collected.events); !samples.empty()) scenario = read_scenario(scenario_file, scenario::Files::not_checked, samples);
     if (!scenario) return 2;
     JudgeOptions options;
     options.control_run = !controls.empty();

@@ -59,7 +59,7 @@ ScenarioText scenario_in(const Bundle& bundle, const json::object& manifest) {
     ScenarioText text;
     text.yaml = bundle.member("scenario.yaml");
     text.directory = "/nonexistent";  // nothing of this machine counts
-    auto loaded = scenario::load(text.yaml, rules::text_at(manifest, "scenario"), text.directory, false);
+    auto loaded = scenario::load(text.yaml, rules::text_at(manifest, "scenario"), text.directory, scenario::Files::not_checked);
     if (!loaded.ok()) throw BundleRefused{"its scenario is not good for this version:\n" + scenario::explain(loaded.problems)};
     text.scenario = std::move(loaded.scenario);
     put_places(text.scenario, parsed(bundle, places_member));

@@ -119,7 +119,7 @@ int list_command(Arguments arguments) {
     const auto wanted = only_option(*values);
     bool good = true;
     for (const auto& file : files) {
-        const auto scenario = read_scenario(file, false);
+        const auto scenario = read_scenario(file, scenario::Files::not_checked);
         good = good && scenario;
         if (!scenario) continue;
         if (!names.empty()) {

@@ -113,12 +113,16 @@ std::vector<std::string> list_of(const po::variables_map& values, const std::str
 
 std::vector<std::string> words(const po::variables_map& values) { return list_of(values, "words"); }
 
-std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files, const scenario::Samples& samples) {
+scenario::Files files_wanted(const po::variables_map& values) {
+    return values.contains("ruleset") ? scenario::Files::other_ruleset : scenario::Files::checked;
+}
+
+std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples) {
     auto loaded = [&] {
-        if (file == "-" || (check_files && samples.empty())) return scenario::load_file(file);
+        if (file == "-" || samples.empty()) return scenario::load_file(file, files);
         const auto text = scenario::read_document(std::filesystem::path{file});
         if (!text) return scenario::load_file(file);  // which says what is wrong with it
-        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), check_files, samples);
+        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), files, samples);
     }();
     if (loaded.ok()) return std::move(loaded.scenario);
     std::cerr << scenario::explain(loaded.problems);

@@ -28,8 +28,10 @@ std::optional<boost::program_options::variables_map> parse(const Usage& usage, A
 std::vector<std::string> words(const boost::program_options::variables_map& values);
 std::vector<std::string> list_of(const boost::program_options::variables_map& values, const std::string& name);
 
+// --ruleset excuses a ruleset of the scenario that is not there.
+scenario::Files files_wanted(const boost::program_options::variables_map& values);
 // Reads a scenario; says every problem on standard error and returns nothing (exit 2).
-std::optional<scenario::Scenario> read_scenario(const std::string& file, bool check_files, const scenario::Samples& samples = {});
+std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples = {});
 
 // --report FORMAT[:FILE]..., --quiet, --no-color
 void add_report_options(boost::program_options::options_description& options);

@@ -35,7 +35,7 @@ int rules_command(Arguments arguments) {
         throw UsageError{fmt::format("rules: no dialect `{}`: {}{}", dialect, dialects,
                                      near.empty() ? "" : fmt::format("; did you mean `{}`?", near))};
     }
-    const auto scenario = read_scenario(files.front(), false);
+    const auto scenario = read_scenario(files.front(), scenario::Files::not_checked);
     if (!scenario) return 2;
     if (values->contains("merge") && values->contains("whole")) throw UsageError{"rules: either --merge or --whole"};
     const auto form = values->contains("merge") ? rules::Form::merge : rules::Form::whole;

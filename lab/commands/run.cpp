@@ -14,7 +14,7 @@
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/live.hpp"
 #include "lab/audit/accepted.hpp"
-#include "lab/audit/opened.hpp"
+#include "lab/audit/change.hpp"
 #include "lab/audit/samples.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/progress.hpp"
@@ -298,7 +298,7 @@ int run_once(const po::variables_map& values, const Turn* turn) {
     std::vector<Job> jobs;
     bool good = true;
     for (const auto& file : files) {
-        auto text = read_scenario_text(file);
+        auto text = read_scenario_text(file, files_wanted(values));
         good = good && text.has_value();
         if (!text) continue;
         Job job;

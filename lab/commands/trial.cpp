@@ -129,17 +129,17 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     return trial;
 }
 
-std::optional<ScenarioText> read_scenario_text(const std::string& file) {
+std::optional<ScenarioText> read_scenario_text(const std::string& file, scenario::Files files) {
     ScenarioText text;
     scenario::Loaded loaded;
     if (file == "-") {
         text.directory = std::filesystem::current_path();
         text.yaml = scenario::read_document(std::cin);
-        loaded = scenario::load(text.yaml, "-", text.directory);
+        loaded = scenario::load(text.yaml, "-", text.directory, files);
     } else if (const auto read = scenario::read_document(std::filesystem::path{file})) {
         text.directory = std::filesystem::absolute(file).parent_path();
         text.yaml = *read;
-        loaded = scenario::load(text.yaml, file, text.directory);
+        loaded = scenario::load(text.yaml, file, text.directory, files);
     } else {
         loaded = scenario::load_file(file);  // which says what is wrong with it
     }
@@ -162,7 +162,7 @@ ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::
         if (event.kind == scenario::Incident::Kind::reload && !event.ruleset.empty())
             all.push_back(rules_of_boxes(text.scenario, event.ruleset));
     auto picked = pick_samples(text.scenario, all);
-    auto loaded = scenario::load(text.original.empty() ? text.yaml : text.original, text.scenario.file.string(), text.directory, true, picked.samples);
+    auto loaded = scenario::load(text.original.empty() ? text.yaml : text.original, text.scenario.file.string(), text.directory, scenario::Files::not_checked, picked.samples);
     if (!loaded.ok()) throw SetupFailed{"make sample hosts for `anyone`", scenario::explain(loaded.problems)};
     text.yaml = std::move(loaded.expanded);
     text.scenario = std::move(loaded.scenario);

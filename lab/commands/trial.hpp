@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/scenario/loader.hpp"
 #include "lab/commands/trial_evidence.hpp"
 #include "lab/judge/judge.hpp"
 #include "lab/run/runner.hpp"
@@ -40,7 +41,7 @@ struct Trial {
 Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options);
 
 // Reads a scenario with its text; says every problem on standard error and returns nothing (exit 2).
-std::optional<ScenarioText> read_scenario_text(const std::string& file);
+std::optional<ScenarioText> read_scenario_text(const std::string& file, scenario::Files files = scenario::Files::checked);
 
 // With hosts for `anyone`, chosen by all rulesets of a run (an empty path: none is loaded). In the sandbox. SetupFailed,
 // RulesetRefused.

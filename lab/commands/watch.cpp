@@ -69,7 +69,7 @@ Seen look(const WatchWish& wish, const Seen& before) {
         for (const auto& file : wish.scenarios()) {
             for (const auto& one : scenario::files_read_for(file)) seen.files.insert(one.string());
             seen.folders.insert(fs::absolute(file).parent_path().string());
-            const auto loaded = scenario::load_file(file);
+            const auto loaded = scenario::load_file(file, wish.scenarios_ruleset ? scenario::Files::checked : scenario::Files::other_ruleset);
             all_read = all_read && loaded.ok();
             const auto& include_path = loaded.scenario.firewall.include_path;
             for (const auto& one : scenario::registries_of(loaded.scenario)) seen.files.insert(one.string());

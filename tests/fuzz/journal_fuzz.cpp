@@ -45,7 +45,7 @@ flows:
   - { id: q, type: probe, from: a, to: b, protocol: udp, ports: 24-30 }
   - { id: k, type: command, from: a, to: b, run: [y] }
 )",
-                                              "fuzz.yaml", "/", false);
+                                              "fuzz.yaml", "/", scenario::Files::not_checked);
     require_of_journal(loaded.ok());
     return loaded.scenario;
 }

@@ -83,7 +83,7 @@ hosts:
 flows:
   - { id: reach, type: probe, from: player, to: media, protocol: tcp, ports: 80 }
 )",
-                                       "two_zones.yaml", "/", false);
+                                       "two_zones.yaml", "/", wmlab::scenario::Files::not_checked);
     if (!loaded.ok()) throw std::runtime_error{scenario::explain(loaded.problems.front())};
     return loaded.scenario;
 }

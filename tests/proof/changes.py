@@ -68,6 +68,8 @@ def opening(rng, lines, places):
              "ipv6 address", "length", "ttl", "dscp", "foreign source", "mark", "forward"]
     if not any("ct status dnat accept" in line for line in lines):
         kinds.remove("forward")  # nothing is let through to where it leads
+    if any("!= syn drop" in line for line in lines):
+        kinds.remove("no syn")  # dropped before
     kinds += ["input", "input any"] if "input" in places else []
     kind = rng.choice(kinds)
     way = rng.choice(["iifname outside ", "iifname outside oifname inside "])
@@ -132,6 +134,37 @@ def rewritten(rng, lines):
     return text.split("\n")
 
 
+FOR_SSH = "iifname outside tcp dport 22 "
+# Rules before and after a change that lets more through at once or at a time, though each packet by itself comes through under both.
+LIMITS = [
+    ([FOR_SSH + "limit rate 10/second accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "limit rate 10/second accept"], [FOR_SSH + "limit rate 10/second accept", FOR_SSH + "accept"]),
+    ([FOR_SSH + "limit rate over 10/second drop", FOR_SSH + "accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "ct count over 20 drop", FOR_SSH + "accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "limit rate 10/second accept"], [FOR_SSH + "limit rate 100/second accept"]),
+    ([FOR_SSH + "limit rate 10/second burst 5 packets accept"], [FOR_SSH + "limit rate 10/second burst 50 packets accept"]),
+    ([FOR_SSH + "numgen random mod 4 0 drop", FOR_SSH + "accept"], [FOR_SSH + "accept"]),
+    (["iifname outside icmp type echo-request limit rate 5/second accept"], ["iifname outside icmp type echo-request accept"]),
+    (["iifname outside meta l4proto gre limit rate 5/minute accept"], ["iifname outside meta l4proto gre accept"]),
+    (["iifname outside ip6 nexthdr tcp tcp dport 22 limit rate 5/minute accept"], ["iifname outside ip6 nexthdr tcp tcp dport 22 accept"]),
+]
+
+
+def limit_cases(wmlab, folder, count, fail):
+    """A limit that goes, comes and stays: opened by the last rule of the new file, closed, nothing."""
+    seconds = []
+    for before, after in LIMITS[:count]:
+        old, new = (ruleset(["ct state established,related accept"] + rules)[0] for rules in (before, after))
+        line = next(i for i, text in enumerate(new, 1) if text.strip() == after[-1])
+        same = [text.replace(" accept", " counter accept") for text in old]
+        for sort, one, other, wanted in [("openings", old, new, ({line}, set())), ("closings", new, old, (set(), {line})), ("rewrites", old, same, (set(), set()))]:
+            code, got, took = told(wmlab, folder, one, other)
+            seconds.append(took)
+            if (lines_of(got["opened"]), lines_of(got["closed"])) != wanted or code != (1 if wanted[0] else 0):
+                fail(sort, f"limits; exit {code}, wanted {wanted}", one, other, got)
+    return seconds
+
+
 def told(wmlab, folder, before, after):
     (folder / "before.nft").write_text("\n".join(before) + "\n")
     (folder / "after.nft").write_text("\n".join(after) + "\n")
@@ -156,6 +189,7 @@ def main():
     ask.add_argument("--count", type=int, default=200)
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--only", default="")
+    ask.add_argument("--limits", type=int, default=len(LIMITS), help="how many of the changes of limits")
     options = ask.parse_args()
     rng = random.Random(options.seed)
     wmlab = str(pathlib.Path(options.wmlab).resolve())
@@ -168,6 +202,7 @@ def main():
             wrong[sort] += 1
             print(f"WRONG {sort}: {why}\n--- before\n" + "\n".join(before) + "\n--- after\n" + "\n".join(after) + f"\n--- told\n{json.dumps(got)[:1500]}", flush=True)
 
+        seconds += limit_cases(wmlab, folder, options.limits, fail)
         for number in range(options.count):
             lines, places = RULESETS[number % len(RULESETS)]
             kind, rule, chain = opening(rng, lines, places)

@@ -112,12 +112,12 @@ TEST_CASE("what editors of other systems write is read the same", "[scenario]") 
     for (const char c : plain) windows += c == '\n' ? std::string{"\r\n"} : std::string{c};
     for (const auto& text : {plain, windows, "\xEF\xBB\xBF" + plain, "\xEF\xBB\xBF" + windows, "---\n" + plain,
                              plain + "...\n", plain + "# the end", plain.substr(0, plain.size() - 1)}) {
-        const auto loaded = load(text, "test.yaml", "/", false);
+        const auto loaded = load(text, "test.yaml", "/", Files::not_checked);
         CHECK(explain(loaded.problems) == "");
         CHECK(loaded.scenario.flows.size() == 1);
     }
     const auto bad = load("\xEF\xBB\xBF" + windows + "  - { id: b, type: mms-tpc, from: player, to: media }\r\n",
-                          "test.yaml", "/", false);
+                          "test.yaml", "/", Files::not_checked);
     CHECK(explain(bad.problems) ==
           "test.yaml:11:20: unknown flow type `mms-tpc`\n"
           "  - { id: b, type: mms-tpc, from: player, to: media }\n"
@@ -175,7 +175,7 @@ TEST_CASE("a document of a stream ends at the line `...`, the rest stays", "[sce
     std::istringstream huge{std::string(3 * document_size_max, '#') + "\n...\nstart\n"};
     const auto document = read_document(huge);
     CHECK(document.size() <= document_size_max + 1);
-    CHECK_FALSE(load(document, "-", "/", false).ok());
+    CHECK_FALSE(load(document, "-", "/", Files::not_checked).ok());
     std::getline(huge, command);
     CHECK(command == "start");
 }
@@ -217,7 +217,7 @@ TEST_CASE("hostile YAML ends in a problem, soon and with little memory", "[scena
         {"UTF-16", std::string{"\xFF\xFEv\0e\0r\0", 8}, "is UTF-16"},
     }));
     DYNAMIC_SECTION(row.name) {
-        const auto loaded = load(row.text, "test.yaml", "/", false);
+        const auto loaded = load(row.text, "test.yaml", "/", Files::not_checked);
         REQUIRE_FALSE(loaded.ok());
         CHECK(loaded.problems.size() <= 201);
         const auto found = std::ranges::any_of(loaded.problems, [&](const Problem& problem) {
@@ -231,13 +231,13 @@ TEST_CASE("hostile YAML ends in a problem, soon and with little memory", "[scena
 TEST_CASE("no part of a scenario makes the loader fail", "[scenario]") {
     const auto text = contents_of(source / "tests/scenario/accepted/kb189416-all-types.yaml");
     for (std::size_t size = 0; size < text.size(); size += 3) {
-        const auto loaded = load(std::string_view{text}.substr(0, size), "test.yaml", "/", false);
+        const auto loaded = load(std::string_view{text}.substr(0, size), "test.yaml", "/", Files::not_checked);
         for (const auto& problem : loaded.problems) CHECK_FALSE(explain(problem).empty());
     }
     for (std::size_t at = 0; at < text.size(); at += 3) {
         auto damaged = text;
         damaged[at] = "{}[]:,&*#\n\t'\"x0-"[at % 16];
-        const auto loaded = load(damaged, "test.yaml", "/", false);
+        const auto loaded = load(damaged, "test.yaml", "/", Files::not_checked);
         CHECK(explain(loaded.problems).find('\0') == std::string::npos);
     }
 }

@@ -23,7 +23,7 @@ inline std::string scenario_text(const std::string& flows, const std::string& mo
 }
 
 inline Loaded load_flows(const std::string& flows, const std::string& more_hosts = {}) {
-    return load(scenario_text(flows, more_hosts), "test.yaml", "/", false);
+    return load(scenario_text(flows, more_hosts), "test.yaml", "/", Files::not_checked);
 }
 
 inline Scenario good_flows(const std::string& flows, const std::string& more_hosts = {}) {

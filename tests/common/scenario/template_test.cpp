@@ -64,7 +64,7 @@ TEST_CASE("fifty sites from one loop and a table", "[template]") {
     CHECK(last.tag("site") == "s50");
     CHECK(last.tag("stream") == "web");
     // Simulators get one text and read the same.
-    const auto again = load(loaded.expanded, "-", "/", false);
+    const auto again = load(loaded.expanded, "-", "/", Files::not_checked);
     CHECK(explain(again.problems) == "");
     CHECK(again.scenario.flows.size() == 100);
     CHECK(again.scenario.flows.back().id == last.id);
@@ -87,7 +87,7 @@ TEST_CASE("rows in place, plain texts, variables, a name of the loop's own, a sh
     CHECK(loaded.scenario.host("pc-two")->address.text() == "10.20.3.2");
     CHECK(loaded.scenario.flows[0].tags == std::vector<std::string>{"nightly", "site=pc-one", "stream=tcp"});
     CHECK(loaded.scenario.flows[1].run.back() == "echo ${HOME}");
-    CHECK(load(loaded.expanded, "-", "/", false).scenario.flows[1].run.back() == "echo ${HOME}");
+    CHECK(load(loaded.expanded, "-", "/", Files::not_checked).scenario.flows[1].run.back() == "echo ${HOME}");
 }
 
 TEST_CASE("a scenario without these keys is left alone, dollars and all", "[template]") {

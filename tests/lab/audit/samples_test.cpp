@@ -23,7 +23,7 @@ std::string yaml_of(std::string_view subnet, std::string_view more = {}, std::st
 }
 
 scenario::Loaded loaded(const std::string& yaml, const scenario::Samples& samples = {}) {
-    auto found = scenario::load(yaml, "s.yaml", ".", false, samples);
+    auto found = scenario::load(yaml, "s.yaml", ".", scenario::Files::not_checked, samples);
     CHECK(explain(found.problems) == "");
     return found;
 }

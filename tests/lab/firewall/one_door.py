@@ -85,6 +85,17 @@ with tempfile.TemporaryDirectory() as folder:
             check(f"check, {kind}: exit code", code == 2, f"{code}: {err}")
             check(f"check, {kind}: the words", words in err, err)
 
+    # Another ruleset in the place of the scenario's own, which is not there.
+    absent = folder / "absent.yaml"
+    absent.write_text(SCENARIO.replace("content:", "firewall: { ruleset: gone.nft }\ncontent:", 1))
+    for name in ("run", "exec", "audit"):
+        words = [absent if word == scenario else word for word in commands[name](good)]
+        code, _, err = call(words)
+        check(f"{name}: --ruleset in place of one that is gone", code in (0, 1) and "gone.nft" not in err, f"{code}: {err}")
+        at = words.index("--ruleset")
+        code, _, err = call(words[:at] + words[at + 2:])
+        check(f"{name}: the scenario's ruleset is gone", code == 2 and "ruleset not found: `gone.nft`" in err, f"{code}: {err}")
+
     # What a ruleset brings with it: nft itself would wait for a pipe for ever.
     brought = {
         "an include of a named pipe": ("pipe.nft", f'include "{folder}/fifo"\n' + RULES, "fifo is not a file"),

@@ -30,7 +30,7 @@ zones:
 defaults: { deadline: 3s, play: 1s, content: lecture }
 flows:
 )" + flows;
-    auto loaded = scenario::load(yaml, "story.yaml", ".", false);
+    auto loaded = scenario::load(yaml, "story.yaml", ".", scenario::Files::not_checked);
     if (!loaded.ok()) throw std::runtime_error{scenario::explain(loaded.problems)};
     scenario_ = std::move(loaded.scenario);
     for (const auto& host : scenario_.hosts) watched_.insert(host.name);

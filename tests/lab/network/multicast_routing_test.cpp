@@ -17,7 +17,7 @@ std::string routes_of(const std::string& firewall, const std::string& flows) {
         "  near: { zone: a, address: 10.1.0.11 }\n  p: { zone: b, address: 10.2.0.10 }\n"
         "  q: { zone: b, address: 10.2.0.11 }\n  r: { zone: c, address: 10.3.0.10 }\n" +
             firewall + "content: { lecture: { synthetic: audio } }\nflows:\n" + flows,
-        "test.yaml", ".", false);
+        "test.yaml", ".", scenario::Files::not_checked);
     REQUIRE(scenario::explain(loaded.problems).empty());
     std::string text;
     for (const auto& route : multicast_routes(loaded.scenario)) {

@@ -30,7 +30,7 @@ flows:
   - { id: range, type: probe, from: player, to: media, protocol: tcp, ports: 1700-1800 }
   - { id: station, type: multicast, from: media, to: player, group: 239.1.2.3, port: 8080 }
 )",
-                                 "site.yaml", "/", false);
+                                 "site.yaml", "/", scenario::Files::not_checked);
     for (const auto& problem : loaded.problems) UNSCOPED_INFO(scenario::explain(problem));
     REQUIRE(loaded.ok());
     return loaded.scenario;
@@ -80,7 +80,7 @@ defaults: { content: lecture }
 flows:
   - { id: r, type: mms-auto, from: player, to: media, expect: )" +
                                      row.expect + " }\n",
-                                 "site.yaml", "/", false);
+                                 "site.yaml", "/", scenario::Files::not_checked);
     REQUIRE(loaded.ok());
     const auto found = needs(loaded.scenario);
     const auto flows = [](const std::vector<Need>& list) {
@@ -122,7 +122,7 @@ TEST_CASE("anyone of a zone is its subnet in every dialect, and of a zone withou
         auto read = scenario::load("version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: fw-in }\n  outside: { subnet: " + subnet +
                                        ", interface: fw-out }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\ncontent: { lecture: { synthetic: audio } }\n"
                                        "flows:\n  - { id: web, type: http, from: anyone@outside, to: media, content: lecture }\n",
-                                   "site.yaml", "/", false);
+                                   "site.yaml", "/", scenario::Files::not_checked);
         CHECK(explain(read.problems) == "");
         return read.scenario;
     };
@@ -175,7 +175,7 @@ flows:
   - { id: established, type: mms-udp, from: player, to: )" + name + R"(, client_ports: 1024-5000 }
   - { id: group, type: multicast, from: )" + name + R"(, to: player, group: 239.1.2.3, port: 8080 }
 )",
-                                           "site.yaml", "/", false);
+                                           "site.yaml", "/", scenario::Files::not_checked);
         REQUIRE(loaded.ok());
         const auto text = *generate(loaded.scenario, dialect);
         const auto found = needs(loaded.scenario);

@@ -89,7 +89,7 @@ TEST_CASE("a skeleton is a scenario", "[rules]") {
     }));
     const auto text = skeleton(ruleset_of(rules), "/etc/nft tables.conf", {{"10.10.0.10", "MEDIA"}});
     INFO(text);
-    const auto loaded = wmlab::scenario::load(text, "made.yaml", ".", false);
+    const auto loaded = wmlab::scenario::load(text, "made.yaml", ".", wmlab::scenario::Files::not_checked);
     INFO(wmlab::scenario::explain(loaded.problems));
     CHECK(loaded.ok());
     if (!rules.empty() && rules[0].find("10.10.0.10") != std::string::npos) {

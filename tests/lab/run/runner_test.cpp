@@ -74,7 +74,7 @@ flows:
 ScenarioText text_with(const std::string& flows, const std::filesystem::path& directory, std::string hosts = {}) {
     auto yaml = std::string{scenario_text} + flows;
     if (!hosts.empty()) yaml.replace(yaml.find("content:"), 0, hosts);
-    auto loaded = scenario::load(yaml, "test.yaml", directory, false);
+    auto loaded = scenario::load(yaml, "test.yaml", directory, scenario::Files::not_checked);
     if (!loaded.ok()) throw std::runtime_error{scenario::explain(loaded.problems)};
     return {loaded.scenario, yaml, directory};
 }
