@@ -75,12 +75,14 @@ def opening(rng, lines, places):
     way = rng.choice(["iifname outside ", "iifname outside oifname inside "])
     # Connection tracking takes errors about nothing, and types it does not know, for invalid: where these are dropped, such a rule opens nothing.
     icmp = ["echo-request", "timestamp-request"] + ([] if any("invalid" in line for line in lines) else ["redirect", "42"])
+    # What is dropped before opens nothing.
+    sources = ["10.20.0.64/26", "10.20.0.77"] + ([] if any("10.20.0.128/25 drop" in line for line in lines) else ["10.20.0.200-10.20.0.220"])
     rule, chain = {
         "port": f"{way}{protocol} dport {ports} accept",
         "everything": f"iifname outside tcp dport 1-65535 accept",
         "source port": f"{rng.choice(['', way])}{protocol} sport {rng.choice([53, 20, 80, 1755, 123, 500])} accept",
         "no syn": f"{way}tcp flags & (syn|ack) == ack accept",
-        "source range": f"ip saddr {rng.choice(['10.20.0.64/26', '10.20.0.200-10.20.0.220', '10.20.0.77'])} {protocol} dport {ports} accept",
+        "source range": f"ip saddr {rng.choice(sources)} {protocol} dport {ports} accept",
         "source set": f"ip saddr {{ 10.20.0.40, 10.20.0.50-10.20.0.60 }} ip daddr 10.10.0.10 {protocol} dport {{ {ports}, 9 }} accept",
         "target range": f"{way}ip daddr {rng.choice(['10.10.0.128/25', '10.10.0.33'])} {protocol} dport {ports} accept",
         "protocol": f"{way}meta l4proto {rng.choice(['gre', 'esp', 'sctp', '97'])} accept",
