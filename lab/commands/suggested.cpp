@@ -16,6 +16,7 @@
 #include "lab/host/error.hpp"
 #include "lab/rules/patch.hpp"
 #include "lab/rules/suggestion.hpp"
+#include "lab/rules/widening.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -33,6 +34,7 @@ struct Piece {
     rules::Dialect dialect = rules::Dialect::nft;
     std::string chain, command, bare;
     std::optional<rules::AcceptRule> accept;  // the same as `bare`, where it says only who may send what to whom
+    std::optional<rules::TextEdit> widens;    // of the file: in place of the rule one more value in another's list
     std::set<std::string> flows;
     int round = 0;
 
@@ -93,7 +95,12 @@ public:
 
     void write(const std::vector<Piece>& pieces) {
         std::map<fs::path, std::vector<rules::Put>> puts;
+        std::map<fs::path, std::vector<rules::TextEdit>> edits;
         for (const auto& piece : in_order(pieces)) {
+            if (piece.widens) {
+                edits[piece.file].push_back(*piece.widens);
+                continue;
+            }
             if (piece.command != "section") {
                 for (const auto& rule : lines_of(piece)) puts[piece.file].push_back({piece.line, rule});
                 continue;
@@ -109,7 +116,7 @@ public:
             puts[piece.file].push_back({piece.line, rules::section_of(rules, piece.dialect, piece.chain)});
         }
         for (const auto& [file, text] : texts_) {
-            written_[file] = rules::with_rules(text, puts[file]);
+            written_[file] = rules::with_rules(rules::with_edits(text, edits[file]), puts[file]);
             std::ofstream{folder_ / file.lexically_relative(origin_), std::ios::binary | std::ios::trunc}
                 << written_[file].text;
         }
@@ -300,7 +307,7 @@ public:
         // The whole, with all flows.
         patch.proven = !mended.empty();
         if (!mended.empty()) {
-            const auto whole = try_flows(pieces_, {all_.begin(), all_.end()});
+            const auto whole = widen_rules(mended, passed);
             for (const auto& id : std::set<std::string>{mended})
                 if (!passed(whole, id)) {
                     mended.erase(id);
@@ -404,6 +411,44 @@ private:
             if (first || not_needed(pieces_, *i)) pieces_ = without(pieces_, *i);
             first = false;
         }
+    }
+
+    // Where a rule of the user's lets just the rest through, its list gets one more value: what comes through is the same. The
+    // report of all flows.
+    template <class Passed>
+    Report widen_rules(const std::set<std::string>& mended, const Passed& passed) {
+        const std::set<std::string> all{all_.begin(), all_.end()};
+        auto pieces = widened_pieces();
+        if (std::ranges::any_of(pieces, [](const Piece& piece) { return piece.widens.has_value(); })) {
+            auto whole = try_flows(pieces, all);
+            const bool good = std::ranges::all_of(mended, [&](const auto& id) { return passed(whole, id); }) &&
+                              std::ranges::all_of(report_.flows, [&](const auto& flow) { return !flow.as_expected || passed(whole, flow.id); });
+            if (good) {
+                pieces_ = std::move(pieces);
+                return whole;
+            }
+        }
+        return try_flows(pieces_, all);
+    }
+
+    std::vector<Piece> widened_pieces() const {
+        auto pieces = pieces_;
+        const auto source = rules::read_source(origin_, rules::read_from_disk, text_.scenario.firewall.include_path);
+        std::vector<std::string_view> all;
+        for (const auto& [file, text] : scratch_->texts()) all.push_back(text);
+        std::set<std::pair<fs::path, unsigned>> taken;
+        for (auto& piece : pieces) {
+            if (!piece.accept || !piece.command.empty()) continue;
+            const auto chain = std::ranges::find_if(source.chains, [&](const auto& entry) { return entry.first.text() == piece.chain; });
+            if (chain == source.chains.end() || !chain->second.certain) continue;
+            for (auto rule = chain->second.rules.rbegin(); rule != chain->second.rules.rend() && !piece.widens; ++rule) {
+                const auto place = scratch_->place(rule->file, rule->line);
+                if (!place || !rule->alone || place->first != piece.file || place->second >= piece.line || taken.contains(*place)) continue;
+                piece.widens = rules::widened(scratch_->texts().at(piece.file), place->second, *piece.accept, piece.dialect, all);
+                if (piece.widens) taken.insert(*place);
+            }
+        }
+        return pieces;
     }
 
     void write_diff(Patch& patch) {

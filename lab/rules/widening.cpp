@@ -1,0 +1,316 @@
+#include "lab/rules/widening.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
+
+namespace wmlab::lab::rules {
+namespace {
+
+enum class Part { sources, destinations, ports };
+
+struct Token {
+    std::string_view word;
+    std::size_t offset = 0;  // in the text
+    std::size_t end() const { return offset + word.size(); }
+};
+
+bool blank(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
+bool in_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.' || c == '/' || c == '\\'; }
+
+// Words, quoted texts, and braces and commas by themselves, up to a comment.
+std::vector<Token> tokens_of(std::string_view text, std::size_t from, std::size_t to) {
+    std::vector<Token> tokens;
+    for (auto at = from; at < to;) {
+        if (blank(text[at])) {
+            ++at;
+            continue;
+        }
+        if (text[at] == '#') break;
+        auto end = at + 1;
+        if (text[at] == '"') {
+            while (end < to && text[end] != '"') ++end;
+            end = std::min(end + 1, to);
+        } else if (std::string_view{"{},;"}.find(text[at]) == std::string_view::npos) {
+            while (end < to && !blank(text[end]) && std::string_view{"{},;\"#"}.find(text[end]) == std::string_view::npos) ++end;
+        }
+        tokens.push_back({text.substr(at, end - at), at});
+        at = end;
+    }
+    return tokens;
+}
+
+std::pair<std::size_t, std::size_t> line_at(std::string_view text, unsigned line) {
+    std::size_t from = 0;
+    for (unsigned number = 1; number < line; ++number) {
+        from = text.find('\n', from);
+        if (from == std::string_view::npos) return {text.size(), text.size()};
+        ++from;
+    }
+    return {from, std::min(text.find('\n', from), text.size())};
+}
+
+// Where a word stands by itself: "@hosts", not "@hosts2".
+std::vector<std::size_t> mentions(std::string_view text, std::string_view word) {
+    std::vector<std::size_t> all;
+    for (auto at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+        const auto end = at + word.size();
+        const bool before = at > 0 && (in_name(text[at - 1]) || text[at - 1] == '@' || text[at - 1] == '$');
+        if (!before && (end == text.size() || !in_name(text[end]))) all.push_back(at);
+    }
+    return all;
+}
+
+struct List {  // what is between braces
+    std::size_t from = 0, to = 0;
+};
+
+std::optional<List> braces_at(std::string_view text, std::size_t at) {
+    while (at < text.size() && blank(text[at])) ++at;
+    if (at >= text.size() || text[at] != '{') return std::nullopt;
+    const auto end = text.find_first_of("{}#\"", at + 1);
+    if (end == std::string_view::npos || text[end] != '}') return std::nullopt;  // something within that is no value
+    return List{at + 1, end};
+}
+
+// The values of a named list: `set hosts { ... elements = { ... } }`, `define HOSTS = { ... }`. Nothing: it is not made so, or twice.
+std::optional<List> definition_of(std::string_view text, std::string_view reference) {
+    const std::string name{reference.substr(1)};
+    const bool set = reference.front() == '@';
+    const auto places = mentions(text, set ? "set " + name : "define " + name);
+    if (places.size() != 1) return std::nullopt;
+    auto at = places[0] + (set ? 4 : 7) + name.size();
+    if (set) {
+        const auto end = text.find("elements", at);
+        const auto next_block = text.find('}', at);
+        if (end == std::string_view::npos || end > next_block) return std::nullopt;
+        at = end + 8;
+    }
+    while (at < text.size() && blank(text[at])) ++at;
+    if (at >= text.size() || text[at] != '=') return std::nullopt;
+    return braces_at(text, at + 1);
+}
+
+// One rule as AcceptRule::from() reads it, and where its lists stand.
+struct Reading {
+    AcceptRule rule;
+    struct Operand {
+        std::optional<List> list;  // empty: one value
+        Token value, keyword;      // of one value
+        bool own = true;           // false: of a definition
+        std::string reference;
+    };
+    std::map<Part, Operand> operands;
+};
+
+class NftReader {
+public:
+    NftReader(std::string_view text, std::vector<Token> tokens, const AcceptRule::Names& names) : text_{text}, tokens_{std::move(tokens)} {
+        for (const auto& [value, name] : names) values_.emplace(name, value);
+    }
+
+    std::optional<Reading> read() {
+        for (at_ = 0; at_ < tokens_.size(); ++at_) {
+            const auto word = tokens_[at_].word;
+            if (word == ";" && at_ + 1 == tokens_.size()) break;
+            if (skipped()) continue;
+            if (word == "saddr") operand(Part::sources);
+            else if (word == "daddr") operand(Part::destinations);
+            else if (word == "sport" || word == "dport") operand(Part::ports);
+            else normal_ += std::string{value_of(word)} + " ";
+            if (failed_) return std::nullopt;
+        }
+        const auto rule = AcceptRule::from(normal_, Dialect::nft);
+        if (!rule) return std::nullopt;
+        reading_.rule = *rule;
+        return reading_;
+    }
+
+private:
+    std::string_view next(std::size_t ahead = 1) const { return at_ + ahead < tokens_.size() ? tokens_[at_ + ahead].word : std::string_view{}; }
+
+    // What asks no packet for anything, or for what every packet that opens a connection is.
+    bool skipped() {
+        const auto word = tokens_[at_].word;
+        if (word == "counter") {
+            if (next() == "packets" && next(3) == "bytes") at_ += 4;
+            return true;
+        }
+        if (word == "comment" || (word == "log" && next() == "prefix")) {
+            at_ += word == "log" ? 2 : 1;
+            return true;
+        }
+        if (word == "ct" && next() == "state" && next(2) == "new") {
+            at_ += 2;
+            return true;
+        }
+        return false;
+    }
+
+    std::string_view value_of(std::string_view word) const {
+        const auto found = values_.find(word);
+        return found == values_.end() ? word : std::string_view{found->second};
+    }
+
+    void operand(Part part) {
+        normal_ += std::string{tokens_[at_].word} + " ";
+        Reading::Operand operand;
+        operand.keyword = tokens_[at_];
+        const auto word = next();
+        if (word == "{") {
+            std::size_t end = at_ + 2;
+            while (end < tokens_.size() && tokens_[end].word != "}") ++end;
+            if (end == tokens_.size()) return fail();
+            operand.list = List{tokens_[at_ + 1].end(), tokens_[end].offset};
+            at_ = end;
+        } else if (!word.empty() && (word.front() == '@' || (word.front() == '$' && !values_.contains(word)))) {
+            operand.list = definition_of(text_, word);
+            if (!operand.list) return fail();
+            operand.own = false, operand.reference = word;
+            ++at_;
+        } else {
+            operand.value = tokens_[std::min(at_ + 1, tokens_.size() - 1)];
+            ++at_;
+        }
+        if (!operand.list) {
+            normal_ += std::string{value_of(word)} + " ";
+        } else {
+            normal_ += "{ ";
+            for (const auto& token : tokens_of(text_, operand.list->from, operand.list->to)) normal_ += std::string{value_of(token.word)} + " ";
+            normal_ += "} ";
+        }
+        reading_.operands[part] = operand;
+    }
+    void fail() { failed_ = true; }
+
+    std::string_view text_;
+    std::vector<Token> tokens_;
+    std::map<std::string, std::string, std::less<>> values_;
+    std::size_t at_ = 0;
+    std::string normal_;
+    bool failed_ = false;
+    Reading reading_;
+};
+
+std::optional<Reading> read_iptables(const std::vector<Token>& tokens) {
+    Reading reading;
+    std::string normal;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const auto word = tokens[i].word;
+        const auto next = [&](std::size_t ahead) { return i + ahead < tokens.size() ? tokens[i + ahead].word : std::string_view{}; };
+        if (word == "-m" && (next(1) == "comment" || ((next(1) == "conntrack" || next(1) == "state") && next(3) == "NEW"))) {
+            i += 3;
+            continue;
+        }
+        normal += std::string{word} + (next(1) == "," || word == "," ? "" : " ");
+        if (word.starts_with("--dport") || word.starts_with("--sport")) {
+            auto last = i + 1;
+            while (last + 2 < tokens.size() && tokens[last + 1].word == ",") last += 2;
+            if (last >= tokens.size()) return std::nullopt;
+            auto& operand = reading.operands[Part::ports];
+            operand.keyword = tokens[i], operand.value = tokens[i + 1];
+            if (word.ends_with("s")) operand.list = List{tokens[i + 1].offset, tokens[last].end()};
+        }
+    }
+    const auto rule = AcceptRule::from(normal, Dialect::iptables);
+    if (!rule) return std::nullopt;
+    reading.rule = *rule;
+    return reading;
+}
+
+// The one list in which the two differ. Nothing: in none or in several, or they are not two halves of one rule.
+std::optional<Part> part_that_differs(const AcceptRule& rule, const AcceptRule& more) {
+    if (rule.ports.empty() || more.ports.empty()) return std::nullopt;
+    const auto both = merged({rule, more});
+    if (both.size() != 1 || both[0] == rule) return std::nullopt;
+    std::vector<Part> parts;
+    if (both[0].sources != rule.sources) parts.push_back(Part::sources);
+    if (both[0].destinations != rule.destinations) parts.push_back(Part::destinations);
+    if (both[0].ports != rule.ports) parts.push_back(Part::ports);
+    return parts.size() == 1 ? std::optional{parts[0]} : std::nullopt;
+}
+
+// What `more` has and the rule has not, as the file writes it. Nothing: some of it overlaps what is there.
+std::optional<std::vector<std::string>> missing(const AcceptRule& rule, const AcceptRule& more, Part part, Dialect dialect,
+                                                const AcceptRule::Names& names) {
+    std::vector<std::string> words;
+    if (part == Part::ports) {
+        for (const auto& range : more.ports) {
+            const auto overlaps = [&](const scenario::PortRange& other) { return other.first <= range.last && range.first <= other.last; };
+            const auto holds = [&](const scenario::PortRange& other) { return other.first <= range.first && range.last <= other.last; };
+            if (std::ranges::any_of(rule.ports, holds)) continue;
+            if (std::ranges::any_of(rule.ports, overlaps)) return std::nullopt;
+            auto word = range.text();
+            if (dialect == Dialect::iptables) std::ranges::replace(word, '-', ':');
+            words.push_back(word);
+        }
+        return words;
+    }
+    const auto& has = part == Part::sources ? rule.sources : rule.destinations;
+    for (const auto& net : part == Part::sources ? more.sources : more.destinations) {
+        if (std::ranges::any_of(has, [&](const auto& other) { return other.contains(net.network) && other.prefix <= net.prefix; })) continue;
+        if (std::ranges::any_of(has, [&](const auto& other) { return net.contains(other.network); })) return std::nullopt;
+        const auto text = net.prefix == 32 ? net.network.text() : net.text();
+        const auto name = names.find(text);
+        words.push_back(name == names.end() ? text : name->second);
+    }
+    return words;
+}
+
+std::string joined(const std::vector<std::string>& words, std::string_view by) {
+    std::string all;
+    for (const auto& word : words) all += (all.empty() ? std::string_view{} : by), all += word;
+    return all;
+}
+
+TextEdit nft_edit(std::string_view text, const Reading::Operand& operand, const std::vector<std::string>& words) {
+    if (!operand.list)
+        return {operand.value.offset, operand.value.word.size(), "{ " + std::string{operand.value.word} + ", " + joined(words, ", ") + " }"};
+    auto at = operand.list->to;
+    while (at > operand.list->from && blank(text[at - 1])) --at;
+    const bool comma = at > operand.list->from && text[at - 1] == ',';
+    return {at, 0, (comma ? " " : ", ") + joined(words, ", ")};
+}
+
+std::optional<TextEdit> iptables_edit(const Reading& reading, const Reading::Operand& operand, const std::vector<std::string>& words,
+                                      const scenario::PortList& more) {
+    auto both = reading.rule.ports;
+    both.insert(both.end(), more.begin(), more.end());
+    if (multiport_parts(both).size() > 1) return std::nullopt;  // more than one match can hold
+    if (operand.list) return TextEdit{operand.list->to, 0, "," + joined(words, ",")};
+    return TextEdit{operand.keyword.offset, operand.value.end() - operand.keyword.offset,
+                    "-m multiport " + std::string{operand.keyword.word} + "s " + std::string{operand.value.word} + "," + joined(words, ",")};
+}
+
+}  // namespace
+
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect,
+                                const std::vector<std::string_view>& all) {
+    const auto [from, to] = line_at(text, line);
+    auto tokens = tokens_of(text, from, to);
+    if (tokens.empty()) return std::nullopt;
+    const auto names = dialect == Dialect::nft ? names_in(text, line) : AcceptRule::Names{};
+    const auto reading = dialect == Dialect::nft ? NftReader{text, tokens, names}.read() : read_iptables(tokens);
+    if (!reading) return std::nullopt;
+    const auto part = part_that_differs(reading->rule, more);
+    if (!part || !reading->operands.contains(*part)) return std::nullopt;
+    const auto& operand = reading->operands.at(*part);
+    const auto words = missing(reading->rule, more, *part, dialect, names);
+    if (!words || words->empty()) return std::nullopt;
+    if (dialect == Dialect::iptables) return iptables_edit(*reading, operand, *words, more.ports);
+    if (!operand.own) {  // others that use the list would let more through too
+        std::size_t uses = 0;
+        for (const auto& each : all) uses += mentions(each, operand.reference).size();
+        if (uses != 1) return std::nullopt;
+    }
+    return nft_edit(text, operand, *words);
+}
+
+std::string with_edits(std::string text, std::vector<TextEdit> edits) {
+    std::ranges::sort(edits, [](const TextEdit& a, const TextEdit& b) { return a.offset > b.offset; });
+    for (const auto& edit : edits) text.replace(edit.offset, edit.length, edit.text);
+    return text;
+}
+
+}  // namespace wmlab::lab::rules

@@ -1,0 +1,25 @@
+// A rule of the user's that becomes right by one more value in one of its lists, so that no rule of its own has to be written. Pure.
+#pragma once
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/rules/suggestion.hpp"
+
+namespace wmlab::lab::rules {
+
+struct TextEdit {  // within lines of a text
+    std::size_t offset = 0, length = 0;
+    std::string text;  // in place of what is there
+};
+// The change of `text` after which the rule that stands on this line also accepts what `more` does, and nothing else: a port or an
+// address more in its list, or in the set or define that it alone uses (`all`: every text of the ruleset). Nothing: there is no such
+// change, or the rule asks for what an AcceptRule does not.
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect,
+                                const std::vector<std::string_view>& all);
+// Edits of one text, none within another.
+std::string with_edits(std::string text, std::vector<TextEdit> edits);
+
+}  // namespace wmlab::lab::rules
