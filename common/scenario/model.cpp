@@ -176,6 +176,16 @@ bool Scenario::routed(Ipv4 address, std::string_view from_zone) const {
     return true;
 }
 
+std::vector<Ipv4> Scenario::published_in(const Zone& zone) const {
+    std::vector<Ipv4> all;
+    for (const auto& host : hosts)
+        for (const auto& [_, address] : host.published)
+            if (zone.subnet.contains(address) && address != zone.gateway && host_at(address) == nullptr &&
+                std::ranges::find(all, address) == all.end())
+                all.push_back(address);
+    return all;
+}
+
 Scenario without_samples(Scenario scenario) {
     std::erase_if(scenario.hosts, [](const Host& host) { return host.sample; });
     return scenario;

@@ -266,6 +266,8 @@ struct Scenario {
     const Zone* zone(std::string_view name) const;
     const Host* host(std::string_view name) const;
     const Host* host_at(Ipv4 address) const;
+    // Addresses of the zone by which hosts are published and that nobody else has: the zone's gateway answers for them.
+    std::vector<Ipv4> published_in(const Zone& zone) const;
     const Zone* zone_of(Ipv4 address) const;  // also of a sample beyond its zone's subnet
     // The zone that has no end: where the default route goes, or else the only one with public addresses. Null: none has.
     const Zone* boundless() const;

@@ -153,6 +153,7 @@ struct Bench::Parts {
             ask_nobody(zone.interface);
             wire.firewalls = hardware_of(firewall, zone.interface, wire.firewalls_index);
             wire.mine = hardware_of(place, host_interface, wire.index);
+            for (const auto address : scenario.published_in(zone)) Links{firewall}.address(wire.firewalls_index, address, {address, 32});
             const Entered there{place};
             wire.sender = Descriptor{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
             if (!wire.sender) throw setup_failed("open a packet socket on the wire of " + zone.name, errno);

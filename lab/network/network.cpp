@@ -212,6 +212,9 @@ Network::Network(const scenario::Scenario& scenario, const Setting& setting, boo
             links.up(loopback, "lo");
             for (const auto& side : box.sides)
                 made.cables[side.zone] = parts.connect(made.place, links, side.interface, side.address, *scenario.zone(side.zone), true);
+            for (const auto& side : box.sides)  // as a gateway has its further addresses, or answers for them
+                if (const auto& zone = *scenario.zone(side.zone); side.address == zone.gateway)
+                    for (const auto address : scenario.published_in(zone)) links.address(made.cables.at(side.zone).index, address, {address, 32});
             for (const auto& zone : scenario.zones)
                 if (const auto* const next = scenario::side_of(box, zone.name) == nullptr ? scenario::next_box(scenario, box, zone.name) : nullptr)
                     links.route(zone.subnet, scenario::side_of(*next, scenario::shared_side(box, *next)->zone)->address);

@@ -91,7 +91,8 @@ def ttl(case):
 
 def source_address(case):
     net = case.address(case.leg.receiver if case.answers else case.leg.sender).rpartition(".")[0]
-    return forward(case, "", f"ip saddr set {net}.251"), expect(case, any_direction=True)
+    # A probe over UDP is proven by its arrival, whoever seems to have sent it.
+    return forward(case, "", f"ip saddr set {net}.251"), expect(case, any_direction=True, passes=case.flow.kind == "probe udp")
 
 
 def port(case):
@@ -134,7 +135,6 @@ def quota(case):
 def snat(case):
     """The sender appears as an address beyond the firewall that nobody has."""
     net = case.address(case.leg.receiver).rpartition(".")[0]
-    # A probe over UDP is proven by its arrival, whoever seems to have sent it.
     return {"snat": [(f"{case.match()} snat to {net}.251", True)]}, expect(case, any_direction=True, passes=case.flow.kind == "probe udp")
 
 
