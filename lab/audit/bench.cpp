@@ -33,7 +33,6 @@
 #include "lab/network/netlink.hpp"
 #include "lab/network/network.hpp"
 #include "lab/rules/deciders.hpp"
-#include "lab/rules/json_fields.hpp"
 #include "lab/rules/one_of.hpp"
 #include "lab/rules/trace.hpp"
 
@@ -105,17 +104,6 @@ constexpr std::string_view ask_table =
 RuleRef reference(const rules::Rule& rule) {
     if (rule.place) return {rule.place->file, rule.place->line, rule.place->text, rule.chain.text()};
     return {"", 0, rule.text, rule.chain.text()};
-}
-
-// Whether the rule gives packets another destination.
-bool leads_elsewhere(const rules::Rule& rule) {
-    bool leads = false;
-    rules::each_member(rule.expr, [&](std::string_view key, const boost::json::value& value) {
-        const auto* body = value.if_object();
-        leads = leads || rules::one_of(key, {"dnat", "redirect", "tproxy"}) ||
-                (key == "xt" && body != nullptr && rules::one_of(rules::text_at(*body, "name"), {"DNAT", "REDIRECT", "TPROXY"}));
-    });
-    return leads;
 }
 
 }  // namespace
@@ -537,7 +525,7 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     if (!reasons.translates)
         for (const auto& step : decision.steps)
             if (const auto* rule = step.handle != 0 ? parts.ruleset.rule(step.chain, step.handle) : nullptr)
-                if (leads_elsewhere(*rule)) reasons.translates = reference(*rule);
+                if (rules::leads_elsewhere(*rule)) reasons.translates = reference(*rule);
     if (decider) reasons.accepts = referred(*decider);
     if (!decision.steps.empty()) reasons.last = referred(decision.steps.back());
     return reasons;

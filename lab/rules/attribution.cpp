@@ -444,16 +444,20 @@ private:
                 !between(event.fields, leg.source, leg.destination))
                 continue;
             seen = true;
+            if (const auto* near = object_at(event.fields, "nat_near_miss"))
+                flow.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, "differs")};
             const auto* as = object_at(event.fields, "as");
             if (as != nullptr && address_of(text_at(*as, "destination")) != address_of(leg.destination))
                 return false;  // it is translated
         }
         const auto needed = spec_leg(leg, flow);
         if (!seen || !needed) return false;
-        const auto zone = std::ranges::find(scenario_.zones, *published, &scenario::Zone::gateway);
+        const bool own = std::ranges::any_of(scenario_.zones, [&](const scenario::Zone& zone) {
+            return zone.gateway == *published || std::ranges::count(scenario_.published_in(zone), *published) > 0;
+        });
         auto ports = ports_words(needed->destination_ports);
         flow.change = published->text() +
-                      (zone != scenario_.zones.end() ? " is the firewall itself" : " is no host's own address") +
+                      (own ? " is the firewall itself" : " is no host's own address") +
                       "; no dnat rule takes " + (leg.protocol == "tcp" ? "TCP" : "UDP") +
                       (ports.empty() ? "" : " " + ports) + " to " + host->name + " (" + host->address.text() + ")";
         if (places == nullptr) return true;

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/one_of.hpp"
 #include "lab/rules/reach.hpp"
 
 namespace wmlab::lab::rules {
@@ -90,6 +91,16 @@ std::string changes(const Rule& rule) {
         return changed_by_target(target.substr(0, target.find(' ')));
     }
     return {};
+}
+
+bool leads_elsewhere(const Rule& rule) {
+    bool leads = false;
+    each_member(rule.expr, [&](std::string_view key, const boost::json::value& value) {
+        const auto* body = value.if_object();
+        leads = leads || one_of(key, {"dnat", "redirect", "tproxy"}) ||
+                (key == "xt" && body != nullptr && one_of(text_at(*body, "name"), {"DNAT", "REDIRECT", "TPROXY"}));
+    });
+    return leads;
 }
 
 ChainName base_of(const Ruleset& ruleset, const Decision& decision) {

@@ -23,6 +23,9 @@ bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decis
 // nothing that matters on the way (a mark, the type of service, the segment size of TCP).
 std::string changes(const Rule& rule);
 
+// Whether the rule gives packets another destination.
+bool leads_elsewhere(const Rule& rule);
+
 // The base chain through which the packet came to the chain that dropped it: where near misses are looked for.
 ChainName base_of(const Ruleset& ruleset, const Decision& decision);
 

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "lab/rules/deciders.hpp"
 #include "lab/rules/json_fields.hpp"
 #include "lab/rules/reach.hpp"
 
@@ -98,8 +99,9 @@ std::optional<Candidate> untold(const Rule& rule, const Comparison& comparison) 
     return Candidate{&rule, By::untold, std::move(differs), fits};
 }
 
+// `far`: also where one port is meant and the packet's is far from it.
 std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison,
-                                        const Packet& packet) {
+                                        const Packet& packet, bool far) {
     if (!comparison.accepts || comparison.count(Outcome::unknown) > 0) return std::nullopt;
     Condition differs;
     for (const auto& c : comparison.conditions)
@@ -119,7 +121,7 @@ std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule
     if (by_interface(differs) && by_interface_only(comparison)) return std::nullopt;
     // A rule for one port says nothing about a port far from it; a set may well lack an element.
     const bool one_port = port && differs.difference.kind == Kind::wanted;
-    if ((one_port || differs.far) && !near_port) return std::nullopt;
+    if ((one_port || differs.far) && !near_port && !far) return std::nullopt;
     return Candidate{&rule, By::condition, {differs.difference}, fits, differs.subject, differs.distance};
 }
 
@@ -129,6 +131,7 @@ struct Walk {
     const Packet& packet;
     const Rule* stop;
     bool passing;
+    bool translating = false;  // what is looked for is another destination, not an accept
     bool stopped = false;  // `stop` is behind
     std::set<ChainName> visited = {};
     std::vector<Candidate> candidates = {};
@@ -141,7 +144,7 @@ struct Walk {
             return;
         } else if (!stopped && sure && comparison.accepts && comparison.count(Outcome::no) == 0) {
             if (const auto found = untold(rule, comparison)) candidates.push_back(*found);
-        } else if (const auto found = candidate_from(ruleset, rule, comparison, packet)) {
+        } else if (const auto found = candidate_from(ruleset, rule, comparison, packet, translating)) {
             candidates.push_back(*found);
         }
     }
@@ -157,7 +160,10 @@ struct Walk {
                 continue;
             }
             auto comparison = compare(ruleset, each, packet);
-            if (!comparison.accepts && !comparison.drops) comparison.accepts = leads_to_accept(ruleset, each, packet);
+            if (translating)
+                comparison.accepts = leads_elsewhere(each);
+            else if (!comparison.accepts && !comparison.drops)
+                comparison.accepts = leads_to_accept(ruleset, each, packet);
             rule(each, comparison, sure);
             if (comparison.count(Outcome::no) > 0) continue;
             bool away = false;  // the packet goes no further in this chain
@@ -182,15 +188,7 @@ struct Walk {
     }
 };
 
-}  // namespace
-
-std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
-                                  const Rule* stop, bool passing) {
-    Walk walk{ruleset, packet, stop, passing};
-    walk.chain(chain, true);
-    auto& candidates = walk.candidates;
-    if (stop && !walk.stopped)  // it was not followed to where it ended
-        std::erase_if(candidates, [](const Candidate& c) { return c.by == By::untold; });
+std::optional<NearMiss> nearest(std::vector<Candidate> candidates) {
     if (candidates.empty()) return std::nullopt;
     // A rule that holds and is not come to, or of which one condition did not hold that nothing can be said of; then a
     // port just beside what a rule allows, the likeliest slip of all; then the rule that agrees in most.
@@ -211,6 +209,26 @@ std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain
     std::string differs;
     for (const auto& each : candidates[0].differs) differs += (differs.empty() ? "" : ", or ") + words(each);
     return NearMiss{candidates[0].rule, differs};
+}
+
+}  // namespace
+
+std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
+                                  const Rule* stop, bool passing) {
+    Walk walk{ruleset, packet, stop, passing};
+    walk.chain(chain, true);
+    auto& candidates = walk.candidates;
+    if (stop && !walk.stopped)  // it was not followed to where it ended
+        std::erase_if(candidates, [](const Candidate& c) { return c.by == By::untold; });
+    return nearest(std::move(candidates));
+}
+
+std::optional<NearMiss> near_miss_of_translation(const Ruleset& ruleset, const Packet& arrived) {
+    Walk walk{ruleset, arrived, nullptr, false};
+    walk.translating = true;
+    for (const auto& [name, chain] : ruleset.chains())
+        if (chain.type == "nat" && chain.hook == "prerouting") walk.chain(name, true);
+    return nearest(std::move(walk.candidates));
 }
 
 }  // namespace wmlab::lab::rules

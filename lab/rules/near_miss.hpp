@@ -17,5 +17,7 @@ struct NearMiss {
 // nearest. `stop`: nothing where a policy did it. `passing`: only rules that hold and come too late.
 std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
                                   const Rule* stop = nullptr, bool passing = false);
+// The rule that almost gave the packet another destination, before it was routed: a port forward that lacks its port.
+std::optional<NearMiss> near_miss_of_translation(const Ruleset& ruleset, const Packet& arrived);
 
 }  // namespace wmlab::lab::rules
