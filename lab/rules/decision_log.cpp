@@ -303,7 +303,7 @@ std::vector<Event> DecisionLog::take(const Ruleset& ruleset, bool every_rule, co
         if (seen_source != endpoint(decision.arrived.source, decision.arrived.source_port) ||
             seen_destination != endpoint(decision.arrived.destination, decision.arrived.destination_port))
             f["as"] = json::object{{"source", seen_source}, {"destination", seen_destination}};
-        if (decision.fate != Decision::Fate::forwarded && !decision.own && !f.contains("as"))
+        if (!decision.own && !f.contains("as"))
             if (const auto miss = near_miss_of_translation(ruleset, decision.arrived)) {
                 auto near = rule_json(*miss->rule);
                 near["differs"] = miss->differs;

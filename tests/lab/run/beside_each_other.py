@@ -40,7 +40,7 @@ def check(what, report, **expected):
     for flow, wants in expected.items():
         got = flows.get(flow.replace("__", "-"), {})
         for key, value in wants.items():
-            seen = (got.get("rule") or {}).get("line") if key == "line" else " ".join(got.get("notes", [])) if key == "notes" else got.get(key)
+            seen = (got.get("near_miss" if key == "near" else "rule") or {}).get("line") if key in ("line", "near") else " ".join(got.get("notes", [])) if key == "notes" else got.get(key)
             right = bool(re.search(value, seen or "")) if key in ("notes", "explanation") else seen in (value if isinstance(value, tuple) else (value,))
             if not right:
                 wrong.append(f"{what}: {flow}: {key} is {seen!r}, expected {value!r} {report.get('error', '')} {got.get('explanation', '')}")
@@ -106,6 +106,19 @@ NAT = """table ip n { chain pre { type nat hook prerouting priority dstnat; poli
 """
 
 
+FORGOTTEN = """table ip nat { chain p {
+type nat hook prerouting priority dstnat;
+iifname fw-out ip daddr %s tcp dport 1755 dnat to 10.10.0.10
+}
+}
+"""
+FORGOTTEN_IPTABLES = """*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d %s/32 -i fw-out -p tcp -m tcp --dport 1755 -j DNAT --to-destination 10.10.0.10
+COMMIT
+"""
+
+
 def routes():
     admin = "  - { id: admin, type: dcom, from: player, to: media, reserved_ports: 3001-3010 }\n"
     web = "  - { id: web, type: http, from: player, to: media }\n"
@@ -121,6 +134,12 @@ def routes():
                 check(f"DCOM through a port forward,{zone}{published} {address}", run(admin + web, NAT % address, hosts=site(zone, published, address)), **translated)
             for zone in (", private: false", ", reachable: 10.10.0.10", ", reachable: [10.10.0.0/28]"):
                 check(f"the inner address has a route,{zone}{published} {address}", run(admin + web, NAT % address, hosts=site(zone, published, address)), web=PASS, admin=dict(verdict=("pass", "blocked")))
+    # An address of the outer zone's own subnet that no host has: the firewall answers for it.
+    check("DCOM through a port forward at a further address", run(admin + web, NAT % "10.20.0.5", hosts=site("", ", published: @", "10.20.0.5")), **translated)
+    for address in ("10.20.0.1", "10.20.0.5", "198.51.100.5"):
+        for rules in (FORGOTTEN, FORGOTTEN_IPTABLES):
+            check(f"a port forward that lacks a port, {address}", run(web, rules % address, hosts=site("", ", published: @", address)),
+                  web=dict(verdict="blocked", leg="http", direction="from->to", near=3))
     # Without a ruleset nothing translates, and everything has a route.
     check("no ruleset", run(admin + web, hosts=site(", private: true", ", published: 10.20.0.1")), admin=PASS, web=PASS)
     names = "  - { id: names, type: command, from: player, to: media, run: [sh, -c, 'grep -q \"^198.51.100.5 media$\" /etc/hosts'] }\n" \
