@@ -82,7 +82,7 @@ unsigned packets_in(const std::string& list) {
 }
 
 ConnectionLedger account_of_story(const Lists& lists, const std::string& far_source = {}, const std::string& far_destination = {},
-                                  const std::string& far_host = "media") {
+                                  const std::string& far_host = "media", Account* sum = nullptr) {
     Story story{mms_flow("t", "mms-tcp")};
     mms_processes(story, {"t"});
     const auto near_source = story.address("player", 40000), near_destination = story.address("media", 1755);
@@ -100,7 +100,9 @@ ConnectionLedger account_of_story(const Lists& lists, const std::string& far_sou
     const auto instance = scenario::instances(story.scenario()).front();
     const auto& view = evidence.flow("t");
     const auto leg = leg_context(story.scenario(), evidence, view, names, instance, scenario::legs(story.scenario(), instance).front());
-    return account(leg, "tcp", {Endpoint::from(near_source), Endpoint::from(near_destination)});
+    auto ledger = account(leg, "tcp", {Endpoint::from(near_source), Endpoint::from(near_destination)});
+    if (sum != nullptr) *sum = sum_up(leg, ledger);
+    return ledger;
 }
 
 }  // namespace
@@ -154,6 +156,33 @@ TEST_CASE("the ledger: packets are known by identity") {
     SECTION("a list that does not read so leaves the account open") {
         const auto ledger = account_of_story({"1:64:64:a", "1:64:64:a@5", "", ""});
         CHECK_FALSE(ledger.known());
+    }
+}
+
+TEST_CASE("the ledger: which way the packets that were needed were lost") {
+    using Loss = Account::Loss;
+    struct Row {
+        std::string name;
+        Lists lists;
+        Loss loss;
+    };
+    const std::vector<Row> rows{
+        {"nothing is lost", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"}, Loss::none},
+        {"some of the stream there", {"1:0:64:a@0 2:64:c8:b@10 3:64:c8:b@400", "1:0:64:a@5", "7:1:0:0@20", "7:1:0:0@25"}, Loss::there},
+        {"a copy made up for what was lost there", {"1:64:64:a@0 2:64:64:a@200", "2:64:64:a@205", "7:1:64:c@220", "7:1:64:c@225"}, Loss::none},
+        {"some of the stream back, sent again in vain", {"1:64:64:a@0", "1:64:64:a@5", "6:1:0:0@7 7:1:64:c@20 8:1:64:c@220", "6:1:0:0@9"}, Loss::back},
+        {"some of the stream back, sent once", {"1:64:64:a@0", "1:64:64:a@5", "6:1:0:0@7 7:1:64:c@20", "6:1:0:0@9"}, Loss::back},
+        {"copies made up for what was lost there, so late that the answer was sent when nobody looked any more",
+         {"1:64:64:a@0 2:64:64:a@900", "2:64:64:a@905", "6:1:0:0@907 7:1:64:c@920", "6:1:0:0@909"},
+         Loss::there},
+        {"both ways lose, the way back first", {"1:64:64:a@500 2:64:64:a@900", "", "6:1:0:0@7 7:1:64:c@20 8:1:64:c@220", "6:1:0:0@9"}, Loss::back},
+    };
+    for (const auto& row : rows) {
+        INFO(row.name);
+        Account sum;
+        account_of_story(row.lists, {}, {}, "media", &sum);
+        REQUIRE(sum.complete);
+        CHECK(static_cast<int>(sum.loss) == static_cast<int>(row.loss));
     }
 }
 
