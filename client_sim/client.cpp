@@ -255,10 +255,10 @@ private:
     void end_flow(const std::string& flow, const Outcome& outcome) {
         all_worked_ = all_worked_ && outcome.worked;
         boost::json::object fields;
-        fields["outcome"] = outcome.worked ? "worked" : "failed";
-        fields["reason"] = outcome.reason;
-        if (!outcome.transport.empty()) fields["transport"] = outcome.transport;
-        if (outcome.hr != 0) fields["hr"] = outcome.hr;
+        fields[field::outcome] = outcome.worked ? "worked" : "failed";
+        fields[field::reason] = outcome.reason;
+        if (!outcome.transport.empty()) fields[field::transport] = outcome.transport;
+        if (outcome.hr != 0) fields[field::hr] = outcome.hr;
         client_.context.write(What::flow_ended, flow, "", std::move(fields));
         spdlog::info("{}{}", flow.empty() ? "" : flow + ": ", outcome.reason);
     }
@@ -328,18 +328,15 @@ boost::program_options::options_description options() {
     po::options_description options{"Player options"};
     auto add = options.add_options();
     add("url", po::value<std::string>()->value_name("URL"),
-        "mms://HOST/NAME (UDP, then TCP, then HTTP), mmsu:// (UDP), mmst:// (TCP), http:// or mmsh:// (HTTP), "
-        "a redirector file (.asx and its kin), or a multicast station: an .nsc file or its URL, or GROUP:PORT; also without --url");
+        "mms://HOST/NAME (UDP, then TCP, then HTTP), mmsu:// (UDP), mmst:// (TCP), http:// or mmsh:// (HTTP), a redirector file (.asx and its kin), or a multicast station: an .nsc file or its URL, or GROUP:PORT; also without --url");
     add("interface", po::value<std::string>()->value_name("ADDR"),
         "join multicast groups on the interface with this address");
     add("proxy", po::value<std::string>()->value_name("HOST:PORT"), "web proxy for HTTP");
-    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"),
-        "the server's HTTP port, when an mms:// URL comes to HTTP");
+    add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "the server's HTTP port, when an mms:// URL falls back to HTTP");
     add("save", po::value<std::string>()->value_name("FILE"), "write what is received as an .asf file");
-    add("duration", po::value<double>()->value_name("SECONDS"), "stop after so long; default: at the end");
+    add("duration", po::value<double>()->value_name("SECONDS"), "stop after this time; default: play to the end");
     add("start", po::value<double>()->value_name("SECONDS"), "of stored content: where to start");
-    add("udp-ports", po::value<std::string>()->value_name("A-B"),
-        "ports for media over UDP (default 1024-5000, as the article has it)");
+    add("udp-ports", po::value<std::string>()->value_name("A-B"), "ports for media over UDP (default 1024-5000, as KB189416 has it)");
     add("deadline", po::value<double>()->value_name("SECONDS"),
         "patience with each step (default 3; 10 with a station, whose group may be silent for a while)");
     add("ask-again", "ask for one packet again after media has arrived, to try the way of resend requests");

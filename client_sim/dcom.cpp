@@ -15,11 +15,11 @@ namespace {
 
 asio::awaitable<Outcome> visit(Client& client, std::string flow, rpc::DcomPlan plan, milliseconds deadline) {
     boost::json::object started;
-    started["type"] = "dcom";
-    started["target"] = plan.server;
-    started["transport"] = plan.udp ? "udp" : "tcp";
-    started["processes"] = plan.processes;
-    started["attempt"] = 1;
+    started[field::type] = "dcom";
+    started[field::target] = plan.server;
+    started[field::transport] = plan.udp ? "udp" : "tcp";
+    started[field::processes] = plan.processes;
+    started[field::attempt] = 1;
     client.context.write(evidence::What::flow_started, flow, "", std::move(started));
     Outcome outcome;
     outcome.transport = plan.udp ? "udp" : "tcp";

@@ -2,10 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
-#include "client_sim/play_clock.hpp"
+#include "client_sim/playback.hpp"
 #include "common/net/connect.hpp"
-#include "common/net/tasks.hpp"
 #include "common/process/http_words.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/outgoing.hpp"
 #include "common/wmsp/player_session.hpp"
 
@@ -13,56 +13,17 @@ namespace wmlab::client_sim {
 namespace {
 
 using evidence::What;
-using Clock = std::chrono::steady_clock;
 
 // One attempt to play: moves the bytes of wmsp::PlayerSession, on one connection after the other, writes the journal,
 // keeps the time.
-class HttpPlay : private PlayClock::Player, public std::enable_shared_from_this<HttpPlay> {
+class HttpPlay final : public Playback, public std::enable_shared_from_this<HttpPlay> {
 public:
-    HttpPlay(Client& client, Play play, bool proxied)
-        : client_{client},
-          play_{std::move(play)},
-          proxied_{proxied},
-          leg_{proxied ? "proxy" : "http"},
-          media_{play_.save},
-          patience_{play_.deadline},
-          clock_{client.context.io, *this},
-          readers_{client.context.io.get_executor()} {}
+    HttpPlay(Client& client, Play play, bool proxied) : Playback{client, std::move(play), "http"}, proxied_{proxied}, leg_{proxied ? "proxy" : "http"} {}
 
-    asio::awaitable<Outcome> run() {
-        Outcome outcome;
-        outcome.transport = proxied_ ? "http-proxy" : "http";
-        client_.receiving.push_back(&media_);
-        const auto place = std::prev(client_.receiving.end());
-        std::exception_ptr failure;
-        try {
-            co_await run_to_the_end(outcome);
-        } catch (const std::exception& error) {  // stopped from outside, or no memory: the account is still written
-            outcome.worked = false;
-            outcome.reason = error.what();
-            failure = std::current_exception();
-        }
-        over_ = true;
-        clock_.stop();
-        write_media_end();
-        if (connection_) connection_->close(outcome.reason);
-        readers_.cancel();
-        client_.receiving.erase(place);
-        if (failure) std::rethrow_exception(failure);
-        co_await readers_.ended();
-        outcome.summary = media_.summary();
-        co_return outcome;
-    }
+    asio::awaitable<Outcome> run() { return play(proxied_ ? "http-proxy" : "http"); }
 
 private:
-    asio::awaitable<void> run_to_the_end(Outcome& outcome) {
-        boost::json::object started;
-        started["type"] = type_name();
-        started["url"] = play_.url.text();
-        started["transport"] = outcome.transport;
-        started["attempt"] = play_.attempt;
-        write(What::flow_started, "", std::move(started));
-
+    asio::awaitable<void> run_to_the_end(Outcome& outcome) override {
         protocol_.emplace(protocol_options());
         perform(protocol_->start(Clock::now()));
         while (!over_) {
@@ -82,10 +43,7 @@ private:
                                      finished_.alternatives.end());
         }
         if (stale_) outcome.reason += " (" + *stale_ + ")";
-        if (const auto unsaved = media_.close()) {
-            outcome.worked = false;
-            outcome.reason = *unsaved;
-        }
+        keep_media(outcome);
         if (connection_) co_await connection_->outbox().flushed(patience_);
     }
 
@@ -160,10 +118,7 @@ private:
 
     void due(Clock::time_point now) override {
         if (const auto end = play_end(); end && *end <= now) {
-            media_.waited_until(now);
-            // What stopped coming is not called enough: another packet, or our patience, decides.
-            if (!media_.behind(now)) return stop_playing(now);
-            overtime_ = true;
+            if (is_enough(now)) stop_playing(now);
             return;
         }
         perform(protocol_->tick(now));
@@ -191,7 +146,7 @@ private:
     }
 
     void act(const wmsp::Malformed& action) {
-        write(What::malformed, leg_, process::malformed_fields(action), local(), remote());
+        write(What::malformed, leg_, process::malformed_fields(action.what, action.error, action.head), local(), remote());
     }
 
     void act(const wmsp::Send& action) {
@@ -209,20 +164,13 @@ private:
 
     void act(const wmsp::MediaReceived& action) {
         const auto now = Clock::now();
-        if (!media_started_) {
-            media_started_ = now;
-            write(What::media_started, leg_, {}, local(), remote());
-        }
+        media_starts(now);
         media_.packet(action.LocationId, action.packet, now);
         if (overtime_) stop_playing(now);
     }
 
     void act(const wmsp::MediaStale& action) {
-        boost::json::object fields;
-        fields["kind"] = action.kind == wmsp::MediaStale::Kind::cached ? "cached" : "delayed";
-        fields["why"] = action.why;
-        if (action.delay > milliseconds{0}) fields["delay"] = action.delay.count();
-        write(What::media_stale, leg_, std::move(fields), local(), remote());
+        write(What::media_stale, leg_, process::stale_fields(action), local(), remote());
         stale_ = (action.kind == wmsp::MediaStale::Kind::cached ? "not fresh, a cache answered: " : "not in time: ") +
                  action.why;
     }
@@ -234,10 +182,7 @@ private:
         over_ = true;
         if (action.cause != wmsp::Finished::Cause::silent || media_.packets() == 0) return;
         media_.waited_until(Clock::now());
-        boost::json::object fields;
-        fields["waited"] = std::chrono::duration_cast<milliseconds>(Clock::now() - media_.last()).count();
-        fields["attempt"] = 0;
-        write(What::media_silent, leg_, std::move(fields), local(), remote());
+        write_silence(std::chrono::duration_cast<milliseconds>(Clock::now() - media_.last()), 0);
     }
 
     // --- the journal
@@ -251,42 +196,27 @@ private:
     std::string local() const { return connection_ ? net::text(connection_->local()) : ""; }
     std::string remote() const { return connection_ ? net::text(connection_->remote()) : ""; }
 
-    void write(What what, std::string leg, boost::json::object fields = {}, std::string local = "",
-               std::string remote = "") {
-        client_.write(what, play_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+    std::string media_leg() const override { return leg_; }
+    std::string media_local() const override { return local(); }
+    std::string media_remote() const override { return remote(); }
+
+    void add_to_account(boost::json::object& fields) const override {
+        if (protocol_) fields[field::largest_delay] = protocol_->statistics().largest_delay.count();
     }
 
-    void write_media_end() {
-        if (!media_.has_header() && media_.packets() == 0) return;
-        auto fields = media_.fields();
-        if (protocol_) fields["largest_delay"] = protocol_->statistics().largest_delay.count();
-        write(What::media_ended, leg_, std::move(fields), local(), remote());
+    void disconnect(const std::string& reason) override {
+        if (connection_) connection_->close(reason);
     }
 
-    std::string type_name() const {
-        for (const auto& flow : client_.context.flows)
-            if (flow.id == play_.flow) return std::string{scenario::spec(flow.flow->type).name};
-        return "http";
-    }
-
-    Client& client_;
-    Play play_;
     bool proxied_;
     std::string leg_;
-    ReceivedMedia media_;
-    milliseconds patience_;
 
     std::shared_ptr<process::Outgoing> connection_;  // now open
     std::optional<wmsp::Endpoint> wanted_;
     std::optional<wmsp::PlayerSession> protocol_;
 
-    PlayClock clock_;
-    std::optional<Clock::time_point> media_started_;
-    bool over_ = false, enough_ = false, overtime_ = false;
-
     wmsp::Finished finished_;
     std::optional<std::string> stale_;
-    net::Tasks readers_;
 };
 
 asio::awaitable<Outcome> play(Client& client, Play wanted, bool proxied) {

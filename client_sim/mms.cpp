@@ -6,14 +6,13 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 
-#include "client_sim/play_clock.hpp"
-#include "common/bytes/hex.hpp"
+#include "client_sim/playback.hpp"
 #include "common/bytes/utf16.hpp"
 #include "common/mms/player_session.hpp"
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
-#include "common/net/tasks.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/mms_words.hpp"
 #include "common/process/outgoing.hpp"
 
@@ -22,58 +21,23 @@ namespace {
 
 using evidence::What;
 using mms::Transport;
-using Clock = std::chrono::steady_clock;
 
 constexpr int datagram_buffer = 1 << 20;
 constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
 constexpr unsigned asks_again_max = 3;
 
 // One attempt to play: moves the bytes of mms::PlayerSession between the sockets, writes the journal, keeps the time.
-class MmsPlay : private PlayClock::Player, public std::enable_shared_from_this<MmsPlay> {
+class MmsPlay final : public Playback, public std::enable_shared_from_this<MmsPlay> {
 public:
     MmsPlay(Client& client, Play play, Transport transport)
-        : client_{client},
-          play_{std::move(play)},
+        : Playback{client, std::move(play), transport == Transport::udp ? "mms-udp" : "mms-tcp"},
           transport_{transport},
-          media_{play_.save},
-          connection_{client.context, queue_max, journal()},
-          clock_{client.context.io, *this},
-          readers_{client.context.io.get_executor()} {}
+          connection_{client.context, queue_max, journal()} {}
 
-    asio::awaitable<Outcome> run() {
-        Outcome outcome;
-        outcome.transport = transport_ == Transport::udp ? "udp" : "tcp";
-        client_.receiving.push_back(&media_);
-        const auto place = std::prev(client_.receiving.end());
-        try {
-            co_await run_to_the_end(outcome);
-        } catch (const std::exception& error) {  // stopped from outside, or no memory: the account is still written
-            outcome.worked = false;
-            outcome.reason = error.what();
-            failure_ = std::current_exception();
-        }
-        readers_.cancel();
-        clock_.stop();
-        write_media_end();
-        connection_.close(outcome.reason);
-        if (datagrams_) datagrams_->close();
-        if (asker_) asker_->close();
-        client_.receiving.erase(place);
-        if (failure_) std::rethrow_exception(failure_);
-        co_await readers_.ended();
-        outcome.summary = media_.summary();
-        co_return outcome;
-    }
+    asio::awaitable<Outcome> run() { return play(transport_ == Transport::udp ? "udp" : "tcp"); }
 
 private:
-    asio::awaitable<void> run_to_the_end(Outcome& outcome) {
-        boost::json::object started;
-        started["type"] = type_name();
-        started["url"] = play_.url.text();
-        started["transport"] = outcome.transport;
-        started["attempt"] = play_.attempt;
-        write(What::flow_started, "", std::move(started));
-
+    asio::awaitable<void> run_to_the_end(Outcome& outcome) override {
         if (const auto problem = co_await connection_.open(play_.server, play_.deadline)) {
             outcome.reason = *problem;
             co_return;
@@ -93,10 +57,7 @@ private:
             outcome.worked = false;
             outcome.reason = "the stream ended without a packet of media";
         }
-        if (const auto unsaved = media_.close()) {
-            outcome.worked = false;
-            outcome.reason = *unsaved;
-        }
+        keep_media(outcome);
         co_await connection_.outbox().flushed(patience_);
     }
 
@@ -107,9 +68,9 @@ private:
                                       client_.context.ports_to_spare(scenario::Protocol::udp));
         if (!bound) {
             boost::json::object fields;
-            fields["protocol"] = "udp";
-            fields["error"] = bound.error().error;
-            if (!bound.error().holder.empty()) fields["holder"] = bound.error().holder;
+            fields[field::protocol] = "udp";
+            fields[field::error] = bound.error().error;
+            if (!bound.error().holder.empty()) fields[field::holder] = bound.error().holder;
             write(What::listen_failed, "media", std::move(fields), bound.error().local);
             outcome.reason = bound.error().text();
             return false;
@@ -170,16 +131,10 @@ private:
 
     // Not from the server's address: translated on the way, or somebody else's. A player takes neither.
     void foreign(const net::DatagramSocket::Datagram& datagram) {
-        constexpr std::size_t head = 64;
         constexpr unsigned told_max = 8;
         if (++foreign_ > told_max) return;
-        boost::json::object fields;
-        fields["message"] = "Data";
-        fields["field"] = "source address";
-        fields["offset"] = 0;
-        fields["problem"] = "is not the server's, " + server().address().to_string();
-        fields["head"] = bytes::hex(datagram.bytes.first(std::min(head, datagram.bytes.size())));
-        write(What::malformed, "media", std::move(fields), net::text(datagrams_->local()), net::text(datagram.from));
+        const bytes::ParseError stranger{0, std::string{evidence::source_address}, "is not the server's, " + server().address().to_string()};
+        write(What::malformed, "media", process::malformed_fields("Data", stranger, datagram.bytes), net::text(datagrams_->local()), net::text(datagram.from));
     }
 
     // About a resend request of ours: the only datagrams a player sends.
@@ -188,8 +143,8 @@ private:
         if (asked_at_) failure.waited = std::chrono::duration_cast<milliseconds>(Clock::now() - *asked_at_);
         failure.icmp = error.icmp;
         boost::json::object fields;
-        fields["protocol"] = "udp";
-        fields["failure"] = net::to_json(failure);
+        fields[field::protocol] = "udp";
+        fields[field::failure] = net::to_json(failure);
         write(What::connect_failed, "resend", std::move(fields), net::text((asker_ ? *asker_ : *datagrams_).local()),
               net::text(error.about));
         asking_ = false;
@@ -204,8 +159,6 @@ private:
         if (const auto silence = silence_at()) at = std::min(at, *silence);
         return asking_ ? std::min(at, ask_next_) : at;
     }
-
-    bool over() const override { return over_; }
 
     bool unread() override {
         int size = 0;
@@ -234,12 +187,7 @@ private:
         if (asking_ && ask_next_ <= now) ask_again(now);
         if (const auto end = play_end(); end && *end <= now) {
             asking_ = false;
-            media_.waited_until(now);
-            // What stopped coming is not called enough: another packet, or our patience, decides.
-            if (media_.behind(now))
-                overtime_ = true;
-            else
-                return stop_playing(now);
+            if (is_enough(now)) return stop_playing(now);
             return clock_.changed();
         }
         perform(protocol_->tick(now));
@@ -255,8 +203,8 @@ private:
         const auto since = media_.packets() > 0 ? media_.last() : *playing_;
         const auto waited = std::chrono::duration_cast<milliseconds>(now - since);
         boost::json::object fields;
-        fields["waited"] = waited.count();
-        fields["attempt"] = 0;
+        fields[field::waited] = waited.count();
+        fields[field::attempt] = 0;
         write(What::media_silent, media_leg(), std::move(fields), media_local(), remote());
         problem_ = media_.packets() > 0
                        ? "media came and then no more: nothing for " + std::to_string(waited.count()) + " ms"
@@ -280,13 +228,8 @@ private:
     }
 
     void act(const mms::Malformed& action) {
-        boost::json::object fields;
-        fields["message"] = action.what;
-        fields["field"] = action.error.field;
-        fields["offset"] = action.error.offset;
-        fields["problem"] = action.error.problem;
-        fields["head"] = bytes::hex(action.head);
-        write(What::malformed, action.what == "Data" ? media_leg() : "control", std::move(fields), local(), remote());
+        write(What::malformed, action.what == "Data" ? media_leg() : "control", process::malformed_fields(action.what, action.error, action.head), local(),
+              remote());
     }
 
     void act(const mms::Send& action) {
@@ -295,7 +238,7 @@ private:
               remote());
         if (std::holds_alternative<mms::LinkViewerToMacConnectFunnel>(action.message) && datagrams_) {
             boost::json::object fields;
-            fields["protocol"] = "udp";
+            fields[field::protocol] = "udp";
             write(What::announced, "media", std::move(fields), media_local());
         }
         connection_.outbox().send(action.packet);  // a broken connection is told by the read
@@ -306,8 +249,8 @@ private:
         boost::json::object fields;
         boost::json::array sequences;
         for (const auto sequence : action.sequences) sequences.emplace_back(sequence);
-        fields["sequences"] = std::move(sequences);
-        fields["on_purpose"] = action.on_purpose;
+        fields[field::sequences] = std::move(sequences);
+        fields[field::on_purpose] = action.on_purpose;
         auto& from = action.on_purpose ? asker() : *datagrams_;
         write(What::resend_requested, "resend", std::move(fields), net::text(from.local()), net::text(to));
         from.send_to(to, action.packet);
@@ -328,7 +271,7 @@ private:
 
     void act(const mms::FunnelRefused& action) {
         boost::json::object fields;
-        fields["reason"] = "the server refused UDP: " + bytes::hresult_text(action.hr);
+        fields[field::reason] = "the server refused UDP: " + bytes::hresult_text(action.hr);
         write(What::retry, "control", std::move(fields));
     }
 
@@ -347,13 +290,10 @@ private:
 
     void act(const mms::MediaReceived& action) {
         const auto now = Clock::now();
-        if (!media_started_) {
-            media_started_ = now;
-            write(What::media_started, media_leg(), {}, media_local(), media_remote());
-        }
+        media_starts(now);
         if (action.resent) {
             boost::json::object fields;
-            fields["sequences"] = boost::json::array{action.sequence};
+            fields[field::sequences] = boost::json::array{action.sequence};
             write(What::resend_answered, "resend", std::move(fields), media_local(), media_remote());
             if (action.sequence == asked_for_) asking_ = false;
         }
@@ -377,8 +317,7 @@ private:
         }
         if (++asks_ > 1) {
             boost::json::object fields;
-            fields["reason"] = "the resend request was not answered within " +
-                               std::to_string(patience_.count() / asks_again_max) + " ms";
+            fields[field::reason] = "the resend request was not answered within " + std::to_string(patience_.count() / asks_again_max) + " ms";
             write(What::retry, "resend", std::move(fields));
         }
         ask_next_ = now + patience_ / asks_again_max;
@@ -391,13 +330,10 @@ private:
     void act(const mms::MediaLost& action) { spdlog::debug("{} packets given up", action.sequences.size()); }
 
     void act(const mms::MediaSilent& action) {
-        boost::json::object fields;
-        fields["waited"] = action.waited.count();
-        fields["attempt"] = action.attempt;
-        write(What::media_silent, "media", std::move(fields), media_local(), remote());
+        write_silence(action.waited, action.attempt);
         if (!action.retrying) return;
         boost::json::object retry;
-        retry["reason"] = "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms";
+        retry[field::reason] = "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms";
         write(What::retry, "media", std::move(retry));
     }
 
@@ -417,58 +353,43 @@ private:
         };
     }
 
-    void write(What what, std::string leg, boost::json::object fields = {}, std::string local = "",
-               std::string remote = "") {
-        client_.write(what, play_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+    void add_to_account(boost::json::object& fields) const override {
+        if (foreign_ > 0) fields[field::foreign] = foreign_;
+        if (!protocol_) return;
+        const auto& statistics = protocol_->statistics();
+        fields[field::resend_requests] = statistics.resend_requests;
+        fields[field::recovered] = statistics.recovered;
+        fields[field::stray] = statistics.stray;
     }
 
-    void write_media_end() {
-        if (!media_.has_header() && media_.packets() == 0) return;
-        auto fields = media_.fields();
-        if (foreign_ > 0) fields["foreign"] = foreign_;
-        if (protocol_) {
-            const auto& statistics = protocol_->statistics();
-            fields["resend_requests"] = statistics.resend_requests;
-            fields["recovered"] = statistics.recovered;
-            fields["stray"] = statistics.stray;
-        }
-        write(What::media_ended, media_leg(), std::move(fields), media_local(), media_remote());
+    void disconnect(const std::string& reason) override {
+        connection_.close(reason);
+        if (datagrams_) datagrams_->close();
+        if (asker_) asker_->close();
     }
 
-    std::string type_name() const {
-        for (const auto& flow : client_.context.flows)
-            if (flow.id == play_.flow) return std::string{scenario::spec(flow.flow->type).name};
-        return transport_ == Transport::udp ? "mms-udp" : "mms-tcp";
-    }
     const net::tcp::endpoint& server() const { return connection_.remote(); }
     std::string local() const { return net::text(connection_.local()); }
     std::string remote() const { return net::text(connection_.remote()); }
-    std::string media_leg() const { return datagrams_ ? "media" : "control"; }
-    std::string media_local() const { return datagrams_ ? net::text(datagrams_->local()) : local(); }
-    std::string media_remote() const { return media_from_ ? net::text(*media_from_) : remote(); }
+    std::string media_leg() const override { return datagrams_ ? "media" : "control"; }
+    std::string media_local() const override { return datagrams_ ? net::text(datagrams_->local()) : local(); }
+    std::string media_remote() const override { return media_from_ ? net::text(*media_from_) : remote(); }
 
-    Client& client_;
-    Play play_;
     Transport transport_;
-    ReceivedMedia media_;
-    milliseconds patience_{0};
 
     process::Outgoing connection_;
     std::optional<net::DatagramSocket> datagrams_, asker_;
     std::optional<net::udp::endpoint> media_from_;
     std::optional<mms::PlayerSession> protocol_;
 
-    PlayClock clock_;
-    std::optional<Clock::time_point> playing_, media_started_, asked_at_;
+    std::optional<Clock::time_point> playing_, asked_at_;
     Clock::time_point ask_next_{};
     std::uint32_t asked_for_ = 0;
     unsigned asks_ = 0, foreign_ = 0;
-    bool asking_ = false, stopping_ = false, enough_ = false, overtime_ = false, over_ = false;
+    bool asking_ = false, stopping_ = false;
 
     mms::Finished finished_;
     std::string problem_;
-    std::exception_ptr failure_;
-    net::Tasks readers_;
 };
 
 asio::awaitable<Outcome> play_mms(Client& client, Play play, Transport transport) {

@@ -152,13 +152,13 @@ private:
         const auto problem = media_.close();
         if (started_) {
             auto fields = media_.fields();
-            fields["late"] = counts.late;
-            fields["foreign"] = counts.foreign + counts.other_source + counts.unknown_format;
+            fields[field::late] = counts.late;
+            fields[field::foreign] = counts.foreign + counts.other_source + counts.unknown_format;
             write(What::media_ended, std::move(fields));
         } else if (finished_ && finished_->why != msb::Finished::Why::stopped) {
             boost::json::object fields;
-            fields["waited"] = patience(play_).open_timeout.count();
-            fields["attempt"] = play_.attempt;
+            fields[field::waited] = patience(play_).open_timeout.count();
+            fields[field::attempt] = play_.attempt;
             write(What::media_silent, std::move(fields));
         }
         outcome.worked = media_.packets() > 0 && !problem;
@@ -193,10 +193,10 @@ private:
 
 void write_started(const Client& client, const Play& play, const msb::Station& station) {
     boost::json::object fields;
-    fields["type"] = "multicast";
-    fields["target"] = station.ip_address + ":" + std::to_string(station.ip_port);
-    fields["transport"] = "udp";
-    fields["attempt"] = play.attempt;
+    fields[field::type] = "multicast";
+    fields[field::target] = station.ip_address + ":" + std::to_string(station.ip_port);
+    fields[field::transport] = "udp";
+    fields[field::attempt] = play.attempt;
     client.write(What::flow_started, play, "", std::move(fields));
 }
 
@@ -262,15 +262,15 @@ Membership::Membership(Client& client, const Play& play, msb::Station station, a
     }
     boost::json::object fields;
     if (!error) {
-        fields["protocol"] = "igmp";
-        if (igmp_version != 0) fields["igmp_version"] = igmp_version;
+        fields[field::protocol] = "igmp";
+        if (igmp_version != 0) fields[field::igmp_version] = igmp_version;
         client.write(What::announced, play, "join", std::move(fields), net::text(group));
         socket_.emplace(std::move(socket));
         return;
     }
     failure_ = fmt::format("cannot {} {}: {}", step, net::text(group), net::error_name(error));
-    fields["protocol"] = "udp";
-    fields["error"] = net::error_name(error);
+    fields[field::protocol] = "udp";
+    fields[field::error] = net::error_name(error);
     client.write(What::listen_failed, play, "join", std::move(fields), net::text(group));
 }
 

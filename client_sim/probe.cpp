@@ -48,10 +48,10 @@ public:
 
     asio::awaitable<Outcome> run() {
         boost::json::object started;
-        started["type"] = "probe";
+        started[field::type] = "probe";
         const auto end = client_.context.other_end(flow_, flow_.to, ports_.front());
-        started["target"] = end.host + ":" + scenario::text(flow_.flow->ports);
-        started["attempt"] = 1;
+        started[field::target] = end.host + ":" + scenario::text(flow_.flow->ports);
+        started[field::attempt] = 1;
         write(What::flow_started, "", std::move(started), "", "");
         Outcome outcome;
         const auto address = co_await client_.context.resolve(end.host);
@@ -117,7 +117,7 @@ private:
     asio::awaitable<bool> by_tcp(std::uint16_t port, Young& young, bool again) {
         if (again) {
             auto retry = fields(port);
-            retry["reason"] = "connected, but the echo did not come";
+            retry[field::reason] = "connected, but the echo did not come";
             write(What::retry, "probe", std::move(retry), "", "");
         }
         const net::tcp::endpoint to{to_, target(port)};
@@ -130,7 +130,7 @@ private:
         auto connected = co_await net::connect(to, flow_.flow->deadline, in_full_ ? from : std::nullopt);
         if (!connected) {
             auto failed = fields(port);
-            failed["failure"] = net::to_json(connected.error());
+            failed[field::failure] = net::to_json(connected.error());
             write(What::connect_failed, "probe", std::move(failed), connected.error().local, remote);
             co_return true;
         }
@@ -140,7 +140,7 @@ private:
         const auto local = net::text(socket.local_endpoint(gone));
         if (in_full_) {
             auto told = fields(port);
-            told["milliseconds"] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
+            told[field::milliseconds] = std::chrono::duration<double, std::milli>(connected->round_trip).count();
             write(What::connected, "probe", std::move(told), local, remote);
         }
         const auto nonce = process::new_nonce();
@@ -174,10 +174,9 @@ private:
             write_nonce(What::probe_answered, port, nonce, local, remote);
         } else {
             auto closed = fields(port);
-            closed["by"] = failure.kind == net::Failure::Kind::timeout ? "self" : "error";
-            closed["reason"] =
-                failure.kind == net::Failure::Kind::other && failure.error.empty() ? why : "no echo: " + failure.text();
-            closed["failure"] = net::to_json(failure);
+            closed[field::by] = failure.kind == net::Failure::Kind::timeout ? "self" : "error";
+            closed[field::reason] = failure.kind == net::Failure::Kind::other && failure.error.empty() ? why : "no echo: " + failure.text();
+            closed[field::failure] = net::to_json(failure);
             write(What::closed, "probe", std::move(closed), local, remote);
         }
         // With a RST, so that neither end nor the firewall keeps the connection for minutes.
@@ -243,7 +242,7 @@ private:
 
     void silent(std::uint16_t port, const net::DatagramSocket& socket, milliseconds waited) {
         auto failed = fields(port);
-        failed["failure"] = net::to_json(net::Failure::timed_out(waited));
+        failed[field::failure] = net::to_json(net::Failure::timed_out(waited));
         write(What::connect_failed, "probe", std::move(failed), local_text(socket),
               net::text(net::udp::endpoint{to_, target(port)}));
     }
@@ -281,7 +280,7 @@ private:
         net::Failure failure = net::Failure::of({error.error, boost::system::system_category()}, milliseconds{0});
         failure.icmp = error.icmp;
         auto failed = fields(port);
-        failed["failure"] = net::to_json(failure);
+        failed[field::failure] = net::to_json(failure);
         write(What::connect_failed, "probe", std::move(failed), local_text(socket), net::text(error.about));
     }
 
@@ -291,14 +290,14 @@ private:
 
     boost::json::object fields(std::uint16_t port) const {
         boost::json::object out;
-        out["protocol"] = scenario::text(flow_.flow->protocol);
-        out["port"] = port;
+        out[field::protocol] = scenario::text(flow_.flow->protocol);
+        out[field::port] = port;
         return out;
     }
 
     void write_nonce(What what, std::uint16_t port, const std::string& nonce, std::string local, std::string remote) {
         auto told = fields(port);
-        told["nonce"] = nonce;
+        told[field::nonce] = nonce;
         write(what, "probe", std::move(told), std::move(local), std::move(remote));
     }
 

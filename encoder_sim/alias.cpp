@@ -88,11 +88,11 @@ private:
 
     asio::awaitable<void> keep(Registration one) {
         boost::json::object started;
-        started["type"] = "encoder-alias";
-        started["target"] = one.server.host;
-        started["transport"] = "tcp";
-        started["alias"] = one.alias;
-        started["attempt"] = 1;
+        started[field::type] = "encoder-alias";
+        started[field::target] = one.server.host;
+        started[field::transport] = "tcp";
+        started[field::alias] = one.alias;
+        started[field::attempt] = 1;
         server_.context.write(What::flow_started, one.flow, "", std::move(started));
         const auto address = co_await server_.context.resolve(one.server.host);
         if (!address) co_return ended(one, false, address.error(), 0);
@@ -141,10 +141,10 @@ private:
 
     void ended(const Registration& one, bool worked, const std::string& reason, std::uint32_t hr) {
         boost::json::object fields;
-        fields["outcome"] = worked ? "worked" : "failed";
-        fields["reason"] = reason;
-        fields["transport"] = "tcp";
-        if (hr != 0) fields["hr"] = hr;
+        fields[field::outcome] = worked ? "worked" : "failed";
+        fields[field::reason] = reason;
+        fields[field::transport] = "tcp";
+        if (hr != 0) fields[field::hr] = hr;
         if (one.flow.empty() && !worked) {
             spdlog::error("alias {}: {}", one.alias, reason);
             failed_ = true;

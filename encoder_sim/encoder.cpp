@@ -86,13 +86,8 @@ private:
 boost::program_options::options_description options() {
     po::options_description options{"Encoder options"};
     auto add = options.add_options();
-    add("content",
-        po::value<std::vector<std::string>>()
-            ->composing()
-            ->default_value({"live=synthetic"}, "live=synthetic")
-            ->value_name("WHAT"),
-        "FILE or NAME=FILE, sent over and over as a live stream, or synthetic[:BITRATE]... (several bit rates: as many "
-        "streams); repeatable, the first is what MSBD sends to those who name none");
+    add("content", po::value<std::vector<std::string>>()->composing()->default_value({"live=synthetic"}, "live=synthetic")->value_name("WHAT"),
+        "FILE or NAME=FILE, sent over and over as a live stream, or synthetic[:BITRATE]... (several bit rates: as many streams); repeatable, the first is what MSBD sends to those who name none");
     add("file", po::value<std::string>()->value_name("FILE"), "the same as --content FILE");
     add("msbd-port", po::value<std::uint16_t>()->default_value(7007)->value_name("N"),
         "TCP port of MSBD; 7007: a random port in 1024-5000 where it is taken");
@@ -102,7 +97,7 @@ boost::program_options::options_description options() {
         "where --alias is registered; its endpoint mapper is at 135");
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
     add("no-http", "MSBD only");
-    add("quiet", "no line a second on standard error");
+    add("quiet", "do not print a status line every second");
     options.add(server_sim::serving_options());
     return options;
 }

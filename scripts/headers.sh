@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# headers.sh [BUILD]: every header compiles alone, in the way BUILD (default build/dev) compiles. Says which do not; exit 1.
+# headers.sh [BUILD [HEADER...]]: every header, or those named, compiles alone, in the way BUILD (default build/dev) compiles. Says which do not; exit 1.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 build=${1:-build/dev}
 [ -f "$build/compile_commands.json" ] || { echo "headers.sh: $build is not configured: cmake --preset dev" >&2; exit 2; }
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
-headers=$(git ls-files 'common/*.hpp' 'server_sim/*.hpp' 'client_sim/*.hpp' 'encoder_sim/*.hpp' 'lab/*.hpp')
+shift || true
+if [ $# -gt 0 ]; then headers=$(printf '%s\n' "$@"); else headers=$(git ls-files 'common/*.hpp' 'server_sim/*.hpp' 'client_sim/*.hpp' 'encoder_sim/*.hpp' 'lab/*.hpp'); fi
 one() {
     if printf '#include "%s"\n' "$2" | "$1" -std=c++20 -fsyntax-only -I. -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -Wall -Wextra -x c++ - 2> "$3/log.$$"; then
         return 0

@@ -121,9 +121,9 @@ asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& 
                                      std::to_string(mms::Data::payload_max),
                                  smaller_packets_advice};
     if (size > media_datagram_max)
-        spdlog::warn("{}: has packets of {} bytes, too large for a datagram ({} at most): it is played over TCP and HTTP, "
-                     "not over UDP and not by multicast; {}",
-                     spec.file.string(), size, media_datagram_max, smaller_packets_advice);
+        spdlog::warn(
+            "{}: has packets of {} bytes, too large for a datagram ({} at most): it is played over TCP and HTTP, not over UDP and not by multicast; {}",
+            spec.file.string(), size, media_datagram_max, smaller_packets_advice);
     for (const auto& remark : (*file)->remarks()) spdlog::info("{}: {}", spec.file.string(), remark);
     if (spec.loop) return std::shared_ptr<const asf::Content>{std::make_shared<asf::LoopedFile>(*file)};
     return std::shared_ptr<const asf::Content>{*file};

@@ -361,28 +361,28 @@ private:
         Seats::Seat seat{server_.seats_dcom, remote.address(), leave};
         write(What::accepted, talk, {});
         boost::json::object ended;
-        ended["by"] = "self";
+        ended[field::by] = "self";
         if (!seat.granted()) {
-            ended["reason"] = "too many connections";
+            ended[field::reason] = "too many connections";
             write(What::closed, talk, std::move(ended));
             co_return;
         }
         try {
-            ended["reason"] = co_await converse(*door, socket, talk, ended, seat);
+            ended[field::reason] = co_await converse(*door, socket, talk, ended, seat);
         } catch (const net::StepTimedOut&) {
             const bool newcomer = seat.standing() == Seats::Standing::newcomer;
-            ended["reason"] = newcomer ? "no bind came" : "the rest of a call did not come";
+            ended[field::reason] = newcomer ? "no bind came" : "the rest of a call did not come";
         } catch (const boost::system::system_error& error) {
             if (error.code() == asio::error::operation_aborted) {
-                ended["reason"] = made_room ? "idle, and others wait for the place" : "stopped";
+                ended[field::reason] = made_room ? "idle, and others wait for the place" : "stopped";
             } else {
-                ended["by"] = "error";
-                ended["reason"] = error.code().message();
-                ended["failure"] = net::to_json(net::Failure::of(error.code(), milliseconds{0}));
+                ended[field::by] = "error";
+                ended[field::reason] = error.code().message();
+                ended[field::failure] = net::to_json(net::Failure::of(error.code(), milliseconds{0}));
             }
         } catch (const std::exception& error) {  // ends this conversation and no other
-            ended["by"] = "error";
-            ended["reason"] = error.what();
+            ended[field::by] = "error";
+            ended[field::reason] = error.what();
             spdlog::warn("DCOM: {}: {}", talk.remote, error.what());
         }
         write(What::closed, talk, std::move(ended));
@@ -407,7 +407,7 @@ private:
             const auto size = socket.read_some(asio::buffer(buffer), error);
             if (error == asio::error::would_block) continue;
             if (error == asio::error::eof) {
-                ended["by"] = "peer";
+                ended[field::by] = "peer";
                 co_return "the client closed the connection";
             }
             if (error) throw boost::system::system_error{error};
@@ -494,13 +494,13 @@ private:
         for (const auto& note : notes) {
             auto fields = process::note_fields(note);
             if (note.what == rpc::Note::What::sent && note.hr == rpc::status::RPC_S_OUT_OF_RESOURCES)
-                fields["exhausted"] = rpc::text(pool_of(talk.flow).ranges);
+                fields[field::exhausted] = rpc::text(pool_of(talk.flow).ranges);
             write(process::what_of(note), talk, std::move(fields));
         }
     }
 
     void write(What what, const Conversation& talk, boost::json::object fields) {
-        fields["connection"] = talk.connection;
+        fields[field::connection] = talk.connection;
         server_.context.write(what, talk.flow, talk.leg, std::move(fields), talk.local, talk.remote);
     }
 

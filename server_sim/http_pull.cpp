@@ -6,6 +6,7 @@
 #include "common/net/deadline.hpp"
 #include "common/net/reprieve.hpp"
 #include "common/process/http_words.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/outgoing.hpp"
 #include "common/process/probe.hpp"
 #include "common/wmsp/player_session.hpp"
@@ -100,7 +101,7 @@ private:
     void act(const wmsp::Connect& action) { wanted_ = action.to; }
     void act(const wmsp::Received& action) { intake_.write(What::received, process::message_fields(action)); }
     void act(const wmsp::Malformed& action) {
-        intake_.write(What::malformed, process::malformed_fields(action));
+        intake_.write(What::malformed, process::malformed_fields(action.what, action.error, action.head));
         spdlog::warn("{}: malformed {}: {}", intake_.remote, action.what, action.error.text());
     }
     void act(const wmsp::Send& action) {
@@ -119,13 +120,7 @@ private:
         end_.over = true;
         finish("pulled as long as was asked");
     }
-    void act(const wmsp::MediaStale& action) {
-        boost::json::object fields;
-        fields["kind"] = action.kind == wmsp::MediaStale::Kind::cached ? "cached" : "delayed";
-        fields["why"] = action.why;
-        if (action.delay > milliseconds{0}) fields["delay"] = action.delay.count();
-        intake_.write(What::media_stale, std::move(fields));
-    }
+    void act(const wmsp::MediaStale& action) { intake_.write(What::media_stale, process::stale_fields(action)); }
     void act(const wmsp::StreamEnded&) { told_end_ = true; }
     void act(const wmsp::Finished& action) {
         end_.over = action.worked && told_end_;  // a connection that just ends is a loss: the source may come back

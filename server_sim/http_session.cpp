@@ -10,6 +10,7 @@
 
 #include "common/bytes/crc32.hpp"
 #include "common/process/http_words.hpp"
+#include "common/process/malformed.hpp"
 #include "common/url/url.hpp"
 
 namespace wmlab::server_sim {
@@ -112,7 +113,7 @@ void HttpSession::act(const wmsp::Received& action) {
 }
 
 void HttpSession::act(const wmsp::Malformed& action) {
-    write(What::malformed, process::malformed_fields(action));
+    write(What::malformed, process::malformed_fields(action.what, action.error, action.head));
     spdlog::warn("{}: malformed {}: {}", peer_text(), action.what, action.error.text());
 }
 

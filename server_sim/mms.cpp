@@ -8,9 +8,9 @@
 #include <random>
 #include <unordered_map>
 
-#include "common/bytes/hex.hpp"
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
+#include "common/process/malformed.hpp"
 #include "common/url/url.hpp"
 #include "server_sim/mms_session.hpp"
 
@@ -120,16 +120,10 @@ private:
 
     void write_malformed(const Door& door, const net::DatagramSocket::Datagram& datagram,
                          const bytes::ParseError& error) {
-        constexpr std::size_t head = 64, told_max = 1000;  // a flood does not fill the journal
+        constexpr std::size_t told_max = 1000;  // a flood does not fill the journal
         if (++malformed_ > told_max) return;
-        boost::json::object fields;
-        fields["message"] = "RequestPacketListResend";
-        fields["field"] = error.field;
-        fields["offset"] = error.offset;
-        fields["problem"] = error.problem;
-        fields["head"] = bytes::hex(datagram.bytes.first(std::min(head, datagram.bytes.size())));
-        server_.context.write(What::malformed, "", "resend", std::move(fields), net::text(door.datagrams.local()),
-                              net::text(datagram.from));
+        server_.context.write(What::malformed, "", "resend", process::malformed_fields("RequestPacketListResend", error, datagram.bytes),
+                              net::text(door.datagrams.local()), net::text(datagram.from));
     }
 
     void icmp(const net::QueuedError& error) {

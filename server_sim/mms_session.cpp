@@ -4,7 +4,7 @@
 
 #include <boost/json/array.hpp>
 
-#include "common/bytes/hex.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/mms_words.hpp"
 #include "server_sim/content.hpp"
 
@@ -71,10 +71,10 @@ void MmsSession::asked_again(std::span<const std::byte> bytes, const net::udp::e
     boost::json::object fields;
     boost::json::array sequences;
     if (const auto request = mms::RequestPacketListResend::parse(bytes)) {
-        fields["message"] = "RequestPacketListResend";
-        fields["bytes"] = bytes.size();
+        fields[field::message] = "RequestPacketListResend";
+        fields[field::bytes] = bytes.size();
         for (const auto sequence : request->dwBeginPacketList) sequences.emplace_back(sequence);
-        fields["sequences"] = sequences;
+        fields[field::sequences] = sequences;
         write(What::received, "resend", std::move(fields), net::text(local_), net::text(from));
     }
     const auto actions = protocol_.datagram(bytes, Clock::now());
@@ -84,7 +84,7 @@ void MmsSession::asked_again(std::span<const std::byte> bytes, const net::udp::e
     perform(actions);
     if (answered.empty()) return;
     boost::json::object answer;
-    answer["sequences"] = std::move(answered);
+    answer[field::sequences] = std::move(answered);
     write(What::resend_answered, "resend", std::move(answer), net::text(local_), net::text(from));
 }
 
@@ -101,8 +101,8 @@ void MmsSession::tell_icmp(const net::QueuedError& error) {
     net::Failure failure = net::Failure::of({error.error, boost::system::system_category()}, milliseconds{0});
     failure.icmp = error.icmp;
     boost::json::object fields;
-    fields["protocol"] = "udp";
-    fields["failure"] = net::to_json(failure);
+    fields[field::protocol] = "udp";
+    fields[field::failure] = net::to_json(failure);
     write(What::connect_failed, "media", std::move(fields), net::text(local_), net::text(media_target()));
 }
 
@@ -150,13 +150,7 @@ void MmsSession::act(const mms::Received& action) {
 }
 
 void MmsSession::act(const mms::Malformed& action) {
-    boost::json::object fields;
-    fields["field"] = action.error.field;
-    fields["offset"] = action.error.offset;
-    fields["problem"] = action.error.problem;
-    fields["head"] = bytes::hex(action.head);
-    fields["message"] = action.what;
-    write(What::malformed, std::move(fields));
+    write(What::malformed, process::malformed_fields(action.what, action.error, action.head));
     spdlog::warn("{}: malformed {}: {}", peer_text(), action.what, action.error.text());
 }
 
@@ -285,9 +279,9 @@ void MmsSession::write_media_end() {
     if (digest_.packets() == 0 && datagrams_account_.sent + datagrams_account_.unsent == 0) return;
     auto fields = media_fields();
     if (protocol_.udp_port()) {
-        fields["datagrams"] = datagrams_account_.sent;  // header parts and resends included
-        if (datagrams_account_.unsent > 0) fields["unsent"] = datagrams_account_.unsent;
-        if (icmp_errors_ > 0) fields["icmp_errors"] = icmp_errors_;
+        fields[field::datagrams] = datagrams_account_.sent;  // header parts and resends included
+        if (datagrams_account_.unsent > 0) fields[field::unsent] = datagrams_account_.unsent;
+        if (icmp_errors_ > 0) fields[field::icmp_errors] = icmp_errors_;
     }
     write(What::media_ended, media_leg(), std::move(fields), net::text(local_), media_remote());
 }

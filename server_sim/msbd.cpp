@@ -61,9 +61,9 @@ public:
         for (const auto& door : doors_) tasks_.spawn(accept(*door));
         for (const auto& point : server_.points.all())
             if (const auto problem = what_never_fits(*point); !problem.empty())
-                spdlog::warn("{} cannot be sent by MSBD: {}; let ffmpeg write smaller packets and no picture of the title: "
-                             "ffmpeg -i FILE -map 0:V? -map 0:a? -c copy -packet_size 1400 NEW.wmv",
-                             point->name(), problem);
+                spdlog::warn(
+                    "{} cannot be sent by MSBD: {}; let ffmpeg write smaller packets and no picture of the title: ffmpeg -i FILE -map 0:V? -map 0:a? -c copy -packet_size 1400 NEW.wmv",
+                    point->name(), problem);
     }
 
     asio::awaitable<void> stop() override {
@@ -142,14 +142,14 @@ private:
                                         server_.context.ports_to_spare(scenario::Protocol::tcp));
         boost::json::object fields;
         if (taken_) {
-            fields["instead_of"] = taken_->local;
-            fields["taken"] = taken_->error;
-            if (!taken_->holder.empty()) fields["taken_by"] = taken_->holder;
+            fields[field::instead_of] = taken_->local;
+            fields[field::taken] = taken_->error;
+            if (!taken_->holder.empty()) fields[field::taken_by] = taken_->holder;
         }
         if (bound) return add(std::move(*bound), wish, std::move(fields));
-        fields["protocol"] = "tcp";
-        fields["error"] = bound.error().error;
-        if (!bound.error().holder.empty()) fields["holder"] = bound.error().holder;
+        fields[field::protocol] = "tcp";
+        fields[field::error] = bound.error().error;
+        if (!bound.error().holder.empty()) fields[field::holder] = bound.error().holder;
         server_.context.write(What::listen_failed, wish.flow, "msbd", std::move(fields), bound.error().local);
         throw process::EnvironmentError{fmt::format(
             "TCP {} is taken{}, and no port in {} is free on {}: end a program that holds one, or choose a port",
@@ -158,9 +158,9 @@ private:
     }
 
     void add(net::tcp::acceptor acceptor, const Wish& wish, boost::json::object fields) {
-        fields["protocol"] = "tcp";
+        fields[field::protocol] = "tcp";
         const auto local = net::text(acceptor.local_endpoint());
-        if (fields.contains("instead_of") && !server_.scenario_mode())
+        if (fields.contains(field::instead_of) && !server_.scenario_mode())
             spdlog::warn("TCP {} is taken{}: MSBD is served on {}", scenario::msbd_port,
                          taken_->holder.empty() ? "" : " by " + taken_->holder, local);
         server_.msbd_ports[wish.flow] = acceptor.local_endpoint().port();

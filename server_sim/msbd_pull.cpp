@@ -6,6 +6,7 @@
 #include "common/net/connect.hpp"
 #include "common/net/deadline.hpp"
 #include "common/net/reprieve.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/msbd_words.hpp"
 #include "common/process/outgoing.hpp"
 #include "server_sim/pull.hpp"
@@ -81,11 +82,11 @@ private:
 
     void act(const msbd::Received& action) {
         auto fields = process::message_fields(action.message, action.size);
-        if (action.other_version) fields["other_version"] = true;
+        if (action.other_version) fields[field::other_version] = true;
         intake_.write(What::received, std::move(fields));
     }
     void act(const msbd::Malformed& action) {
-        intake_.write(What::malformed, process::malformed_fields(action));
+        intake_.write(What::malformed, process::malformed_fields("MSBD message", action.error, action.head));
         spdlog::warn("{}: malformed message: {}", intake_.remote, action.error.text());
     }
     void act(const msbd::Send& action) {

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/bytes/utf16.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/msbd_words.hpp"
 
 namespace wmlab::server_sim {
@@ -74,12 +75,12 @@ void MsbdSession::perform(const msbd::ServingActions& actions) {
 
 void MsbdSession::act(const msbd::Received& action) {
     auto fields = process::message_fields(action.message, action.size);
-    if (action.other_version) fields["other_version"] = true;
+    if (action.other_version) fields[field::other_version] = true;
     write(What::received, std::move(fields));
 }
 
 void MsbdSession::act(const msbd::Malformed& action) {
-    write(What::malformed, process::malformed_fields(action));
+    write(What::malformed, process::malformed_fields("MSBD message", action.error, action.head));
     spdlog::warn("{}: malformed message: {}", peer_text(), action.error.text());
 }
 

@@ -133,10 +133,10 @@ public:
         socket_->drain_errors();
         if (digest_.packets() > 0) {
             auto fields = digest_.fields();
-            fields["first_send"] = first_send_.count();
-            fields["last_send"] = last_send_.count();
-            fields["datagrams"] = datagrams_;
-            fields["unsent"] = socket_->unsent();
+            fields[field::first_send] = first_send_.count();
+            fields[field::last_send] = last_send_.count();
+            fields[field::datagrams] = datagrams_;
+            fields[field::unsent] = socket_->unsent();
             write(What::media_ended, std::move(fields));
         }
         if (socket_->unsent() > 0)
@@ -151,7 +151,7 @@ public:
         if (digest_.packets() == 0) {
             first_send_ = now;
             boost::json::object fields;
-            fields["ttl"] = spec_.ttl;
+            fields[field::ttl] = spec_.ttl;
             write(What::media_started, std::move(fields));
         }
         last_send_ = now;
@@ -206,9 +206,8 @@ private:
     void tell_too_large() {
         if (std::exchange(told_too_large_, true)) return;
         boost::json::object fields;
-        fields["reason"] = point_->name() + " has packets of " + std::to_string(point_->header().packet_size) +
-                           " bytes, too large for a datagram (" + std::to_string(media_datagram_max) +
-                           " at most): let ffmpeg write smaller ones (-packet_size 1400)";
+        fields[field::reason] = point_->name() + " has packets of " + std::to_string(point_->header().packet_size) + " bytes, too large for a datagram (" +
+                                std::to_string(media_datagram_max) + " at most): let ffmpeg write smaller ones (-packet_size 1400)";
         write(What::retry, std::move(fields));
     }
 

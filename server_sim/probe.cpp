@@ -113,15 +113,15 @@ private:
 
     void write_bound(const Task& task, What what, const std::vector<std::uint16_t>& ports, const std::string& error) {
         boost::json::object fields;
-        fields["protocol"] = scenario::text(task.protocol);
+        fields[field::protocol] = scenario::text(task.protocol);
         const auto split = error.find('\n');
-        if (!error.empty()) fields["error"] = error.substr(0, split);
-        if (split != std::string::npos) fields["holder"] = error.substr(split + 1);
+        if (!error.empty()) fields[field::error] = error.substr(0, split);
+        if (split != std::string::npos) fields[field::holder] = error.substr(split + 1);
         if (task.in_full) {
             for (const auto port : ports)
                 write(task, what, fields, task.address.to_string() + ":" + std::to_string(port), "");
         } else {
-            fields["ports"] = process::ports_text(ports);
+            fields[field::ports] = process::ports_text(ports);
             write(task, what, std::move(fields), task.address.to_string() + ":0", "");
         }
     }
@@ -159,7 +159,7 @@ private:
         const Seats::Seat seat{seats_, from.address(), leave};
         if (task.in_full) {
             boost::json::object fields;
-            fields["connection"] = connection;
+            fields[field::connection] = connection;
             write(task, What::accepted, std::move(fields), local, remote);
         }
         try {
@@ -202,10 +202,10 @@ private:
     void write_received(const Task& task, std::uint16_t port, const std::string& nonce, std::string local,
                         std::string remote, std::uint64_t connection) {
         boost::json::object fields;
-        fields["protocol"] = scenario::text(task.protocol);
-        fields["port"] = port;
-        fields["nonce"] = nonce;
-        if (connection != 0 && task.in_full) fields["connection"] = connection;
+        fields[field::protocol] = scenario::text(task.protocol);
+        fields[field::port] = port;
+        fields[field::nonce] = nonce;
+        if (connection != 0 && task.in_full) fields[field::connection] = connection;
         write(task, What::probe_received, std::move(fields), std::move(local), std::move(remote));
     }
 

@@ -133,9 +133,9 @@ void Intake::resumed(std::uint64_t number) {
     const auto by_number = number > last_number_ ? number - last_number_ - 1 : UINT64_MAX;
     const bool counted = by_number <= 2 * by_pace + 20;
     boost::json::object fields;
-    fields["gap"] = gap.count();
-    fields["lost"] = counted ? by_number : by_pace;
-    fields["estimated"] = !counted;
+    fields[field::gap] = gap.count();
+    fields[field::lost] = counted ? by_number : by_pace;
+    fields[field::estimated] = !counted;
     write(What::media_resumed, std::move(fields));
     spdlog::info("{}: comes again after {} ms, {} packets were lost", pull_.url.text(), gap.count(),
                  counted ? by_number : by_pace);
@@ -143,8 +143,8 @@ void Intake::resumed(std::uint64_t number) {
 
 void Intake::silent(milliseconds waited) {
     boost::json::object fields;
-    fields["waited"] = waited.count();
-    fields["attempt"] = 0;
+    fields[field::waited] = waited.count();
+    fields[field::attempt] = 0;
     write(What::media_silent, std::move(fields));
 }
 
@@ -156,10 +156,10 @@ void Intake::write(What what, boost::json::object fields) {
 void Intake::flow_started() {
     if (!pull_.opens) return;
     boost::json::object fields;
-    fields["type"] = pull_.type;
-    fields["url"] = pull_.url.text();
-    fields["transport"] = pull_.url.scheme == url::Scheme::msbd ? "tcp" : "http";
-    fields["attempt"] = 1;
+    fields[field::type] = pull_.type;
+    fields[field::url] = pull_.url.text();
+    fields[field::transport] = pull_.url.scheme == url::Scheme::msbd ? "tcp" : "http";
+    fields[field::attempt] = 1;
     server_.context.write(What::flow_started, pull_.flow, "", std::move(fields));
 }
 
@@ -172,7 +172,7 @@ void Intake::connection_over() {
 
 void Intake::retry(const std::string& reason) {
     boost::json::object fields;
-    fields["reason"] = reason;
+    fields[field::reason] = reason;
     write(What::retry, std::move(fields));
 }
 
@@ -180,10 +180,10 @@ void Intake::flow_ended(bool worked, const std::string& reason, std::uint32_t hr
     if (ended_ || !pull_.opens) return;
     ended_ = true;
     boost::json::object fields;
-    fields["outcome"] = worked ? "worked" : "failed";
-    fields["reason"] = reason;
-    fields["transport"] = pull_.url.scheme == url::Scheme::msbd ? "tcp" : "http";
-    if (hr != 0) fields["hr"] = hr;
+    fields[field::outcome] = worked ? "worked" : "failed";
+    fields[field::reason] = reason;
+    fields[field::transport] = pull_.url.scheme == url::Scheme::msbd ? "tcp" : "http";
+    if (hr != 0) fields[field::hr] = hr;
     server_.context.write(What::flow_ended, pull_.flow, "", std::move(fields));
 }
 

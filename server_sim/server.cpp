@@ -136,14 +136,14 @@ template <class Socket>
 Socket told(process::Context& context, net::Bound<Socket> bound, const char* protocol, std::string leg,
             std::string flow) {
     boost::json::object fields;
-    fields["protocol"] = protocol;
+    fields[field::protocol] = protocol;
     if (bound) {
         context.write(What::listening, std::move(flow), std::move(leg), std::move(fields),
                       net::text(bound->local_endpoint()));
         return std::move(*bound);
     }
-    fields["error"] = bound.error().error;
-    if (!bound.error().holder.empty()) fields["holder"] = bound.error().holder;
+    fields[field::error] = bound.error().error;
+    if (!bound.error().holder.empty()) fields[field::holder] = bound.error().holder;
     context.write(What::listen_failed, std::move(flow), std::move(leg), std::move(fields), bound.error().local);
     throw process::EnvironmentError{bound.error().text()};
 }
@@ -167,13 +167,12 @@ boost::program_options::options_description serving_options() {
     auto add = options.add_options();
     add("bind", po::value<std::vector<std::string>>()->composing()->value_name("ADDR"),
         "listen on this address only (repeatable); default: the scenario's, else every address of this machine");
-    add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"), "at the same time, of each protocol; who has said nothing yet, then who is idle, makes room for the next");
-    add("max-sessions-per-peer", po::value<std::size_t>()->default_value(1000)->value_name("N"),
-        "at the same time from one address, of each protocol");
-    add("queue", po::value<std::size_t>()->default_value(1024)->value_name("KIB"),
-        "how far a player over TCP may be behind before it is dropped");
+    add("max-sessions", po::value<std::size_t>()->default_value(4000)->value_name("N"),
+        "sessions of each protocol at the same time; when all are taken, one that has sent nothing yet, or else an idle one, makes room for the next");
+    add("max-sessions-per-peer", po::value<std::size_t>()->default_value(1000)->value_name("N"), "sessions of each protocol at the same time from one address");
+    add("queue", po::value<std::size_t>()->default_value(1024)->value_name("KIB"), "how far a player over TCP may be behind before its session is closed");
     add("idle-timeout", po::value<unsigned>()->default_value(3600)->value_name("SECONDS"),
-        "of a session that neither streams nor says anything");
+        "close a session that neither streams nor sends anything for so long");
     return options;
 }
 

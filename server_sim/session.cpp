@@ -62,8 +62,8 @@ asio::awaitable<void> Session::run() {
     }
     write_media_end();
     boost::json::object fields;
-    fields["by"] = abandoned() ? closed_by_ : "self";
-    fields["reason"] = reason_;
+    fields[field::by] = abandoned() ? closed_by_ : "self";
+    fields[field::reason] = reason_;
     write(What::closed, std::move(fields));
     spdlog::info("{}: closed: {}", peer_text(), reason_);
     outbox_.close(outbox_.slow() || made_room_);
@@ -143,15 +143,15 @@ void Session::write(What what, boost::json::object fields) {
 
 void Session::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
     if (what == What::received) seat_.speaks();
-    fields["connection"] = connection_;
+    fields[field::connection] = connection_;
     server_.context.write(what, flow_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
 }
 
 boost::json::object Session::media_fields() const {
     auto fields = digest_.fields();
-    if (first_send_) fields["first_send"] = first_send_->time_since_epoch().count();
-    if (skipped_ > 0) fields["skipped"] = skipped_;
-    if (last_send_) fields["last_send"] = last_send_->time_since_epoch().count();
+    if (first_send_) fields[field::first_send] = first_send_->time_since_epoch().count();
+    if (skipped_ > 0) fields[field::skipped] = skipped_;
+    if (last_send_) fields[field::last_send] = last_send_->time_since_epoch().count();
     return fields;
 }
 

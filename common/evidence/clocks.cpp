@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <map>
 
+#include "common/evidence/fields.hpp"
+
 namespace wmlab::evidence {
 namespace {
 
@@ -20,12 +22,12 @@ void align_clocks(std::vector<Event>& events) {
     std::map<std::string, Measured, std::less<>> clocks;
     for (const auto& event : events) {
         if (event.event != What::clock) continue;
-        const auto number = [&](const char* name, std::int64_t most) {
-            const auto* const field = event.fields.if_contains(name);
-            const auto* const value = field == nullptr ? nullptr : field->if_int64();
+        const auto number = [&](Number name, std::int64_t most) {
+            const auto* const told = event.fields.if_contains(name);
+            const auto* const value = told == nullptr ? nullptr : told->if_int64();
             return std::chrono::nanoseconds{value == nullptr ? 0 : std::clamp(*value, -most, most)};
         };
-        const Measured measured{number("round_trip", far), number("utc_ahead", far), number("monotonic_ahead", near)};
+        const Measured measured{number(field::round_trip, far), number(field::utc_ahead, far), number(field::monotonic_ahead, near)};
         const auto [found, first] = clocks.emplace(event.host, measured);
         if (!first && measured.round_trip < found->second.round_trip) found->second = measured;
     }

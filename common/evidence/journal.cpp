@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "common/bytes/utf16.hpp"
+#include "common/evidence/fields.hpp"
 
 namespace wmlab::evidence {
 namespace json = boost::json;
@@ -77,8 +78,8 @@ void Journal::write(Event event) {
     if (event.monotonic.count() == 0) event.monotonic = clock_.monotonic();
     if (event.host.empty()) event.host = host_;
     if (event.process.empty()) event.process = process_;
-    if (event.event == What::stopped && lost_ > 0) event.fields["lost"] = lost_;
-    if (event.event == What::stopped) event.fields["lines"] = written_ + 1;
+    if (event.event == What::stopped && lost_ > 0) event.fields[field::lost] = lost_;
+    if (event.event == What::stopped) event.fields[field::lines] = written_ + 1;
     try {
         sink_(to_line(event) + '\n');
         ++written_;

@@ -3,43 +3,42 @@
 #include "common/mms/message_io.hpp"
 
 namespace wmlab::mms {
+namespace {
+
+// Challenge and response have the same fields.
+template <class Message>
+bytes::Parsed<Message> parse_token(bytes::Bytes message) {
+    MessageReader in{message, Message::MID};
+    Message parsed;
+    parsed.playIncarnation = in.u32("playIncarnation");
+    parsed.cookie = in.u32("cookie");
+    const auto cbToken = in.u32("cbToken");
+    parsed.pToken = in.bytes_of(cbToken, "pToken");
+    return in.complete(std::move(parsed));
+}
+
+template <class Message>
+std::vector<std::byte> serialise_token(const Message& message) {
+    MessageWriter out{Message::MID};
+    out.u32(message.playIncarnation);
+    out.u32(message.cookie);
+    out.u32(static_cast<std::uint32_t>(message.pToken.size()));
+    out.raw(message.pToken);
+    return out.complete(message.extra);
+}
+
+}  // namespace
 
 bytes::Parsed<LinkMacToViewerSecurityChallenge> LinkMacToViewerSecurityChallenge::parse(bytes::Bytes message) {
-    MessageReader in{message, MID};
-    LinkMacToViewerSecurityChallenge challenge;
-    challenge.playIncarnation = in.u32("playIncarnation");
-    challenge.cookie = in.u32("cookie");
-    const auto cbToken = in.u32("cbToken");
-    challenge.pToken = in.bytes_of(cbToken, "pToken");
-    return in.complete(std::move(challenge));
+    return parse_token<LinkMacToViewerSecurityChallenge>(message);
 }
 
-std::vector<std::byte> LinkMacToViewerSecurityChallenge::serialise() const {
-    MessageWriter out{MID};
-    out.u32(playIncarnation);
-    out.u32(cookie);
-    out.u32(static_cast<std::uint32_t>(pToken.size()));
-    out.raw(pToken);
-    return out.complete(extra);
-}
+std::vector<std::byte> LinkMacToViewerSecurityChallenge::serialise() const { return serialise_token(*this); }
 
 bytes::Parsed<LinkViewerToMacSecurityResponse> LinkViewerToMacSecurityResponse::parse(bytes::Bytes message) {
-    MessageReader in{message, MID};
-    LinkViewerToMacSecurityResponse response;
-    response.playIncarnation = in.u32("playIncarnation");
-    response.cookie = in.u32("cookie");
-    const auto cbToken = in.u32("cbToken");
-    response.pToken = in.bytes_of(cbToken, "pToken");
-    return in.complete(std::move(response));
+    return parse_token<LinkViewerToMacSecurityResponse>(message);
 }
 
-std::vector<std::byte> LinkViewerToMacSecurityResponse::serialise() const {
-    MessageWriter out{MID};
-    out.u32(playIncarnation);
-    out.u32(cookie);
-    out.u32(static_cast<std::uint32_t>(pToken.size()));
-    out.raw(pToken);
-    return out.complete(extra);
-}
+std::vector<std::byte> LinkViewerToMacSecurityResponse::serialise() const { return serialise_token(*this); }
 
 }  // namespace wmlab::mms

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/evidence/fields.hpp"
+
 namespace wmlab::net {
 namespace {
 
@@ -50,7 +52,7 @@ std::string_view text(Failure::Kind kind) {
 std::string error_name(const boost::system::error_code& error) {
     if (error.category() == boost::system::system_category() || error.category() == boost::system::generic_category())
         return errno_name(error.value());
-    if (error == asio::error::eof) return "EOF";
+    if (error == asio::error::eof) return std::string{end_of_stream};
     return error.message();
 }
 
@@ -71,18 +73,9 @@ std::string Failure::text() const {
 }
 
 boost::json::object to_json(const Failure& failure) {
-    boost::json::object out;
-    out["kind"] = text(failure.kind);
-    if (!failure.error.empty()) out["error"] = failure.error;
-    out["waited"] = failure.waited.count();
-    if (failure.icmp) {
-        boost::json::object icmp;
-        icmp["type"] = failure.icmp->type;
-        icmp["code"] = failure.icmp->code;
-        icmp["from"] = failure.icmp->from;
-        out["icmp"] = std::move(icmp);
-    }
-    return out;
+    evidence::Failure told{std::string{text(failure.kind)}, failure.error, static_cast<double>(failure.waited.count()), {}};
+    if (failure.icmp) told.icmp = evidence::Failure::Icmp{failure.icmp->type, failure.icmp->code, failure.icmp->from};
+    return evidence::to_json(told);
 }
 
 bool want_error_queue(int socket) {

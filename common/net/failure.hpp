@@ -35,6 +35,7 @@ struct Failure {
 };
 std::string_view text(Failure::Kind kind);
 std::string error_name(const boost::system::error_code& error);  // "ECONNREFUSED", else the category's words
+inline constexpr std::string_view end_of_stream = "EOF";         // error_name() of the peer's orderly end
 boost::json::object to_json(const Failure& failure);
 
 // One ICMP error from a socket's error queue (IP_RECVERR must be set). `about` is where the datagram had been sent.

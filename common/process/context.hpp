@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/evidence/fields.hpp"
 #include "common/evidence/journal.hpp"
 #include "common/net/address.hpp"
 #include "common/scenario/catalogue.hpp"

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "common/evidence/fields.hpp"
 #include "common/net/bind.hpp"
 #include "common/net/within.hpp"
 
@@ -30,15 +31,15 @@ What what_of(const rpc::Note& note) {
 
 boost::json::object note_fields(const rpc::Note& note) {
     boost::json::object fields;
-    fields["message"] = note.message;
-    if (!note.pdu.empty() && note.pdu != note.message) fields["pdu"] = note.pdu;
-    fields["bytes"] = note.bytes;
-    if (note.hr) fields["hr"] = *note.hr;
+    fields[field::message] = note.message;
+    if (!note.pdu.empty() && note.pdu != note.message) fields[field::pdu] = note.pdu;
+    fields[field::bytes] = note.bytes;
+    if (note.hr) fields[field::hr] = *note.hr;
     if (note.problem) {
-        fields["field"] = note.problem->field;
-        fields["offset"] = note.problem->offset;
-        fields["problem"] = note.problem->problem;
-        fields["head"] = note.head;
+        fields[field::unreadable] = note.problem->field;
+        fields[field::offset] = note.problem->offset;
+        fields[field::problem] = note.problem->problem;
+        fields[field::head] = note.head;
     }
     for (const auto& [name, value] : note.fields) {
         auto& field = fields[name];
@@ -132,7 +133,7 @@ asio::awaitable<void> DcomVisit::perform(rpc::DcomActions actions) {
                         std::ranges::find_if(note.fields, [](const auto& field) { return field.first == "attempt"; });
                     again != note.fields.end()) {
                     boost::json::object fields;
-                    fields["reason"] = "no answer yet: request " + again->second + " of " + note.message;
+                    fields[field::reason] = "no answer yet: request " + again->second + " of " + note.message;
                     write(What::retry, channel, std::move(fields));
                 }
                 write(what_of(note), channel, note_fields(note));
@@ -156,7 +157,7 @@ asio::awaitable<rpc::DcomActions> DcomVisit::connect(rpc::DcomConnect action) {
     if (!address) co_return client_.failed(action.channel, address.error(), Clock::now());
     const auto number = action.channel;
     boost::json::object fields;
-    fields["protocol"] = udp_ ? "udp" : "tcp";
+    fields[field::protocol] = udp_ ? "udp" : "tcp";
     if (udp_) {
         channel->peer = {*address, action.to.port};
         channel->remote = net::text(channel->peer);
@@ -180,7 +181,7 @@ asio::awaitable<rpc::DcomActions> DcomVisit::connect(rpc::DcomConnect action) {
     if (!context_.own_address().is_unspecified()) from = net::tcp::endpoint{context_.own_address(), 0};
     auto connected = co_await net::connect(to, deadline_, from);
     if (!connected) {
-        fields["failure"] = net::to_json(connected.error());
+        fields[field::failure] = net::to_json(connected.error());
         channel->local = connected.error().local;
         write(What::connect_failed, *channel, std::move(fields));
         const auto why = connected.error().text();
@@ -190,7 +191,7 @@ asio::awaitable<rpc::DcomActions> DcomVisit::connect(rpc::DcomConnect action) {
     channel->local = net::text(connected->socket.local_endpoint(gone));
     channel->round_trip = connected->round_trip;
     channel->tcp.emplace(std::move(connected->socket));
-    fields["milliseconds"] = std::chrono::duration<double, std::milli>(channel->round_trip).count();
+    fields[field::milliseconds] = std::chrono::duration<double, std::milli>(channel->round_trip).count();
     write(What::connected, *channel, std::move(fields));
     channels_[number] = std::move(channel);
     co_return client_.connected(number, Clock::now());
@@ -274,8 +275,8 @@ asio::awaitable<rpc::DcomActions> DcomVisit::wait_udp(unsigned number, Channel& 
     auto actions = client_.expire(Clock::now());
     if (std::ranges::any_of(actions, [](const auto& one) { return std::holds_alternative<rpc::DcomGaveUp>(one); })) {
         boost::json::object fields;
-        fields["protocol"] = "udp";
-        fields["failure"] = net::to_json(net::Failure::timed_out(deadline_));
+        fields[field::protocol] = "udp";
+        fields[field::failure] = net::to_json(net::Failure::timed_out(deadline_));
         write(What::connect_failed, channel, std::move(fields));
     }
     co_return actions;
@@ -284,15 +285,15 @@ asio::awaitable<rpc::DcomActions> DcomVisit::wait_udp(unsigned number, Channel& 
 // TCP: the connection ended before the visit did. UDP: an ICMP message came.
 rpc::DcomActions DcomVisit::broke(unsigned number, Channel& channel, const net::Failure& failure) {
     boost::json::object fields;
-    fields["protocol"] = udp_ ? "udp" : "tcp";
-    fields["failure"] = net::to_json(failure);
+    fields[field::protocol] = udp_ ? "udp" : "tcp";
+    fields[field::failure] = net::to_json(failure);
     if (channel.udp) {
         write(What::connect_failed, channel, std::move(fields));
     } else {
-        const bool peer = failure.error == "EOF" || failure.error == "End of file";
-        fields["by"] = failure.kind == net::Failure::Kind::timeout ? "self" : peer ? "peer" : "error";
+        const bool peer = failure.error == net::end_of_stream;
+        fields[field::by] = failure.kind == net::Failure::Kind::timeout ? "self" : peer ? "peer" : "error";
         if (peer) fields.erase("failure");
-        fields["reason"] = peer ? "the server closed the connection" : "no answer: " + failure.text();
+        fields[field::reason] = peer ? "the server closed the connection" : "no answer: " + failure.text();
         write(What::closed, channel, std::move(fields));
         boost::system::error_code ignored;
         channel.tcp->close(ignored);
@@ -306,8 +307,8 @@ void DcomVisit::close(unsigned number) {
     auto& channel = *found->second;
     if (channel.tcp && channel.tcp->is_open()) {
         boost::json::object fields;
-        fields["by"] = "self";
-        fields["reason"] = "done";
+        fields[field::by] = "self";
+        fields[field::reason] = "done";
         write(What::closed, channel, std::move(fields));
     }
     channels_.erase(found);

@@ -1,6 +1,6 @@
 #include "common/process/http_words.hpp"
 
-#include "common/bytes/hex.hpp"
+#include "common/evidence/fields.hpp"
 #include "common/wmsp/http.hpp"
 
 namespace wmlab::process {
@@ -8,8 +8,8 @@ namespace {
 
 boost::json::object fields_of(const std::string& message, std::size_t size, const wmsp::MessageFields& telling) {
     boost::json::object fields;
-    fields["message"] = message;
-    fields["bytes"] = size;
+    fields[field::message] = message;
+    fields[field::bytes] = size;
     for (const auto& [name, value] : telling) {
         if (const auto number = wmsp::decimal(value, UINT32_MAX))
             fields[name] = *number;
@@ -29,13 +29,11 @@ boost::json::object message_fields(const wmsp::Send& message) {
     return fields_of(message.message, message.bytes.size(), message.fields);
 }
 
-boost::json::object malformed_fields(const wmsp::Malformed& malformed) {
+boost::json::object stale_fields(const wmsp::MediaStale& stale) {
     boost::json::object fields;
-    fields["message"] = malformed.what;
-    fields["field"] = malformed.error.field;
-    fields["offset"] = malformed.error.offset;
-    fields["problem"] = malformed.error.problem;
-    fields["head"] = bytes::hex(malformed.head);
+    fields[field::kind] = stale.kind == wmsp::MediaStale::Kind::cached ? "cached" : "delayed";
+    fields[field::why] = stale.why;
+    if (stale.delay.count() > 0) fields[field::delay] = stale.delay.count();
     return fields;
 }
 

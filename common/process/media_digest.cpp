@@ -7,6 +7,7 @@
 
 #include "common/asf/header.hpp"
 #include "common/bytes/crc32.hpp"
+#include "common/evidence/fields.hpp"
 
 namespace wmlab::process {
 
@@ -31,14 +32,14 @@ void MediaDigest::packet(std::uint64_t number, std::size_t size, std::uint32_t c
 
 boost::json::object MediaDigest::fields() const {
     boost::json::object out;
-    out["packets"] = packets_;
-    out["bytes"] = bytes_;
+    out[field::packets] = packets_;
+    out[field::bytes] = bytes_;
     boost::json::array list;
     list.reserve(list_.size());
     for (const auto& [number, crc] : list_) list.push_back(boost::json::array{number, crc});
-    out["digests"] = std::move(list);
-    out["digest"] = fmt::format("{:016x}", sum_);
-    if (has_header_) out["header_digest"] = fmt::format("{:08x}", header_crc_);
+    out[field::digests] = std::move(list);
+    out[field::digest] = fmt::format("{:016x}", sum_);
+    if (has_header_) out[field::header_digest] = fmt::format("{:08x}", header_crc_);
     return out;
 }
 

@@ -1,4 +1,4 @@
-// MSBD messages as fields of `sent`, `received` and `malformed`, the same for both ends.
+// MSBD messages as fields of `sent` and `received`, the same for both ends.
 #pragma once
 #include <boost/json/object.hpp>
 
@@ -8,6 +8,5 @@ namespace wmlab::process {
 
 // message, bytes, hr and the telling fields, by their spec names.
 boost::json::object message_fields(const msbd::Message& message, std::size_t size);
-boost::json::object malformed_fields(const msbd::Malformed& malformed);
 
 }  // namespace wmlab::process

@@ -5,6 +5,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "common/evidence/fields.hpp"
 #include "common/net/connect.hpp"
 
 namespace wmlab::process {
@@ -21,13 +22,13 @@ asio::awaitable<std::optional<std::string>> Outgoing::open(net::HostPort to, mil
     if (!address) co_return address.error();
     remote_ = {*address, to.port};
     boost::json::object fields;
-    fields["protocol"] = "tcp";
+    fields[field::protocol] = "tcp";
     write_(What::connecting, fields, "", net::text(remote_));
     std::optional<net::tcp::endpoint> from;
     if (!context_.own_address().is_unspecified()) from = net::tcp::endpoint{context_.own_address(), 0};
     auto connected = co_await net::connect(remote_, limit, from);
     if (!connected) {
-        fields["failure"] = net::to_json(connected.error());
+        fields[field::failure] = net::to_json(connected.error());
         write_(What::connect_failed, std::move(fields), connected.error().local, net::text(remote_));
         co_return "cannot connect to " + whom + net::text(remote_) + ": " + connected.error().text();
     }
@@ -35,7 +36,7 @@ asio::awaitable<std::optional<std::string>> Outgoing::open(net::HostPort to, mil
     outbox_.emplace(std::move(connected->socket), queue_max_);
     local_ = outbox_->local();
     boost::json::object done;
-    done["milliseconds"] = std::chrono::duration<double, std::milli>(round_trip_).count();
+    done[field::milliseconds] = std::chrono::duration<double, std::milli>(round_trip_).count();
     write_(What::connected, std::move(done), net::text(local_), net::text(remote_));
     co_return std::nullopt;
 }
@@ -73,9 +74,9 @@ void Outgoing::stop_receiving() {
 void Outgoing::close(const std::string& reason) {
     if (!outbox_ || std::exchange(closed_, true)) return;
     boost::json::object fields;
-    fields["by"] = end_ == End::by_peer ? "peer" : end_ == End::broken ? "error" : "self";
-    fields["reason"] = reason;
-    if (failure_) fields["failure"] = net::to_json(*failure_);
+    fields[field::by] = end_ == End::by_peer ? "peer" : end_ == End::broken ? "error" : "self";
+    fields[field::reason] = reason;
+    if (failure_) fields[field::failure] = net::to_json(*failure_);
     write_(What::closed, std::move(fields), net::text(local_), net::text(remote_));
     outbox_->close(false);
 }

@@ -22,6 +22,7 @@
 #include <system_error>
 
 #include "common/bytes/read_file.hpp"
+#include "common/evidence/fields.hpp"
 #include "common/process/confinement.hpp"
 #include "common/process/control.hpp"
 #include "common/process/privileges.hpp"
@@ -41,8 +42,8 @@ constexpr std::chrono::seconds patience_at_stop{5};  // for conversations to wri
 po::options_description common_options() {
     po::options_description options{"Common options"};
     auto add = options.add_options();
-    add("help,h", "say this and exit");
-    add("version", "say the version and exit");
+    add("help,h", "print this help and exit");
+    add("version", "print the version and exit");
     add("config", po::value<std::string>()->value_name("FILE"), "more options, one `name = value` a line");
     add("log-level", po::value<std::string>()->value_name("LEVEL"),
         "of the log on standard error: trace, debug, info, warning, error, off");
@@ -233,7 +234,7 @@ private:
         if (const auto* lost = std::get_if<LostPackets>(&command)) return net::tell(lost->what);
         if (const auto* ping = std::get_if<Ping>(&command)) {
             boost::json::object fields;
-            fields["token"] = ping->token;
+            fields[field::token] = ping->token;
             return context_.write(What::pong, "", "", std::move(fields));
         }
         spdlog::warn("unknown command on standard input: {}", line.substr(0, 200));
@@ -251,7 +252,7 @@ private:
                 } catch (const std::exception& error) {
                     spdlog::error("{}", error.what());
                     boost::json::object fields;
-                    fields["error"] = error.what();
+                    fields[field::error] = error.what();
                     context_.write(What::fatal, "", "", std::move(fields));
                 }
                 exit_ = did_not_work;
@@ -293,11 +294,11 @@ private:
 
 void write_started(const Context& context) {
     boost::json::object fields;
-    fields["version"] = version();
-    fields["pid"] = ::getpid();
+    fields[field::version] = version();
+    fields[field::pid] = ::getpid();
     boost::json::array flows;
     for (const auto& flow : context.flows) flows.emplace_back(flow.id);
-    fields["flows"] = std::move(flows);
+    fields[field::flows] = std::move(flows);
     context.write(What::started, "", "", std::move(fields));
 }
 
@@ -316,7 +317,7 @@ int live(const Description& description, const po::variables_map& values, const 
             return step();
         } catch (const std::exception& error) {
             boost::json::object fields;
-            fields["error"] = error.what();
+            fields[field::error] = error.what();
             context.write(What::fatal, "", "", std::move(fields));
             throw;
         }
@@ -330,7 +331,7 @@ int live(const Description& description, const po::variables_map& values, const 
     context.write(What::ready, "", "");
     const int code = life.live(given.control, std::move(given.rest));
     boost::json::object fields;
-    fields["reason"] = life.reason();
+    fields[field::reason] = life.reason();
     context.write(What::stopped, "", "", std::move(fields));
     if (journal.lost() > 0) {
         spdlog::error("{} journal lines could not be written", journal.lost());

@@ -6,6 +6,7 @@
 
 #include "common/asf/packet.hpp"
 #include "common/asf/synthesiser.hpp"
+#include "common/evidence/fields.hpp"
 
 namespace wmlab::process {
 
@@ -90,13 +91,13 @@ boost::json::object ReceivedMedia::fields() const {
     auto fields = digest_.fields();
     boost::json::array lost;
     for (const auto number : missing_) lost.emplace_back(number);
-    fields["lost"] = std::move(lost);
-    fields["duplicates"] = duplicates_;
-    fields["damaged"] = damaged_;
-    fields["longest_gap"] = longest_gap_.count();
+    fields[field::lost_numbers] = std::move(lost);
+    fields[field::duplicates] = duplicates_;
+    fields[field::damaged] = damaged_;
+    fields[field::longest_gap] = longest_gap_.count();
     // How long it had been quiet when the session ended: whether packets sent later were still waited for.
     if (packets() > 0) {
-        fields["last_gap"] = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - last_).count();
+        fields[field::last_gap] = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - last_).count();
     }
     return fields;
 }

@@ -8,8 +8,10 @@
 #include <set>
 #include <utility>
 
+#include "common/scenario/csv.hpp"
 #include "common/scenario/loader.hpp"
 #include "common/scenario/values.hpp"
+#include "common/scenario/yaml_text.hpp"
 
 namespace wmlab::scenario {
 namespace {
@@ -493,134 +495,11 @@ private:
     std::size_t includes_ = 0, nodes_ = 0, taken_ = 0;
 };
 
-void write_scalar(std::string& out, const std::string& text) {
-    out += '"';
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (c == '\n') {
-            out += "\\n";
-        } else if (c == '\t') {
-            out += "\\t";
-        } else if (c == '\r') {
-            out += "\\r";
-        } else {
-            out += c;
-        }
-    }
-    out += '"';
-}
-
-void write(std::string& out, const Node& node, bool top) {
-    switch (node.kind) {
-        case Kind::null:
-            out += "null";
-            break;
-        case Kind::scalar:
-            write_scalar(out, node.text);
-            break;
-        case Kind::sequence: {
-            out += '[';
-            bool first = true;
-            for (const auto& item : node.items) {
-                out += std::exchange(first, false) ? "" : ",\n ";
-                write(out, item, false);
-            }
-            out += ']';
-            break;
-        }
-        case Kind::map: {
-            if (!top) out += '{';
-            bool first = true;
-            for (const auto& [key, value] : node.entries) {
-                if (!top) out += std::exchange(first, false) ? "" : ", ";
-                write(out, key, false);
-                out += ": ";
-                write(out, value, false);
-                if (top) out += '\n';
-            }
-            if (!top) out += '}';
-            break;
-        }
-    }
-}
-
 }  // namespace
 
 bool expand(Node& root, const std::filesystem::path& directory, Problems& problems,
             std::vector<std::filesystem::path>* files) {
     return Expander{root, directory, problems, files}.run();
-}
-
-std::string to_yaml(const Node& root) {
-    std::string out;
-    write(out, root, root.is(Kind::map));
-    return out;
-}
-
-Csv read_csv(std::string_view text) {
-    Csv csv;
-    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-    const auto head = text.substr(0, text.find('\n'));
-    const char separator =
-        head.find(',') == std::string_view::npos && head.find(';') != std::string_view::npos ? ';' : ',';
-    unsigned line = 1;
-    const auto wrong = [&](unsigned at, std::string what) {
-        csv.problem = std::move(what);
-        csv.problem_line = at;
-        csv.rows.clear();
-        return csv;
-    };
-    while (!text.empty()) {
-        Csv::Row row;
-        row.line = line;
-        bool ended = false, anything = false;
-        while (!ended) {
-            std::string field;
-            if (text.starts_with('"')) {
-                text.remove_prefix(1);
-                anything = true;
-                for (;;) {
-                    const auto quote = text.find('"');
-                    if (quote == std::string_view::npos) return wrong(row.line, "a quotation mark that is not closed");
-                    field += text.substr(0, quote);
-                    line += static_cast<unsigned>(std::ranges::count(text.substr(0, quote), '\n'));
-                    text.remove_prefix(quote + 1);
-                    if (!text.starts_with('"')) break;
-                    field += '"';
-                    text.remove_prefix(1);
-                }
-            }
-            const auto end = std::min(text.find_first_of(std::string{separator} + "\n"), text.size());
-            auto rest = text.substr(0, end);
-            if (rest.ends_with('\r')) rest.remove_suffix(1);
-            while (rest.starts_with(' ')) rest.remove_prefix(1);
-            while (rest.ends_with(' ')) rest.remove_suffix(1);
-            field += rest;
-            anything = anything || !field.empty() || (end < text.size() && text[end] == separator);
-            row.fields.push_back(std::move(field));
-            ended = end >= text.size() || text[end] == '\n';
-            text.remove_prefix(std::min(end + 1, text.size()));
-        }
-        ++line;
-        if (!anything || (row.fields.front().starts_with('#') && !csv.head.empty())) continue;
-        if (csv.head.empty()) {
-            csv.head = row.fields;
-            std::set<std::string> known;
-            for (const auto& name : csv.head) {
-                if (name.empty()) return wrong(row.line, "a column without a name");
-                if (!known.insert(name).second) return wrong(row.line, "two columns with the name `" + name + "`");
-            }
-            continue;
-        }
-        if (row.fields.size() != csv.head.size())
-            return wrong(row.line, std::to_string(row.fields.size()) + " fields where the head has " +
-                                       std::to_string(csv.head.size()));
-        csv.rows.push_back(std::move(row));
-    }
-    if (csv.head.empty()) return wrong(1, "no head line");
-    return csv;
 }
 
 }  // namespace wmlab::scenario

@@ -18,20 +18,4 @@ inline constexpr std::size_t rows_max = 10'000, includes_max = 64;
 bool expand(yaml::Node& root, const std::filesystem::path& directory, Problems& problems,
             std::vector<std::filesystem::path>* files = nullptr);
 
-// The tree as one YAML document, for simulators, which get one text and no other files.
-std::string to_yaml(const yaml::Node& root);
-
-// A table with a head line, separated by commas, or by semicolons where the head has no comma.
-struct Csv {
-    struct Row {
-        std::vector<std::string> fields;
-        unsigned line = 0;  // of the file, from 1
-    };
-    std::vector<std::string> head;
-    std::vector<Row> rows;
-    std::string problem;  // empty: it is one
-    unsigned problem_line = 0;
-};
-Csv read_csv(std::string_view text);
-
 }  // namespace wmlab::scenario

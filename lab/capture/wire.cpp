@@ -6,13 +6,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
-
-#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <atomic>
@@ -24,6 +23,7 @@
 #include <mutex>
 #include <thread>
 
+#include "common/evidence/fields.hpp"
 #include "common/scenario/model.hpp"
 #include "lab/capture/packet.hpp"
 #include "lab/host/error.hpp"
@@ -181,21 +181,6 @@ boost::json::array addresses(const std::vector<std::uint32_t>& hosts) {
     return all;
 }
 
-std::string protocol_name(std::uint8_t protocol) {
-    switch (protocol) {
-        case IPPROTO_TCP:
-            return "tcp";
-        case IPPROTO_UDP:
-            return "udp";
-        case IPPROTO_ICMP:
-            return "icmp";
-        case IPPROTO_IGMP:
-            return "igmp";
-        default:
-            return "ip-" + std::to_string(protocol);
-    }
-}
-
 }  // namespace
 
 struct Wire::Parts {
@@ -277,10 +262,10 @@ struct Wire::Parts {
         event.event = evidence::What::wire;
         event.process = "wmlab";
         event.host = taps[tap].host;
-        if (!taps[tap].zone.empty()) event.fields["zone"] = taps[tap].zone;
+        if (!taps[tap].zone.empty()) event.fields[field::zone] = taps[tap].zone;
         event.monotonic = now(CLOCK_MONOTONIC);
         event.utc = std::chrono::sys_time<nanoseconds>{now(CLOCK_REALTIME)};
-        if (wave != 0) event.fields["wave"] = wave;
+        if (wave != 0) event.fields[field::wave] = wave;
         return event;
     }
 
@@ -293,32 +278,32 @@ struct Wire::Parts {
             totals[row.tap] += count.packets;
             const auto& sort = row.sort;
             auto& fields = line.fields;
-            fields["direction"] = row.outgoing ? "out" : "in";
-            fields["protocol"] = protocol_name(sort.protocol);
-            fields["kind"] = text(sort.kind);
-            fields["source"] = address(sort.source, sort.source_port, sort.ports);
-            fields["destination"] = address(sort.destination, sort.destination_port, sort.ports);
+            fields[field::direction] = row.outgoing ? "out" : "in";
+            fields[field::protocol] = evidence::protocol_name(sort.protocol);
+            fields[field::kind] = text(sort.kind);
+            fields[field::source] = address(sort.source, sort.source_port, sort.ports);
+            fields[field::destination] = address(sort.destination, sort.destination_port, sort.ports);
             if (sort.kind == PacketKind::icmp) {
-                fields["type"] = sort.icmp_type;
-                fields["code"] = sort.icmp_code;
-                fields["sender"] = address(sort.sender, 0, false);
-                if (sort.quoted_protocol != 0) fields["quotes"] = protocol_name(sort.quoted_protocol);
+                fields[field::icmp_type] = sort.icmp_type;
+                fields[field::icmp_code] = sort.icmp_code;
+                fields[field::sender] = address(sort.sender, 0, false);
+                if (sort.quoted_protocol != 0) fields[field::quotes] = evidence::protocol_name(sort.quoted_protocol);
             }
-            if (!sort.igmp.joined.empty()) fields["joins"] = addresses(sort.igmp.joined);
-            if (!sort.igmp.left.empty()) fields["leaves"] = addresses(sort.igmp.left);
-            fields["packets"] = count.packets;
-            fields["bytes"] = count.bytes;
-            fields["ttl"] = count.ttl;
-            fields["first"] = count.first.count();
-            fields["last"] = count.last.count();
-            if (count.each.size() == count.packets) fields["each"] = listed(count);
+            if (!sort.igmp.joined.empty()) fields[field::joins] = addresses(sort.igmp.joined);
+            if (!sort.igmp.left.empty()) fields[field::leaves] = addresses(sort.igmp.left);
+            fields[field::packets] = count.packets;
+            fields[field::bytes] = count.bytes;
+            fields[field::ttl] = count.ttl;
+            fields[field::first] = count.first.count();
+            fields[field::last] = count.last.count();
+            if (count.each.size() == count.packets) fields[field::each] = listed(count);
             events.push_back(std::move(line));
         }
         for (std::size_t tap = 0; tap < rings.size(); ++tap) {
             auto line = event(tap);
-            line.fields["kind"] = "total";
-            line.fields["packets"] = totals[tap];
-            line.fields["dropped"] = rings[tap]->lost() + std::exchange(refused[tap], 0);
+            line.fields[field::kind] = "total";
+            line.fields[field::packets] = totals[tap];
+            line.fields[field::dropped] = rings[tap]->lost() + std::exchange(refused[tap], 0);
             events.push_back(std::move(line));
         }
         rows.clear();

@@ -40,15 +40,15 @@ std::vector<AlgTarget> alg_targets(const boost::program_options::variables_map& 
 
 int alg_command(Arguments arguments) {
     namespace po = boost::program_options;
-    Usage usage{"alg",
-                "SCENARIO",
-                "Announces ports through the firewall as MMS players and the endpoint mapper do, rightly and wrongly, and says which packets "
-                "get through because of it: whether the firewall opens what the streams need, and only that. Exit code 0: conforming, 1: it "
-                "does not help or opens too much, 4: something could not be tried.",
-                {},
-                "\nThe rules must let TCP 1755 and 135 through to the server, and nothing of what is announced.\n"};
+    Usage usage{
+        "alg",
+        "SCENARIO",
+        "Announces ports through the firewall as MMS players and the endpoint mapper do, rightly and wrongly, and says which packets "
+        "get through because of it: whether the firewall opens what the streams need, and only that. Exit code 0: conforming, 1: it does not help or opens too much, 4: something could not be tried.",
+        {},
+        "\nThe rules must let TCP 1755 and 135 through to the server, and nothing of what is announced.\n"};
     auto add = usage.options.add_options();
-    add("ruleset", po::value<std::string>()->value_name("FILE"), "instead of the scenario's");
+    add("ruleset", po::value<std::string>()->value_name("FILE"), "use this ruleset instead of the scenario's");
     add("inspector", po::value<std::string>()->value_name("COMMAND"),
         "a program that inspects on the built-in firewall: it runs in its namespace, as you, and writes the line `ready` when it reads packets");
     add("protocol", po::value<std::string>()->value_name("NAME"), "only `mms` or only `mapper`");

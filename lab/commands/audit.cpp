@@ -62,16 +62,15 @@ Dimensions dimensions_of(const po::variables_map& values) {
 }  // namespace
 
 int audit_command(Arguments arguments) {
-    Usage usage{"audit",
-                "SCENARIO",
-                "Sends a probe to all 65535 TCP and UDP ports between the hosts of every two zones, both ways, and packets made by hand "
-                "from other ports and addresses, without SYN, of every IP protocol and ICMP type, over IPv6, to published addresses and to "
-                "the firewall itself, and says what is open that no flow needs and which rule opens it. Exit code 0: nothing, and "
-                "everything that a rule could let through was tried; 1: something; 4: something could not be tried.",
-                {},
-                ""};
+    Usage usage{
+        "audit",
+        "SCENARIO",
+        "Sends a probe to all 65535 TCP and UDP ports between the hosts of every two zones, both ways, and packets made by hand from other ports and addresses, without SYN, of every IP protocol and ICMP type, over IPv6, to published addresses and to "
+        "the firewall itself, and says what is open that no flow needs and which rule opens it. Exit code 0: nothing, and everything that a rule could let through was tried; 1: something; 4: something could not be tried.",
+        {},
+        ""};
     auto add = usage.options.add_options();
-    add("ruleset", po::value<std::string>()->value_name("FILE"), "instead of the scenario's");
+    add("ruleset", po::value<std::string>()->value_name("FILE"), "use this ruleset instead of the scenario's");
     add("baseline", po::value<std::string>()->value_name("FILE"),
         "the ruleset before the change: tells only what the change opens and closes");
     add("report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(),
@@ -79,8 +78,8 @@ int audit_command(Arguments arguments) {
     add("every-host", "probe every pair of hosts, also those that no rule can tell apart");
     add("leave-out", po::value<std::vector<std::string>>()->value_name("DIMENSION")->composing(),
         "do not try source-ports, tcp-flags, addresses, own-addresses, firewall-itself, protocols, icmp-types, shapes or ipv6; repeatable; exit code 4 then");
-    add("allow-open", "with --baseline: what the change opens is told and no reason for exit code 1");
-    add("quiet,q", "no progress, and in the text report only what counts");
+    add("allow-open", "with --baseline: report what the change opens, but do not exit 1 because of it");
+    add("quiet,q", "no progress; in the text report only what is open and not needed");
     add("no-color", "no colours; NO_COLOR in the environment does the same");
     const auto values = parse(usage, arguments);
     if (!values) return 0;

@@ -56,8 +56,7 @@ int check_command(Arguments arguments) {
     const Usage usage{
         "check",
         "SCENARIO...",
-        "Validates scenario files without running them. Says everything that is wrong, with line and column, and what "
-        "nft or iptables-restore says of their rulesets; exit 2 if anything is wrong.",
+        "Validates scenario files without running them. Says everything that is wrong, with line and column, and what nft or iptables-restore says of their rulesets; exit 2 if anything is wrong.",
         {},
         ""};
     const auto values = parse(usage, arguments);

@@ -28,12 +28,12 @@ std::string lines_of_one(const PastRun& run, const PastRun& other, char mark) {
 }  // namespace
 
 int compare_command(Arguments arguments) {
-    const Usage usage{"compare",
-                      "A B",
-                      "Two runs, bundles or JSON reports, the earlier one first: the flows that came to something else, and what differs in "
-                      "rules and surroundings. Exit code 0: all flows came to the same; 1: some did not.",
-                      {},
-                      ""};
+    const Usage usage{
+        "compare",
+        "A B",
+        "Compares two runs (bundles or JSON reports, the earlier one first): which flows have another result, and what differs in rules and surroundings. Exit code 0: all flows have the same result; 1: some have not.",
+        {},
+        ""};
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);

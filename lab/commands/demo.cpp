@@ -125,12 +125,12 @@ int show(const std::filesystem::path& folder, const Inside& inside, const Style&
 }  // namespace
 
 int demo_command(Arguments arguments) {
-    Usage usage{"demo",
-                "[DIRECTORY]",
-                "Builds a lab, shows a stream that a firewall rule stops, puts the rule that helps into the ruleset, and shows the stream "
-                "again. Takes some seconds and needs no file; the files it makes are kept in DIRECTORY (wmlab-demo).",
-                {},
-                ""};
+    Usage usage{
+        "demo",
+        "[DIRECTORY]",
+        "Builds a lab, shows a stream that a firewall rule stops, puts the rule that helps into the ruleset, and shows the stream again. Takes some seconds and needs no file; the files it makes are kept in DIRECTORY (wmlab-demo).",
+        {},
+        ""};
     usage.options.add_options()("no-color", "no colours; NO_COLOR in the environment does the same");
     const auto values = parse(usage, arguments);
     if (!values) return 0;

@@ -292,9 +292,8 @@ int doctor_command(Arguments arguments) {
                 "[--prove]",
                 "Tries each thing a lab needs on this machine and says what works, what does not, why, and what to do. Exit code 0: labs work; 3: they do not.",
                 {},
-                "\nMarks: ok; no: a lab needs it; --: labs work without, with what is said missing.\n"};
-    usage.options.add_options()("prove",
-                                "also block and open ports in a lab of its own and show that the verdicts follow");
+                "\nMarks: `ok` it works; `no` it does not, and a lab needs it; `--` it does not, and labs work without what the line names.\n"};
+    usage.options.add_options()("prove", "also build a small lab, block and open ports in it, and show that the verdicts change accordingly");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     if (!words(*values).empty()) throw UsageError{"doctor: takes no arguments"};

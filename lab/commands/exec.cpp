@@ -63,14 +63,14 @@ int exec_command(Arguments arguments) {
     Usage usage{
         "exec",
         "SCENARIO HOST -- COMMAND...",
-        "Builds the lab, starts the simulators that answer (servers, encoders), runs the command on the host and "
-        "exits with its status. Host names of the scenario resolve.",
+        "Builds the lab, starts the simulators that answer (servers, encoders), runs the command on the host and exits with its status. Host names of the scenario resolve.",
         {},
         "\nExample: wmlab exec kb189416.yaml player -- ffplay mmst://media/lecture\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
-    add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
+    add("journal", po::value<std::string>()->value_name("DIR"),
+        "keep the journals (what each program did and saw) in this folder, one file per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only what flows whose name matches need");
     add_setting_options(usage.options);
     const auto dashes = std::ranges::find(arguments, std::string{"--"});

@@ -12,7 +12,7 @@ int explain_command(Arguments arguments) {
     const Usage usage{
         "explain",
         "[CODE...]",
-        "Says what a cause or reason of a report means, what proves it, how to check it and how to mend it. Without CODE: all of them in one line each.",
+        "Says say what a cause or reason of a report means, what proves it, how to check it and how to mend it. Without CODE: all of them in one line each.",
         {},
         ""};
     const auto values = parse(usage, arguments);

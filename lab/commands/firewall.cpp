@@ -11,6 +11,7 @@
 #include <iostream>
 #include <optional>
 
+#include "common/evidence/fields.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/firewall/join.hpp"
@@ -98,7 +99,7 @@ int join_by_hand(const std::string& file, const po::variables_map& values, unsig
     std::cout << "ready" << std::endl;
     wait_for_the_end(signals, ended_by_input());
     for (auto& event : joined.finish({})) {
-        if (values.contains("box")) event.fields["box"] = values["box"].as<std::string>();
+        if (values.contains("box")) event.fields[field::box] = values["box"].as<std::string>();
         recorder.add(std::move(event));
     }
     recorder.finish("finished");
@@ -112,22 +113,19 @@ int firewall_command(Arguments arguments) {
     Usage usage{
         "firewall",
         "RULESET --journal DIR | --join [SCENARIO --journal DIR]",
-        "Loads the ruleset, unmodified, into the kernel of the machine or container this runs in, says `ready`, "
-        "and records which rule decides about which packet, until SIGTERM or the end of its input. For "
-        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it loads "
-        "nothing and reads the rules of a firewall that is at work.",
+        "Loads the ruleset, unmodified, into the kernel of the machine or container this runs in, says `ready`, and records which rule decides about which packet, until SIGTERM or the end of its input. For "
+        "`wmlab judge`, beside the journals of the hosts. Needs NET_ADMIN; the rules stay when it ends. With --join it loads nothing and reads the rules of a firewall that is at work.",
         {},
         ""};
     auto add = usage.options.add_options();
-    add("journal", po::value<std::string>()->value_name("DIR"), "where wmlab.jsonl goes");
-    add("called", po::value<std::string>()->value_name("FILE"), "what the report calls the ruleset's file");
+    add("journal", po::value<std::string>()->value_name("DIR"), "write the journal wmlab.jsonl to this folder");
+    add("called", po::value<std::string>()->value_name("FILE"), "the file name that the report shows for the ruleset");
     add("box", po::value<std::string>()->value_name("NAME"), "which one of several `firewalls:` of the scenario it is");
-    add("no-trace", "load the ruleset only, and name no rule");
+    add("no-trace", "only load the ruleset: no rule is named in the report");
     add("trace-buffer", po::value<unsigned>()->value_name("BYTES"),
-        "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
+        "size of the buffer for the kernel's messages about rule decisions; what does not fit is lost, and the report says so");
     add("join",
-        "load nothing: name the rules of the firewall that runs here, whose kernel is only read and traced for the "
-        "addresses of a scenario. With SCENARIO and --journal by hand; without, `wmlab run --firewall` talks to it");
+        "load nothing: name the rules of the firewall that runs here, whose kernel is only read and traced for the addresses of a scenario. With SCENARIO and --journal by hand; without, `wmlab run --firewall` talks to it");
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "with --join: name lines of this file where its rules are those that run");
     add("carried", po::value<std::string>()->value_name("DIR"),
@@ -159,7 +157,7 @@ int firewall_command(Arguments arguments) {
         const auto here = Namespace::current();
         const auto dialect = load_ruleset(here, ruleset);
         boost::json::object loaded{{"file", called}, {"dialect", dialect == rules::Dialect::iptables ? "iptables" : "nft"}};
-        if (values->contains("box")) loaded["box"] = (*values)["box"].as<std::string>();
+        if (values->contains("box")) loaded[field::box] = (*values)["box"].as<std::string>();
         recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
         std::optional<Tracer> tracer;
         if (!values->contains("no-trace")) {
@@ -176,7 +174,7 @@ int firewall_command(Arguments arguments) {
                 boost::json::value fields = std::move(event.fields);
                 rename_file(fields, ruleset.string(), called);
                 event.fields = std::move(fields.get_object());
-                if (values->contains("box")) event.fields["box"] = (*values)["box"].as<std::string>();
+                if (values->contains("box")) event.fields[field::box] = (*values)["box"].as<std::string>();
                 recorder.add(std::move(event));
             }
         recorder.finish("finished");

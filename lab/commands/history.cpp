@@ -55,8 +55,7 @@ std::vector<Story> stories_of(const std::vector<PastRun>& runs) {
 }
 
 constexpr std::string_view history_style =
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 auto;padding:1rem}"
-    "table{border-collapse:collapse}th,td{padding:.2rem .5rem;text-align:left;border-bottom:1px solid #8886}.wide{overflow-x:auto}"
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:0 auto;padding:1rem}table{border-collapse:collapse}th,td{padding:.2rem .5rem;text-align:left;border-bottom:1px solid #8886}.wide{overflow-x:auto}"
     ".g{color:light-dark(#116329,#5fcf78)}.b{color:light-dark(#b3131f,#ff8f87);font-weight:600}";
 
 std::string page(const std::vector<PastRun>& runs, const std::vector<Story>& stories) {
@@ -93,13 +92,13 @@ std::string page(const std::vector<PastRun>& runs, const std::vector<Story>& sto
 
 int history_command(Arguments arguments) {
     namespace po = boost::program_options;
-    Usage usage{"history",
-                "DIR...",
-                "The runs whose bundles or JSON reports are there, in order of time: how each flow went, and which flows came to different "
-                "ends although rules and scenario were the same. Exit code 0: none of these; 1: some.",
-                {},
-                ""};
-    usage.options.add_options()("html", po::value<std::string>()->value_name("FILE"), "write it as a page too");
+    Usage usage{
+        "history",
+        "DIR...",
+        "Reads the bundles and JSON reports in the folders, in order of time: how each flow went in each run, and which flows had different results although ruleset and scenario were the same. Exit code 0: there is no such flow; 1: there are some.",
+        {},
+        ""};
+    usage.options.add_options()("html", po::value<std::string>()->value_name("FILE"), "also write it as an HTML page");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto folders = words(*values);

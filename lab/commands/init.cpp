@@ -1,4 +1,4 @@
-// wmlab init: a scenario to begin with, from what a ruleset names.
+// wmlab init: write a first scenario from the zones and addresses that a ruleset names.
 #include <spdlog/fmt/fmt.h>
 
 #include <filesystem>
@@ -45,12 +45,12 @@ std::map<std::string, std::string, std::less<>> names_of_addresses(const std::fi
 }  // namespace
 
 int init_command(Arguments arguments) {
-    Usage usage{"init",
-                "RULESET",
-                "Writes a scenario to begin with: zones from the interfaces and networks that the ruleset names, hosts "
-                "from its addresses, the flow types as comments. To standard output, or with --output to a file.",
-                {},
-                "\nNext: look through it, `wmlab check` it, and `wmlab run` it.\n"};
+    Usage usage{
+        "init",
+        "RULESET",
+        "Writes a scenario to begin with: zones from the interfaces and networks that the ruleset names, hosts from its addresses, the flow types as comments. To standard output, or with --output to a file.",
+        {},
+        "\nNext: look through it, `wmlab check` it, and `wmlab run` it.\n"};
     usage.options.add_options()("output,o", po::value<std::string>()->value_name("FILE"),
                                 "write there; never over a file");
     const auto values = parse(usage, arguments);

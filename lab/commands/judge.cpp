@@ -93,7 +93,7 @@ int judge_command(Arguments arguments) {
     auto add = usage.options.add_options();
     add("control", po::value<std::vector<std::string>>()->value_name("JOURNAL")->composing(),
         "journals of the same flows with the firewall open (the positive control); repeatable");
-    add("ruleset", po::value<std::string>()->value_name("FILE"), "what the firewall had loaded, for the report");
+    add("ruleset", po::value<std::string>()->value_name("FILE"), "the ruleset that the firewall had loaded; the report names it");
     add("only", po::value<std::string>()->value_name("GLOB"), "only flows whose name matches");
     add("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
         "leave out flows of this type, such as multicast where nothing routes it; repeatable");

@@ -1,4 +1,4 @@
-// wmlab list: the flows of a scenario, and the legs and ports each needs.
+// wmlab list: print the flows of a scenario, and the legs and ports each needs.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -99,14 +99,12 @@ int list_command(Arguments arguments) {
                 {},
                 ""};
     usage.options.add_options()(
-        "waves",
-        "one line for each wave of flows that can run at the same time, as the --flow options of the simulators: for starting them by hand")(
+        "waves", "for starting the simulators by hand: one line for each wave of flows that can run at the same time, written as their --flow options")(
         "opened-by", po::value<std::string>()->value_name("HOST"),
-        "with --waves: of each wave only the flows whose end this host's journal tells: those that it opens, and "
-        "multicasts that it plays")("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
-                                    "with --waves: leave out flows of this type; repeatable")(
-        "json", "as JSON (schema wmlab.list/1), one document for each scenario")(
-        "names", po::value<std::string>()->value_name("flows|hosts|zones|tags"), "only these names, one a line: for completion and scripts");
+        "with --waves: only the flows whose end is written in this host's journal: those that it opens, and multicasts that it plays")(
+        "without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"), "with --waves: leave out flows of this type; repeatable")(
+        "json", "as JSON (schema wmlab.list/1), one document for each scenario")("names", po::value<std::string>()->value_name("flows|hosts|zones|tags"),
+                                                                                 "print only these names, one on each line, for shell completion and scripts");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);

@@ -79,7 +79,7 @@ std::string nearest(std::string_view mistyped, const std::vector<std::string>& n
 
 std::optional<po::variables_map> parse(const Usage& usage, Arguments arguments) {
     auto visible = usage.options;
-    visible.add_options()("help,h", "say this and exit");
+    visible.add_options()("help,h", "print this help and exit");
     po::options_description all;
     all.add(visible).add_options()("help-json", "")("words", po::value<std::vector<std::string>>());
     po::positional_options_description positional;

@@ -4,6 +4,8 @@
 
 #include <iostream>
 
+#include "common/evidence/fields.hpp"
+
 namespace wmlab::lab::commands {
 namespace {
 
@@ -14,8 +16,7 @@ constexpr std::size_t names_max = 40;  // characters of flow names on the line
 void Progress::see(const evidence::Event& event) {
     switch (event.event) {
         case evidence::What::lab_up: {
-            const auto* const control = event.fields.if_contains("control");
-            if (control != nullptr && control->is_bool() && control->get_bool() && !control_) {
+            if (true_field(event, field::control) && !control_) {
                 control_ = true;
                 running_.clear();
                 ended_.clear();

@@ -42,12 +42,12 @@ void differences(const boost::json::value& one, const boost::json::value& other,
 }  // namespace
 
 int replay_command(Arguments arguments) {
-    Usage usage{"replay",
-                "BUNDLE",
-                "Judges what `wmlab run --bundle` kept once more, offline, and says whether it comes to the same report. Exit codes "
-                "as of the run; 2 where anything in the bundle was changed; 3 where this version judges otherwise.",
-                {},
-                ""};
+    Usage usage{
+        "replay",
+        "BUNDLE",
+        "Judges a bundle of `wmlab run --bundle` once more, offline, and says whether the report is the same. Exit codes as of the run; 2 if anything in the bundle was changed; 3 if this version of wmlab judges it differently.",
+        {},
+        ""};
     add_report_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;

@@ -1,4 +1,4 @@
-// wmlab rules: the minimal rules that let exactly a scenario through, for a firewall of the user's choice.
+// wmlab rules: print the minimal rules that let exactly a scenario through, for a firewall of the user's choice.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -22,9 +22,8 @@ int rules_command(Arguments arguments) {
     usage.options.add_options()("dialect", po::value<std::string>()->value_name("NAME")->default_value("nft"),
                                 dialects.c_str());
     usage.options.add_options()("box", po::value<std::string>()->value_name("NAME"), "of several `firewalls:` the one whose rules they are");
-    usage.options.add_options()("merge", "the rules alone, to be put into a ruleset that is there");
-    usage.options.add_options()("whole",
-                                "a file of its own, with what loading it replaces said in its head (the default)");
+    usage.options.add_options()("merge", "print only the rules, to be added to an existing ruleset");
+    usage.options.add_options()("whole", "print a complete file (the default); its first lines say what loading it replaces");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
     const auto files = words(*values);

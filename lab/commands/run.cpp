@@ -388,31 +388,29 @@ int run_command(Arguments arguments) {
     Usage usage{
         "run",
         "SCENARIO|DIR...",
-        "Builds the lab, runs all flows, and says for each whether it works through the firewall, and where not, on "
-        "which leg and how it was stopped. No root needed where user namespaces are allowed (wmlab doctor).",
+        "Builds the lab, runs all flows, and says for each whether it works through the firewall; if not, on which leg it was stopped, how, and by which rule. No root needed where user namespaces are allowed (wmlab doctor).",
         {},
-        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal "
-        "folders then carry its name, and a report file without it holds the flows of all.\n"};
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal folders then carry its name, and a report file without it holds the flows of all.\n"};
     auto add = usage.options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
     add("baseline", po::value<std::string>()->value_name("FILE"),
-        "the ruleset before the change: runs both, says what the change breaks, weakens, repairs, opens and closes; exit 1 if it breaks or "
-        "weakens what the scenario does not expect, or opens what no flow needs");
-    add("allow-open", "with --baseline: what the change opens is told and no reason for exit code 1");
-    add("live", "with --baseline: the streams play under the old ruleset while the new one is applied, as `firewall: { apply: }` says; tells what "
-        "their users notice, and exit 1 where the change itself ends a stream that the new rules allow");
-    add("journal", po::value<std::string>()->value_name("DIR"), "keep the journals there, one per host and program");
+        "the ruleset before the change: runs both, says what the change breaks, weakens, repairs, opens and closes; exit 1 if it breaks or weakens what the scenario does not expect, or opens what no flow needs");
+    add("allow-open", "with --baseline: report what the change opens, but do not exit 1 because of it");
+    add("live",
+        "with --baseline: the streams play under the old ruleset while the new one is applied, as `firewall: { apply: }` says; reports what their users notice; exit 1 if the change itself ends a stream that the new rules allow");
+    add("journal", po::value<std::string>()->value_name("DIR"),
+        "keep the journals (what each program did and saw) in this folder, one file per host and program");
     add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
         "only flows whose name matches; repeatable");
     add("tag", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"),
         "only flows one of whose tags matches; repeatable");
     add("without", po::value<std::vector<std::string>>()->composing()->value_name("TYPE"),
         "leave out flows of this type, such as multicast where nothing routes it; repeatable");
-    add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "flows at the same time");
+    add("jobs", po::value<unsigned>()->value_name("N")->default_value(0, "no limit"), "how many flows run at the same time");
     add("no-trace", "do not ask the kernel which rule decided (the report then names none)");
     add("trace-buffer", po::value<unsigned>()->value_name("BYTES"),
-        "for what the kernel says about decisions until it is read; what does not fit is lost, which the report says");
+        "size of the buffer for the kernel's messages about rule decisions; what does not fit is lost, and the report says so");
     add("coverage", "list every rule of the ruleset: which flows need it, or that no packet came to it");
     add("apply-suggestions", "run the stopped flows again with the suggested rules in a scratch copy of the ruleset");
     add("bundle", po::value<std::string>()->value_name("FILE"),

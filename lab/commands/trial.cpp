@@ -174,9 +174,9 @@ std::filesystem::path ruleset_for(const std::optional<std::string>& option, cons
     if (option && scenario::several_boxes(scenario)) {
         std::string names;
         for (const auto& box : scenario.firewalls) names += (names.empty() ? "" : ", ") + box.name;
-        throw UsageError{fmt::format("{} has several firewalls ({}), and a ruleset on the command line does not say of which: "
-                                     "name each one's `ruleset` under `firewalls:`",
-                                     scenario.file.string(), names)};
+        throw UsageError{
+            fmt::format("{} has several firewalls ({}), and a ruleset on the command line does not say of which: name each one's `ruleset` under `firewalls:`",
+                        scenario.file.string(), names)};
     }
     return named_ruleset(option ? std::filesystem::path{*option} : scenario.firewall.ruleset);
 }
@@ -211,14 +211,13 @@ void add_setting_options(po::options_description& options) {
     add("attach-force", "use a card although it has an address, and go on although packets can get around the device");
     add("launch", po::value<std::vector<std::string>>()->composing()->value_name("HOST=PREFIX"),
         "the host is another machine: its simulators are started by this command, for example 'ssh lab@media'; for each host");
-    add("trust", "the scenario's own programs (`run:` and `command` flows) run as you, with all that you may do; without "
-        "it they have no capabilities, a /tmp of their own, and are nobody where root runs wmlab");
+    add("trust",
+        "the scenario's own programs (`run:` and `command` flows) run as you, with your permissions; without it they have no capabilities, a /tmp of their own, and run as nobody where root runs wmlab");
     add("no-programs", "refuse a scenario that names programs to run: `run:`, `command` flows, `launch:`");
     add("firewall", po::value<std::string>()->value_name("PREFIX"),
-        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': its "
-        "rules are read, nothing is changed, and the report names the rule that decided");
+        "the firewall between the hosts is a Linux machine that this command reaches, for example 'ssh root@gateway': its rules are read, nothing is changed, and the report names the rule that decided");
     add("pcap", po::value<std::string>()->value_name("DIR"),
-        "capture there, one pcapng file per host and interface of the firewall, verdicts as packet comments");
+        "write packet captures to this folder: one pcapng file per host and firewall interface, with the verdicts as packet comments");
 }
 
 namespace {
@@ -261,9 +260,9 @@ void refuse_made_hosts(const scenario::Scenario& scenario) {
         for (const auto& anyone : flow.anyone) {
             const auto* const host = scenario.host(anyone.host);
             if (host == nullptr || !host->sample || !scenario.zone(anyone.zone)->samples.empty()) continue;
-            throw UsageError{fmt::format("{}:{}: flow `{}` comes from anyone of zone `{}`, which has no host: where the hosts are not in the built-in lab none "
-                                         "can be made: add one to `hosts`, or say in the zone which addresses may be taken (`samples`)",
-                                         scenario.file.string(), flow.line, flow.id, anyone.zone)};
+            throw UsageError{fmt::format(
+                "{}:{}: flow `{}` comes from anyone of zone `{}`, which has no host: where the hosts are not in the built-in lab none can be made: add one to `hosts`, or say in the zone which addresses may be taken (`samples`)",
+                scenario.file.string(), flow.line, flow.id, anyone.zone)};
         }
 }
 

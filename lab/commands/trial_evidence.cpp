@@ -62,12 +62,11 @@ void try_alone(Report& report, const scenario::Scenario& scenario, TrialEvidence
                                                          flow.verdict != Verdict::degraded));
         const auto who = id == flow.id ? std::string{"run by itself"} : fmt::format("run by itself, its like {}", id);
         flow.notes.push_back(
-            works ? fmt::format("{}, in a firewall that had seen nothing before, it works: this verdict depends on "
-                                "what was played earlier or at the same time, or on chance ({}).",
-                                who, named)
-                  : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else "
-                                "was played makes no difference.",
-                                who));
+            works
+                ? fmt::format(
+                      "{}, in a firewall that had seen nothing before, it works: this verdict depends on what was played earlier or at the same time, or on chance ({}).",
+                      who, named)
+                : fmt::format("{}, in a firewall that had seen nothing before, it does not work either: what else was played makes no difference.", who));
     }
 }
 

@@ -11,9 +11,11 @@
 #include <set>
 #include <system_error>
 
+#include "common/evidence/fields.hpp"
 #include "lab/firewall/by_rules.hpp"
 #include "lab/host/error.hpp"
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/rule_fields.hpp"
 
 namespace wmlab::lab {
 namespace json = boost::json;
@@ -87,11 +89,6 @@ std::optional<json::object> object_of(const std::optional<std::string>& line) {
 
 std::string end_text(scenario::Ipv4 address, std::uint16_t port) { return address.text() + ":" + std::to_string(port); }
 
-json::object named(const std::optional<rules::Place>& place, const std::string& text, const rules::ChainName& chain) {
-    if (!place) return {{"file", ""}, {"line", 0}, {"text", text}, {"chain", chain.text()}};
-    return {{"file", place->file}, {"line", place->line}, {"text", place->text}, {"chain", chain.text()}};
-}
-
 // Where nothing is traced and counters do not tell either: the rule that stops such a packet by what it says.
 void add_worked_out(std::vector<evidence::Event>& events, const rules::Ruleset& ruleset,
                     const std::vector<rules::Packet>& arrivals) {
@@ -102,9 +99,8 @@ void add_worked_out(std::vector<evidence::Event>& events, const rules::Ruleset& 
     std::set<std::string> came, known;
     for (const auto& packet : arrivals) came.insert(ends(packet));
     for (const auto& event : events)
-        if (event.fields.contains("rule"))
-            known.insert(rules::text_at(event.fields, "protocol") + " " + rules::text_at(event.fields, "source") + " " +
-                         rules::text_at(event.fields, "destination"));
+        if (has_field(event, field::rule))
+            known.insert(fmt::format("{} {} {}", text_field(event, field::protocol), text_field(event, field::source), text_field(event, field::destination)));
     for (auto packet : arrivals) {
         if (!known.insert(ends(packet)).second) continue;
         if (packet.protocol == "tcp" || !came.contains(ends(packet.reversed()))) packet.ct_state = "new";
@@ -112,15 +108,14 @@ void add_worked_out(std::vector<evidence::Event>& events, const rules::Ruleset& 
         if (!stopped) continue;
         evidence::Event event;
         event.event = evidence::What::trace;
-        event.fields = {{"fate", "unknown"},
-                        {"protocol", packet.protocol},
-                        {"source", end_text(packet.source, packet.source_port)},
-                        {"destination", end_text(packet.destination, packet.destination_port)},
-                        {"in", packet.in},
-                        {"out", packet.out},
-                        {"by", "counters"},
-                        {"rule", stopped.rule ? named(stopped.rule->place, stopped.rule->text, stopped.rule->chain)
-                                              : named(stopped.policy->policy, "policy drop", stopped.policy->name)}};
+        event.fields = {{field::fate, "unknown"},
+                        {field::protocol, packet.protocol},
+                        {field::source, end_text(packet.source, packet.source_port)},
+                        {field::destination, end_text(packet.destination, packet.destination_port)},
+                        {field::in, packet.in},
+                        {field::out, packet.out},
+                        {field::by, "counters"},
+                        {field::rule, stopped.rule ? rules::rule_fields(*stopped.rule) : rules::policy_fields(ruleset, stopped.policy->name)}};
         events.push_back(std::move(event));
     }
 }
@@ -210,16 +205,10 @@ std::vector<evidence::Event> JoinedFirewall::finish(const std::vector<rules::Pac
     const auto counted = later && now == stateless_ ? std::optional{rules::Counted{*later, arrivals}} : std::nullopt;
     auto events = log_.take(ruleset_, false, counted ? &*counted : nullptr);
     if (!listener_ && now == stateless_) add_worked_out(events, ruleset_, arrivals);
-    const auto note = [&](std::string_view key, json::value value) {
-        evidence::Event event;
-        event.event = evidence::What::trace;
-        event.fields[key] = std::move(value);
-        events.push_back(std::move(event));
-    };
-    if (lost) note("lost", true);
-    if (untraced > 0) note("untraced", untraced);
-    if (now != stateless_) note("changed", true);
-    for (const auto& problem : problems) note("problem", json::string{problem});
+    if (lost) events.push_back(rules::trace_event(field::messages_lost, true));
+    if (untraced > 0) events.push_back(rules::trace_event(field::untraced, untraced));
+    if (now != stateless_) events.push_back(rules::trace_event(field::changed, true));
+    for (const auto& problem : problems) events.push_back(rules::trace_event(field::problem, json::string{problem}));
     return events;
 }
 
@@ -253,9 +242,9 @@ std::optional<rules::Packet> packet_from(const json::value& value) {
 }
 
 int serve_join(int in, std::ostream& out) {
-    const auto say = [&](std::string_view what, json::object fields = {}) {
-        fields["join"] = what;
-        out << json::serialize(fields) << std::endl;
+    const auto say = [&](std::string_view what, json::object answer = {}) {
+        answer["join"] = what;
+        out << json::serialize(answer) << std::endl;
     };
     try {
         const auto here = Namespace::current();

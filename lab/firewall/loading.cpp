@@ -91,8 +91,7 @@ void load_nft(const std::filesystem::path& file, const std::string& text, const 
          {"Could not process rule: No such file or directory", "Could not process rule: Operation not supported"})
         if (message.find(hint) != std::string::npos) {
             message +=
-                "wmlab: this kernel may lack what that line needs (a module nft_* or nf_*: flowtable, queue, a conntrack "
-                "helper ...), or the line names what does not exist\n";
+                "wmlab: this kernel may lack what that line needs (a module nft_* or nf_*: flowtable, queue, a conntrack helper ...), or the line names what does not exist\n";
             break;
         }
     throw RulesetRefused{message};

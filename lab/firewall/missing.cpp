@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <map>
+#include <iterator>
 #include <optional>
-#include <regex>
 #include <set>
 
 #include "lab/firewall/loading.hpp"
@@ -44,44 +42,9 @@ std::vector<std::string> lacking_interfaces(std::string_view message) {
 }
 
 std::vector<std::string> devices_named(const rules::Source& source) {
-    static const std::regex devices{R"re(\bdevices?\s*=?\s*(\{[^}]*\}|"[^"]*"|[A-Za-z$][^\s;,{}]*))re"};
-    static const std::regex define{R"re((?:^|\n)\s*define\s+(\w+)\s*=\s*(\{[^}]*\}|"[^"]*"|\S+))re"};
-    std::set<std::string> names;
-    std::map<std::string, std::string> defines;
-    if (source.dialect != rules::Dialect::nft) return {};
-    for (const auto& file : source.files) {
-        const auto text = rules::read_from_disk(file).value_or(std::string{});
-        for (std::sregex_iterator it{text.begin(), text.end(), define}, end; it != end; ++it)
-            defines[(*it)[1]] = (*it)[2];
-        if (text.find("device") == std::string::npos) continue;
-        std::string plain;  // without comments
-        for (std::size_t at = 0; at < text.size();) {
-            const auto line = text.substr(at, text.find('\n', at) - at);
-            plain += line.substr(0, line.find('#')) + "\n";
-            at += line.size() + 1;
-        }
-        for (std::sregex_iterator it{plain.begin(), plain.end(), devices}, end; it != end; ++it) {
-            std::string list = (*it)[1];
-            for (int depth = 0; depth < 4 && list.find('$') != std::string::npos; ++depth) {
-                const auto at = list.find('$');
-                auto stop = at + 1;
-                while (stop < list.size() &&
-                       (std::isalnum(static_cast<unsigned char>(list[stop])) || list[stop] == '_'))
-                    ++stop;
-                list.replace(at, stop - at, defines[list.substr(at + 1, stop - at - 1)]);
-            }
-            std::string word;
-            for (const char c : list + ",") {
-                if (c != ',' && c != '{' && c != '}') {
-                    word.push_back(c);
-                    continue;
-                }
-                if (const auto name = unquoted_name(word); may_be_interface(name)) names.insert(name);
-                word.clear();
-            }
-        }
-    }
-    return {names.begin(), names.end()};
+    std::vector<std::string> names;
+    std::ranges::copy_if(source.devices, std::back_inserter(names), may_be_interface);
+    return names;
 }
 
 std::string key_that_gives(std::string_view message) {
@@ -108,9 +71,9 @@ std::vector<std::string> about_includes(const rules::Source& source) {
     for (const auto& include : source.includes) {
         const auto where = include.place.file + ":" + std::to_string(include.place.line);
         if (include.files.empty()) {
-            notes.push_back(where + ": the include of \"" + include.pattern +
-                            "\" matched no file: the rules under test are not all of the gateway's "
-                            "(bring the folder along and name it in `firewall: { include_path: [FOLDER] }`)");
+            notes.push_back(
+                where + ": the include of \"" + include.pattern +
+                "\" matched no file: the rules under test are not all of the gateway's (bring the folder along and name it in `firewall: { include_path: [FOLDER] }`)");
         } else if (include.elsewhere) {
             notes.push_back(where + ": the include of \"" + include.pattern + "\" brought " +
                             std::to_string(include.files.size()) + (include.files.size() == 1 ? " file" : " files") +

@@ -5,9 +5,10 @@
 #include <optional>
 #include <system_error>
 
+#include "common/evidence/fields.hpp"
 #include "common/net/address.hpp"
 #include "lab/host/error.hpp"
-#include "lab/rules/json_fields.hpp"
+#include "lab/rules/rule_fields.hpp"
 
 namespace wmlab::lab {
 
@@ -16,22 +17,21 @@ std::vector<rules::Packet> arrivals(const scenario::Scenario& scenario, std::spa
     std::vector<rules::Packet> found;
     for (const auto& event : events) {
         if (event.event != evidence::What::wire || event.host != scenario.firewall.name) continue;
-        const auto field = [&](std::string_view key) { return rules::text_at(event.fields, key); };
-        const auto kind = field("kind");
-        if (field("direction") != "in" || (kind != "syn" && kind != "udp")) continue;
-        const auto source = net::host_port(field("source")), destination = net::host_port(field("destination"));
+        const auto kind = text_field(event, field::kind);
+        if (text_field(event, field::direction) != "in" || (kind != "syn" && kind != "udp")) continue;
+        const auto source = net::host_port(text_field(event, field::source)), destination = net::host_port(text_field(event, field::destination));
         if (!source || !destination) continue;
         const auto from = scenario::Ipv4::from(source->host), to = scenario::Ipv4::from(destination->host);
-        const auto* in = scenario.zone(field("zone"));
+        const auto* in = scenario.zone(text_field(event, field::zone));
         const auto* out = to ? scenario.zone_of(*to) : nullptr;
         if (!from || in == nullptr || out == nullptr) continue;
         rules::Packet packet;
         packet.in = in->interface, packet.out = out->interface;
         packet.source = *from, packet.destination = *to;
-        packet.protocol = field("protocol");
+        packet.protocol = text_field(event, field::protocol);
         packet.source_port = source->port, packet.destination_port = destination->port;
         if (kind == "syn") packet.tcp_flags = syn;
-        packet.wave = rules::number_at(event.fields, "wave");
+        packet.wave = static_cast<std::int64_t>(whole_field(event, field::wave).value_or(0));
         found.push_back(std::move(packet));
     }
     return found;
@@ -98,14 +98,8 @@ std::vector<evidence::Event> Tracer::finish(bool every_rule, std::vector<rules::
     const auto counted = later ? std::optional{rules::Counted{*later, std::move(arrivals)}} : std::nullopt;
     auto events = log_.take(ruleset_, every_rule, counted ? &*counted : nullptr);
     events.insert(events.end(), std::make_move_iterator(earlier_.begin()), std::make_move_iterator(earlier_.end()));
-    const auto note = [&](std::string_view key, boost::json::value value) {
-        evidence::Event event;
-        event.event = evidence::What::trace;
-        event.fields[key] = std::move(value);
-        events.push_back(std::move(event));
-    };
-    if (lost) note("lost", true);
-    if (const auto packets = untraced_packets(firewall_); packets > 0) note("untraced", packets);
+    if (lost) events.push_back(rules::trace_event(field::messages_lost, true));
+    if (const auto packets = untraced_packets(firewall_); packets > 0) events.push_back(rules::trace_event(field::untraced, packets));
     return events;
 }
 

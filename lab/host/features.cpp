@@ -23,7 +23,7 @@ struct Feature {
     std::string_view word;    // by which a rule asks for it
     std::string_view module;  // what the kernel calls it
     std::string_view trial;   // the least that needs it: a rule in a chain of `hook`, or a table's own block
-    std::string_view hook = "forward";
+    std::string_view hook = "forward", type = "filter";  // of the chain
 };
 
 constexpr std::array features{
@@ -46,10 +46,10 @@ constexpr std::array features{
     Feature{"limit", "nft_limit", "limit rate 1/second"},
     Feature{"log", "nft_log", "log"},
     Feature{"reject", "nft_reject_inet", "reject"},
-    Feature{"masquerade", "nft_masq", "masquerade", "postrouting"},
-    Feature{"redirect", "nft_redir", "redirect", "prerouting"},
-    Feature{"dnat", "nft_nat", "dnat ip to 127.0.0.1", "prerouting"},
-    Feature{"snat", "nft_nat", "snat ip to 127.0.0.1", "postrouting"},
+    Feature{"masquerade", "nft_masq", "masquerade", "postrouting", "nat"},
+    Feature{"redirect", "nft_redir", "redirect", "prerouting", "nat"},
+    Feature{"dnat", "nft_nat", "dnat ip to 127.0.0.1", "prerouting", "nat"},
+    Feature{"snat", "nft_nat", "snat ip to 127.0.0.1", "postrouting", "nat"},
 };
 
 // In a namespace of its own, which ends with it.
@@ -57,13 +57,11 @@ bool works(const Feature& feature) try {
     const auto scratch = Namespace::create("a feature's trial");
     const Entered inside{scratch};
     std::string text = "table inet trial {\n ";
-    const bool nat = feature.trial.starts_with("masq") || feature.trial.starts_with("redir") ||
-                     feature.trial.starts_with("dnat") || feature.trial.starts_with("snat");
     if (feature.hook.empty())
         text += std::string{feature.trial} + "\n";
     else
-        text += "chain c {\n type " + std::string{nat ? "nat" : "filter"} + " hook " + std::string{feature.hook} +
-                " priority 0\n " + std::string{feature.trial} + "\n }\n";
+        text +=
+            "chain c {\n type " + std::string{feature.type} + " hook " + std::string{feature.hook} + " priority 0\n " + std::string{feature.trial} + "\n }\n";
     text += "}\n";
     link_setsockopt();
     const std::unique_ptr<nft_ctx, decltype(&nft_ctx_free)> nft{nft_ctx_new(NFT_CTX_DEFAULT), nft_ctx_free};
@@ -173,8 +171,7 @@ std::string hint_about(const std::string& message) {
     std::smatch found;
     if (std::regex_search(message, found, std::regex{"Set ([^ ]+) doesn't exist"}))
         return "the rules use the ipset `" + found[1].str() +
-               "`, which iptables-save does not contain: put what `ipset save` prints beside the file, under its name "
-               "with the extension .ipset, or as a file `ipsets`";
+               "`, which iptables-save does not contain: put what `ipset save` prints beside the file, under its name with the extension .ipset, or as a file `ipsets`";
     if (std::regex_search(message, found, std::regex{"Chain '([^']+)' does not exist"}))
         return "there is neither a chain `" + found[1].str() + "` (a line `:" + found[1].str() +
                " - [0:0]` in the file) nor an iptables target of that name on this machine";

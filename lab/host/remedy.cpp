@@ -23,8 +23,7 @@ constexpr const char* apparmor =
     "elsewhere put its path into a copy of /usr/share/wmlab/apparmor/wmlab under /etc/apparmor.d and run `apparmor_parser -r` on it), or run wmlab as root, or lift "
     "the restriction for the whole machine: `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`";
 constexpr const char* container =
-    "in a container start it with `--security-opt seccomp=unconfined`, or with `--cap-add SYS_ADMIN --cap-add NET_ADMIN` "
-    "and root inside, or with `--privileged`; elsewhere run wmlab as root";
+    "in a container start it with `--security-opt seccomp=unconfined`, or with `--cap-add SYS_ADMIN --cap-add NET_ADMIN` and root inside, or with `--privileged`; elsewhere run wmlab as root";
 
 }  // namespace
 
@@ -48,8 +47,7 @@ std::string remedy(Privilege what, int error) {
             if (set_to("kernel/apparmor_restrict_unprivileged_userns", "1")) return apparmor;
             return container;
         case Privilege::mount:
-            return "host names will not resolve in programs of the lab; use addresses, or allow mounting (in a container: "
-                   "`--security-opt apparmor=unconfined`, or `--privileged`)";
+            return "host names will not resolve in programs of the lab; use addresses, or allow mounting (in a container: `--security-opt apparmor=unconfined`, or `--privileged`)";
         case Privilege::link:
             if (error == EOPNOTSUPP)
                 return "the kernel lacks veth or bridge, or may not load the module for an ordinary user: run `modprobe -a veth bridge` as root";

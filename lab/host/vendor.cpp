@@ -116,8 +116,7 @@ std::string vendor_form(std::string_view text) {
         if (!found) continue;
         std::string form =
             "it is " + std::string{vendor.name} +
-            ", which a Linux kernel cannot load: try the device itself, between two network cards of this machine "
-            "(`wmlab run SCENARIO --attach ZONE=NIC --attach ZONE=NIC`)";
+            ", which a Linux kernel cannot load: try the device itself, between two network cards of this machine (`wmlab run SCENARIO --attach ZONE=NIC --attach ZONE=NIC`)";
         if (!vendor.dialect.empty())
             form +=
                 "; `wmlab rules SCENARIO --dialect " + std::string{vendor.dialect} + "` writes the rules that it needs";

@@ -19,7 +19,7 @@ std::string last_line(std::string_view output) {
 // machine, an older journal), every port that no simulator claims, if it was the only program of its host.
 std::optional<scenario::PortRange> own_ports(const FlowContext& context) {
     for (const auto* event : context.view.all(What::flow_started))
-        if (const auto range = scenario::PortRange::from(text_field(*event, "ports"))) return range;
+        if (const auto range = scenario::PortRange::from(text_field(*event, field::ports))) return range;
     std::size_t programs = 0;
     for (const auto& other : scenario::instances(context.scenario))
         if (other.flow->type == scenario::FlowType::command && other.from == context.instance.from) ++programs;
@@ -109,7 +109,7 @@ FlowResult judge_command(const FlowContext& context) {
         doubt_flow(flow, Reason::no_outcome, "", "How the program ended is not recorded.");
         return flow;
     }
-    const auto code = number_field(*exited, "exit"), signal = number_field(*exited, "signal");
+    const auto code = number_field(*exited, field::exit), signal = number_field(*exited, field::signal);
     const auto& words = context.instance.flow->run;
     const auto program = words.empty() ? std::string{"The program"} : words.front();
     if (code && *code == 0 && (!signal || *signal == 0)) {
@@ -118,16 +118,15 @@ FlowResult judge_command(const FlowContext& context) {
         return flow;
     }
     const auto deadline = context.instance.flow->deadline / std::chrono::duration<double>{1};
-    auto how = true_field(*exited, "too_long")
-                   ? fmt::format("{} still ran after {} s, the flow's deadline, and was ended", program, deadline)
-               : signal && *signal != 0 ? fmt::format("{} was ended by signal {:.0f}", program, *signal)
-               : code                 ? fmt::format("{} ended with exit status {:.0f}", program, *code)
-                                      : fmt::format("{} did not end by itself", program);
+    auto how = true_field(*exited, field::too_long) ? fmt::format("{} still ran after {} s, the flow's deadline, and was ended", program, deadline)
+               : signal && *signal != 0             ? fmt::format("{} was ended by signal {:.0f}", program, *signal)
+               : code                               ? fmt::format("{} ended with exit status {:.0f}", program, *code)
+                                                    : fmt::format("{} did not end by itself", program);
     if (code && *code == 127) {
         doubt_flow(flow, Reason::not_ready, "", fmt::format("{}: it could not be started.", how));
         return flow;
     }
-    const auto output = last_line(text_field(*exited, "output"));
+    const auto output = last_line(text_field(*exited, field::output));
     how += output.empty() ? "." : fmt::format(", its last line: {}", output);
     flow.verdict = Verdict::failed;
     if (auto stopped = stopped_connection(context)) {

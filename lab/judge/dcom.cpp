@@ -19,17 +19,17 @@ void judge_references(const FlowContext& context, std::vector<LegResult>& legs) 
     if (object->reason == Reason::not_tried) return;
     conclude(
         *object, Verdict::blocked, Cause::translated, "from->to",
-        fmt::format("The object reference of {} names {}, but {} reached it as {}: addresses are translated on the "
-                    "way, which DCOM cannot survive. The call to {} came to nothing.",
-                    context.instance.to, named.text(), context.instance.from, reached.text(), named.text()));
+        fmt::format(
+            "The object reference of {} names {}, but {} reached it as {}: addresses are translated on the way, which DCOM cannot survive. The call to {} came to nothing.",
+            context.instance.to, named.text(), context.instance.from, reached.text(), named.text()));
 }
 
 bool judge_exhaustion(const FlowContext& context, FlowResult& flow) {
     const auto* end = flow_end(context);
-    if (end != nullptr && text_field(*end, "outcome") == "worked") return false;
+    if (end != nullptr && text_field(*end, field::outcome) == "worked") return false;
     const Event* exhausted = nullptr;
     for (const auto* event : context.view.at(context.instance.to)) {
-        if (event->event == What::sent && event->fields.contains("exhausted")) exhausted = event;
+        if (event->event == What::sent && has_field(*event, field::exhausted)) exhausted = event;
     }
     const auto object = std::ranges::find(flow.legs, "object", &LegResult::name);
     if (exhausted == nullptr || object == flow.legs.end()) return false;
@@ -58,7 +58,7 @@ FlowResult judge_calls(const FlowContext& context) {
     judge_references(context, flow.legs);
     auto& object = flow.legs.back();
     const auto* end = flow_end(context);
-    const bool worked = end != nullptr && text_field(*end, "outcome") == "worked";
+    const bool worked = end != nullptr && text_field(*end, field::outcome) == "worked";
 
     if (judge_exhaustion(context, flow)) return flow;
     const auto stopped =
@@ -105,8 +105,7 @@ FlowResult judge_calls(const FlowContext& context) {
         settle(flow, *stopped);
     } else {
         doubt_flow(flow, Reason::no_outcome, object.name,
-                   fmt::format("The calls were answered, but {} says that the flow failed: {}.", flow.from,
-                               text_field(*end, "reason")));
+                   fmt::format("The calls were answered, but {} says that the flow failed: {}.", flow.from, text_field(*end, field::reason)));
     }
     return flow;
 }

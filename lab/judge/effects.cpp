@@ -27,10 +27,10 @@ std::vector<Happened> happened(const FlowContext& context) {
     const auto wave = context.evidence.wave(context.instance.id);
     for (const auto* event : context.evidence.runner(What::happened)) {
         if (wave_of(*event) != wave) continue;
-        const auto index = whole_field(*event, "incident"), began = whole_field(*event, "began"), ended = whole_field(*event, "ended");
+        const auto index = whole_field(*event, field::incident), began = whole_field(*event, field::began), ended = whole_field(*event, field::ended);
         if (!index || !began || !ended) continue;
-        const auto kind = text_field(*event, "kind");
-        all.push_back({*index, static_cast<Time>(*began), static_cast<Time>(*ended), true_field(*event, "gap"),
+        const auto kind = text_field(*event, field::kind);
+        all.push_back({*index, static_cast<Time>(*began), static_cast<Time>(*ended), true_field(*event, field::gap_in_rules),
                        kind == "link" || kind == "kill" || kind == "restart"});
     }
     std::ranges::stable_sort(all, {}, &Happened::began);

@@ -4,25 +4,12 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
-#include <cmath>
 #include <tuple>
 
 namespace wmlab::lab {
 namespace {
 
 constexpr std::string_view runner_process = "wmlab";
-
-const boost::json::value* field(const Event& event, std::string_view name) { return event.fields.if_contains(name); }
-
-std::optional<double> number_in(const boost::json::value* value) {
-    if (value == nullptr || !value->is_number()) return std::nullopt;
-    return value->to_number<double>();
-}
-
-std::string_view text_in(const boost::json::value* value) {
-    if (value == nullptr || !value->is_string()) return {};
-    return value->get_string();
-}
 
 // A total order, so that the judge sees the same whatever the order of the lines was.
 bool earlier(const Event* a, const Event* b) {
@@ -43,80 +30,27 @@ bool names_port(const Event& event, const scenario::PortList& ports) {
     };
     const auto local = Endpoint::from(event.local);
     if (local.port != 0 && (ports.empty() || wanted(local.port, local.port))) return true;
-    if (const auto* listed = field(event, "ports"); listed != nullptr && listed->is_string()) {
-        std::string_view rest = listed->get_string();
-        while (!rest.empty()) {
-            const auto word = rest.substr(0, rest.find(' '));
-            rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-            const auto range = scenario::PortRange::from(word);
-            if (range && (ports.empty() || wanted(range->first, range->last))) return true;
-        }
+    for (auto rest = text_field(event, field::ports); !rest.empty();) {
+        const auto word = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+        const auto range = scenario::PortRange::from(word);
+        if (range && (ports.empty() || wanted(range->first, range->last))) return true;
     }
     return false;
 }
 
 }  // namespace
 
-std::uint64_t wave_of(const Event& event) {
-    return static_cast<std::uint64_t>(std::clamp(number_field(event, "wave").value_or(0), 0.0, 1e9));
-}
-
-std::string_view text_field(const Event& event, std::string_view name) { return text_in(field(event, name)); }
-std::optional<double> number_field(const Event& event, std::string_view name) { return number_in(field(event, name)); }
-
-std::optional<std::uint64_t> whole_number(const boost::json::value& value) {
-    constexpr auto most = std::uint64_t{1} << 53;
-    if (!value.is_number()) return std::nullopt;
-    if (value.is_double()) {
-        const auto number = value.get_double();
-        if (!(number >= 0) || number > static_cast<double>(most) || number != std::floor(number)) return std::nullopt;
-        return static_cast<std::uint64_t>(number);
-    }
-    boost::system::error_code wrong;
-    const auto number = value.to_number<std::uint64_t>(wrong);
-    return wrong ? std::nullopt : std::optional{number};
-}
-
-std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name) {
-    const auto* value = field(event, name);
-    return value == nullptr ? std::nullopt : whole_number(*value);
-}
-
-std::optional<std::uint16_t> port_field(const Event& event, std::string_view name) {
-    const auto number = whole_field(event, name);
-    if (!number || *number == 0 || *number > 65535) return std::nullopt;
-    return static_cast<std::uint16_t>(*number);
-}
-
-bool true_field(const Event& event, std::string_view name) {
-    const auto* value = field(event, name);
-    return value != nullptr && value->is_bool() && value->get_bool();
-}
+std::uint64_t wave_of(const Event& event) { return static_cast<std::uint64_t>(std::clamp(number_field(event, field::wave).value_or(0), 0.0, 1e9)); }
 
 std::optional<Failure> failure_of(const Event& event) {
-    const auto* value = field(event, "failure");
-    if (value == nullptr || !value->is_object()) return std::nullopt;
-    const auto& object = value->get_object();
-    Failure failure;
-    failure.kind = text_in(object.if_contains("kind"));
-    failure.error = text_in(object.if_contains("error"));
-    failure.waited = number_in(object.if_contains("waited"));
+    const auto told = evidence::read_failure(event);
+    if (!told) return std::nullopt;
+    Failure failure{told->kind, told->error, told->waited, {}};
     // No deadline is so short: the wait was ended because the trace had shown it to be vain.
     constexpr double vain = 50;
     if (failure.kind == "timeout" && failure.waited && *failure.waited < vain) failure.waited.reset();
-    if (const auto* icmp = object.if_contains("icmp"); icmp != nullptr && icmp->is_object()) {
-        const auto& message = icmp->get_object();
-        Icmp found;
-        const auto octet = [&](std::string_view name, unsigned otherwise) {
-            const auto* given = message.if_contains(name);
-            const auto number = given == nullptr ? std::nullopt : whole_number(*given);
-            return number && *number <= 255 ? static_cast<unsigned>(*number) : otherwise;
-        };
-        found.type = octet("type", 3);
-        found.code = octet("code", 0);
-        found.from = text_in(message.if_contains("from"));
-        failure.icmp = found;
-    }
+    if (told->icmp) failure.icmp = Icmp{told->icmp->type, told->icmp->code, told->icmp->from, {}};
     return failure;
 }
 
@@ -174,13 +108,11 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
             runner_.push_back(event);
             runner_by_[event->event].push_back(event);
             if (event->event == What::lab_up) {
-                const auto* flows = field(*event, "flows");
-                if (flows != nullptr && flows->is_array())
-                    for (const auto& flow : flows->get_array()) waves_[std::string{text_in(&flow)}] = wave_of(*event);
+                if (const auto* flows = list_field(*event, field::flows))
+                    for (const auto& flow : *flows) waves_[std::string{evidence::text_in(flow)}] = wave_of(*event);
             }
-            if (event->event == What::trace && !true_field(*event, "own"))
-                traced_[fmt::format("{} {} {}", text_field(*event, "protocol"), text_field(*event, "source"),
-                                    text_field(*event, "destination"))]
+            if (event->event == What::trace && !true_field(*event, field::own))
+                traced_[fmt::format("{} {} {}", text_field(*event, field::protocol), text_field(*event, field::source), text_field(*event, field::destination))]
                     .push_back(event);
             continue;
         }
@@ -194,9 +126,9 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
         run.events.push_back(event);
         if (event->event == What::listening || event->event == What::listen_failed) run.sockets.push_back(event);
         if (event->event != What::started) continue;
-        if (const auto* flows = field(*event, "flows"); flows != nullptr && flows->is_array()) {
+        if (const auto* flows = list_field(*event, field::flows)) {
             run.names_flows = true;
-            for (const auto& flow : flows->get_array()) run.flows.insert(std::string{text_in(&flow)});
+            for (const auto& flow : *flows) run.flows.insert(std::string{evidence::text_in(flow)});
         }
     }
     assign_flows();
@@ -206,88 +138,117 @@ Evidence::Evidence(const scenario::Scenario& scenario, std::span<const Event> ev
     }
 }
 
+namespace {
+
+using Packet = decltype(Sighting{}.key());
+using FlowLeg = std::pair<std::string, std::string>;
+
+// Which flow the opening end says that a connection belongs to.
+class Openers {
+public:
+    explicit Openers(const scenario::Scenario& scenario) : scenario_{scenario} {}
+
+    void take(const Event& event) {
+        const bool tells =
+            event.event == What::connected || event.event == What::connect_failed || event.event == What::sent || event.event == What::probe_sent;
+        if (!tells || event.flow.empty() || event.local.empty()) return;
+        opened_[{event.remote, event.local}] = {event.flow, event.leg};
+        by_port_[{event.remote, Endpoint::from(event.local).port}].insert({event.flow, event.leg});
+    }
+
+    // Where the wires list packets, the SYN tells as whom a connection was opened: it is the same packet on both.
+    void take(const std::string& host, const WireRecord& wire) {
+        for (const auto& line : wire.lines()) {
+            if (line.kind != "syn" || line.each.empty()) continue;
+            if (line.way == Way::out)
+                sent_.emplace(line.each.front().key(), std::pair{line.source, line.destination});
+            else
+                came_.emplace(std::tuple{host, line.source, line.destination}, line.each.front().key());
+        }
+    }
+
+    // Of an event of the answering end.
+    std::optional<FlowLeg> of(const Event& event) const {
+        if (const auto match = opened_.find({event.local, event.remote}); match != opened_.end()) return match->second;
+        const auto remote = Endpoint::from(event.remote);
+        const auto address = scenario::Ipv4::from(remote.address);
+        if (const auto syn = came_.find({event.host, remote, Endpoint::from(event.local)}); syn != came_.end()) {
+            const auto from = sent_.find(syn->second);
+            if (from == sent_.end()) return std::nullopt;
+            const auto& [source, destination] = from->second;
+            const auto match = opened_.find({destination.text(), source.text()});
+            return match == opened_.end() ? std::nullopt : std::optional{match->second};
+        }
+        if (remote.port == 0 || !address || scenario_.host_at(*address) != nullptr) return std::nullopt;
+        const auto match = by_port_.find({event.local, remote.port});
+        if (match == by_port_.end() || match->second.size() != 1) return std::nullopt;
+        return *match->second.begin();
+    }
+
+private:
+    const scenario::Scenario& scenario_;
+    std::map<std::pair<std::string, std::string>, FlowLeg> opened_;  // local, remote
+    // Translation hides the opening host's address; the port mostly stays. Flows that share one are left out.
+    std::map<std::pair<std::string, std::uint16_t>, std::set<FlowLeg>> by_port_;
+    std::map<Packet, std::pair<Endpoint, Endpoint>> sent_;                // source, destination
+    std::map<std::tuple<std::string, Endpoint, Endpoint>, Packet> came_;  // host, source, destination
+};
+
+// Flow and leg of every event of one process, by the connection's number where it has one.
+std::vector<FlowLeg> places_of(const Events& events, const Openers& openers) {
+    std::map<double, FlowLeg> by_number;
+    for (const auto* event : events) {
+        const auto number = number_field(*event, field::connection);
+        if (!number) continue;
+        if (!event->flow.empty()) {
+            auto& [flow, leg] = by_number[*number];
+            flow = event->flow;
+            if (leg.empty()) leg = event->leg;
+        } else if (const auto match = openers.of(*event)) {
+            by_number.try_emplace(*number, *match);
+        }
+    }
+    std::vector<FlowLeg> places;
+    for (const auto* event : events) {
+        FlowLeg place{event->flow, event->leg};
+        if (place.first.empty()) {
+            if (const auto number = number_field(*event, field::connection)) {
+                if (const auto match = by_number.find(*number); match != by_number.end()) place = match->second;
+            } else if (const auto other = openers.of(*event)) {
+                place = *other;
+            }
+            if (!event->leg.empty()) place.second = event->leg;
+        }
+        places.push_back(std::move(place));
+    }
+    return places;
+}
+
+}  // namespace
+
 // An answering end learns late, or never, which flow a connection belongs to: by the connection's number, then by the
 // addresses that the opening end names.
 void Evidence::assign_flows() {
-    std::map<std::pair<std::string, std::string>, std::pair<std::string, std::string>> opened;  // local, remote
-    // Translation hides the opening host's address; the port mostly stays. Flows that share one are left out.
-    std::map<std::pair<std::string, std::uint16_t>, std::set<std::pair<std::string, std::string>>> by_port;
-    for (const auto& run : runs_) {
-        for (const auto* event : run.events) {
-            const bool tells = event->event == What::connected || event->event == What::connect_failed ||
-                               event->event == What::sent || event->event == What::probe_sent;
-            if (tells && !event->flow.empty() && !event->local.empty()) {
-                opened[{event->remote, event->local}] = {event->flow, event->leg};
-                by_port[{event->remote, Endpoint::from(event->local).port}].insert({event->flow, event->leg});
-            }
-        }
-    }
-    // Where the wires list packets, the SYN tells as whom a connection was opened: it is the same packet on both.
-    using Packet = decltype(Sighting{}.key());
-    std::map<Packet, std::pair<Endpoint, Endpoint>> sent;                // source, destination
-    std::map<std::tuple<std::string, Endpoint, Endpoint>, Packet> came;  // host, source, destination
+    Openers openers{scenario_};
+    for (const auto& run : runs_)
+        for (const auto* event : run.events) openers.take(*event);
     for (const auto& [wave, of_wave] : wires_)
-        for (const auto& [host, wire] : of_wave)
-            for (const auto& line : wire.lines()) {
-                if (line.kind != "syn" || line.each.empty()) continue;
-                if (line.way == Way::out)
-                    sent.emplace(line.each.front().key(), std::pair{line.source, line.destination});
-                else
-                    came.emplace(std::tuple{host, line.source, line.destination}, line.each.front().key());
-            }
-    const auto opener = [&](const Event& event) -> std::optional<std::pair<std::string, std::string>> {
-        if (const auto match = opened.find({event.local, event.remote}); match != opened.end()) return match->second;
-        const auto remote = Endpoint::from(event.remote);
-        const auto address = scenario::Ipv4::from(remote.address);
-        if (const auto syn = came.find({event.host, remote, Endpoint::from(event.local)}); syn != came.end()) {
-            const auto from = sent.find(syn->second);
-            if (from == sent.end()) return std::nullopt;
-            const auto& [source, destination] = from->second;
-            const auto match = opened.find({destination.text(), source.text()});
-            return match == opened.end() ? std::nullopt : std::optional{match->second};
-        }
-        if (remote.port == 0 || !address || scenario_.host_at(*address) != nullptr) return std::nullopt;
-        const auto match = by_port.find({event.local, remote.port});
-        if (match == by_port.end() || match->second.size() != 1) return std::nullopt;
-        return *match->second.begin();
-    };
-    std::vector<std::vector<std::pair<const Event*, std::pair<std::string, std::string>>>> assigned;
+        for (const auto& [host, wire] : of_wave) openers.take(host, wire);
+    const auto stays = [](const Event& event, const FlowLeg& place) { return place.first == event.flow && place.second == event.leg; };
+    std::vector<std::vector<FlowLeg>> places;
     std::size_t copies = 0;
     for (const auto& run : runs_) {
-        std::map<double, std::pair<std::string, std::string>> by_number;
-        for (const auto* event : run.events) {
-            const auto number = number_field(*event, "connection");
-            if (!number) continue;
-            if (!event->flow.empty()) {
-                auto& [flow, leg] = by_number[*number];
-                flow = event->flow;
-                if (leg.empty()) leg = event->leg;
-            } else if (const auto match = opener(*event)) {
-                by_number.try_emplace(*number, *match);
-            }
-        }
-        auto& list = assigned.emplace_back();
-        for (const auto* event : run.events) {
-            std::pair<std::string, std::string> place{event->flow, event->leg};
-            if (place.first.empty()) {
-                if (const auto number = number_field(*event, "connection")) {
-                    if (const auto match = by_number.find(*number); match != by_number.end()) place = match->second;
-                } else if (const auto other = opener(*event)) {
-                    place = *other;
-                }
-                if (!event->leg.empty()) place.second = event->leg;
-            }
-            if (place.first != event->flow || place.second != event->leg) ++copies;
-            list.emplace_back(event, std::move(place));
-        }
+        const auto& list = places.emplace_back(places_of(run.events, openers));
+        for (std::size_t i = 0; i < list.size(); ++i) copies += stays(*run.events[i], list[i]) ? 0 : 1;
     }
     found_.reserve(copies);  // pointers into it are kept
-    for (auto& list : assigned) {
-        for (auto& [event, place] : list) {
+    for (std::size_t r = 0; r < runs_.size(); ++r) {
+        for (std::size_t i = 0; i < places[r].size(); ++i) {
+            const auto& place = places[r][i];
             if (place.first.empty()) continue;
-            const Event* seen = event;
-            if (place.first != event->flow || place.second != event->leg) {
-                auto& copy = found_.emplace_back(*event);
+            const Event* seen = runs_[r].events[i];
+            if (!stays(*seen, place)) {
+                auto& copy = found_.emplace_back(*seen);
                 copy.flow = place.first;
                 copy.leg = place.second;
                 seen = &copy;
@@ -339,17 +300,16 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
     const auto& deaths = runner(What::process_died);
     const auto died = std::ranges::find_if(deaths, [&](const Event* event) {
         if (event->host != run.host) return false;
-        const auto program = text_field(*event, "program");
+        const auto program = text_field(*event, field::program);
         return program.empty() || program.find(run.process) != std::string_view::npos;
     });
     const auto* stopped = find(What::stopped);
     if (const auto* fatal = find(What::fatal); fatal != nullptr && died != deaths.end() && stopped == nullptr) {
-        return Trouble{Reason::process_died, fmt::format("{} on {} could not go on: {}.", run.process, run.host,
-                                                         text_field(*fatal, "error"))};
+        return Trouble{Reason::process_died, fmt::format("{} on {} could not go on: {}.", run.process, run.host, text_field(*fatal, field::error))};
     }
     if (died != deaths.end() && stopped == nullptr) {
-        const auto signal = number_field(**died, "signal");
-        const auto code = number_field(**died, "exit");
+        const auto signal = number_field(**died, field::signal);
+        const auto code = number_field(**died, field::exit);
         const auto how = signal && *signal != 0 ? fmt::format(" by signal {}", *signal)
                          : code                 ? fmt::format(" with exit status {}", *code)
                                                 : std::string{};
@@ -357,8 +317,7 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
                        fmt::format("{} on {} ended{} without having been told to.", run.process, run.host, how)};
     }
     if (const auto* fatal = find(What::fatal)) {
-        return Trouble{Reason::not_ready, fmt::format("{} on {} could not go on: {}.", run.process, run.host,
-                                                      text_field(*fatal, "error"))};
+        return Trouble{Reason::not_ready, fmt::format("{} on {} could not go on: {}.", run.process, run.host, text_field(*fatal, field::error))};
     }
     if (find(What::started) == nullptr) {
         return Trouble{Reason::journal_incomplete,
@@ -371,7 +330,7 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
         return Trouble{Reason::journal_incomplete,
                        fmt::format("The journal of {} on {} does not come to its end.", run.process, run.host)};
     }
-    if (const auto lines = number_field(*stopped, "lines"); lines && *lines != static_cast<double>(run.events.size())) {
+    if (const auto lines = number_field(*stopped, field::lines); lines && *lines != static_cast<double>(run.events.size())) {
         return Trouble{Reason::journal_incomplete,
                        fmt::format("The journal of {} on {} has {} lines where {} were written.", run.process, run.host,
                                    run.events.size(), *lines)};
@@ -382,7 +341,7 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
 std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view flow) const {
     for (const auto* event : runner_)
         if (event->event == What::process_died && event->host == host)
-            if (const auto why = text_field(*event, "unreachable"); !why.empty())
+            if (const auto why = text_field(*event, field::unreachable); !why.empty())
                 return Trouble{Reason::process_died, fmt::format("{} takes no part: {}.", host, why)};
     bool any = false;
     std::optional<Trouble> worst;
@@ -404,12 +363,11 @@ std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view
 }
 
 std::optional<Trouble> Evidence::runner_trouble() const {
-    for (const auto* event : runner(What::fatal))
-        return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, "error"))};
+    for (const auto* event : runner(What::fatal)) return Trouble{Reason::lab_broken, fmt::format("The lab broke: {}.", text_field(*event, field::error))};
     const auto& ends = runner(What::stopped);
     const Event* stopped = ends.empty() ? nullptr : ends.back();
     if (stopped == nullptr) return std::nullopt;  // journals collected by hand have no runner
-    const auto lines = number_field(*stopped, "lines");
+    const auto lines = number_field(*stopped, field::lines);
     if (lines && *lines != static_cast<double>(runner_.size())) {
         return Trouble{
             Reason::journal_incomplete,
@@ -424,7 +382,7 @@ Evidence::Bound Evidence::bound(std::string_view host, scenario::Protocol protoc
     const auto look = [&](const Event* event) {
         const bool about = event->event == What::listening || event->event == What::listen_failed;
         if (!about || event->host != host || (!event->flow.empty() && event->flow != flow)) return;
-        const auto named = text_field(*event, "protocol");
+        const auto named = text_field(*event, field::protocol);
         if (!named.empty() && named != scenario::text(protocol)) return;
         if (!names_port(*event, ports)) return;
         (event->event == What::listening ? bound.listening : bound.failed) = event;

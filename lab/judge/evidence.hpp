@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/evidence/event.hpp"
+#include "common/evidence/fields.hpp"
 #include "common/scenario/model.hpp"
 #include "lab/judge/wire_record.hpp"
 #include "lab/verdict/report.hpp"
@@ -21,17 +22,10 @@ using evidence::Event;
 using evidence::What;
 using Events = std::vector<const Event*>;
 
-// Fields of an event; an absent field or one of another type reads as nothing.
-std::string_view text_field(const Event& event, std::string_view name);
-std::optional<double> number_field(const Event& event, std::string_view name);
-bool true_field(const Event& event, std::string_view name);
-// A whole number; a negative one, a fraction or one beyond 64 bits reads as nothing.
-std::optional<std::uint64_t> whole_field(const Event& event, std::string_view name);
-std::optional<std::uint64_t> whole_number(const boost::json::value& value);
-std::optional<std::uint16_t> port_field(const Event& event, std::string_view name);
+using evidence::whole_number;
 std::uint64_t wave_of(const Event& event);  // 0: it does not say
 
-// The `failure` object of an event.
+// The `failure` of an event.
 struct Failure {
     std::string kind, error;  // "timeout", "ETIMEDOUT"
     std::optional<double> waited;

@@ -12,7 +12,7 @@ std::string transport_of(const FlowContext& context) {
     // What the opening end says; else what the type can only be.
     for (const auto what : {What::flow_ended, What::flow_started}) {
         for (const auto* event : context.view.all(what)) {
-            if (const auto word = text_field(*event, "transport"); !word.empty()) return std::string{word};
+            if (const auto word = text_field(*event, field::transport); !word.empty()) return std::string{word};
         }
     }
     const auto& flow = *context.instance.flow;
@@ -61,8 +61,7 @@ FlowResult blank_flow(const FlowContext& context) {
     result.transport = transport_of(context);
     result.line = flow.line;
     for (const auto* event : context.view.all(What::retry)) {
-        result.retries.push_back(
-            fmt::format("{}{}", event->leg.empty() ? "" : event->leg + ": ", text_field(*event, "reason")));
+        result.retries.push_back(fmt::format("{}{}", event->leg.empty() ? "" : event->leg + ": ", text_field(*event, field::reason)));
     }
     return result;
 }
@@ -94,7 +93,7 @@ bool ended_by_the_other_side(const FlowContext& context) {
     const auto type = context.instance.flow->type;
     if (type != scenario::FlowType::http && type != scenario::FlowType::http_distribution) return false;
     const auto* closed = context.view.last(context.instance.from, What::closed);
-    return closed != nullptr && text_field(*closed, "by") == "peer";
+    return closed != nullptr && text_field(*closed, field::by) == "peer";
 }
 
 // Neither says how the flow ended, nor that the process came to its end: later lines may be missing.
@@ -125,11 +124,11 @@ void doubt_other_runs(const FlowContext& context, FlowResult& flow) {
     const auto from = time_of(context, context.instance.from), to = time_of(context, context.instance.to);
     constexpr double apart = 1;  // seconds; clocks of machines differ
     if (!from || !to || (from->first <= to->second + apart && to->first <= from->second + apart)) return;
-    doubt_flow(flow, Reason::contradiction, flow.leg,
-               fmt::format("The journals of {} and {} tell of times that do not meet ({:.0f} s apart): they are of two "
-                           "runs, or a clock is wrong. What they say taken together: {}",
-                           context.instance.from, context.instance.to,
-                           std::max(from->first - to->second, to->first - from->second), flow.explanation));
+    doubt_flow(
+        flow, Reason::contradiction, flow.leg,
+        fmt::format(
+            "The journals of {} and {} tell of times that do not meet ({:.0f} s apart): they are of two runs, or a clock is wrong. What they say taken together: {}",
+            context.instance.from, context.instance.to, std::max(from->first - to->second, to->first - from->second), flow.explanation));
 }
 
 void weaken(const FlowContext& context, FlowResult& flow) {
@@ -186,7 +185,7 @@ const Event* flow_end(const FlowContext& context) {
 }
 
 std::string status_words(const Event& event) {
-    const auto* hr = event.fields.if_contains("hr");
+    const auto* hr = event.fields.if_contains(field::hr);
     if (hr == nullptr) return {};
     if (hr->is_string()) return std::string{hr->get_string()};
     boost::system::error_code none;
@@ -199,25 +198,24 @@ std::optional<std::string> protocol_end(const FlowContext& context) {
         return host == context.instance.from ? context.instance.to : context.instance.from;
     };
     for (const auto* event : context.view.all(What::malformed)) {
-        return fmt::format("{} could not read a message of {}: {} at offset {:.0f} {}.", event->host,
-                           other(event->host), text_field(*event, "field"), number_field(*event, "offset").value_or(0),
-                           text_field(*event, "problem"));
+        return fmt::format("{} could not read a message of {}: {} at offset {:.0f} {}.", event->host, other(event->host), text_field(*event, field::unreadable),
+                           number_field(*event, field::offset).value_or(0), text_field(*event, field::problem));
     }
     const auto* end = flow_end(context);
-    const auto reason = end == nullptr ? std::string{} : std::string{text_field(*end, "reason")};
-    if (end != nullptr && text_field(*end, "outcome") == "failed") {
+    const auto reason = end == nullptr ? std::string{} : std::string{text_field(*end, field::reason)};
+    if (end != nullptr && text_field(*end, field::outcome) == "failed") {
         if (const auto code = status_words(*end); !code.empty())
             return fmt::format("The session ended with {}{}.", code, reason.empty() ? "" : ": " + reason);
     }
     // One end closed the connection of its own will, and the other end saw just that.
     const Event *by_self = nullptr, *by_peer = nullptr;
     for (const auto* event : context.view.all(What::closed)) {
-        const auto by = text_field(*event, "by");
+        const auto by = text_field(*event, field::by);
         if (by == "self" && !failure_of(*event) && event->host != (end == nullptr ? "" : end->host)) by_self = event;
         if (by == "peer") by_peer = event;
     }
     if (by_self != nullptr && by_peer != nullptr && by_self->host != by_peer->host) {
-        const auto why = text_field(*by_self, "reason");
+        const auto why = text_field(*by_self, field::reason);
         return fmt::format("{} ended the session{}.", by_self->host, why.empty() ? "" : fmt::format(": {}", why));
     }
     return std::nullopt;

@@ -85,19 +85,19 @@ void apply_control(FlowResult& flow, const FlowResult& control, bool was_run) {
 std::vector<Happening> incidents_of(const scenario::Scenario& scenario, const Evidence& evidence) {
     std::vector<Happening> incidents;
     for (const auto* event : evidence.runner(What::happened)) {
-        const auto index = whole_field(*event, "incident");
+        const auto index = whole_field(*event, field::incident);
         if (!index || *index >= scenario.events.size()) continue;
         incidents.resize(scenario.events.size());
         auto& incident = incidents[*index];
-        incident.kind = text_field(*event, "kind");
-        incident.what = text_field(*event, "what");
+        incident.kind = text_field(*event, field::kind);
+        incident.what = text_field(*event, field::what);
         const auto& wished = scenario.events[*index];
         incident.at = std::chrono::duration<double>{wished.at}.count();
         if (wished.expect != scenario::Incident::Wish::none)
             incident.expect = wished.expect == scenario::Incident::Wish::untouched ? "untouched" : "survived";
-        const auto began = whole_field(*event, "began"), ended = whole_field(*event, "ended");
+        const auto began = whole_field(*event, field::began), ended = whole_field(*event, field::ended);
         if (began && ended && *ended >= *began) incident.took = std::max(incident.took, static_cast<double>(*ended - *began) / 1e6);
-        if (const auto problem = text_field(*event, "problem"); !problem.empty()) incident.problem = problem;
+        if (const auto problem = text_field(*event, field::problem); !problem.empty()) incident.problem = problem;
     }
     return incidents;
 }
@@ -115,12 +115,12 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
     report.ruleset = options.ruleset.empty() ? scenario.firewall.ruleset.string() : options.ruleset;
     report.summary.seconds = options.seconds;
     for (const auto* event : evidence.runner(What::ruleset_loaded)) {
-        const auto box = text_field(*event, "box");
-        if (text_field(*event, "dialect") == "none") {
+        const auto box = text_field(*event, field::box);
+        if (text_field(*event, field::dialect) == "none") {
             report.notes.push_back(box.empty() ? "No ruleset was loaded: the firewall forwards everything."
                                                : fmt::format("No ruleset was loaded into firewall {}: it forwards everything.", box));
-        } else if (box.empty() && options.ruleset.empty() && !text_field(*event, "file").empty()) {
-            report.ruleset = text_field(*event, "file");
+        } else if (box.empty() && options.ruleset.empty() && !text_field(*event, field::file).empty()) {
+            report.ruleset = text_field(*event, field::file);
         }
         if (box.empty()) break;
     }

@@ -78,99 +78,142 @@ bool cut_or_joined(const Seen& sent, const std::vector<Seen>& received) {
     return covered.holds(0, sent.packet.bytes);
 }
 
-Lane account_lane(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, std::int64_t end) {
-    Lane lane;
-    lane.left = sent.size();
-    std::multimap<std::tuple<std::uint16_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::size_t> open;
-    for (std::size_t i = 0; i < received.size(); ++i) open.emplace(received[i].packet.key(), i);
-    for (auto& one : sent) {
-        const auto found = open.find(one.packet.key());
-        if (found == open.end()) continue;
-        one.matched = received[found->second].matched = true;
-        one.arrived = received[found->second].packet.at;
-        open.erase(found);
-        ++lane.arrived;
+// What one end sent, and what of it reached the other.
+class LaneAccount {
+public:
+    LaneAccount(std::vector<Seen> sent, std::vector<Seen> received, bool tcp, std::int64_t end)
+        : sent_{std::move(sent)}, received_{std::move(received)}, tcp_{tcp}, end_{end} {}
+
+    Lane count() {
+        lane_.left = sent_.size();
+        match_equal();
+        match_changed();
+        match_parts();
+        Stretch arrived;
+        count_packets(arrived);
+        if (!tcp_) return std::move(lane_);
+        count_missing_bytes(arrived);
+        count_repeated();
+        return std::move(lane_);
     }
-    // What is left over at the receiver: with another sequence (a proxy for SYNs counts anew), or changed.
-    std::multimap<std::uint16_t, std::size_t> by_id;
-    for (std::size_t i = 0; i < received.size(); ++i)
-        if (!received[i].matched) by_id.emplace(received[i].packet.id, i);
-    for (auto& one : sent) {
-        if (one.matched) continue;
+
+private:
+    using ById = std::multimap<std::uint16_t, std::size_t>;
+
+    void match_equal() {
+        std::multimap<std::tuple<std::uint16_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::size_t> open;
+        for (std::size_t i = 0; i < received_.size(); ++i) open.emplace(received_[i].packet.key(), i);
+        for (auto& one : sent_) {
+            const auto found = open.find(one.packet.key());
+            if (found == open.end()) continue;
+            one.matched = received_[found->second].matched = true;
+            one.arrived = received_[found->second].packet.at;
+            open.erase(found);
+            ++lane_.arrived;
+        }
+    }
+
+    void match_changed() {
+        // What is left over at the receiver: with another sequence (a proxy for SYNs counts anew), or changed.
+        ById by_id;
+        for (std::size_t i = 0; i < received_.size(); ++i)
+            if (!received_[i].matched) by_id.emplace(received_[i].packet.id, i);
+        for (auto& one : sent_) {
+            if (one.matched) continue;
+            const auto [best, same] = leftover_for(one, by_id);
+            if (best == by_id.end()) continue;
+            one.matched = received_[best->second].matched = true;
+            one.arrived = received_[best->second].packet.at;
+            by_id.erase(best);
+            ++(same ? lane_.arrived : lane_.changed);
+        }
+    }
+
+    // Of those with its identification the one that it became, and whether it is the same; none: end().
+    std::pair<ById::iterator, bool> leftover_for(const Seen& one, ById& by_id) {
         const auto [begin, stop] = by_id.equal_range(one.packet.id);
-        auto best = stop;
-        bool same = false;
+        auto best = by_id.end();
         for (auto at = begin; at != stop; ++at) {
-            const auto& other = received[at->second].packet;
+            const auto& other = received_[at->second].packet;
             const bool whole = other.bytes == one.packet.bytes && other.hash == one.packet.hash;
             if (whole && one.packet.id != 0) {
-                best = at;
-                same = true;
-                break;
+                return {at, true};
             }
             // A rule writes over what is there; what is shorter or longer was cut or joined.
-            const bool same_place = !tcp || (other.sequence == one.packet.sequence && one.packet.id != 0);
+            const bool same_place = !tcp_ || (other.sequence == one.packet.sequence && one.packet.id != 0);
             if (same_place && other.bytes == one.packet.bytes) best = at;
             // A datagram of which fragments were lost did not arrive.
-            if (!tcp && other.hash == one.packet.hash && other.bytes < one.packet.bytes) {
-                received[at->second].matched = true;
-                best = stop;
+            if (!tcp_ && other.hash == one.packet.hash && other.bytes < one.packet.bytes) {
+                received_[at->second].matched = true;
                 by_id.erase(at);
-                break;
+                return {by_id.end(), false};
             }
         }
-        if (best == stop) continue;
-        one.matched = received[best->second].matched = true;
-        one.arrived = received[best->second].packet.at;
-        by_id.erase(best);
-        ++(same ? lane.arrived : lane.changed);
+        return {best, false};
     }
-    std::vector<Seen> cut;
-    for (const auto& one : received)
-        if (!one.matched) cut.push_back(one);
-    for (auto& one : sent) {
-        if (one.matched || !tcp || !has_payload(one) || cut.empty() || !cut_or_joined(one, cut)) continue;
-        one.matched = true;
-        one.arrived = one.packet.at;  // in parts
-        ++lane.arrived;
-    }
-    lane.foreign = cut.size();
-    Stretch arrived;
-    const auto base = sent.empty() ? 0U : sent.front().packet.sequence;
-    for (const auto& one : sent) {
-        if (has_payload(one)) ++lane.data_left;
-        if (!one.matched) {
-            lane.lost.push_back(one.packet);
-            if (has_payload(one)) ++lane.data_lost;
-            if (one.line->kind == "syn" || one.line->kind == "syn-ack") ++lane.opening_lost;
-            if (tcp && !has_payload(one) && one.line->kind == "ack" && one.packet.at <= end) ++lane.acks_lost;
-            continue;
+
+    void match_parts() {
+        std::vector<Seen> cut;
+        for (const auto& one : received_)
+            if (!one.matched) cut.push_back(one);
+        for (auto& one : sent_) {
+            if (one.matched || !tcp_ || !has_payload(one) || cut.empty() || !cut_or_joined(one, cut)) continue;
+            one.matched = true;
+            one.arrived = one.packet.at;  // in parts
+            ++lane_.arrived;
         }
-        lane.passed.push_back({one.packet.at, one.arrived, one.packet.bytes});
-        if (tcp) {
-            const auto from = after(one.packet.sequence, base);
-            arrived.add(from, from + one.packet.bytes);
+        lane_.foreign = cut.size();
+    }
+
+    void count_packets(Stretch& arrived) {
+        const auto base = this->base();
+        for (const auto& one : sent_) {
+            if (has_payload(one)) ++lane_.data_left;
+            if (!one.matched) {
+                lane_.lost.push_back(one.packet);
+                if (has_payload(one)) ++lane_.data_lost;
+                if (one.line->kind == "syn" || one.line->kind == "syn-ack") ++lane_.opening_lost;
+                if (tcp_ && !has_payload(one) && one.line->kind == "ack" && one.packet.at <= end_) ++lane_.acks_lost;
+                continue;
+            }
+            lane_.passed.push_back({one.packet.at, one.arrived, one.packet.bytes});
+            if (tcp_) {
+                const auto from = after(one.packet.sequence, base);
+                arrived.add(from, from + one.packet.bytes);
+            }
         }
     }
-    if (!tcp) return lane;
-    for (const auto& one : sent) {
-        if (one.matched || !has_payload(one) || one.packet.at > end) continue;
-        const auto from = after(one.packet.sequence, base);
-        const auto missing = arrived.missing_of(from, from + one.packet.bytes);
-        if (missing <= 0) continue;
-        if (lane.bytes_missing == 0) lane.missing_since = one.packet.at;
-        lane.bytes_missing += static_cast<std::uint64_t>(missing);
-        arrived.add(from, from + one.packet.bytes);  // its further copies are the same bytes
+
+    // Of the stream, from its first packet on.
+    std::uint32_t base() const { return sent_.empty() ? 0U : sent_.front().packet.sequence; }
+
+    void count_missing_bytes(Stretch& arrived) {
+        for (const auto& one : sent_) {
+            if (one.matched || !has_payload(one) || one.packet.at > end_) continue;
+            const auto from = after(one.packet.sequence, base());
+            const auto missing = arrived.missing_of(from, from + one.packet.bytes);
+            if (missing <= 0) continue;
+            if (lane_.bytes_missing == 0) lane_.missing_since = one.packet.at;
+            lane_.bytes_missing += static_cast<std::uint64_t>(missing);
+            arrived.add(from, from + one.packet.bytes);  // its further copies are the same bytes
+        }
     }
-    Stretch before;
-    for (const auto& one : sent) {
-        if (!has_payload(one)) continue;
-        const auto from = after(one.packet.sequence, base), to = from + one.packet.bytes;
-        if (before.missing_of(from, to) < one.packet.bytes) ++lane.repeated;
-        before.add(from, to);
+
+    void count_repeated() {
+        Stretch before;
+        for (const auto& one : sent_) {
+            if (!has_payload(one)) continue;
+            const auto from = after(one.packet.sequence, base()), to = from + one.packet.bytes;
+            if (before.missing_of(from, to) < one.packet.bytes) ++lane_.repeated;
+            before.add(from, to);
+        }
     }
-    return lane;
-}
+
+    std::vector<Seen> sent_, received_;
+    bool tcp_;
+    std::int64_t end_;
+    Lane lane_;
+};
 
 // When the first end closed or reset the connection, as any wire shows.
 std::int64_t end_of(const std::vector<Seen>& a, const std::vector<Seen>& b, const std::vector<Seen>& c,
@@ -236,8 +279,8 @@ ConnectionLedger account(const LegContext& context, std::string_view protocol, c
     auto received_back = packets_on(source, in, protocol, near.reversed());
     const auto end = ledger.ended = end_of(sent, received, sent_back, received_back);
     const bool known = source.listed() && destination.listed();
-    ledger.there = account_lane(std::move(sent), std::move(received), tcp, end);
-    ledger.back = account_lane(std::move(sent_back), std::move(received_back), tcp, end);
+    ledger.there = LaneAccount{std::move(sent), std::move(received), tcp, end}.count();
+    ledger.back = LaneAccount{std::move(sent_back), std::move(received_back), tcp, end}.count();
     ledger.there.known = ledger.back.known = known;
     return ledger;
 }

@@ -18,14 +18,7 @@ struct MediaTold {  // all media-ended lines of one end of a flow together
     unsigned lines = 0;
 };
 
-std::uint64_t whole(const Event& event, std::string_view name) {
-    return whole_field(event, name).value_or(0);
-}
-
-std::string text_or_number(const Event& event, std::string_view name) {
-    if (const auto number = whole_field(event, name)) return std::to_string(*number);
-    return std::string{text_field(event, name)};
-}
+std::uint64_t whole(const Event& event, evidence::Number name) { return whole_field(event, name).value_or(0); }
 
 MediaTold media_told(const FlowView& view, std::string_view host) {
     MediaTold all;
@@ -33,21 +26,21 @@ MediaTold media_told(const FlowView& view, std::string_view host) {
         if (event->event != What::media_ended) continue;
         all.told = true;
         ++all.lines;
-        all.packets += whole(*event, "packets");
-        all.bytes += whole(*event, "bytes");
-        all.duplicates += whole(*event, "duplicates");
-        all.damaged += whole(*event, "damaged");
-        all.sum = text_or_number(*event, "digest");
-        if (const auto header = text_or_number(*event, "header_digest"); !header.empty()) all.header = header;
-        if (const auto gap = number_field(*event, "longest_gap")) {
+        all.packets += whole(*event, field::packets);
+        all.bytes += whole(*event, field::bytes);
+        all.duplicates += whole(*event, field::duplicates);
+        all.damaged += whole(*event, field::damaged);
+        all.sum = word_field(*event, field::digest);
+        if (const auto header = word_field(*event, field::header_digest); !header.empty()) all.header = header;
+        if (const auto gap = number_field(*event, field::longest_gap)) {
             all.longest_gap = std::max(all.longest_gap.value_or(0), *gap);
         }
-        if (const auto gap = number_field(*event, "last_gap")) all.last_gap = *gap;
-        if (const auto first = number_field(*event, "first_send"); first && !all.first) all.first = first;
-        if (const auto last = number_field(*event, "last_send")) all.last = last;
-        const auto* list = event->fields.if_contains("digests");
-        if (list == nullptr || !list->is_array()) continue;
-        for (const auto& entry : list->get_array()) {
+        if (const auto gap = number_field(*event, field::last_gap)) all.last_gap = *gap;
+        if (const auto first = number_field(*event, field::first_send); first && !all.first) all.first = first;
+        if (const auto last = number_field(*event, field::last_send)) all.last = last;
+        const auto* list = list_field(*event, field::digests);
+        if (list == nullptr) continue;
+        for (const auto& entry : *list) {
             const auto* pair = entry.if_array();
             const auto location = pair != nullptr && pair->size() == 2 ? whole_number((*pair)[0]) : std::nullopt;
             const auto checksum = location ? whole_number((*pair)[1]) : std::nullopt;
@@ -62,6 +55,68 @@ MediaTold media_told(const FlowView& view, std::string_view host) {
     all.listed_all = all.listed >= all.packets;
     if (!all.readable) all.sum.clear();  // a line that is wrong in one thing proves nothing by another
     return all;
+}
+
+// How many of the packets that arrived are as they were sent; the others are written into the account.
+std::uint64_t compare_packets(const MediaTold& sent, const MediaTold& received, MediaAccount& account) {
+    // A sender that was killed left no account of a connection: what came over that one cannot be compared.
+    const bool compares = sent.lines >= received.lines;
+    std::uint64_t matching = 0, foreign = 0;
+    for (const auto& [location, sums] : received.digests) {
+        const auto original = sent.digests.find(location);
+        for (const auto sum : sums) {
+            if (original == sent.digests.end()) {
+                if (sent.listed_all && compares) ++foreign;
+            } else if (std::ranges::find(original->second, sum) == original->second.end()) {
+                if (compares) ++account.altered;
+            } else {
+                ++matching;
+            }
+        }
+    }
+    // Locations that were never sent are content of somebody else (or a changed LocationId).
+    account.altered += foreign;
+    return matching;
+}
+
+void count_holes(const FlowView& view, std::string_view receiver, const MediaTold& sent, const MediaTold& received, MediaAccount& account) {
+    // Loss: holes between the first packet sent and the last received. Without lists, by number.
+    const auto unique_received = received.packets > received.duplicates ? received.packets - received.duplicates : 0;
+    if (sent.listed_all && received.listed_all && !received.digests.empty()) {
+        const auto last = received.digests.rbegin()->first;
+        std::uint64_t hole = 0;
+        for (const auto& [location, sums] : sent.digests) {
+            if (location > last) {
+                account.tail += sums.size();
+            } else if (!received.digests.contains(location)) {
+                account.lost += sums.size();
+                hole += sums.size();
+                account.longest_hole = std::max(account.longest_hole, hole);
+            } else {
+                hole = 0;
+            }
+        }
+    } else if (sent.packets > unique_received) {
+        account.tail = sent.packets - unique_received;
+        const auto* ended = view.last(receiver, What::media_ended);
+        if (const auto* list = ended == nullptr ? nullptr : list_field(*ended, field::lost_numbers))
+            account.lost = std::min<std::uint64_t>(list->size(), account.tail);
+        account.tail -= account.lost;
+        account.longest_hole = account.lost;  // how they lie is not told
+    }
+}
+
+// Packets that were under way when the receiver had enough are not lost. It was still waiting when it had been quiet for several packets' time before the end,
+// or when it says so.
+void weigh_tail(const MediaTold& sent, const MediaTold& received, bool udp, MediaAccount& account) {
+    if (account.tail == 0) return;
+    const double span = sent.first && sent.last && *sent.last > *sent.first ? (*sent.last - *sent.first) / 1e6 : 0;
+    const double interval = span > 0 && sent.packets > 1 ? span / static_cast<double>(sent.packets - 1) : 0;
+    const double patience = std::max(150.0, 3 * interval);
+    const bool waited = received.last_gap ? *received.last_gap >= patience
+                                          : received.longest_gap.value_or(0) >= patience || static_cast<double>(account.tail) * interval >= 500;
+    if (!udp) account.behind = static_cast<double>(account.tail) * interval;
+    account.tail_lost = account.silent || (udp && waited && account.tail > 1);
 }
 
 }  // namespace
@@ -85,24 +140,8 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
     }
     if (!sent.told || !received.told) return account;
 
-    // A sender that was killed left no account of a connection: what came over that one cannot be compared.
-    const bool compares = sent.lines >= received.lines;
-    std::uint64_t matching = 0, foreign = 0;
-    for (const auto& [location, sums] : received.digests) {
-        const auto original = sent.digests.find(location);
-        for (const auto sum : sums) {
-            if (original == sent.digests.end()) {
-                if (sent.listed_all && compares) ++foreign;
-            } else if (std::ranges::find(original->second, sum) == original->second.end()) {
-                if (compares) ++account.altered;
-            } else {
-                ++matching;
-            }
-        }
-    }
+    const auto matching = compare_packets(sent, received, account);
     account.header_differs = !sent.header.empty() && !received.header.empty() && sent.header != received.header;
-    // Locations that were never sent are content of somebody else (or a changed LocationId).
-    account.altered += foreign;
     account.modified = account.altered > 0 || account.header_differs || received.damaged > 0;
     const bool equal_sums = sent.packets == received.packets && !sent.sum.empty() && sent.sum == received.sum;
     account.proven = received.packets > 0 && !account.modified && (matching > 0 || equal_sums);
@@ -114,43 +153,8 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         return account;
     }
 
-    // Loss: holes between the first packet sent and the last received. Without lists, by number.
-    const auto unique_received = received.packets > received.duplicates ? received.packets - received.duplicates : 0;
-    if (sent.listed_all && received.listed_all && !received.digests.empty()) {
-        const auto last = received.digests.rbegin()->first;
-        std::uint64_t hole = 0;
-        for (const auto& [location, sums] : sent.digests) {
-            if (location > last) {
-                account.tail += sums.size();
-            } else if (!received.digests.contains(location)) {
-                account.lost += sums.size();
-                hole += sums.size();
-                account.longest_hole = std::max(account.longest_hole, hole);
-            } else {
-                hole = 0;
-            }
-        }
-    } else if (sent.packets > unique_received) {
-        account.tail = sent.packets - unique_received;
-        const auto* ended = view.last(receiver, What::media_ended);
-        const auto* list = ended == nullptr ? nullptr : ended->fields.if_contains("lost");
-        if (list != nullptr && list->is_array())
-            account.lost = std::min<std::uint64_t>(list->get_array().size(), account.tail);
-        account.tail -= account.lost;
-        account.longest_hole = account.lost;  // how they lie is not told
-    }
-    if (account.tail > 0) {
-        // Packets that were under way when the receiver had enough are not lost. It was still waiting when it had been
-        // quiet for several packets' time before the end, or when it says so.
-        const double span = sent.first && sent.last && *sent.last > *sent.first ? (*sent.last - *sent.first) / 1e6 : 0;
-        const double interval = span > 0 && sent.packets > 1 ? span / static_cast<double>(sent.packets - 1) : 0;
-        const double patience = std::max(150.0, 3 * interval);
-        const bool waited = received.last_gap ? *received.last_gap >= patience
-                                              : received.longest_gap.value_or(0) >= patience ||
-                                                    static_cast<double>(account.tail) * interval >= 500;
-        if (!udp) account.behind = static_cast<double>(account.tail) * interval;
-        account.tail_lost = account.silent || (udp && waited && account.tail > 1);
-    }
+    count_holes(view, receiver, sent, received, account);
+    weigh_tail(sent, received, udp, account);
     const auto lost = account.lost + (account.tail_lost ? account.tail : 0);
     const auto counted = sent.packets - (account.tail_lost ? 0 : std::min(account.tail, sent.packets));
     account.lost = lost;

@@ -41,8 +41,7 @@ std::uint64_t reports(const WireRecord& wire, Way way, const LegContext& context
 // `routes` of the lab: what its firewall routes. Null: this lab's firewall is none of ours.
 const boost::json::array* lab_routes(const LegContext& context) {
     const auto* up = context.evidence.lab_up();
-    const auto* routes = up == nullptr ? nullptr : up->fields.if_contains("routes");
-    return routes == nullptr || !routes->is_array() ? nullptr : &routes->get_array();
+    return up == nullptr ? nullptr : list_field(*up, field::routes);
 }
 
 // The firewalls from the sender to the player; inside a zone it is none.
@@ -56,8 +55,8 @@ std::vector<scenario::Hop> hops_to(const LegContext& context, const std::string&
 std::optional<bool> heard(const LegContext& context, const std::string& group, std::string_view zone, std::string_view router) {
     if (lab_routes(context) == nullptr) return std::nullopt;
     return std::ranges::any_of(context.evidence.runner(What::group_joined), [&](const Event* event) {
-        const auto box = text_field(*event, "box");
-        return text_field(*event, "group") == group && text_field(*event, "zone") == zone && (box.empty() || box == router);
+        const auto box = text_field(*event, field::box);
+        return text_field(*event, field::group) == group && text_field(*event, field::zone) == zone && (box.empty() || box == router);
     });
 }
 
@@ -90,8 +89,7 @@ LegResult judge_join(const LegContext& context, bool media_arrived) {
         return leg;
     }
     if (!failed.empty()) {
-        return doubt(leg, Reason::not_listening,
-                     fmt::format("{} could not join {}: {}.", player, group, text_field(*failed.back(), "error")));
+        return doubt(leg, Reason::not_listening, fmt::format("{} could not join {}: {}.", player, group, text_field(*failed.back(), field::error)));
     }
     if (joined.empty() && sent == 0) {
         return doubt(leg, Reason::not_tried, fmt::format("{} did not join {}.", player, group));
@@ -112,10 +110,11 @@ LegResult judge_join(const LegContext& context, bool media_arrived) {
     }
     if (arrived > 0 && is_heard == false) {
         if (scenario::several_boxes(context.scenario)) leg.box = router;
-        return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                        fmt::format("The IGMP report of {} for {} reached {}'s interface {} and was dropped "
-                                    "by its ruleset: its multicast routing never heard that {} is wanted in zone {}.",
-                                    player, group, firewall, times(arrived), group, zone));
+        return conclude(
+            leg, Verdict::blocked, Cause::dropped, context.forward,
+            fmt::format(
+                "The IGMP report of {} for {} reached {}'s interface {} and was dropped by its ruleset: its multicast routing never heard that {} is wanted in zone {}.",
+                player, group, firewall, times(arrived), group, zone));
     }
     return leg;
 }
@@ -126,17 +125,10 @@ std::optional<bool> routed(const LegContext& context, std::string_view to_zone) 
     if (routes == nullptr) return std::nullopt;
     const auto group = context.destination_address(), source = context.source_address();
     for (const auto& entry : *routes) {
-        if (!entry.is_object()) continue;
-        const auto text_at = [&](std::string_view name) -> std::string_view {
-            const auto* value = entry.get_object().if_contains(name);
-            return value != nullptr && value->is_string() ? std::string_view{value->get_string()} : std::string_view{};
-        };
-        if (text_at("group") != group || text_at("source") != source) continue;
-        const auto* zones = entry.get_object().if_contains("to");
-        if (zones == nullptr || !zones->is_array()) continue;
-        for (const auto& zone : zones->get_array()) {
-            if (zone.is_string() && zone.get_string() == to_zone) return true;
-        }
+        const auto* route = entry.if_object();
+        if (route == nullptr || text_field(*route, field::group) != group || text_field(*route, field::source) != source) continue;
+        const auto* zones = list_field(*route, field::to);
+        if (zones != nullptr && std::ranges::any_of(*zones, [&](const auto& zone) { return evidence::text_in(zone) == to_zone; })) return true;
     }
     return false;
 }

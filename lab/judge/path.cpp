@@ -107,18 +107,17 @@ Traced traced_at_first(const LegContext& context, std::string_view protocol, con
     const Event* first = nullptr;
     for (const auto* event : context.evidence.traced(protocol, near.source, near.destination, context.instance.id)) {
         found.known = true;
-        if (text_field(*event, "fate") == "dropped") continue;
+        if (text_field(*event, field::fate) == "dropped") continue;
         if (first == nullptr || event->monotonic < first->monotonic) first = event;
     }
     found.dropped = found.known && first == nullptr;
-    const auto* as = first == nullptr ? nullptr : first->fields.if_contains("as");
-    if (as == nullptr || !as->is_object()) return found;
-    const auto end = [&](std::string_view name) {
-        const auto* value = as->get_object().if_contains(name);
-        return value != nullptr && value->is_string() ? Endpoint::from(std::string_view{value->get_string()})
-                                                      : Endpoint{};
+    const auto* as = first == nullptr ? nullptr : object_field(*first, field::as);
+    if (as == nullptr) return found;
+    const auto end = [&](evidence::Text name) {
+        const auto address = text_field(*as, name);
+        return address.empty() ? Endpoint{} : Endpoint::from(address);
     };
-    found.as = {end("source"), end("destination")};
+    found.as = {end(field::source), end(field::destination)};
     return found;
 }
 

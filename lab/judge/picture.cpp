@@ -27,14 +27,14 @@ struct WireSight {  // a `wire` line, with what the ladder needs of it
 std::optional<WireSight> sight_of(const Event& event) {
     WireSight sight;
     sight.host = event.host;
-    sight.out = text_field(event, "direction") == "out";
-    sight.protocol = text_field(event, "protocol");
-    sight.kind = text_field(event, "kind");
-    sight.source = Endpoint::from(text_field(event, "source"));
-    sight.destination = Endpoint::from(text_field(event, "destination"));
-    sight.packets = static_cast<std::uint64_t>(number_field(event, "packets").value_or(0));
-    sight.first = number_field(event, "first").value_or(0) / 1e6;
-    if (sight.source.empty() || sight.host == "firewall" || !text_field(event, "zone").empty()) return std::nullopt;
+    sight.out = text_field(event, field::direction) == "out";
+    sight.protocol = text_field(event, field::protocol);
+    sight.kind = text_field(event, field::kind);
+    sight.source = Endpoint::from(text_field(event, field::source));
+    sight.destination = Endpoint::from(text_field(event, field::destination));
+    sight.packets = static_cast<std::uint64_t>(number_field(event, field::packets).value_or(0));
+    sight.first = number_field(event, field::first).value_or(0) / 1e6;
+    if (sight.source.empty() || sight.host == "firewall" || !text_field(event, field::zone).empty()) return std::nullopt;
     return sight;
 }
 
@@ -131,8 +131,7 @@ private:
         std::map<std::string, std::map<std::string, unsigned>> received;  // by message: how often at each host
         for (const auto& [host, events] : view_.hosts)
             for (const auto* event : events)
-                if (event->event == What::received)
-                    ++received[event->leg + " " + std::string{text_field(*event, "message")}][host];
+                if (event->event == What::received) ++received[event->leg + " " + std::string{text_field(*event, field::message)}][host];
         for (const auto& [host, events] : view_.hosts) {
             for (const auto* event : events) {
                 if (event->event != What::sent) continue;
@@ -140,7 +139,7 @@ private:
                 step.at = milliseconds_of(event->monotonic);
                 step.from = host;
                 step.to = other(host, event->remote);
-                step.label = text_field(*event, "message");
+                step.label = text_field(*event, field::message);
                 if (step.label.empty()) continue;
                 const auto name = event->leg + " " + step.label;
                 const auto& there = received[name];
@@ -209,14 +208,14 @@ private:
         for (const auto& [host, events] : view_.hosts)
             for (const auto* event : events) {
                 if (event->event == What::media_ended)
-                    (number_field(*event, "longest_gap") || number_field(*event, "duplicates") ? got : sent) = event;
+                    (number_field(*event, field::longest_gap) || number_field(*event, field::duplicates) ? got : sent) = event;
                 if (event->event == What::media_started && (began == nullptr || event->monotonic < began->monotonic))
                     began = event;
             }
         if (got != nullptr) {
-            ladder_.longest_gap = number_field(*got, "longest_gap").value_or(0);
-            if (const auto* const lost = got->fields.if_contains("lost"); lost != nullptr && lost->is_array())
-                for (const auto& number : lost->get_array())
+            ladder_.longest_gap = number_field(*got, field::longest_gap).value_or(0);
+            if (const auto* const lost = list_field(*got, field::lost_numbers))
+                for (const auto& number : *lost)
                     if (number.is_number()) ladder_.lost.push_back(number.to_number<std::uint32_t>());
         }
         if (flow_.media) ladder_.media = flow_.media->packets_sent;

@@ -12,16 +12,8 @@
 namespace wmlab::lab {
 namespace {
 
-std::string nonce(const Event& event) {
-    const auto* value = event.fields.if_contains("nonce");
-    if (value == nullptr) return {};
-    if (value->is_string()) return std::string{value->get_string()};
-    const auto number = whole_number(*value);
-    return number ? std::to_string(*number) : std::string{};
-}
-
 std::uint16_t port_of(const Event& event, const std::string& address) {
-    if (const auto port = port_field(event, "port")) return *port;
+    if (const auto port = port_field(event, field::port)) return *port;
     return Endpoint::from(address).port;
 }
 
@@ -42,18 +34,18 @@ std::map<std::uint16_t, Port> by_port(const FlowContext& context) {
         auto& place = ports[port];
         place.view.hosts[instance.from].push_back(event);
         if (event->event == What::probe_sent) {
-            place.sent.insert(nonce(*event));
-            sent_to[nonce(*event)] = port;
+            place.sent.insert(word_field(*event, field::nonce));
+            sent_to[word_field(*event, field::nonce)] = port;
         }
     }
     for (const auto* event : context.view.at(instance.from)) {
         if (event->event != What::probe_answered) continue;
-        if (const auto sent = sent_to.find(nonce(*event)); sent != sent_to.end()) ports[sent->second].answered = true;
+        if (const auto sent = sent_to.find(word_field(*event, field::nonce)); sent != sent_to.end()) ports[sent->second].answered = true;
     }
     for (const auto* event : context.view.at(instance.to)) {
         auto port = port_of(*event, event->local);
         if (event->event == What::probe_received) {
-            const auto sent = sent_to.find(nonce(*event));
+            const auto sent = sent_to.find(word_field(*event, field::nonce));
             if (sent == sent_to.end()) continue;  // nobody sent this one: it proves nothing
             port = sent->second;
             ports[port].received = true;

@@ -13,7 +13,7 @@ namespace {
 const Event* stale_media(const FlowContext& context, std::string_view kind) {
     const Event* found = nullptr;
     for (const auto* event : context.view.at(context.instance.from))
-        if (event->event == What::media_stale && text_field(*event, "kind") == kind) found = event;
+        if (event->event == What::media_stale && text_field(*event, field::kind) == kind) found = event;
     return found;
 }
 
@@ -33,8 +33,8 @@ void judge_freshness(const FlowContext& context, FlowResult& flow) {
     const auto between = instance.flow->proxy ? instance.flow->proxy->host : std::string{"something on the way"};
     if (cached != nullptr && !asked_server(context)) {
         conclude(*leg, Verdict::blocked, Cause::modified, "from->to",
-                 fmt::format("{} received media that {} did not send in this session: {} answered out of a cache ({}).",
-                             instance.from, instance.to, between, text_field(*cached, "why")));
+                 fmt::format("{} received media that {} did not send in this session: {} answered out of a cache ({}).", instance.from, instance.to, between,
+                             text_field(*cached, field::why)));
         settle(flow, *leg);
         flow.by_proxy = true;
         return;
@@ -43,10 +43,8 @@ void judge_freshness(const FlowContext& context, FlowResult& flow) {
     const auto* stale = cached != nullptr ? cached : delayed;
     leg->verdict = Verdict::degraded;
     leg->direction = "to->from";
-    leg->explanation =
-        cached != nullptr
-            ? fmt::format("The media is not fresh, {} answered out of a cache: {}.", between, text_field(*stale, "why"))
-            : fmt::format("The media is not in time, {} held it back: {}.", between, text_field(*stale, "why"));
+    leg->explanation = cached != nullptr ? fmt::format("The media is not fresh, {} answered out of a cache: {}.", between, text_field(*stale, field::why))
+                                         : fmt::format("The media is not in time, {} held it back: {}.", between, text_field(*stale, field::why));
     const auto before = flow.explanation;
     settle(flow, *leg);
     flow.explanation = leg->explanation + " " + before;
@@ -60,13 +58,13 @@ void judge_proxied(const FlowContext& context, FlowResult& flow) {
     const bool server_asked = asked_server(context);
     const Event* refusal = nullptr;
     for (const auto* event : context.view.at(context.instance.from)) {
-        if (event->event == What::received && number_field(*event, "status").value_or(0) >= 400) refusal = event;
+        if (event->event == What::received && number_field(*event, field::status).value_or(0) >= 400) refusal = event;
     }
     if (refusal != nullptr && !server_asked) {
-        const auto status = static_cast<unsigned>(std::min<std::uint64_t>(whole_field(*refusal, "status").value_or(0), 999));
+        const auto status = static_cast<unsigned>(std::min<std::uint64_t>(whole_field(*refusal, field::status).value_or(0), 999));
         // Some programs say 500 where they could not connect; that they tried, and failed, is on their wire.
         const bool gateway = status >= 502 || (status == 500 && http->verdict == Verdict::blocked);
-        const auto words = text_field(*refusal, "reason");
+        const auto words = text_field(*refusal, field::reason);
         // The words of an answer begin with its status line.
         const auto number = std::to_string(status);
         const auto says = fmt::format("{} answered {}", context.instance.flow->proxy->host,

@@ -35,13 +35,13 @@ std::vector<Try> attempts(const FlowContext& context) {
     for (const auto* event : context.view.at(instance.from)) {
         if (event->event == What::flow_started) {
             auto& fresh = all.emplace_back();
-            fresh.transport = text_field(*event, "transport");
+            fresh.transport = text_field(*event, field::transport);
         }
         if (!all.empty()) all.back().view.hosts[instance.from].push_back(event);
     }
     std::map<double, std::size_t> by_connection;
     const auto place = [&](const Event& event) -> std::optional<std::size_t> {
-        if (const auto number = number_field(event, "connection")) {
+        if (const auto number = number_field(event, field::connection)) {
             if (const auto known = by_connection.find(*number); known != by_connection.end()) return known->second;
         }
         const auto remote = Endpoint::from(event.remote);
@@ -65,7 +65,7 @@ std::vector<Try> attempts(const FlowContext& context) {
     for (const auto* event : context.view.at(instance.to)) {
         const auto where = place(*event);
         if (!where) continue;
-        if (const auto number = number_field(*event, "connection")) by_connection.try_emplace(*number, *where);
+        if (const auto number = number_field(*event, field::connection)) by_connection.try_emplace(*number, *where);
         all[*where].view.hosts[instance.to].push_back(event);
     }
     return all;

@@ -67,7 +67,7 @@ std::optional<Lane> slowed_down(const MediaAccount& account, const std::vector<L
 bool closed_between(const FlowContext& context, const Ends& ends) {
     const auto by_peer = [&](const std::string& host) {
         const auto* closed = context.view.last(host, What::closed);
-        return closed != nullptr && text_field(*closed, "by") == "peer";
+        return closed != nullptr && text_field(*closed, field::by) == "peer";
     };
     const auto type = context.instance.flow->type;
     const bool ends_by_closing = type == scenario::FlowType::http || type == scenario::FlowType::http_distribution;
@@ -76,82 +76,105 @@ bool closed_between(const FlowContext& context, const Ends& ends) {
 
 bool explains_itself(const LegResult& leg) { return leg.verdict == Verdict::blocked || leg.verdict == Verdict::failed; }
 
-// Everything but whether the media is fresh.
-FlowResult judge_media(const FlowContext& context) {
-    auto flow = blank_flow(context);
-    const auto contexts = leg_contexts(context);
-    const auto ends = media_ends(context, contexts);
-    const bool udp = ends.carrier == "media";
-    const auto account = account_media(context.view, ends.sender, ends.receiver, udp);
-    if (account.sender_told || account.receiver_told) flow.media = account.media;
-    if (const auto* ended = context.view.last(ends.receiver, What::media_ended)) {
-        const auto recovered = whole_field(*ended, "recovered").value_or(0);
-        if (recovered > 0) {
-            flow.notes.push_back(fmt::format("media: {} were lost at first and came when asked for again",
-                                             counted(recovered, "packet")));
+// Everything but whether the media is fresh: the first step that can say how the flow ended says it.
+class MediaJudgement {
+public:
+    explicit MediaJudgement(const FlowContext& context)
+        : context_{context},
+          contexts_{leg_contexts(context)},
+          ends_{media_ends(context, contexts_)},
+          udp_{ends_.carrier == "media"},
+          account_{account_media(context.view, ends_.sender, ends_.receiver, udp_)},
+          flow_{blank_flow(context)},
+          end_{flow_end(context)},
+          said_failed_{end_ != nullptr && text_field(*end_, field::outcome) == "failed"},
+          starved_{account_.proven && account_.tail_lost && (said_failed_ || account_.silent)} {}
+
+    FlowResult judge() {
+        note_media();
+        judge_legs();
+        using Step = bool (MediaJudgement::*)();
+        for (const Step step :
+             {&MediaJudgement::exhausted, &MediaJudgement::changed, &MediaJudgement::closed_by_another, &MediaJudgement::arrived, &MediaJudgement::leg_stopped,
+              &MediaJudgement::connection_broke, &MediaJudgement::datagrams_ceased, &MediaJudgement::protocol_ended})
+            if ((this->*step)()) return std::move(flow_);
+        doubt();
+        return std::move(flow_);
+    }
+
+private:
+    const scenario::Flow& wanted() const { return *context_.instance.flow; }
+    LegResult& carrier() { return *std::ranges::find(flow_.legs, ends_.carrier, &LegResult::name); }
+    std::string direction() const { return ends_.sender == context_.instance.to ? "to->from" : "from->to"; }  // of the media
+    bool settled(const LegResult& leg) {
+        settle(flow_, leg);
+        return true;
+    }
+
+    void note_media() {
+        if (account_.sender_told || account_.receiver_told) flow_.media = account_.media;
+        if (const auto* ended = context_.view.last(ends_.receiver, What::media_ended)) {
+            const auto recovered = whole_field(*ended, field::recovered).value_or(0);
+            if (recovered > 0) flow_.notes.push_back(fmt::format("media: {} were lost at first and came when asked for again", counted(recovered, "packet")));
+        }
+        if (udp_ && wanted().client_ports.first == scenario::vlc_port)
+            flow_.notes.push_back(fmt::format("media: port {} is VLC's own; KB189416 names 1024-5000 for players", scenario::vlc_port));
+        for (const auto* event : context_.view.all(What::media_resumed)) {
+            const auto lost = counted(whole_field(*event, field::lost).value_or(0), "packet");
+            flow_.notes.push_back(fmt::format("media: the connection was lost and opened again; nothing came for {:.1f} s, {}{} are missing",
+                                              number_field(*event, field::gap).value_or(0) / 1000, true_field(*event, field::estimated) ? "about " : "", lost));
         }
     }
 
-    if (udp && context.instance.flow->client_ports.first == scenario::vlc_port) {
-        flow.notes.push_back(fmt::format("media: port {} is VLC's own; KB189416 names 1024-5000 for players",
-                                         scenario::vlc_port));
-    }
-    for (const auto* event : context.view.all(What::media_resumed)) {
-        flow.notes.push_back(
-            fmt::format("media: the connection was lost and opened again; nothing came for {:.1f} s, {}{} are missing",
-                        number_field(*event, "gap").value_or(0) / 1000, true_field(*event, "estimated") ? "about " : "",
-                        counted(whole_field(*event, "lost").value_or(0), "packet")));
-    }
-
-    for (const auto& leg : contexts) {
-        flow.legs.push_back(judge_leg(leg));
-        if (leg.leg.protocol == scenario::Protocol::tcp) note_retries(leg, flow);
-        const auto& seen = flow.legs.back();
-        const bool said = seen.cause == Cause::translated;
-        if (!said && (!seen.source_seen.empty() || !seen.destination_seen.empty())) {
-            flow.notes.push_back(fmt::format("{}: translated on the way: {} -> {} is {} -> {} at the other end",
-                                             seen.name, seen.source, seen.destination,
-                                             seen.source_seen.empty() ? seen.source : seen.source_seen,
-                                             seen.destination_seen.empty() ? seen.destination : seen.destination_seen));
+    void judge_legs() {
+        for (const auto& leg : contexts_) {
+            flow_.legs.push_back(judge_leg(leg));
+            if (leg.leg.protocol == scenario::Protocol::tcp) note_retries(leg, flow_);
+            const auto& seen = flow_.legs.back();
+            const bool said = seen.cause == Cause::translated;
+            if (said || (seen.source_seen.empty() && seen.destination_seen.empty())) continue;
+            flow_.notes.push_back(fmt::format("{}: translated on the way: {} -> {} is {} -> {} at the other end", seen.name, seen.source, seen.destination,
+                                              seen.source_seen.empty() ? seen.source : seen.source_seen,
+                                              seen.destination_seen.empty() ? seen.destination : seen.destination_seen));
         }
     }
-    if (context.instance.flow->type == scenario::FlowType::encoder_alias) {
-        judge_references(context, flow.legs);
-        if (judge_exhaustion(context, flow)) return flow;
+
+    bool exhausted() {
+        if (wanted().type != scenario::FlowType::encoder_alias) return false;
+        judge_references(context_, flow_.legs);
+        return judge_exhaustion(context_, flow_);
     }
 
-    const auto* end = flow_end(context);
-    const bool said_failed = end != nullptr && text_field(*end, "outcome") == "failed";
-    const auto carrier = std::ranges::find(flow.legs, ends.carrier, &LegResult::name);
-    if (account.modified && account.media.packets_received > 0) {
+    bool changed() {
+        if (!account_.modified || account_.media.packets_received == 0) return false;
+        auto& leg = carrier();
         conclude(
-            *carrier, Verdict::blocked, Cause::modified, "to->from",
-            account.header_differs
-                ? fmt::format("The ASF header that reached {} is not the one that {} sent: it was changed on the way.",
-                              ends.receiver, ends.sender)
+            leg, Verdict::blocked, Cause::modified, "to->from",
+            account_.header_differs
+                ? fmt::format("The ASF header that reached {} is not the one that {} sent: it was changed on the way.", ends_.receiver, ends_.sender)
                 : fmt::format("{} that reached {} differ from what {} sent: they were changed on the way ({}).",
-                              counted(std::max(account.altered, account.media.damaged), "packet"), ends.receiver,
-                              ends.sender, packets_words(account)));
-        if (ends.sender == context.instance.from) carrier->direction = "from->to";
-        settle(flow, *carrier);
-        return flow;
+                              counted(std::max(account_.altered, account_.media.damaged), "packet"), ends_.receiver, ends_.sender, packets_words(account_)));
+        if (ends_.sender == context_.instance.from) leg.direction = "from->to";
+        return settled(leg);
     }
 
-    const bool cut = closed_between(context, ends) && account.media.packets_received > 0;
-    if (cut) {
-        const bool proxied = context.instance.flow->proxy.has_value();
-        const auto between = proxied ? context.instance.flow->proxy->host : std::string{"something on the way"};
-        auto& leg = proxied ? flow.legs.front() : *carrier;
+    bool closed_by_another() {
+        if (!closed_between(context_, ends_) || account_.media.packets_received == 0) return false;
+        const bool proxied = wanted().proxy.has_value();
+        const auto between = proxied ? wanted().proxy->host : std::string{"something on the way"};
+        auto& leg = proxied ? flow_.legs.front() : carrier();
         conclude(leg, Verdict::blocked, proxied ? Cause::starved : Cause::reset, leg.name == "proxy" ? "proxy->from" : std::string{},
-                 fmt::format("The connection was closed before {} had enough, and neither {} nor {} closed it: {} did ({}).", ends.receiver,
-                             ends.sender, ends.receiver, between, packets_words(account)));
-        settle(flow, leg);
-        flow.by_proxy = proxied;
-        return flow;
+                 fmt::format("The connection was closed before {} had enough, and neither {} nor {} closed it: {} did ({}).", ends_.receiver, ends_.sender,
+                             ends_.receiver, between, packets_words(account_)));
+        flow_.by_proxy = proxied;
+        return settled(leg);
     }
-    const bool starved = account.proven && account.tail_lost && (said_failed || account.silent);
-    if (account.proven && !starved && !said_failed) {
-        for (auto& leg : flow.legs) {  // media that arrived proves every leg without which it could not
+
+    // --- the media arrived
+
+    bool arrived() {
+        if (!account_.proven || starved_ || said_failed_) return false;
+        for (auto& leg : flow_.legs) {  // media that arrived proves every leg without which it could not
             if (leg.optional || leg.verdict == Verdict::pass) continue;
             leg.verdict = Verdict::pass;
             leg.cause.reset();
@@ -160,124 +183,139 @@ FlowResult judge_media(const FlowContext& context) {
             leg.explanation.clear();
             leg.icmp.reset();
         }
-        flow.verdict = Verdict::pass;
-        flow.explanation = fmt::format("{}; every packet that arrived is as it was sent.", packets_words(account));
-        if (account.media.loss > context.instance.flow->max_loss) {
-            flow.verdict = Verdict::degraded;
-            flow.leg = ends.carrier;
-            flow.direction = ends.sender == context.instance.to ? "to->from" : "from->to";
-            flow.cause = account.stopped() ? Cause::starved : Cause::dropped;
-            flow.explanation = fmt::format("{}: {:.1f} % were lost, {:.1f} % are allowed.", packets_words(account),
-                                           account.media.loss * 100, context.instance.flow->max_loss * 100);
-            carrier->verdict = Verdict::degraded;
-            carrier->cause = flow.cause;
-            carrier->direction = flow.direction;
-            carrier->explanation = flow.explanation;
-            return flow;
-        }
-        if (const auto slowed = slowed_down(account, contexts, ends); !udp && slowed) {
-            flow.media->loss = static_cast<double>(account.tail) / static_cast<double>(account.media.packets_sent);
-            conclude(*carrier, Verdict::degraded, Cause::starved, ends.sender == context.instance.to ? "to->from" : "from->to",
-                     fmt::format("{}: the media lags {:.1f} s behind its rate, because {} of {} that {} sent were lost on the way and had to be sent again.",
-                                 packets_words(account), account.behind / 1000, slowed->data_lost, counted(slowed->data_left, "segment"),
-                                 ends.sender));
-            settle(flow, *carrier);
-            return flow;
-        }
-        for (const auto& leg : flow.legs) {
+        flow_.verdict = Verdict::pass;
+        flow_.explanation = fmt::format("{}; every packet that arrived is as it was sent.", packets_words(account_));
+        if (!too_much_lost() && !lags()) judge_optional_legs();
+        return true;
+    }
+
+    bool too_much_lost() {
+        if (account_.media.loss <= wanted().max_loss) return false;
+        auto& leg = carrier();
+        flow_.verdict = leg.verdict = Verdict::degraded;
+        flow_.leg = ends_.carrier;
+        flow_.direction = leg.direction = direction();
+        flow_.cause = leg.cause = account_.stopped() ? Cause::starved : Cause::dropped;
+        flow_.explanation = leg.explanation =
+            fmt::format("{}: {:.1f} % were lost, {:.1f} % are allowed.", packets_words(account_), account_.media.loss * 100, wanted().max_loss * 100);
+        return true;
+    }
+
+    bool lags() {
+        const auto slowed = slowed_down(account_, contexts_, ends_);
+        if (udp_ || !slowed) return false;
+        flow_.media->loss = static_cast<double>(account_.tail) / static_cast<double>(account_.media.packets_sent);
+        auto& leg = carrier();
+        conclude(leg, Verdict::degraded, Cause::starved, direction(),
+                 fmt::format("{}: the media lags {:.1f} s behind its rate, because {} of {} that {} sent were lost on the way and had to be sent again.",
+                             packets_words(account_), account_.behind / 1000, slowed->data_lost, counted(slowed->data_left, "segment"), ends_.sender));
+        return settled(leg);
+    }
+
+    void judge_optional_legs() {
+        for (const auto& leg : flow_.legs) {
             if (!leg.optional || leg.verdict == Verdict::pass) continue;
             if (leg.verdict == Verdict::inconclusive && leg.reason == Reason::not_tried) {
                 // Never asked for: that is known only from a journal that is whole.
-                const auto trouble = context.evidence.trouble(context.instance.from, context.instance.id);
-                if (trouble) {
-                    doubt_flow(flow, trouble->reason, leg.name,
-                               fmt::format("The media arrived; whether {} works is not known. {}", leg.name,
-                                           trouble->sentence));
-                    return flow;
-                }
-                flow.notes.push_back(fmt::format("{}: not used in this session, so nothing is known of it", leg.name));
+                const auto trouble = context_.evidence.trouble(context_.instance.from, context_.instance.id);
+                if (trouble)
+                    return doubt_flow(flow_, trouble->reason, leg.name,
+                                      fmt::format("The media arrived; whether {} works is not known. {}", leg.name, trouble->sentence));
+                flow_.notes.push_back(fmt::format("{}: not used in this session, so nothing is known of it", leg.name));
                 continue;
             }
-            settle(flow, leg);
+            settle(flow_, leg);
             if (leg.verdict == Verdict::inconclusive) {
-                flow.explanation =
-                    fmt::format("The media arrived; whether {} works is not known. {}", leg.name, leg.explanation);
-                return flow;
+                flow_.explanation = fmt::format("The media arrived; whether {} works is not known. {}", leg.name, leg.explanation);
+                return;
             }
-            flow.verdict = Verdict::degraded;
-            flow.explanation = fmt::format("The media arrived ({}), but {} does not work: {}", packets_words(account),
-                                           leg.name, leg.explanation);
-            return flow;
+            flow_.verdict = Verdict::degraded;
+            flow_.explanation = fmt::format("The media arrived ({}), but {} does not work: {}", packets_words(account_), leg.name, leg.explanation);
+            return;
         }
-        return flow;
     }
 
-    // It did not work: the first leg that stopped says why.
-    if (context.instance.flow->proxy) judge_proxied(context, flow);
-    const auto stopped = std::ranges::find_if(
-        flow.legs, [](const LegResult& leg) { return !leg.optional && leg.verdict != Verdict::pass; });
-    if (stopped != flow.legs.end() && explains_itself(*stopped)) {
-        settle(flow, *stopped);
-        return flow;
+    // --- it did not work
+
+    // The first leg that stopped.
+    const LegResult* stopped() const {
+        const auto found = std::ranges::find_if(flow_.legs, [](const LegResult& leg) { return !leg.optional && leg.verdict != Verdict::pass; });
+        return found == flow_.legs.end() ? nullptr : &*found;
     }
+
+    bool leg_stopped() {
+        if (wanted().proxy) judge_proxied(context_, flow_);
+        stopped_ = stopped();
+        return stopped_ != nullptr && explains_itself(*stopped_) && settled(*stopped_);
+    }
+
     // The legs came up, or nothing more is known of the one that did not: did an open connection break?
-    for (std::size_t i = 0; i < contexts.size(); ++i) {
-        auto& leg = flow.legs[i];
-        if (leg.verdict != Verdict::pass || contexts[i].leg.protocol != scenario::Protocol::tcp) continue;
-        const auto all = conversations(contexts[i]);
-        if (all.empty()) continue;
-        Carried carried;
-        const bool both_told = account.sender_told && account.receiver_told;
-        if (leg.name == ends.carrier && (both_told || account.silent)) {
-            carried.sent = account.media.packets_sent;
-            carried.received = account.media.packets_received;
-            carried.backwards = contexts[i].leg.destination == ends.sender;
-            carried.silent = account.silent;
+    bool connection_broke() {
+        for (std::size_t i = 0; i < contexts_.size(); ++i) {
+            auto& leg = flow_.legs[i];
+            if (leg.verdict != Verdict::pass || contexts_[i].leg.protocol != scenario::Protocol::tcp) continue;
+            const auto all = conversations(contexts_[i]);
+            if (all.empty()) continue;
+            Carried carried;
+            const bool both_told = account_.sender_told && account_.receiver_told;
+            if (leg.name == ends_.carrier && (both_told || account_.silent)) {
+                carried.sent = account_.media.packets_sent;
+                carried.received = account_.media.packets_received;
+                carried.backwards = contexts_[i].leg.destination == ends_.sender;
+                carried.silent = account_.silent;
+            }
+            judge_breakage(contexts_[i], all.back(), carried, leg);
+            if (leg.verdict != Verdict::pass) return settled(leg);
         }
-        judge_breakage(contexts[i], all.back(), carried, leg);
-        if (leg.verdict != Verdict::pass) {
-            settle(flow, leg);
-            return flow;
-        }
+        return false;
     }
-    if (udp && carrier->verdict == Verdict::pass && (account.silent || starved || said_failed) &&
-        (account.tail > 1 || (account.silent && account.media.packets_sent > account.media.packets_received))) {
-        conclude(*carrier, Verdict::blocked, Cause::starved,
-                 ends.sender == context.instance.to ? "to->from" : "from->to",
-                 fmt::format("UDP from {} to {} arrived at first, then no more: {}.",
-                             context.names.at(Endpoint::from(carrier->source)),
-                             context.names.at(Endpoint::from(carrier->destination)), packets_words(account)));
-        settle(flow, *carrier);
-        return flow;
+
+    bool datagrams_ceased() {
+        auto& leg = carrier();
+        const bool fewer = account_.silent && account_.media.packets_sent > account_.media.packets_received;
+        if (!udp_ || leg.verdict != Verdict::pass || !(account_.silent || starved_ || said_failed_) || !(account_.tail > 1 || fewer)) return false;
+        conclude(leg, Verdict::blocked, Cause::starved, direction(),
+                 fmt::format("UDP from {} to {} arrived at first, then no more: {}.", context_.names.at(Endpoint::from(leg.source)),
+                             context_.names.at(Endpoint::from(leg.destination)), packets_words(account_)));
+        return settled(leg);
     }
-    if (const auto error = protocol_end(context)) {
-        flow.verdict = Verdict::failed;
-        flow.leg = stopped != flow.legs.end() ? stopped->name : ends.carrier;
-        flow.explanation = *error;
-        if (stopped != flow.legs.end()) flow.explanation += " " + stopped->explanation;
-        return flow;
+
+    bool protocol_ended() {
+        const auto error = protocol_end(context_);
+        if (!error) return stopped_ != nullptr && settled(*stopped_);
+        flow_.verdict = Verdict::failed;
+        flow_.leg = stopped_ != nullptr ? stopped_->name : ends_.carrier;
+        flow_.explanation = *error;
+        if (stopped_ != nullptr) flow_.explanation += " " + stopped_->explanation;
+        return true;
     }
-    if (stopped != flow.legs.end()) {
-        settle(flow, *stopped);
-        return flow;
+
+    void doubt() {
+        const auto why = end_ != nullptr ? fmt::format(" {}: {}", end_->host, text_field(*end_, field::reason)) : std::string{};
+        if (account_.sender_told && account_.receiver_told)
+            doubt_flow(flow_, Reason::contradiction, ends_.carrier,
+                       fmt::format("The connections worked, but what arrived cannot be matched with what was sent ({}).{}", packets_words(account_), why));
+        else
+            doubt_flow(
+                flow_, Reason::no_outcome, ends_.carrier,
+                fmt::format("The connections worked, but {} left no account of the media.{}", account_.sender_told ? ends_.receiver : ends_.sender, why));
     }
-    const auto why = end != nullptr ? fmt::format("{}: {}", end->host, text_field(*end, "reason")) : std::string{};
-    if (account.sender_told && account.receiver_told) {
-        doubt_flow(flow, Reason::contradiction, ends.carrier,
-                   fmt::format("The connections worked, but what arrived cannot be matched with what was sent ({}).{}",
-                               packets_words(account), why.empty() ? "" : " " + why));
-    } else {
-        doubt_flow(flow, Reason::no_outcome, ends.carrier,
-                   fmt::format("The connections worked, but {} left no account of the media.{}",
-                               account.sender_told ? ends.receiver : ends.sender, why.empty() ? "" : " " + why));
-    }
-    return flow;
-}
+
+    const FlowContext& context_;
+    std::vector<LegContext> contexts_;
+    Ends ends_;
+    bool udp_;
+    MediaAccount account_;
+    FlowResult flow_;
+    const Event* end_;  // what the opening end said of it
+    bool said_failed_, starved_;
+    const LegResult* stopped_ = nullptr;
+};
 
 }  // namespace
 
 FlowResult judge_session(const FlowContext& context) {
-    auto flow = judge_media(context);
+    auto flow = MediaJudgement{context}.judge();
     judge_freshness(context, flow);
     settle_by_ledger(leg_contexts(context), flow);
     return flow;

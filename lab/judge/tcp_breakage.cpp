@@ -6,168 +6,205 @@
 #include "lab/judge/tcp_leg.hpp"
 
 namespace wmlab::lab {
+namespace {
 
-void judge_breakage(const LegContext& context, const Conversation& conversation, const Carried& carried,
-                    LegResult& leg) {
-    const auto [local, remote] = ends_of(context, conversation);
-    const auto path = follow(context, local, remote, conversation.accepted);
-    const auto to = context.names.at(remote);
-    const auto& from = context.leg.source;
-    const auto& host = context.leg.destination;
-    const bool far_silent = conversation.accepted == nullptr && !conversation.heard();
+Failure failure_in(const Event* closed) { return closed == nullptr ? Failure{} : failure_of(*closed).value_or(Failure{}); }
 
-    if (const auto place = came_to(context, "tcp", path.near); place && place->host != host) {
-        conclude(leg, Verdict::blocked, Cause::translated, context.forward,
-                 fmt::format("The connection of {} to {} was translated on the way and came to {} on {}.", from, to,
-                             context.names.at(place->between.destination), place->host));
-        return;
-    }
-    if (far_silent && path.destination_complete && path.syn_in == 0 && path.syn_ack_in > 0) {
-        conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
-                 fmt::format("{} was answered in the name of {} by something on the way: no SYN ever reached {}.", from,
-                             to, host));
-        return;
-    }
-    const bool told = path.icmp_to_source || path.rst_to_source > 0;  // what follows says by whom
-    if (far_silent && path.destination_complete && path.syn_ack_out > 0 && path.ack_in == 0 && !told) {
-        conclude(
-            leg, Verdict::blocked, Cause::dropped, context.forward,
-            fmt::format("{} took the connection to {} for open, but {} never got the last ACK of the handshake nor any "
-                        "data: packets from {} were lost after the SYN.",
-                        from, to, host, from));
-        return;
-    }
-    if (far_silent && context.destination_speaks && !listener_known(context, path, leg)) return;
+// Steps in order; the first that knows what happened says it.
+class Breakage {
+public:
+    Breakage(const LegContext& context, const Conversation& conversation, const Carried& carried, LegResult& leg)
+        : Breakage{context, conversation, carried, leg, ends_of(context, conversation)} {}
 
-    // A reset that the far host did not send.
-    const auto failure = [](const Event* closed) -> Failure {
-        return closed == nullptr ? Failure{} : failure_of(*closed).value_or(Failure{});
-    };
-    const auto near_failure = failure(conversation.closed), far_failure = failure(conversation.peer_closed);
-    const auto by = [](const Event* closed) {
-        return closed == nullptr ? std::string_view{} : text_field(*closed, "by");
-    };
-    const bool near_reset = near_failure.kind == "reset" || (near_failure.kind == "refused" && !near_failure.icmp);
-    const bool near_forged = path.rst_to_source > 0 && path.destination_complete && path.rst_from_destination == 0;
-    const bool far_forged =
-        path.rst_to_destination > 0 && path.source_complete && path.rst_to_destination > path.rst_from_source;
-    const bool ttl_differs = path.rst_ttl && path.other_ttl && *path.rst_ttl != *path.other_ttl;
+    void judge() {
+        using Step = bool (Breakage::*)();
+        for (const Step step :
+             {&Breakage::came_elsewhere, &Breakage::answered_by_another, &Breakage::handshake_lost, &Breakage::nobody_listened, &Breakage::reset_by_itself,
+              &Breakage::reset_by_another, &Breakage::near_got_icmp, &Breakage::far_got_icmp, &Breakage::closed_by_another, &Breakage::ended_by_the_far_end,
+              &Breakage::real_program_lost, &Breakage::nobody_gave_up, &Breakage::requests_lost, &Breakage::answers_lost, &Breakage::media_lost})
+            if ((this->*step)()) return;
+        doubt_silence();
+    }
+
+private:
+    Breakage(const LegContext& context, const Conversation& conversation, const Carried& carried, LegResult& leg, const Between& ends)
+        : context_{context},
+          conversation_{conversation},
+          carried_{carried},
+          leg_{leg},
+          path_{follow(context, ends.source, ends.destination, conversation.accepted)},
+          from_{context.leg.source},
+          host_{context.leg.destination},
+          to_{context.names.at(ends.destination)},
+          far_silent_{conversation.accepted == nullptr && !conversation.heard()},
+          near_failure_{failure_in(conversation.closed)},
+          far_failure_{failure_in(conversation.peer_closed)} {}
+
+    bool blocked(Cause cause, std::string direction, std::string explanation) {
+        conclude(leg_, Verdict::blocked, cause, std::move(direction), std::move(explanation));
+        return true;
+    }
+
+    bool came_elsewhere() {
+        const auto place = came_to(context_, "tcp", path_.near);
+        return place && place->host != host_ &&
+               blocked(Cause::translated, context_.forward,
+                       fmt::format("The connection of {} to {} was translated on the way and came to {} on {}.", from_, to_,
+                                   context_.names.at(place->between.destination), place->host));
+    }
+
+    bool answered_by_another() {
+        return far_silent_ && path_.destination_complete && path_.syn_in == 0 && path_.syn_ack_in > 0 &&
+               blocked(Cause::dropped, context_.forward,
+                       fmt::format("{} was answered in the name of {} by something on the way: no SYN ever reached {}.", from_, to_, host_));
+    }
+
+    bool handshake_lost() {
+        const bool told = path_.icmp_to_source || path_.rst_to_source > 0;  // what follows says by whom
+        return far_silent_ && path_.destination_complete && path_.syn_ack_out > 0 && path_.ack_in == 0 && !told &&
+               blocked(
+                   Cause::dropped, context_.forward,
+                   fmt::format(
+                       "{} took the connection to {} for open, but {} never got the last ACK of the handshake nor any data: packets from {} were lost after the SYN.",
+                       from_, to_, host_, from_));
+    }
+
+    bool nobody_listened() { return far_silent_ && context_.destination_speaks && !listener_known(context_, path_, leg_); }
+
+    // --- a reset
+
+    bool near_reset() const { return near_failure_.kind == "reset" || (near_failure_.kind == "refused" && !near_failure_.icmp); }
+    // Resets that the host whose name they bear did not send.
+    bool near_forged() const { return path_.rst_to_source > 0 && path_.destination_complete && path_.rst_from_destination == 0; }
+    bool far_forged() const { return path_.rst_to_destination > 0 && path_.source_complete && path_.rst_to_destination > path_.rst_from_source; }
     // A host that was reset in the other's name answers what still comes with a RST of its own.
-    const bool in_turn = far_forged && path.rst_from_destination > 0;
-    if (near_reset && path.rst_from_destination > 0 && !in_turn) {
-        conclude(leg, Verdict::failed, Cause::refused, context.back,
-                 fmt::format("{} itself reset the connection of {}.", to, from));
-        return;
+    bool in_turn() const { return far_forged() && path_.rst_from_destination > 0; }
+
+    bool reset_by_itself() {
+        if (!near_reset() || path_.rst_from_destination == 0 || in_turn()) return false;
+        conclude(leg_, Verdict::failed, Cause::refused, context_.back, fmt::format("{} itself reset the connection of {}.", to_, from_));
+        return true;
     }
+
     // Who is told by RST is whose packets were not wanted.
-    const bool near_told = !in_turn && (near_forged || (near_reset && (far_failure.kind == "reset" || ttl_differs)));
-    if (near_told || far_forged) {
-        const auto whom = near_told && far_forged ? fmt::format("both {} and {}", from, host) : near_told ? from : host;
-        const auto who =
-            near_told && far_forged ? std::string{"neither of them"} : (near_told ? host : from) + " never";
-        conclude(leg, Verdict::blocked, Cause::reset,
-                 near_told && far_forged ? std::string{}
-                 : near_told             ? context.forward
-                                         : context.back,
-                 fmt::format("The open connection of {} to {} was reset by something on the way: {} got a RST that {} sent.",
-                             from, to, whom, who));
-        return;
-    }
-    // A program may not be told of an ICMP message: its host's wire is.
-    const auto near_icmp = near_failure.icmp ? near_failure.icmp : path.icmp_to_source;
-    if (near_icmp && near_icmp->from != context.destination_address()) {
-        icmp_ended(context, path, *near_icmp, context.forward, fmt::format("The open connection of {} to {}", from, to),
-                   "", leg);
-        return;
-    }
-    // Where nothing came, what the host sends is no answer: its last word, said when it gave up.
-    const bool gave_up_unheard =
-        path.destination_complete && path.data_out > 0 && path.data_in == 0 && path.back_out == 0;
-    if (path.icmp_to_destination && path.icmp_to_destination->from != context.source_address() && !gave_up_unheard) {
-        icmp_ended(context, path, *path.icmp_to_destination, context.back,
-                   fmt::format("What {} sent on the open connection of {}", host, from), "", leg);
-        return;
+    bool reset_by_another() {
+        const bool ttl_differs = path_.rst_ttl && path_.other_ttl && *path_.rst_ttl != *path_.other_ttl;
+        const bool near = !in_turn() && (near_forged() || (near_reset() && (far_failure_.kind == "reset" || ttl_differs))), far = far_forged();
+        if (!near && !far) return false;
+        const auto whom = near && far ? fmt::format("both {} and {}", from_, host_) : near ? from_ : host_;
+        const auto who = near && far ? std::string{"neither of them"} : (near ? host_ : from_) + " never";
+        return blocked(Cause::reset,
+                       near && far ? std::string{}
+                       : near      ? context_.forward
+                                   : context_.back,
+                       fmt::format("The open connection of {} to {} was reset by something on the way: {} got a RST that {} sent.", from_, to_, whom, who));
     }
 
-    // An end that closed of its own will, with a reason, was not stopped on the way.
-    const bool near_ended_it = by(conversation.closed) == "self" && near_failure.kind.empty();
-    const bool far_ended_it = by(conversation.peer_closed) == "self" && far_failure.kind.empty();
-    const bool forged_end = by(conversation.closed) == "peer" && conversation.peer_closed != nullptr && !far_ended_it &&
-                            path.destination_complete && path.fin_back_out == 0 && path.fin_back_in > 0;
-    if (forged_end) {
-        conclude(leg, Verdict::blocked, Cause::reset, context.back,
-                 fmt::format("Something on the way closed the connection of {} to {}: {} did not.", from, to, host));
-        return;
-    }
-    if (far_ended_it && by(conversation.closed) == "peer") return;  // the flow says how the session ended
+    // --- an ICMP message
 
-    // Silence: what one end sent and the other never got.
-    const auto waited = waited_words(near_failure.waited);
-    const auto bytes = [](const Event* closed, std::string_view name) {
-        return closed == nullptr ? std::nullopt : number_field(*closed, name);
-    };
-    const auto lost = [&](const Events& sent, const Events& received, const Event* sender, const Event* receiver,
-                          bool wire_lost) {
-        const auto out = bytes(sender, "bytes_sent"), in = bytes(receiver, "bytes_received");
-        return sent.size() > received.size() || (out && in && *out > *in) || wire_lost;
-    };
-    const bool gave_up = near_failure.kind == "timeout" || far_failure.kind == "timeout" || carried.silent ||
-                         (conversation.closed == nullptr && conversation.peer_closed == nullptr) || near_ended_it;
-    if (!context.source_speaks || !context.destination_speaks) {  // of a real program only the wires tell
-        const bool lost_there = path.destination_complete && path.data_out > 0 && path.data_in == 0;
-        const bool lost_back = path.source_complete && path.back_out > 0 && path.back_in == 0;
-        if (lost_there || lost_back) {
-            conclude(leg, Verdict::blocked, Cause::starved, lost_there ? context.forward : context.back,
-                     fmt::format("The connection of {} to {} was open, then what {} sent did not arrive.", from, to,
-                                 lost_there ? from : host));
-            return;
-        }
+    // A program may not be told of one: its host's wire is.
+    bool near_got_icmp() {
+        const auto icmp = near_failure_.icmp ? near_failure_.icmp : path_.icmp_to_source;
+        if (!icmp || icmp->from == context_.destination_address()) return false;
+        icmp_ended(context_, path_, *icmp, context_.forward, fmt::format("The open connection of {} to {}", from_, to_), "", leg_);
+        return true;
     }
-    if (!gave_up) return;
-    // What reached the host's interface was not stopped on the way, whatever its journal makes of it.
-    const bool unseen = path.destination_complete && path.data_in > 0 && conversation.peer_received.empty();
-    if (context.destination_speaks && conversation.sent.size() + conversation.received.size() > 0 &&
-        lost(conversation.sent, conversation.peer_received, conversation.closed, conversation.peer_closed,
-             path.destination_complete && path.data_out > 0 && path.data_in == 0) &&
-        !unseen) {
-        const auto arrived = conversation.peer_received.size();
-        conclude(leg, Verdict::blocked, Cause::starved, context.forward,
-                 fmt::format(
-                     "The connection of {} to {} was open, then what {} sent did not arrive: {} sent, {} received{}.",
-                     from, to, from, counted(conversation.sent.size(), "message"), arrived,
-                     waited.empty() ? "" : ", no answer" + waited));
-        return;
+
+    bool far_got_icmp() {
+        // Where nothing came, what the host sends is no answer: its last word, said when it gave up.
+        const bool gave_up_unheard = path_.destination_complete && path_.data_out > 0 && path_.data_in == 0 && path_.back_out == 0;
+        if (!path_.icmp_to_destination || path_.icmp_to_destination->from == context_.source_address() || gave_up_unheard) return false;
+        icmp_ended(context_, path_, *path_.icmp_to_destination, context_.back, fmt::format("What {} sent on the open connection of {}", host_, from_), "",
+                   leg_);
+        return true;
     }
-    const bool media_lost = carried.backwards && carried.sent > carried.received;
-    if (media_lost || lost(conversation.peer_sent, conversation.received, conversation.peer_closed, conversation.closed,
-                           path.source_complete && path.back_out > 0 && path.back_in == 0)) {
-        const auto ledger =
-            media_lost ? fmt::format("{} of media sent, {} received", counted(carried.sent, "packet"), carried.received)
-                       : fmt::format("{} sent, {} received", counted(conversation.peer_sent.size(), "message"),
-                                     conversation.received.size());
-        conclude(leg, Verdict::blocked, Cause::starved, context.back,
-                 fmt::format("The connection of {} to {} was open, then what {} sent did not arrive: {}{}.", from, to,
-                             host, ledger, waited.empty() ? "" : ", then silence" + waited));
-        return;
+
+    // --- an end. One that closed of its own will, with a reason, was not stopped on the way.
+
+    static bool closed_by(const Event* closed, std::string_view whom) { return closed != nullptr && text_field(*closed, field::by) == whom; }
+    bool near_ended_it() const { return closed_by(conversation_.closed, "self") && near_failure_.kind.empty(); }
+    bool far_ended_it() const { return closed_by(conversation_.peer_closed, "self") && far_failure_.kind.empty(); }
+
+    bool closed_by_another() {
+        return closed_by(conversation_.closed, "peer") && conversation_.peer_closed != nullptr && !far_ended_it() && path_.destination_complete &&
+               path_.fin_back_out == 0 && path_.fin_back_in > 0 &&
+               blocked(Cause::reset, context_.back, fmt::format("Something on the way closed the connection of {} to {}: {} did not.", from_, to_, host_));
     }
-    if (!carried.backwards && carried.sent > carried.received) {
-        conclude(
-            leg, Verdict::blocked, Cause::starved, context.forward,
-            fmt::format("The connection of {} to {} was open, then what {} sent did not arrive: {} of media sent, {} received.",
-                        from, to, from, counted(carried.sent, "packet"), carried.received));
-        return;
+
+    bool ended_by_the_far_end() { return far_ended_it() && closed_by(conversation_.closed, "peer"); }  // the flow says how the session ended
+
+    // --- silence: what one end sent and the other never got
+
+    bool wire_lost_there() const { return path_.destination_complete && path_.data_out > 0 && path_.data_in == 0; }
+    bool wire_lost_back() const { return path_.source_complete && path_.back_out > 0 && path_.back_in == 0; }
+    std::string did_not_arrive(const std::string& sender) const {
+        return fmt::format("The connection of {} to {} was open, then what {} sent did not arrive", from_, to_, sender);
     }
-    if (leg.verdict == Verdict::inconclusive) {
-        if (far_silent) {
-            doubt(leg, Reason::host_silent,
-                  fmt::format("{} connected to {}, but nothing of {} shows that the connection arrived there.", from,
-                              to, host));
-        } else {
-            doubt(leg, Reason::host_silent,
-                  fmt::format("{} connected to {}, and no application data went {}.", from, to,
-                              conversation.heard() ? "back: " + host + " did not answer" : "over the connection"));
-        }
+
+    bool real_program_lost() {  // of one only the wires tell
+        if ((context_.source_speaks && context_.destination_speaks) || (!wire_lost_there() && !wire_lost_back())) return false;
+        const bool there = wire_lost_there();
+        return blocked(Cause::starved, there ? context_.forward : context_.back, did_not_arrive(there ? from_ : host_) + ".");
     }
+
+    bool nobody_gave_up() {
+        const bool neither_closed = conversation_.closed == nullptr && conversation_.peer_closed == nullptr;
+        return near_failure_.kind != "timeout" && far_failure_.kind != "timeout" && !carried_.silent && !neither_closed && !near_ended_it();
+    }
+
+    bool requests_lost() {
+        // What reached the host's interface was not stopped on the way, whatever its journal makes of it.
+        const bool unseen = path_.destination_complete && path_.data_in > 0 && conversation_.peer_received.empty();
+        const auto sent = conversation_.sent.size(), arrived = conversation_.peer_received.size();
+        if (!context_.destination_speaks || unseen || sent + conversation_.received.size() == 0 || (sent <= arrived && !wire_lost_there())) return false;
+        const auto waited = waited_words(near_failure_.waited);
+        return blocked(
+            Cause::starved, context_.forward,
+            fmt::format("{}: {} sent, {} received{}.", did_not_arrive(from_), counted(sent, "message"), arrived, waited.empty() ? "" : ", no answer" + waited));
+    }
+
+    bool answers_lost() {
+        const bool media = carried_.backwards && carried_.sent > carried_.received;
+        const auto sent = conversation_.peer_sent.size(), arrived = conversation_.received.size();
+        if (!media && sent <= arrived && !wire_lost_back()) return false;
+        const auto account = media ? fmt::format("{} of media sent, {} received", counted(carried_.sent, "packet"), carried_.received)
+                                   : fmt::format("{} sent, {} received", counted(sent, "message"), arrived);
+        const auto waited = waited_words(near_failure_.waited);
+        return blocked(Cause::starved, context_.back,
+                       fmt::format("{}: {}{}.", did_not_arrive(host_), account, waited.empty() ? "" : ", then silence" + waited));
+    }
+
+    bool media_lost() {
+        return !carried_.backwards && carried_.sent > carried_.received &&
+               blocked(Cause::starved, context_.forward,
+                       fmt::format("{}: {} of media sent, {} received.", did_not_arrive(from_), counted(carried_.sent, "packet"), carried_.received));
+    }
+
+    void doubt_silence() {
+        if (leg_.verdict != Verdict::inconclusive) return;
+        if (far_silent_)
+            doubt(leg_, Reason::host_silent, fmt::format("{} connected to {}, but nothing of {} shows that the connection arrived there.", from_, to_, host_));
+        else
+            doubt(leg_, Reason::host_silent,
+                  fmt::format("{} connected to {}, and no application data went {}.", from_, to_,
+                              conversation_.heard() ? "back: " + host_ + " did not answer" : "over the connection"));
+    }
+
+    const LegContext& context_;
+    const Conversation& conversation_;
+    const Carried& carried_;
+    LegResult& leg_;
+    Path path_;
+    const std::string &from_, &host_;
+    std::string to_;
+    bool far_silent_;
+    Failure near_failure_, far_failure_;
+};
+
+}  // namespace
+
+void judge_breakage(const LegContext& context, const Conversation& conversation, const Carried& carried, LegResult& leg) {
+    Breakage{context, conversation, carried, leg}.judge();
 }
 
 }  // namespace wmlab::lab

@@ -54,10 +54,9 @@ bool listener_known(const LegContext& context, const Path& path, LegResult& leg)
     }
     const auto where = Endpoint{context.destination_address(), path.near.destination.port}.text();
     if (bound.failed != nullptr) {
-        const auto holder = text_field(*bound.failed, "holder");
+        const auto holder = text_field(*bound.failed, field::holder);
         doubt(leg, Reason::not_listening,
-              fmt::format("{} could not bind TCP {}: {}{}.", context.leg.destination, bound.failed->local,
-                          text_field(*bound.failed, "error"),
+              fmt::format("{} could not bind TCP {}: {}{}.", context.leg.destination, bound.failed->local, text_field(*bound.failed, field::error),
                           holder.empty() ? "" : fmt::format(" (held by {})", holder)));
     } else {
         doubt(leg, Reason::not_listening,
@@ -143,10 +142,11 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
                             source_name(context), to, after(failure.waited), host, host));
         }
         if (path.syn_ack_in > 0) {  // who is told by RST is whose packets were not wanted
-            return conclude(leg, Verdict::blocked, Cause::reset, context.forward,
-                            fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN was answered, "
-                                        "and what {} sent then got a RST that {} did not send.",
-                                        source_name(context), to, after(failure.waited), context.leg.source, host));
+            return conclude(
+                leg, Verdict::blocked, Cause::reset, context.forward,
+                fmt::format(
+                    "TCP from {} to {} was reset{} by something on the way: the SYN was answered, and what {} sent then got a RST that {} did not send.",
+                    source_name(context), to, after(failure.waited), context.leg.source, host));
         }
         return conclude(leg, Verdict::blocked, Cause::reset, context.back,
                         fmt::format("TCP from {} to {} was reset{} by something on the way: the SYN reached {}, which sent no RST.",
@@ -197,6 +197,43 @@ LegResult& reset_ended(const LegContext& context, const Conversation& conversati
                     source_name(context), to, after(failure.waited), host));
 }
 
+// The SYN, as `syns` tells of it, reached the host: what became of the answer?
+LegResult& answer_lost(const LegContext& context, const Conversation& conversation, const Path& path, const std::string& syns, const std::string& waited,
+                       LegResult& leg) {
+    const auto to = destination_at(context, path);
+    const auto& from = context.leg.source;
+    const auto& host = context.leg.destination;
+    // Whatever became of the host's RST: no connection was to be had there.
+    if (path.syn_ack_out == 0 && conversation.accepted == nullptr && path.destination_complete && path.near.destination != path.far.destination) {
+        return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
+                        fmt::format("The SYN of {} to {} was translated on the way to {}, where {} took no connection{}.", from, to,
+                                    path.far.destination.text(), host, path.rst_from_destination > 0 ? ": its RST did not come back" : ""));
+    }
+    if (path.icmp_to_destination) {
+        return icmp_ended(context, path, *path.icmp_to_destination, context.back, fmt::format("{}'s answer to the SYN of {}", host, from), "", leg);
+    }
+    if (path.rst_to_destination > 0 && path.source_complete && path.rst_from_source == 0) {
+        return conclude(
+            leg, Verdict::blocked, Cause::reset, context.back,
+            fmt::format("The SYN reached {}, but its answer was reset on the way: {} got a RST in the name of {}, which sent none and heard nothing{}.", to,
+                        host, from, waited));
+    }
+    if (path.syn_ack_out == 0 && conversation.accepted == nullptr) {
+        if (path.destination_complete && path.near.source.address != path.far.source.address) {
+            return conclude(leg, Verdict::blocked, Cause::translated, context.back,
+                            fmt::format("The SYN of {} reached {} as {}, and no answer left {}: from there nothing leads back to that address.", from, host,
+                                        path.far.source.text(), host));
+        }
+        if (path.destination_complete) {
+            return doubt(leg, Reason::host_silent, fmt::format("The SYN of {} reached the interface of {}, which did not answer it.", from, host));
+        }
+        return doubt(leg, Reason::host_silent, fmt::format("The SYN of {} reached {}; whether it was answered is not known.", from, host));
+    }
+    const auto answers = path.syn_ack_out > 0 ? fmt::format("{} answered {}", host, times(path.syn_ack_out)) : fmt::format("{} answered", host);
+    return conclude(leg, Verdict::blocked, Cause::dropped, context.back,
+                    fmt::format("{} arrived, and {}, but the answer never reached {}{}.", syns, answers, from, waited));
+}
+
 // Nobody answered: which way did the packets get lost?
 LegResult& silence(const LegContext& context, const Conversation& conversation, const Path& path,
                    const Failure& failure, LegResult& leg) {
@@ -215,47 +252,7 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
     }
     const auto syns = path.syn_out > 0 ? fmt::format("The SYN to {}, sent {},", to, times(path.syn_out))
                                        : fmt::format("The SYN to {}", to);
-    if (path.syn_in > 0 || path.syn_ack_out > 0 || conversation.accepted != nullptr) {
-        // Whatever became of the host's RST: no connection was to be had there.
-        if (path.syn_ack_out == 0 && conversation.accepted == nullptr && path.destination_complete &&
-            path.near.destination != path.far.destination) {
-            return conclude(
-                leg, Verdict::blocked, Cause::translated, context.forward,
-                fmt::format("The SYN of {} to {} was translated on the way to {}, where {} took no connection{}.", from,
-                            to, path.far.destination.text(), host,
-                            path.rst_from_destination > 0 ? ": its RST did not come back" : ""));
-        }
-        if (path.icmp_to_destination) {
-            return icmp_ended(context, path, *path.icmp_to_destination, context.back,
-                              fmt::format("{}'s answer to the SYN of {}", host, from), "", leg);
-        }
-        if (path.rst_to_destination > 0 && path.source_complete && path.rst_from_source == 0) {
-            return conclude(
-                leg, Verdict::blocked, Cause::reset, context.back,
-                fmt::format("The SYN reached {}, but its answer was reset on the way: {} got a RST in the name of {}, which sent none and heard nothing{}.",
-                            to, host, from, waited));
-        }
-        if (path.syn_ack_out == 0 && conversation.accepted == nullptr) {
-            if (path.destination_complete && path.near.source.address != path.far.source.address) {
-                return conclude(
-                    leg, Verdict::blocked, Cause::translated, context.back,
-                    fmt::format("The SYN of {} reached {} as {}, and no answer left {}: from there nothing leads back to that address.",
-                                from, host, path.far.source.text(), host));
-            }
-            if (path.destination_complete) {
-                return doubt(
-                    leg, Reason::host_silent,
-                    fmt::format("The SYN of {} reached the interface of {}, which did not answer it.", from, host));
-            }
-            return doubt(leg, Reason::host_silent,
-                         fmt::format("The SYN of {} reached {}; whether it was answered is not known.", from, host));
-        }
-        const auto answers = path.syn_ack_out > 0 ? fmt::format("{} answered {}", host, times(path.syn_ack_out))
-                                                  : fmt::format("{} answered", host);
-        return conclude(
-            leg, Verdict::blocked, Cause::dropped, context.back,
-            fmt::format("{} arrived, and {}, but the answer never reached {}{}.", syns, answers, from, waited));
-    }
+    if (path.syn_in > 0 || path.syn_ack_out > 0 || conversation.accepted != nullptr) return answer_lost(context, conversation, path, syns, waited, leg);
     if (path.destination_complete) {
         return conclude(leg, Verdict::blocked, Cause::dropped, context.forward,
                         fmt::format("{} left {} and never reached {}: no answer{}.", syns, from, host, waited));
@@ -277,7 +274,7 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
         leg.source_seen = path.far.source.text();
         leg.destination_seen = path.far.destination.text();
     }
-    if (conversation.connected != nullptr) leg.milliseconds = number_field(*conversation.connected, "milliseconds");
+    if (conversation.connected != nullptr) leg.milliseconds = number_field(*conversation.connected, field::milliseconds);
 
     const bool heard = conversation.heard() || (!context.destination_speaks && conversation.answered());
     const bool lost_back = path.source_complete && path.back_out > 0 && path.back_in == 0;

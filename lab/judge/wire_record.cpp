@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/evidence/fields.hpp"
 #include "lab/judge/evidence.hpp"
 
 namespace wmlab::lab {
@@ -61,40 +62,38 @@ std::vector<Sighting> listed_packets(std::string_view text, std::int64_t first) 
 }  // namespace
 
 void WireRecord::add(const evidence::Event& event) {
-    const auto whole = [&](std::string_view name) {
-        return whole_field(event, name).value_or(0);
-    };
+    const auto whole = [&](evidence::Number name) { return whole_field(event, name).value_or(0); };
     WireLine line;
-    line.kind = text_field(event, "kind");
-    line.packets = whole("packets");
+    line.kind = text_field(event, field::kind);
+    line.packets = whole(field::packets);
     if (line.kind == "total") {
         ++totals_;
         total_ += line.packets;
-        dropped_ += whole("dropped");
+        dropped_ += whole(field::dropped);
         return;
     }
     if (line.kind == "lost") {
         dropped_ += std::max<std::uint64_t>(line.packets, 1);
         return;
     }
-    line.way = text_field(event, "direction") == "out" ? Way::out : Way::in;
-    line.protocol = text_field(event, "protocol");
-    line.source = Endpoint::from(text_field(event, "source"));
-    line.destination = Endpoint::from(text_field(event, "destination"));
-    line.bytes = whole("bytes");
-    line.zone = text_field(event, "zone");
-    if (const auto ttl = whole_field(event, "ttl"); ttl && *ttl <= 255) line.ttl = static_cast<unsigned>(*ttl);
+    line.way = text_field(event, field::direction) == "out" ? Way::out : Way::in;
+    line.protocol = text_field(event, field::protocol);
+    line.source = Endpoint::from(text_field(event, field::source));
+    line.destination = Endpoint::from(text_field(event, field::destination));
+    line.bytes = whole(field::bytes);
+    line.zone = text_field(event, field::zone);
+    if (const auto ttl = whole_field(event, field::ttl); ttl && *ttl <= 255) line.ttl = static_cast<unsigned>(*ttl);
     if (line.kind == "icmp") {
         Icmp icmp;
-        icmp.type = static_cast<unsigned>(std::min<std::uint64_t>(whole("type"), 255));
-        icmp.code = static_cast<unsigned>(std::min<std::uint64_t>(whole("code"), 255));
-        icmp.from = text_field(event, "sender");
+        icmp.type = static_cast<unsigned>(std::min<std::uint64_t>(whole(field::icmp_type), 255));
+        icmp.code = static_cast<unsigned>(std::min<std::uint64_t>(whole(field::icmp_code), 255));
+        icmp.from = text_field(event, field::sender);
         line.icmp = icmp;
     }
-    if (const auto* joins = event.fields.if_contains("joins"); joins != nullptr && joins->is_array())
-        for (const auto& group : joins->get_array())
+    if (const auto* joins = list_field(event, field::joins))
+        for (const auto& group : *joins)
             if (group.is_string()) line.joins.emplace_back(group.get_string());
-    line.each = listed_packets(text_field(event, "each"), static_cast<std::int64_t>(whole("first")));
+    line.each = listed_packets(text_field(event, field::each), static_cast<std::int64_t>(whole(field::first)));
     if (line.protocol == "tcp" || line.protocol == "udp") listed_ = listed_ && (line.listed() || line.kind == "icmp");
     packets_ += line.packets;
     if (line.kind != "icmp") by_addresses_.emplace(Key{line.way, line.protocol, line.source, line.destination}, lines_.size());

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <span>
 
+#include "common/evidence/fields.hpp"
 #include "common/evidence/journal.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/igmp.hpp"
@@ -73,12 +74,12 @@ boost::json::array to_json(const std::vector<MulticastRoute>& routes) {
     boost::json::array all;
     for (const auto& route : routes) {
         boost::json::object one;
-        one["source"] = route.source.text();
-        one["group"] = route.group.text();
-        one["from"] = route.from;
+        one[field::source] = route.source.text();
+        one[field::group] = route.group.text();
+        one[field::from] = route.from;
         boost::json::array to;
         for (const auto& zone : route.to) to.emplace_back(zone);
-        one["to"] = std::move(to);
+        one[field::to] = std::move(to);
         all.push_back(std::move(one));
     }
     return all;
@@ -178,10 +179,10 @@ void MulticastRouting::heard(const Router& router, scenario::Ipv4 reporter, cons
         if (!reported_.insert({router.box.name, reporter, group}).second) continue;
         evidence::Event event;
         event.event = evidence::What::group_joined;
-        event.fields["zone"] = side->zone;
-        event.fields["group"] = group.text();
-        event.fields["reporter"] = reporter.text();
-        if (scenario::several_boxes(scenario_)) event.fields["box"] = router.box.name;
+        event.fields[field::zone] = side->zone;
+        event.fields[field::group] = group.text();
+        event.fields[field::reporter] = reporter.text();
+        if (scenario::several_boxes(scenario_)) event.fields[field::box] = router.box.name;
         event.monotonic = evidence::Clock::system().monotonic();
         event.utc = evidence::Clock::system().utc();
         events_.push_back(std::move(event));

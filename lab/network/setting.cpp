@@ -63,8 +63,7 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
     if (setting.built_in()) {
         if (!firewall.empty())
             throw std::invalid_argument{
-                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where they "
-                "are (--attach ZONE=NIC or --launch HOST=PREFIX)"};
+                "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where they are (--attach ZONE=NIC or --launch HOST=PREFIX)"};
         return setting;
     }
     setting.firewall = firewall.empty() ? scenario.firewall.launch : boost::program_options::split_unix(firewall);

@@ -61,8 +61,7 @@ std::string carried_program(const std::vector<std::string>& run, const std::file
         carried_stopping);
     for (const auto port : ports)  // a listening socket in state 0A, of either family
         shell += fmt::format(
-            "{{ while kill -0 $program; do grep -qi ':{:04X} [0-9A-F]*:0000 0A' /proc/net/tcp /proc/net/tcp6 && echo {}{} && "
-            "break; sleep 0.05; done; }} 2> /dev/null 3<&- &\n",
+            "{{ while kill -0 $program; do grep -qi ':{:04X} [0-9A-F]*:0000 0A' /proc/net/tcp /proc/net/tcp6 && echo {}{} && break; sleep 0.05; done; }} 2> /dev/null 3<&- &\n",
             port, carried_listening, port);
     return shell + "wait $program\nended=$?\nkill $input 2> /dev/null\ncd / && rm -rf \"$files\"\nexit $ended\n}\n";
 }

@@ -125,10 +125,10 @@ pid_t Spawn::run() const {
     if (got != sizeof failure) return pid;
     ::waitpid(pid, nullptr, 0);
     throw setup_failed(what(child_steps[static_cast<std::size_t>(failure.step)]), failure.error,
-                       failure.error == ENOENT                                ? "is it installed?"
-                       : failure.error == EACCES && confinement != nullptr ? "programs of a scenario run as nobody: may "
-                                                                             "everybody run it? --trust runs it as you"
-                                                                           : "");
+                       failure.error == ENOENT ? "is it installed?"
+                       : failure.error == EACCES && confinement != nullptr
+                           ? "programs of a scenario run as nobody: may everybody run it? --trust runs it as you"
+                           : "");
 }
 
 std::vector<char*> pointers(std::vector<std::string>& words) {

@@ -181,6 +181,69 @@ std::string clean(std::string_view text, Lines lines) {
     return out;
 }
 
+namespace {
+
+void clean_flow(FlowResult& flow) {
+    for (auto& each : flow.effects) effect(each);
+    for (auto* text : {&flow.id, &flow.type, &flow.from, &flow.to, &flow.leg, &flow.direction, &flow.transport}) one(*text);
+    if (flow.anyone)
+        for (auto* text : {&flow.anyone->flow, &flow.anyone->zone, &flow.anyone->address, &flow.anyone->stands_for}) one(*text);
+    if (flow.expected.rule) one(flow.expected.rule->file);
+    if (flow.expected.leg) one(*flow.expected.leg);
+    if (flow.expected.transport) one(*flow.expected.transport);
+    icmp(flow.icmp);
+    decided(flow.rule, flow.near_miss);
+    for (auto& suggestion : flow.suggestions) {
+        const bool table = suggestion.command == "section";  // of several lines, by us
+        for (auto* text : {&suggestion.rule, &suggestion.bare}) *text = clean(*text, table ? Lines::many : Lines::one);
+        for (auto* text : {&suggestion.dialect, &suggestion.file, &suggestion.chain, &suggestion.command}) one(*text);
+    }
+    many(flow.change);
+    many(flow.explanation);
+    for (auto& sentence : flow.unmet) many(sentence);
+    legs(flow.legs);
+    for (auto& attempt : flow.attempts) {
+        one(attempt.transport);
+        one(attempt.leg);
+        many(attempt.explanation);
+        legs(attempt.legs);
+    }
+    for (auto& retry : flow.retries) many(retry);
+    for (auto& note : flow.notes) many(note);
+}
+
+void clean_change(Comparison& change) {
+    one(change.ruleset);
+    for (auto& flow : change.flows)
+        for (auto* text : {&flow.id, &flow.before, &flow.after, &flow.note}) one(*text);
+    for (auto& flow : change.flows) {
+        for (auto& difference : flow.differences) one(difference);
+        if (flow.by) rule(*flow.by);
+    }
+    for (auto* list : {&change.opened, &change.closed})
+        for (auto& opened : *list) openings(opened);
+    for (auto* list : {&change.tried, &change.not_tried, &change.notes})
+        for (auto& text : *list) one(text);
+}
+
+std::shared_ptr<const Picture> clean_picture(const std::shared_ptr<const Picture>& given) {
+    auto picture = std::make_shared<Picture>(*given);
+    for (auto& zone : picture->zones) {
+        one(zone.name);
+        for (auto& host : zone.hosts) one(host.name);
+    }
+    for (auto& file : picture->rulesets) {
+        one(file.file);
+        for (auto& line : file.lines) line = with_tabs_kept(line);
+    }
+    for (auto& [_, ladder] : picture->ladders)
+        for (auto& step : ladder.steps)
+            for (auto* text : {&step.from, &step.to, &step.label}) one(*text);
+    return picture;
+}
+
+}  // namespace
+
 Report cleaned(Report report) {
     for (auto* text : {&report.scenario, &report.file, &report.ruleset}) one(*text);
     for (auto& note : report.notes) many(note);
@@ -190,48 +253,8 @@ Report cleaned(Report report) {
         for (auto& flow : report.baseline->live->flows) one(flow.id), effect(flow.effect);
         for (auto& note : report.baseline->live->notes) many(note);
     }
-    for (auto& flow : report.flows) {
-        for (auto& each : flow.effects) effect(each);
-        for (auto* text : {&flow.id, &flow.type, &flow.from, &flow.to, &flow.leg, &flow.direction, &flow.transport})
-            one(*text);
-        if (flow.anyone)
-            for (auto* text : {&flow.anyone->flow, &flow.anyone->zone, &flow.anyone->address, &flow.anyone->stands_for}) one(*text);
-        if (flow.expected.rule) one(flow.expected.rule->file);
-        if (flow.expected.leg) one(*flow.expected.leg);
-        if (flow.expected.transport) one(*flow.expected.transport);
-        icmp(flow.icmp);
-        decided(flow.rule, flow.near_miss);
-        for (auto& suggestion : flow.suggestions) {
-            const bool table = suggestion.command == "section";  // of several lines, by us
-            for (auto* text : {&suggestion.rule, &suggestion.bare}) *text = clean(*text, table ? Lines::many : Lines::one);
-            for (auto* text : {&suggestion.dialect, &suggestion.file, &suggestion.chain, &suggestion.command}) one(*text);
-        }
-        many(flow.change);
-        many(flow.explanation);
-        for (auto& sentence : flow.unmet) many(sentence);
-        legs(flow.legs);
-        for (auto& attempt : flow.attempts) {
-            one(attempt.transport);
-            one(attempt.leg);
-            many(attempt.explanation);
-            legs(attempt.legs);
-        }
-        for (auto& retry : flow.retries) many(retry);
-        for (auto& note : flow.notes) many(note);
-    }
-    if (report.baseline) {
-        one(report.baseline->ruleset);
-        for (auto& flow : report.baseline->flows)
-            for (auto* text : {&flow.id, &flow.before, &flow.after, &flow.note}) one(*text);
-        for (auto& flow : report.baseline->flows) {
-            for (auto& difference : flow.differences) one(difference);
-            if (flow.by) rule(*flow.by);
-        }
-        for (auto* list : {&report.baseline->opened, &report.baseline->closed})
-            for (auto& opened : *list) openings(opened);
-        for (auto* list : {&report.baseline->tried, &report.baseline->not_tried, &report.baseline->notes})
-            for (auto& text : *list) one(text);
-    }
+    for (auto& flow : report.flows) clean_flow(flow);
+    if (report.baseline) clean_change(*report.baseline);
     if (report.patch) {
         many(report.patch->diff);
         one(report.patch->directory);
@@ -243,21 +266,7 @@ Report cleaned(Report report) {
             rule(use.rule);
             for (auto& flow : use.flows) one(flow);
         }
-    if (report.picture) {
-        auto picture = std::make_shared<Picture>(*report.picture);
-        for (auto& zone : picture->zones) {
-            one(zone.name);
-            for (auto& host : zone.hosts) one(host.name);
-        }
-        for (auto& file : picture->rulesets) {
-            one(file.file);
-            for (auto& line : file.lines) line = with_tabs_kept(line);
-        }
-        for (auto& [_, ladder] : picture->ladders)
-            for (auto& step : ladder.steps)
-                for (auto* text : {&step.from, &step.to, &step.label}) one(*text);
-        report.picture = std::move(picture);
-    }
+    if (report.picture) report.picture = clean_picture(report.picture);
     auto& identity = report.identity;
     for (auto* text : {&identity.when, &identity.version, &identity.commit, &identity.kernel, &identity.nft,
                        &identity.iptables, &identity.machine, &identity.lab})

@@ -128,8 +128,7 @@ std::string change_html(const Report& report) {
                                   code_html(ruleset_words(report)));
     for (const auto& words : changes_words(*report.baseline)) out += fmt::format("<li>{}</li>\n", xml_escaped(words));
     out +=
-        "</ul>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"the flows before and after the "
-        "change\"><table><thead><tr><th scope=\"col\">flow</th>"
+        "</ul>\n<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"the flows before and after the change\"><table><thead><tr><th scope=\"col\">flow</th>"
         "<th scope=\"col\">change</th><th scope=\"col\">before</th><th scope=\"col\">now</th></tr></thead><tbody>\n";
     for (const auto change : changes_told)
         for (const auto& flow : report.baseline->flows) {
@@ -158,8 +157,7 @@ std::string coverage_html(const Report& report) {
 std::string legs_html(const std::vector<LegResult>& legs) {
     if (legs.empty()) return {};
     std::string out =
-        "<table class=\"legs\"><thead><tr><th scope=\"col\">leg</th><th scope=\"col\">from → to</th><th scope=\"col\">verdict</th>"
-        "<th scope=\"col\">evidence</th></tr></thead><tbody>\n";
+        "<table class=\"legs\"><thead><tr><th scope=\"col\">leg</th><th scope=\"col\">from → to</th><th scope=\"col\">verdict</th><th scope=\"col\">evidence</th></tr></thead><tbody>\n";
     for (const auto& leg : legs) {
         std::string evidence, verdict{text(leg.verdict)};
         if (leg.cause) verdict += fmt::format(": {}", text(*leg.cause));

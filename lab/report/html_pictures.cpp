@@ -110,8 +110,7 @@ std::string topology_svg(const Report& report, const Picture& picture) {
         label += fmt::format("{}{}: {}", label.empty() ? "" : "; ", zone, tally.words());
     }
     return fmt::format(
-        "<svg class=\"top\" viewBox=\"0 0 {0} {1}\" role=\"img\" aria-label=\"The zones around the firewall, and flows of "
-        "each: {2}\">{3}{4}<rect class=\"fw\" x=\"{5}\" y=\"{6}\" width=\"90\" height=\"40\" rx=\"4\"/><text class=\"h\" "
+        "<svg class=\"top\" viewBox=\"0 0 {0} {1}\" role=\"img\" aria-label=\"The zones around the firewall, and flows of each: {2}\">{3}{4}<rect class=\"fw\" x=\"{5}\" y=\"{6}\" width=\"90\" height=\"40\" rx=\"4\"/><text class=\"h\" "
         "x=\"{7}\" y=\"{8}\">firewall</text></svg>\n",
         width, height, xml_escaped(label), lines, boxes, width / 2 - 45, middle - 20, width / 2, middle + 5);
 }
@@ -175,8 +174,7 @@ std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Pict
         std::string path;
         for (const auto tick : ticks) path += fmt::format("M{} 0v14", tick + 1);
         out += fmt::format(
-            "<p>Lost packets of media, by their number of {0}:<br><svg width=\"{1}\" height=\"14\" role=\"img\" aria-label=\"{2} of {0} "
-            "packets lost\"><rect class=\"bar\" width=\"{1}\" height=\"14\"/><path class=\"gap\" d=\"{3}\"/></svg></p>\n",
+            "<p>Lost packets of media, by their number of {0}:<br><svg width=\"{1}\" height=\"14\" role=\"img\" aria-label=\"{2} of {0} packets lost\"><rect class=\"bar\" width=\"{1}\" height=\"14\"/><path class=\"gap\" d=\"{3}\"/></svg></p>\n",
             ladder.media, ladder_width, ladder.lost.size(), path);
     }
     if (ladder.longest_gap > 0)

@@ -66,46 +66,35 @@ void add_happening(std::string& out, const Happening& happening, const std::vect
     if (effects.empty()) out += "  - no flow was running\n";
 }
 
-}  // namespace
+void add_change(std::string& out, const Report& report) {
+    out += fmt::format("\n### What the change does\n\nAgainst {}:\n\n", cell(report.baseline->ruleset));
+    for (const auto change : changes_told) {
+        const auto ids = of_change(*report.baseline, change);
+        if (change == Change::unchanged) {
+            out += fmt::format("- unchanged: {} flow{}\n", ids.size(), ids.size() == 1 ? "" : "s");
+            continue;
+        }
+        for (const auto& id : ids) {
+            const auto& flow = *change_of(report, id);
+            out += fmt::format("- **{}**: {} ({} → {}{})\n", change_word(change), cell(id), cell(flow.before.empty() ? "not run" : flow.before),
+                               cell(flow.after), flow.as_expected ? ", as expected" : "");
+            for (const auto& difference : flow.differences) out += fmt::format("  - {}\n", cell(difference));
+        }
+    }
+    for (const auto* list : {&report.baseline->opened, &report.baseline->closed})
+        for (const auto& opened : *list)
+            out += fmt::format("- **{}**{}: {}, {}; {}\n", list == &report.baseline->opened ? "opens" : "closes",
+                               opened.accepted.empty() ? "" : fmt::format(" (accepted: {})", cell(opened.accepted)), cell(where_words(opened)),
+                               cell(what_words(opened)), cell(by_words(opened)));
+    for (const auto& left : report.baseline->not_tried) out += fmt::format("- not tried: {}\n", cell(left));
+    if (const auto& live = report.baseline->live) {
+        out += "\n### What users notice while the change is made\n\n";
+        add_happening(out, live->happening, effects_of(*live));
+        for (const auto& note : live->notes) out += fmt::format("- note: {}\n", cell(note));
+    }
+}
 
-std::string render_markdown(const Report& report, const Style&) {
-    std::string out = fmt::format("## wmlab: {}\n\n**{}**\n\nRuleset: {}\n", cell(report.scenario),
-                                  summary_words(report), cell(ruleset_words(report)));
-    for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
-    for (const auto& result : anyone_results(report)) out += fmt::format("\n> {}\n", cell(anyone_words(result)));
-    if (report.flows.empty() && !report.baseline) return out + "\nNo flow was tested.\n";
-    if (report.baseline) {
-        out += fmt::format("\n### What the change does\n\nAgainst {}:\n\n", cell(report.baseline->ruleset));
-        for (const auto change : changes_told) {
-            const auto ids = of_change(*report.baseline, change);
-            if (change == Change::unchanged) {
-                out += fmt::format("- unchanged: {} flow{}\n", ids.size(), ids.size() == 1 ? "" : "s");
-                continue;
-            }
-            for (const auto& id : ids) {
-                const auto& flow = *change_of(report, id);
-                out += fmt::format("- **{}**: {} ({} → {}{})\n", change_word(change), cell(id),
-                                   cell(flow.before.empty() ? "not run" : flow.before), cell(flow.after),
-                                   flow.as_expected ? ", as expected" : "");
-                for (const auto& difference : flow.differences) out += fmt::format("  - {}\n", cell(difference));
-            }
-        }
-        for (const auto* list : {&report.baseline->opened, &report.baseline->closed})
-            for (const auto& opened : *list)
-                out += fmt::format("- **{}**{}: {}, {}; {}\n", list == &report.baseline->opened ? "opens" : "closes",
-                                   opened.accepted.empty() ? "" : fmt::format(" (accepted: {})", cell(opened.accepted)), cell(where_words(opened)), cell(what_words(opened)),
-                                   cell(by_words(opened)));
-        for (const auto& left : report.baseline->not_tried) out += fmt::format("- not tried: {}\n", cell(left));
-        if (const auto& live = report.baseline->live) {
-            out += "\n### What users notice while the change is made\n\n";
-            add_happening(out, live->happening, effects_of(*live));
-            for (const auto& note : live->notes) out += fmt::format("- note: {}\n", cell(note));
-        }
-    }
-    if (!report.incidents.empty()) {
-        out += "\n### Events\n\n";
-        for (std::size_t i = 0; i < report.incidents.size(); ++i) add_happening(out, report.incidents[i], effects_of(report, i));
-    }
+void add_blames(std::string& out, const Report& report) {
     const auto blamed = blames(report);
     if (!blamed.empty()) {
         out += "\n### Not as expected\n\n";
@@ -116,7 +105,9 @@ std::string render_markdown(const Report& report, const Style&) {
                                cell(names(ids, 20)));
         }
     }
-    if (report.flows.empty()) return out;
+}
+
+void add_table(std::string& out, const Report& report) {
     out += "\n| | flow | type | from → to | verdict | leg | cause |\n|---|---|---|---|---|---|---|\n";
     for (const auto& flow : report.flows) {
         out += fmt::format("| {} | {} | {} | {} → {} | {} | {} | {} |\n",
@@ -128,6 +119,9 @@ std::string render_markdown(const Report& report, const Style&) {
                                 (flow.transport.empty() ? std::string{} : " over " + flow.transport)),
                            cell(flow.leg), cell(why(flow)));
     }
+}
+
+void add_unexpected(std::string& out, const Report& report) {
     for (const auto& flow : report.flows) {
         if (flow.as_expected) continue;
         out += fmt::format("\n### {}: {}\n\nExpected {}. {}\n", cell(flow.id), cell(headline(flow)),
@@ -138,6 +132,9 @@ std::string render_markdown(const Report& report, const Style&) {
         points_of(points, flow);
         if (!points.empty()) out += "\n" + points;
     }
+}
+
+void add_details(std::string& out, const Report& report) {
     if (report.coverage) {
         out += "\n<details><summary>What each rule did</summary>\n\n";
         for (const auto& use : *report.coverage)
@@ -149,6 +146,25 @@ std::string render_markdown(const Report& report, const Style&) {
         for (const auto& [name, value] : words) out += fmt::format("- {}: {}\n", cell(name), code(value));
         out += "\n</details>\n";
     }
+}
+
+}  // namespace
+
+std::string render_markdown(const Report& report, const Style&) {
+    std::string out = fmt::format("## wmlab: {}\n\n**{}**\n\nRuleset: {}\n", cell(report.scenario), summary_words(report), cell(ruleset_words(report)));
+    for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
+    for (const auto& result : anyone_results(report)) out += fmt::format("\n> {}\n", cell(anyone_words(result)));
+    if (report.flows.empty() && !report.baseline) return out + "\nNo flow was tested.\n";
+    if (report.baseline) add_change(out, report);
+    if (!report.incidents.empty()) {
+        out += "\n### Events\n\n";
+        for (std::size_t i = 0; i < report.incidents.size(); ++i) add_happening(out, report.incidents[i], effects_of(report, i));
+    }
+    add_blames(out, report);
+    if (report.flows.empty()) return out;
+    add_table(out, report);
+    add_unexpected(out, report);
+    add_details(out, report);
     return out;
 }
 

@@ -1,22 +1,19 @@
 #include "lab/rules/coverage.hpp"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <set>
 
 #include "lab/rules/endpoints.hpp"
-#include "lab/rules/json_fields.hpp"
+#include "lab/rules/rule_fields.hpp"
 
 namespace wmlab::lab::rules {
-namespace json = boost::json;
 using evidence::Event;
 using evidence::What;
 namespace {
 
 bool of_leg(const Event& event, const LegResult& leg) {
-    const auto& f = event.fields;
-    if (text_at(f, "protocol") != leg.protocol) return false;
-    const auto source = text_at(f, "source"), destination = text_at(f, "destination");
+    if (text_field(event, field::protocol) != leg.protocol) return false;
+    const auto source = text_field(event, field::source), destination = text_field(event, field::destination);
     if (leg.protocol == "igmp") return fits(leg.source, source);  // to the group, or to all routers
     const auto either_way = [&](std::string_view one, std::string_view other) {
         return (fits(one, source) && fits(other, destination)) || (fits(other, source) && fits(one, destination));
@@ -43,7 +40,7 @@ std::string_view wanted_fate(const FlowResult& flow, const LegResult& leg) {
 
 // A report of IGMP is for the firewall itself: no rule but routing ends its way.
 bool is(const Event& event, std::string_view fate, const LegResult& leg) {
-    const auto seen = text_at(event.fields, "fate");
+    const auto seen = text_field(event, field::fate);
     return seen == fate || (leg.protocol == "igmp" && fate == "forwarded" && seen == "unfinished");
 }
 
@@ -52,15 +49,14 @@ bool is(const Event& event, std::string_view fate, const LegResult& leg) {
 std::vector<RuleUse> coverage(const Report& report, std::span<const Event> events) {
     std::vector<RuleUse> uses;
     for (const auto& event : events) {
-        const auto* rules = event.event == What::trace ? event.fields.if_contains("rules") : nullptr;
-        if (!rules || !rules->is_array()) continue;
-        for (const auto& entry : rules->get_array()) {
+        const auto* rules = event.event == What::trace ? list_field(event, field::rules) : nullptr;
+        if (!rules) continue;
+        for (const auto& entry : *rules) {
             const auto* rule = entry.if_object();
             if (!rule) continue;
             RuleUse use;
-            use.rule = {text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                        text_at(*rule, "chain")};
-            use.packets = static_cast<std::uint64_t>(number_at(*rule, "packets"));
+            use.rule = rule_ref(*rule);
+            use.packets = whole_field(*rule, field::packets).value_or(0);
             uses.push_back(std::move(use));
         }
     }
@@ -70,13 +66,10 @@ std::vector<RuleUse> coverage(const Report& report, std::span<const Event> event
             const auto fate = wanted_fate(flow, *leg);
             if (fate.empty()) continue;
             for (const auto& event : events) {
-                const auto* steps = event.event == What::trace ? event.fields.if_contains("steps") : nullptr;
-                if (!steps || !steps->is_array() || !is(event, fate, *leg) || !of_leg(event, *leg)) continue;
-                for (const auto& step : steps->get_array())
-                    if (step.is_int64())
-                        needed.insert(static_cast<std::size_t>(step.get_int64()));
-                    else if (step.is_uint64())
-                        needed.insert(static_cast<std::size_t>(step.get_uint64()));
+                const auto* steps = event.event == What::trace ? list_field(event, field::steps) : nullptr;
+                if (!steps || !is(event, fate, *leg) || !of_leg(event, *leg)) continue;
+                for (const auto& step : *steps)
+                    if (const auto index = evidence::whole_number(step)) needed.insert(*index);
             }
         }
         for (const auto index : needed)

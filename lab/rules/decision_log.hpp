@@ -24,6 +24,17 @@ struct Counted {
 // listener's thread.
 class DecisionLog {
 public:
+    struct Row {
+        Decision decision;
+        std::uint64_t packets = 0;
+        std::size_t wave = 0;
+        std::vector<std::pair<std::uint16_t, std::uint32_t>> each;  // dropped: IP id and TCP sequence
+        std::set<std::pair<ChainName, std::uint64_t>> matched;      // rules, by any of the packets
+        std::chrono::nanoseconds first{}, last{};
+    };
+    using Rows = std::map<std::string, Row>;
+    using Hits = std::map<std::pair<ChainName, std::uint64_t>, std::uint64_t>;
+
     void add(const Decision& decision);
     // What is added from now on belongs to this wave of flows.
     void begin_wave(std::size_t wave);
@@ -35,17 +46,8 @@ public:
                                       const Counted* counted = nullptr);
 
 private:
-    struct Row {
-        Decision decision;
-        std::uint64_t packets = 0;
-        std::size_t wave = 0;
-        std::vector<std::pair<std::uint16_t, std::uint32_t>> each;  // dropped: IP id and TCP sequence
-        std::set<std::pair<ChainName, std::uint64_t>> matched;      // rules, by any of the packets
-        std::chrono::nanoseconds first{}, last{};
-    };
-    using Hits = std::map<std::pair<ChainName, std::uint64_t>, std::uint64_t>;
     std::mutex mutex_;
-    std::map<std::string, Row> rows_;
+    Rows rows_;
     Hits hits_;
     std::size_t wave_ = 0, listed_ = 0;
 };

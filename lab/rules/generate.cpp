@@ -44,98 +44,113 @@ Wanted wanted(const scenario::Flow& flow, const std::string& leg) {
     return has(*expected) ? Wanted::yes : Wanted::no;
 }
 
+// By hosts, interfaces and protocol; the order of the scenario is kept.
+class NeedsOf {
+public:
+    explicit NeedsOf(const scenario::Scenario& scenario) : scenario_{scenario} {}
+
+    Needs read() {
+        for (const auto& instance : scenario::instances(scenario_)) {
+            const auto expected = instance.flow->expect.verdict.value_or(scenario::Verdict::pass);
+            if (expected != scenario::Verdict::pass && expected != scenario::Verdict::degraded) continue;
+            if (instance.flow->type == scenario::FlowType::command)
+                note("flow " + instance.id + " runs a program whose ports the scenario does not know: no rule is made for it");
+            else
+                for (const auto& leg : scenario::legs(scenario_, instance)) take(instance, leg);
+        }
+        for (auto* list : {&found_.needs, &found_.alternatives})
+            for (auto& row : *list) row.ports = merged(std::move(row.ports));
+        translate();
+        std::ranges::sort(found_.notes);
+        found_.notes.erase(std::unique(found_.notes.begin(), found_.notes.end()), found_.notes.end());
+        return std::move(found_);
+    }
+
+private:
+    void note(std::string sentence) { found_.notes.push_back(std::move(sentence)); }
+
+    void take(const scenario::FlowInstance& instance, const scenario::Leg& leg) {
+        const auto want = wanted(*instance.flow, leg.name);
+        const auto* source = scenario_.host(leg.source);
+        if (want == Wanted::no || source == nullptr) return;
+        if (leg.protocol == scenario::Protocol::igmp) return note_igmp(instance, leg, *source);
+        Need need;
+        need.multicast = leg.destination_address.value >> 28 == 0xE;
+        const auto* destination = scenario_.host(need.multicast ? instance.to : leg.destination);
+        if (!destination || source->zone == destination->zone) return;  // does not cross the firewall
+        if (!scenario::passes(scenario_, source->zone, destination->zone)) {
+            if (!need.multicast && scenario::passes(scenario_, destination->zone, source->zone))
+                note("of flow " + instance.id + " only the answers of leg " + leg.name + " pass firewall " + scenario_.firewall.name +
+                     ", which has no state for them: no rule is made for it");
+            return;
+        }
+        need.protocol = leg.protocol;
+        need.source = leg.source, need.destination = leg.destination;
+        need.source_address = leg.source_address, need.destination_address = leg.destination_address;
+        need.source_zone = source->zone, need.destination_zone = destination->zone;
+        need.in = interface_of(scenario_, source->zone), need.out = interface_of(scenario_, destination->zone);
+        need.ports = leg.destination_ports;
+        const auto* const anyone = instance.flow->anyone_at(instance.from);
+        if (anyone != nullptr) {
+            const auto net = anyone_net(scenario_, anyone->zone);
+            const auto name = "anyone@" + anyone->zone;
+            if (need.source == instance.from) need.source = name, need.source_net = net;
+            if (need.destination == instance.from) need.destination = name, need.destination_net = net;
+        }
+        add(want == Wanted::yes ? found_.needs : found_.alternatives, std::move(need), (anyone != nullptr ? instance.flow->id : instance.id) + " " + leg.name);
+    }
+
+    void note_igmp(const scenario::FlowInstance& instance, const scenario::Leg& leg, const scenario::Host& source) {
+        const auto* sender = scenario_.host(instance.from);
+        if (!sender || sender->zone == source.zone) return;
+        if (const auto hops = scenario::way(scenario_, sender->zone, source.zone); hops.empty() || hops.back().box != scenario_.firewall.name) return;
+        note("flow " + instance.id + " needs IGMP between " + leg.source +
+             " and the router of its own zone: it is never forwarded; a firewall that is that router must accept protocol 2 itself");
+    }
+
+    static void add(std::vector<Need>& rows, Need need, const std::string& label) {
+        const auto same = std::ranges::find_if(rows, [&](const Need& row) {
+            return row.protocol == need.protocol && source_of(row) == source_of(need) && destination_of(row) == destination_of(need) && row.in == need.in &&
+                   row.out == need.out;
+        });
+        if (same == rows.end()) {
+            need.flows = {label};
+            need.ports_of_flows = {need.ports};
+            rows.push_back(std::move(need));
+            return;
+        }
+        same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
+        const auto known = static_cast<std::size_t>(std::ranges::find(same->flows, label) - same->flows.begin());
+        if (known == same->flows.size()) same->flows.push_back(label), same->ports_of_flows.emplace_back();
+        auto& ports = same->ports_of_flows[known];
+        ports.insert(ports.end(), need.ports.begin(), need.ports.end());
+    }
+
+    // Hosts that other zones know by a published address.
+    void translate() {
+        for (const auto& need : found_.needs) {
+            const auto* host = scenario_.host(need.destination);
+            const auto outer = host != nullptr && !need.multicast ? host->published_to(need.source_zone) : std::nullopt;
+            if (!outer) continue;
+            const auto same = std::ranges::find_if(found_.translations, [&](const Translation& t) {
+                return t.published == *outer && t.protocol == need.protocol && t.in == need.in && t.address == host->address;
+            });
+            if (same == found_.translations.end()) {
+                found_.translations.push_back({need.protocol, host->name, need.in, *outer, host->address, need.ports});
+            } else {
+                same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
+                same->ports = merged(std::move(same->ports));
+            }
+        }
+    }
+
+    const scenario::Scenario& scenario_;
+    Needs found_;
+};
+
 }  // namespace
 
-Needs needs(const scenario::Scenario& scenario) {
-    Needs found;
-    // By hosts, interfaces and protocol; the order of the scenario is kept.
-    std::vector<Need> rows, perhaps;
-    for (const auto& instance : scenario::instances(scenario)) {
-        const auto expected = instance.flow->expect.verdict.value_or(scenario::Verdict::pass);
-        if (expected != scenario::Verdict::pass && expected != scenario::Verdict::degraded) continue;
-        if (instance.flow->type == scenario::FlowType::command) {
-            found.notes.push_back("flow " + instance.id +
-                                  " runs a program whose ports the scenario does not know: no rule is made for it");
-            continue;
-        }
-        for (const auto& leg : scenario::legs(scenario, instance)) {
-            const auto want = wanted(*instance.flow, leg.name);
-            if (want == Wanted::no) continue;
-            auto& into = want == Wanted::yes ? rows : perhaps;
-            const auto* source = scenario.host(leg.source);
-            if (!source) continue;
-            if (leg.protocol == scenario::Protocol::igmp) {
-                const auto* sender = scenario.host(instance.from);
-                if (!sender || sender->zone == source->zone) continue;
-                if (const auto hops = scenario::way(scenario, sender->zone, source->zone); hops.empty() || hops.back().box != scenario.firewall.name) continue;
-                found.notes.push_back("flow " + instance.id + " needs IGMP between " + leg.source +
-                                      " and the router of its own zone: it is never forwarded; a firewall that is that router must accept protocol 2 itself");
-                continue;
-            }
-            Need need;
-            need.multicast = leg.destination_address.value >> 28 == 0xE;
-            const auto* destination = scenario.host(need.multicast ? instance.to : leg.destination);
-            if (!destination || source->zone == destination->zone) continue;  // does not cross the firewall
-            if (!scenario::passes(scenario, source->zone, destination->zone)) {
-                if (!need.multicast && scenario::passes(scenario, destination->zone, source->zone))
-                    found.notes.push_back("of flow " + instance.id + " only the answers of leg " + leg.name + " pass firewall " +
-                                          scenario.firewall.name + ", which has no state for them: no rule is made for it");
-                continue;
-            }
-            need.protocol = leg.protocol;
-            need.source = leg.source, need.destination = leg.destination;
-            need.source_address = leg.source_address, need.destination_address = leg.destination_address;
-            need.source_zone = source->zone, need.destination_zone = destination->zone;
-            need.in = interface_of(scenario, source->zone), need.out = interface_of(scenario, destination->zone);
-            need.ports = leg.destination_ports;
-            if (const auto* const anyone = instance.flow->anyone_at(instance.from)) {
-                const auto net = anyone_net(scenario, anyone->zone);
-                const auto name = "anyone@" + anyone->zone;
-                if (need.source == instance.from) need.source = name, need.source_net = net;
-                if (need.destination == instance.from) need.destination = name, need.destination_net = net;
-            }
-            const auto label = (instance.flow->anyone_at(instance.from) != nullptr ? instance.flow->id : instance.id) + " " + leg.name;
-            const auto same = std::ranges::find_if(into, [&](const Need& row) {
-                return row.protocol == need.protocol && source_of(row) == source_of(need) && destination_of(row) == destination_of(need) &&
-                       row.in == need.in && row.out == need.out;
-            });
-            if (same == into.end()) {
-                need.flows = {label};
-                need.ports_of_flows = {need.ports};
-                into.push_back(std::move(need));
-                continue;
-            }
-            same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
-            const auto known = std::ranges::find(same->flows, label) - same->flows.begin();
-            if (static_cast<std::size_t>(known) == same->flows.size())
-                same->flows.push_back(label), same->ports_of_flows.emplace_back();
-            auto& ports = same->ports_of_flows[static_cast<std::size_t>(known)];
-            ports.insert(ports.end(), need.ports.begin(), need.ports.end());
-        }
-    }
-    for (auto* list : {&rows, &perhaps})
-        for (auto& row : *list) row.ports = merged(std::move(row.ports));
-    found.needs = std::move(rows);
-    for (const auto& need : found.needs) {
-        const auto* host = scenario.host(need.destination);
-        const auto outer = host != nullptr && !need.multicast ? host->published_to(need.source_zone) : std::nullopt;
-        if (!outer) continue;
-        const auto same = std::ranges::find_if(found.translations, [&](const Translation& t) {
-            return t.published == *outer && t.protocol == need.protocol && t.in == need.in &&
-                   t.address == host->address;
-        });
-        if (same == found.translations.end()) {
-            found.translations.push_back({need.protocol, host->name, need.in, *outer, host->address, need.ports});
-        } else {
-            same->ports.insert(same->ports.end(), need.ports.begin(), need.ports.end());
-            same->ports = merged(std::move(same->ports));
-        }
-    }
-    found.alternatives = std::move(perhaps);
-    std::ranges::sort(found.notes);
-    found.notes.erase(std::unique(found.notes.begin(), found.notes.end()), found.notes.end());
-    return found;
-}
+Needs needs(const scenario::Scenario& scenario) { return NeedsOf{scenario}.read(); }
 
 std::optional<scenario::Subnet> source_of(const Need& need) {
     if (!need.source_net) return scenario::Subnet{need.source_address, 32};

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <cstdint>
 
+#include "common/evidence/fields.hpp"
 #include "lab/rules/deciders.hpp"
 #include "lab/rules/reach.hpp"
 
@@ -16,7 +17,7 @@ constexpr std::size_t last = SIZE_MAX;
 // Where a rule would have to be written to decide before the one at `at` of its chain (`last`: before the policy): on a
 // line of its own before it, or, where the file is no list in the chain's order, as a command behind everything else.
 json::object place_json(const Ruleset& ruleset, const ChainName& name, std::size_t at) {
-    json::object before{{"chain", name.text()}};
+    json::object before{{field::chain, name.text()}};
     const auto& source = ruleset.source();
     const auto* chain = ruleset.chain(name);
     if (chain != nullptr && at != last && at >= chain->rules.size()) at = last;
@@ -27,18 +28,18 @@ json::object place_json(const Ruleset& ruleset, const ChainName& name, std::size
     const bool iptables = source.dialect == Dialect::iptables;
     const bool in_line = place && place->alone && place->written != inserted && !chain->by_number;
     if (in_line) {
-        if (!iptables && place->written == appended) before["command"] = "add";
-        before["file"] = place->file, before["line"] = place->line;
+        if (!iptables && place->written == appended) before[field::command] = "add";
+        before[field::file] = place->file, before[field::line] = place->line;
         return before;
     }
     if (iptables && (chain == nullptr || !chain->end)) return {};
     if (source.files.empty()) return {};
     if (at == last)
-        before["command"] = iptables ? "" : "add";
+        before[field::command] = iptables ? "" : "add";
     else
-        before["command"] = at == 0 ? "insert" : "insert " + std::to_string(iptables ? at + 1 : at);
-    before["file"] = iptables ? chain->end->file : source.files.front().string();
-    before["line"] = iptables ? chain->end->line : source.lines + 1;
+        before[field::command] = at == 0 ? "insert" : "insert " + std::to_string(iptables ? at + 1 : at);
+    before[field::file] = iptables ? chain->end->file : source.files.front().string();
+    before[field::line] = iptables ? chain->end->line : source.lines + 1;
     return before;
 }
 
@@ -135,10 +136,10 @@ json::object general_places(const Ruleset& ruleset) {
     }
     if (!places.contains("dnat")) {
         const bool iptables = source.dialect == Dialect::iptables;
-        places["dnat"] = json::object{{"chain", iptables ? "ip nat PREROUTING" : "ip wmlab_nat prerouting"},
-                                      {"command", "section"},
-                                      {"file", source.files.front().string()},
-                                      {"line", source.lines + 1}};
+        places["dnat"] = json::object{{field::chain, iptables ? "ip nat PREROUTING" : "ip wmlab_nat prerouting"},
+                                      {field::command, "section"},
+                                      {field::file, source.files.front().string()},
+                                      {field::line, source.lines + 1}};
     }
     return places;
 }

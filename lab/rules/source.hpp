@@ -63,7 +63,9 @@ struct Source {
     std::map<ChainName, ChainSource> chains;
     std::vector<std::filesystem::path> files;  // the file itself, what it includes, the ipsets beside it
     std::vector<Include> includes;
-    unsigned lines = 0;  // of the file itself
+    std::set<std::string> devices;  // nft: what chains and flowtables are bound to, definitions filled in
+    bool takes_away = false;        // nft: a statement flushes, or deletes rules, of what runs already
+    unsigned lines = 0;             // of the file itself
 };
 
 inline constexpr std::size_t text_size_max = std::size_t{256} << 20;  // of one file

@@ -22,6 +22,8 @@
 #include <thread>
 #include <utility>
 
+#include "common/evidence/fields.hpp"
+
 namespace wmlab::lab::rules {
 namespace {
 
@@ -80,21 +82,6 @@ const char* family_name(unsigned family) {
             return "netdev";
         default:
             return "";
-    }
-}
-
-const char* protocol_name(unsigned number) {
-    switch (number) {
-        case IPPROTO_TCP:
-            return "tcp";
-        case IPPROTO_UDP:
-            return "udp";
-        case IPPROTO_ICMP:
-            return "icmp";
-        case IPPROTO_IGMP:
-            return "igmp";
-        default:
-            return "other";
     }
 }
 
@@ -171,6 +158,87 @@ std::string trace_edges(const Ruleset& ruleset, const std::vector<std::string>& 
     return text + "}\n";
 }
 
+namespace {
+
+// What a message carries of the packet, and the policy: read when all of it is there.
+struct Carried {
+    std::span<const std::byte> network, transport;
+    std::optional<std::uint32_t> policy;
+};
+
+void take_attribute(unsigned type, std::span<const std::byte> value, TraceMessage& message, Carried& carried) {
+    switch (type) {
+        case NFTA_TRACE_TABLE:
+            message.chain.table = text_of(value);
+            break;
+        case NFTA_TRACE_CHAIN:
+            message.chain.chain = text_of(value);
+            break;
+        case NFTA_TRACE_RULE_HANDLE:
+            message.handle = big(value);
+            break;
+        case NFTA_TRACE_TYPE:
+            message.type = big(value) == NFT_TRACETYPE_POLICY   ? TraceMessage::Type::policy
+                           : big(value) == NFT_TRACETYPE_RETURN ? TraceMessage::Type::returned
+                           : big(value) == NFT_TRACETYPE_RULE   ? TraceMessage::Type::rule
+                                                                : TraceMessage::Type::other;
+            break;
+        case NFTA_TRACE_VERDICT:
+            walk(value, [&](unsigned inner, std::span<const std::byte> data) {
+                if (inner == NFTA_VERDICT_CODE && data.size() == 4) message.verdict = verdict_of(static_cast<std::int32_t>(big(data)));
+                if (inner == NFTA_VERDICT_CHAIN) message.target = text_of(data);
+            });
+            break;
+        case NFTA_TRACE_ID:
+            message.id = static_cast<std::uint32_t>(big(value));
+            break;
+        case NFTA_TRACE_NETWORK_HEADER:
+            carried.network = value;
+            break;
+        case NFTA_TRACE_TRANSPORT_HEADER:
+            carried.transport = value;
+            break;
+        case NFTA_TRACE_IIF:
+            message.in = static_cast<std::uint32_t>(big(value));
+            break;
+        case NFTA_TRACE_OIF:
+            message.out = static_cast<std::uint32_t>(big(value));
+            break;
+        case NFTA_TRACE_POLICY:
+            carried.policy = static_cast<std::uint32_t>(big(value));
+            break;
+        case attribute_ct_state:
+            message.ct_state = static_cast<std::uint32_t>(big(value));
+            break;
+        case attribute_ct_direction:
+            message.reply = big(value) == 1;
+            break;
+        default:
+            break;
+    }
+}
+
+void take_packet(std::span<const std::byte> network, std::span<const std::byte> transport, TraceMessage& message) {
+    if (network.size() < 20 || std::to_integer<unsigned>(network[0]) >> 4 != 4) return;
+    Packet packet;
+    packet.source.value = static_cast<std::uint32_t>(big(network.subspan(12, 4)));
+    packet.destination.value = static_cast<std::uint32_t>(big(network.subspan(16, 4)));
+    packet.protocol = evidence::protocol_name(std::to_integer<unsigned>(network[9]));
+    message.ip_id = big16(network, 4);
+    message.ttl = std::to_integer<std::uint8_t>(network[8]);
+    message.later_fragment = (big16(network, 6) & 0x1fff) != 0;
+    if (message.later_fragment) transport = {};  // what stands there is payload
+    if (packet.protocol == "tcp" && transport.size() >= 8) message.sequence = static_cast<std::uint32_t>(big(transport.subspan(4, 4)));
+    if ((packet.protocol == "tcp" || packet.protocol == "udp") && transport.size() >= 4) {
+        packet.source_port = big16(transport, 0);
+        packet.destination_port = big16(transport, 2);
+        if (packet.protocol == "tcp" && transport.size() >= 14) packet.tcp_flags = std::to_integer<std::uint8_t>(transport[13]);
+    }
+    message.packet = std::move(packet);
+}
+
+}  // namespace
+
 std::optional<TraceMessage> parse_trace(std::span<const std::byte> bytes) {
     if (bytes.size() < NLMSG_HDRLEN + sizeof(nfgenmsg)) return std::nullopt;
     nlmsghdr header;
@@ -182,82 +250,12 @@ std::optional<TraceMessage> parse_trace(std::span<const std::byte> bytes) {
     nfgenmsg family;
     std::memcpy(&family, bytes.data() + NLMSG_HDRLEN, sizeof family);
     message.chain.family = family_name(family.nfgen_family);
-    std::span<const std::byte> network, transport;
-    std::optional<std::uint32_t> policy;
+    Carried carried;
     walk(bytes.first(header.nlmsg_len).subspan(NLMSG_HDRLEN + sizeof(nfgenmsg)),
-         [&](unsigned type, std::span<const std::byte> value) {
-             switch (type) {
-                 case NFTA_TRACE_TABLE:
-                     message.chain.table = text_of(value);
-                     break;
-                 case NFTA_TRACE_CHAIN:
-                     message.chain.chain = text_of(value);
-                     break;
-                 case NFTA_TRACE_RULE_HANDLE:
-                     message.handle = big(value);
-                     break;
-                 case NFTA_TRACE_TYPE:
-                     message.type = big(value) == NFT_TRACETYPE_POLICY   ? TraceMessage::Type::policy
-                                    : big(value) == NFT_TRACETYPE_RETURN ? TraceMessage::Type::returned
-                                    : big(value) == NFT_TRACETYPE_RULE   ? TraceMessage::Type::rule
-                                                                         : TraceMessage::Type::other;
-                     break;
-                 case NFTA_TRACE_VERDICT:
-                     walk(value, [&](unsigned inner, std::span<const std::byte> data) {
-                         if (inner == NFTA_VERDICT_CODE && data.size() == 4)
-                             message.verdict = verdict_of(static_cast<std::int32_t>(big(data)));
-                         if (inner == NFTA_VERDICT_CHAIN) message.target = text_of(data);
-                     });
-                     break;
-                 case NFTA_TRACE_ID:
-                     message.id = static_cast<std::uint32_t>(big(value));
-                     break;
-                 case NFTA_TRACE_NETWORK_HEADER:
-                     network = value;
-                     break;
-                 case NFTA_TRACE_TRANSPORT_HEADER:
-                     transport = value;
-                     break;
-                 case NFTA_TRACE_IIF:
-                     message.in = static_cast<std::uint32_t>(big(value));
-                     break;
-                 case NFTA_TRACE_OIF:
-                     message.out = static_cast<std::uint32_t>(big(value));
-                     break;
-                 case NFTA_TRACE_POLICY:
-                     policy = static_cast<std::uint32_t>(big(value));
-                     break;
-                 case attribute_ct_state:
-                     message.ct_state = static_cast<std::uint32_t>(big(value));
-                     break;
-                 case attribute_ct_direction:
-                     message.reply = big(value) == 1;
-                     break;
-                 default:
-                     break;
-             }
-         });
-    if (message.type == TraceMessage::Type::policy && policy)
-        message.verdict = *policy == NF_DROP ? TraceMessage::Verdict::drop : TraceMessage::Verdict::accept;
-    if (network.size() >= 20 && std::to_integer<unsigned>(network[0]) >> 4 == 4) {
-        Packet packet;
-        packet.source.value = static_cast<std::uint32_t>(big(network.subspan(12, 4)));
-        packet.destination.value = static_cast<std::uint32_t>(big(network.subspan(16, 4)));
-        packet.protocol = protocol_name(std::to_integer<unsigned>(network[9]));
-        message.ip_id = big16(network, 4);
-        message.ttl = std::to_integer<std::uint8_t>(network[8]);
-        message.later_fragment = (big16(network, 6) & 0x1fff) != 0;
-        if (message.later_fragment) transport = {};  // what stands there is payload
-        if (packet.protocol == "tcp" && transport.size() >= 8)
-            message.sequence = static_cast<std::uint32_t>(big(transport.subspan(4, 4)));
-        if ((packet.protocol == "tcp" || packet.protocol == "udp") && transport.size() >= 4) {
-            packet.source_port = big16(transport, 0);
-            packet.destination_port = big16(transport, 2);
-            if (packet.protocol == "tcp" && transport.size() >= 14)
-                packet.tcp_flags = std::to_integer<std::uint8_t>(transport[13]);
-        }
-        message.packet = std::move(packet);
-    }
+         [&](unsigned type, std::span<const std::byte> value) { take_attribute(type, value, message, carried); });
+    if (message.type == TraceMessage::Type::policy && carried.policy)
+        message.verdict = *carried.policy == NF_DROP ? TraceMessage::Verdict::drop : TraceMessage::Verdict::accept;
+    take_packet(carried.network, carried.transport, message);
     return message;
 }
 

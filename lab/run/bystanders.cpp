@@ -9,6 +9,7 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "common/evidence/fields.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/listeners.hpp"
 #include "lab/programs/carried_program.hpp"
@@ -35,11 +36,11 @@ std::string last(const std::string& all) {
 boost::json::object ending_fields(const Ending& ending, const std::string& output) {
     boost::json::object fields;
     if (ending.signal != 0) {
-        fields["signal"] = ending.signal;
+        fields[field::signal] = ending.signal;
     } else {
-        fields["exit"] = ending.code;
+        fields[field::exit] = ending.code;
     }
-    fields["output"] = last(output);
+    fields[field::output] = last(output);
     return fields;
 }
 
@@ -172,9 +173,9 @@ void HostPrograms::wait_until_listening(const std::vector<scenario::FlowInstance
         event.host = host;
         event.leg = "proxy";
         event.local = scenario_.host(host)->address.text() + ":" + std::to_string(port);
-        event.fields["protocol"] = "tcp";
+        event.fields[field::protocol] = "tcp";
         event.event = listener ? What::listening : What::listen_failed;
-        if (!listener) event.fields["error"] = "no program of the host listens on it";
+        if (!listener) event.fields[field::error] = "no program of the host listens on it";
         recorder_.add(std::move(event));
     }
 }
@@ -222,10 +223,10 @@ std::string Commands::own_ports(const std::string& host) {
 void Commands::launch(const scenario::FlowInstance& flow) {
     auto& member = members_.emplace_back(lab_, flow.id);
     boost::json::object started;
-    started["type"] = "command";
-    started["attempt"] = 1;
-    started["target"] = fmt::format("{}", fmt::join(flow.flow->run, " "));
-    if (const auto ports = own_ports(flow.from); !ports.empty()) started["ports"] = ports;
+    started[field::type] = "command";
+    started[field::attempt] = 1;
+    started[field::target] = fmt::format("{}", fmt::join(flow.flow->run, " "));
+    if (const auto ports = own_ports(flow.from); !ports.empty()) started[field::ports] = ports;
     recorder_.note(What::flow_started, flow.from, flow.id, std::move(started));
 
     const auto seconds = std::chrono::duration<double>{flow.flow->deadline}.count();
@@ -233,11 +234,11 @@ void Commands::launch(const scenario::FlowInstance& flow) {
         member.over = true;
         member.deadline.cancel();
         auto fields = ending_fields(ending, member.output);
-        if (member.too_long) fields["too_long"] = true;
+        if (member.too_long) fields[field::too_long] = true;
         recorder_.note(What::program_exited, host, id, std::move(fields));
         boost::json::object end;
-        end["outcome"] = ending.ok() ? "worked" : "failed";
-        end["reason"] = member.too_long ? fmt::format("it still ran after {} s and was ended", seconds) : ending.text();
+        end[field::outcome] = ending.ok() ? "worked" : "failed";
+        end[field::reason] = member.too_long ? fmt::format("it still ran after {} s and was ended", seconds) : ending.text();
         recorder_.note(What::flow_ended, host, id, std::move(end));
         boost::asio::post(lab_.io, [this, host, alive = std::weak_ptr{alive_}] {
             if (!alive.expired()) next(host);

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "common/evidence/fields.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/listeners.hpp"
 
@@ -23,11 +24,6 @@ constexpr int pings_max = 5;
 // A simulator tells some dozens of events of a flow, and of each packet that is asked for again.
 constexpr std::size_t lines_at_all = 50'000, lines_of_flow = 10'000;
 constexpr std::size_t noise_max = 4096;  // of standard error, kept for the case that something is wrong
-
-std::string text_of(const evidence::Event& event, const char* field) {
-    const auto* const value = event.fields.if_contains(field);
-    return value != nullptr && value->is_string() ? std::string{value->as_string()} : std::string{};
-}
 
 // The scenario as a simulator gets it: ended by the line `...`, and by no other.
 std::string document(const std::string& yaml) {
@@ -192,7 +188,7 @@ void Crew::read(Member& member, std::string_view line) {
     if (event == nullptr) return;
     switch (event->event) {
         case What::started:
-            member.version = text_of(*event, "version");
+            member.version = text_field(*event, field::version);
             break;
         case What::ready:
             member.ready = true;
@@ -227,9 +223,9 @@ void Crew::over(Member& member, const Ending& ending) {
     if (member.killed) {
         member.killed = false;
         boost::json::object fields;
-        fields["program"] = member.program;
-        fields["signal"] = ending.signal;
-        fields["by"] = "scenario";
+        fields[field::program] = member.program;
+        fields[field::signal] = ending.signal;
+        fields[field::by] = "scenario";
         recorder_.note(What::process_died, member.host, {}, std::move(fields));
         member.over = !member.again || stopping_;
         if (member.over) return;
@@ -242,13 +238,13 @@ void Crew::over(Member& member, const Ending& ending) {
     // A complete journal is an orderly end. One that was told to stop and breaks off is not.
     if ((member.stopped && !member.flooded) || lab_.unreachable.contains(member.host)) return;
     boost::json::object fields;
-    fields["program"] = member.program;
+    fields[field::program] = member.program;
     if (ending.signal != 0) {
-        fields["signal"] = ending.signal;
+        fields[field::signal] = ending.signal;
     } else {
-        fields["exit"] = ending.code;
+        fields[field::exit] = ending.code;
     }
-    if (stopping_) fields["stopping"] = true;
+    if (stopping_) fields[field::stopping] = true;
     recorder_.note(What::process_died, member.host, {}, std::move(fields));
     if (!stopping_ && (member.ready || !member.elsewhere))
         say(fmt::format("{} on {} ended: {}{}{}", member.program, member.host, ending.text(),
@@ -257,8 +253,8 @@ void Crew::over(Member& member, const Ending& ending) {
 
 void Crew::refuse(const Member& member) const {
     const auto& event = *member.listen_failed;
-    auto held_by = text_of(event, "holder");
-    const auto protocol = text_of(event, "protocol");
+    std::string held_by{text_field(event, field::holder)};
+    const auto protocol = text_field(event, field::protocol);
     if (const auto* const place = lab_.place_of(member.host); held_by.empty() && place != nullptr) {
         const auto colon = event.local.rfind(':');
         const auto port =
@@ -268,7 +264,7 @@ void Crew::refuse(const Member& member) const {
         if (listener) held_by = holder(*listener);
     }
     throw SetupFailed{fmt::format("bind {} {} on {} for {}", protocol, event.local, member.host, member.program),
-                      text_of(event, "error") + (held_by.empty() ? "" : ", held by " + held_by)};
+                      std::string{text_field(event, field::error)} + (held_by.empty() ? "" : ", held by " + held_by)};
 }
 
 std::optional<SetupFailed> Crew::refused_by_machine(const Member& member) const {
@@ -295,8 +291,8 @@ std::optional<SetupFailed> Crew::refused_by_machine(const Member& member) const 
 void Crew::give_up(Member& member, const SetupFailed& why) {
     if (lab_.unreachable.emplace(member.host, why).second) {
         boost::json::object fields;
-        fields["program"] = member.program;
-        fields["unreachable"] = fmt::format("cannot {}: {}", why.step(), why.cause());
+        fields[field::program] = member.program;
+        fields[field::unreachable] = fmt::format("cannot {}: {}", why.step(), why.cause());
         recorder_.note(What::process_died, member.host, {}, std::move(fields));
         say(why.what());
     }
@@ -312,7 +308,7 @@ void Crew::ping(Member& member) {
 }
 
 void Crew::pong(Member& member, const evidence::Event& event) {
-    if (text_of(event, "token") != std::to_string(member.pings)) return;
+    if (text_field(event, field::token) != std::to_string(member.pings)) return;
     const std::chrono::nanoseconds round_trip = steady_clock::now().time_since_epoch() - member.sent;
     if (!member.round_trip || round_trip < *member.round_trip) {
         member.round_trip = round_trip;
@@ -338,10 +334,10 @@ void Crew::measure_clocks() {
     for (const auto& member : members_) {
         if (!member->round_trip) continue;
         boost::json::object fields;
-        fields["program"] = member->program;
-        fields["round_trip"] = member->round_trip->count();
-        fields["utc_ahead"] = member->utc_ahead.count();
-        fields["monotonic_ahead"] = member->monotonic_ahead.count();
+        fields[field::program] = member->program;
+        fields[field::round_trip] = member->round_trip->count();
+        fields[field::utc_ahead] = member->utc_ahead.count();
+        fields[field::monotonic_ahead] = member->monotonic_ahead.count();
         recorder_.note(What::clock, member->host, {}, std::move(fields));
     }
 }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "common/evidence/fields.hpp"
 #include "common/net/address.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "lab/firewall/join.hpp"
@@ -114,10 +115,9 @@ Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions op
         state_->failed = fmt::format("nothing comes back after {} s{}{}", options_.start_limit.count() / 1000,
                                      state_->noise.empty() ? "" : ": ", trimmed(state_->noise));
     if (!state_->failed.empty())
-        notes.push_back(
-            fmt::format("no rule can be named, because {} cannot be joined: {}. Try it by hand: `{} id`; it must "
-                        "work without asking anything, and be root there",
-                        who(), state_->failed, fmt::join(options_.prefix, " ")));
+        notes.push_back(fmt::format(
+            "no rule can be named, because {} cannot be joined: {}. Try it by hand: `{} id`; it must work without asking anything, and be root there", who(),
+            state_->failed, fmt::join(options_.prefix, " ")));
     else if (!state_->untraced.empty())
         notes.push_back(
             fmt::format("{} does not let its packets be traced ({}): a rule is named only where the rules and their counters leave no doubt",
@@ -268,12 +268,12 @@ std::vector<evidence::Event> Gateway::finish(std::span<const evidence::Event> ev
         notes.push_back(
             fmt::format("{} told more than can be kept; {} decisions are left out", who(), state_->left_out));
     for (const auto& event : state_->events) {
-        if (event.fields.contains("changed"))
+        if (true_field(event, field::changed))
             notes.push_back(
                 fmt::format("the rules of {} were changed during the run: rules are named as they were at its beginning, and those that came later not at all",
                             who()));
-        if (const auto problem = rules::text_at(event.fields, "problem"); !problem.empty())
-            notes.push_back(fmt::format("{}: {}", who(), trimmed(problem)));
+        if (const auto problem = text_field(event, field::problem); !problem.empty())
+            notes.push_back(fmt::format("{}: {}", who(), trimmed(std::string{problem})));
     }
     return std::move(state_->events);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "common/evidence/fields.hpp"
 #include "common/scenario/values.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
@@ -47,10 +48,8 @@ bool set_setting(const Namespace& firewall, const std::string& path, const std::
 
 // Rules that a file adds to what runs, instead of taking their place.
 bool adds_only(const std::filesystem::path& file) {
-    std::ifstream in{file};
-    const std::string text{std::istreambuf_iterator<char>{in}, {}};
-    return rules::dialect_of(text) == rules::Dialect::nft && text.find("flush ") == std::string::npos &&
-           text.find("delete table") == std::string::npos && text.find("destroy table") == std::string::npos;
+    const auto source = rules::read_source(file);
+    return source.dialect == rules::Dialect::nft && !source.takes_away;
 }
 
 }  // namespace
@@ -137,14 +136,14 @@ void Incidents::end(Running& running) {
 void Incidents::note(const Running& running, std::int64_t ended, const std::string& problem) {
     const auto& incident = text_.scenario.events[running.index];
     boost::json::object fields;
-    fields["incident"] = running.index;
-    fields["kind"] = scenario::text(incident.kind);
-    fields["what"] = incident_text(incident);
-    fields["began"] = running.began;
-    fields["ended"] = ended;
-    fields["wave"] = wave_;
-    if (incident.kind == Kind::reload) fields["gap"] = true;
-    if (!problem.empty()) fields["problem"] = problem;
+    fields[field::incident] = running.index;
+    fields[field::kind] = scenario::text(incident.kind);
+    fields[field::what] = incident_text(incident);
+    fields[field::began] = running.began;
+    fields[field::ended] = ended;
+    fields[field::wave] = wave_;
+    if (incident.kind == Kind::reload) fields[field::gap_in_rules] = true;
+    if (!problem.empty()) fields[field::problem] = problem;
     recorder_.note(evidence::What::happened, {}, {}, std::move(fields));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "common/evidence/fields.hpp"
 #include "common/scenario/boxes.hpp"
 #include "lab/firewall/loading.hpp"
 #include "lab/firewall/missing.hpp"
@@ -76,15 +77,15 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
 
     for (const auto& box : boxes) {
         boost::json::object loaded;
-        loaded["dialect"] = "none";
+        loaded[field::dialect] = "none";
         if (!box.ruleset.empty()) {
             const auto dialect = load_for(
                 box.view, network.firewall(box.name()), box.ruleset,
                 [&](const std::string& name) { network.add_interface(box.name(), name); }, notes);
-            loaded["dialect"] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
-            loaded["file"] = box.ruleset.string();
+            loaded[field::dialect] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
+            loaded[field::file] = box.ruleset.string();
         }
-        if (boxes.size() > 1) loaded["box"] = box.name();
+        if (boxes.size() > 1) loaded[field::box] = box.name();
         recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
     }
 }

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "common/evidence/fields.hpp"
 #include "lab/host/error.hpp"
 
 namespace wmlab::lab {
@@ -43,7 +44,7 @@ void Recorder::add(evidence::Event event) {
     if (event.host.empty()) event.host = the_lab;
     event.process = runner;
     ++own_lines_;
-    if (event.event == evidence::What::stopped) event.fields["lines"] = own_lines_;
+    if (event.event == evidence::What::stopped) event.fields[field::lines] = own_lines_;
     write("wmlab.jsonl", evidence::to_line(event));
     events.push_back(std::move(event));
     if (seen_) seen_(events.back());
@@ -74,7 +75,7 @@ const evidence::Event* Recorder::line(const std::string& host, const std::string
 
 void Recorder::finish(const std::string& reason) {
     boost::json::object fields;
-    fields["reason"] = reason;
+    fields[field::reason] = reason;
     note(evidence::What::stopped, {}, {}, std::move(fields));
 }
 

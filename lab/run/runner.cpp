@@ -12,6 +12,7 @@
 #include <set>
 
 #include "common/evidence/clocks.hpp"
+#include "common/evidence/fields.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/waves.hpp"
 #include "lab/firewall/tracer.hpp"
@@ -83,17 +84,17 @@ bool is_command(const scenario::FlowInstance& flow) { return flow.flow->type == 
 
 void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std::size_t wave, const Flows& flows) {
     boost::json::object fields;
-    fields["kind"] = lab.setting.kind();
-    fields["control"] = options.control;
-    fields["wave"] = wave;
+    fields[field::kind] = lab.setting.kind();
+    fields[field::control] = options.control;
+    fields[field::wave] = wave;
     boost::json::array played;
     for (const auto& flow : flows) played.emplace_back(flow.id);
-    fields["flows"] = std::move(played);
-    if (lab.multicast.active()) fields["routes"] = to_json(lab.routes);
+    fields[field::flows] = std::move(played);
+    if (lab.multicast.active()) fields[field::routes] = to_json(lab.routes);
     if (!lab.notes.empty()) {
         boost::json::array notes;
         for (const auto& note : lab.notes) notes.emplace_back(note);
-        fields["notes"] = std::move(notes);
+        fields[field::notes] = std::move(notes);
     }
     recorder.note(What::lab_up, {}, {}, std::move(fields));
 }
@@ -226,8 +227,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
                 if (tracer.ruleset().empty())
                     lab.notes.push_back(
                         box.ruleset.string() +
-                        " holds no rule and no policy that drops: the firewall forwards everything. (What "
-                        "iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
+                        " holds no rule and no policy that drops: the firewall forwards everything. (What iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
                 for (const auto& sentence : rules::misfits(tracer.ruleset(), box.view)) {
                     if (options.crew.say) options.crew.say("note: " + whose + sentence);
                     lab.notes.push_back(whose + sentence);
@@ -266,12 +266,12 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         result.interrupted = lab.interruptions > 0;
         for (auto& one : tracers)
             for (auto& event : one.tracer.finish(options.coverage, arrivals(one.box.view, recorder.events))) {
-                if (several) event.fields["box"] = one.box.name();
+                if (several) event.fields[field::box] = one.box.name();
                 recorder.add(std::move(event));
             }
         for (auto& gateway : gateways) {
             for (auto& event : gateway.finish(recorder.events)) {
-                if (several) event.fields["box"] = gateway.box();
+                if (several) event.fields[field::box] = gateway.box();
                 recorder.add(std::move(event));
             }
             lab.notes.insert(lab.notes.end(), gateway.notes.begin(), gateway.notes.end());

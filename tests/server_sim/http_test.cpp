@@ -200,10 +200,8 @@ TEST_CASE("a session is its own player's", "[server_sim]") {
         CHECK(read(site.ask(get("/live", player, "Pragma: xPlayStrm=1,stream-switch-entry=ffff:1:0,client-id=" + id + "\r\n"))).head.status == 403);
     }
     SECTION("its streams can be switched off on another connection") {
-        const auto answer =
-            read(site.ask("POST /live HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3857\r\nContent-Length: "
-                          "0\r\nPragma: client-id=" +
-                          id + ",stream-switch-entry=ffff:1:2\r\n\r\n"));
+        const auto answer = read(site.ask("POST /live HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3857\r\nContent-Length: 0\r\nPragma: client-id=" + id +
+                                          ",stream-switch-entry=ffff:1:2\r\n\r\n"));
         CHECK(answer.head.status == 200);
         std::vector<char> drained(first.available());
         if (!drained.empty()) asio::read(first, asio::buffer(drained));

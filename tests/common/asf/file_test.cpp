@@ -190,12 +190,9 @@ TEST_CASE("what is no Windows Media file: what is wrong, where, and what to do",
     const auto advice =
         std::string{"; copy the file again, or let ffmpeg write a new one: ffmpeg -i FILE -c copy NEW.wmv"};
     const std::vector<Row> rows = {
-        {"empty", [] { return std::vector<std::byte>{}; },
-         "ends inside its header, which needs 24 bytes (at byte 0)" + advice},
+        {"empty", [] { return std::vector<std::byte>{}; }, "ends inside its header, which needs 24 bytes (at byte 0)" + advice},
         {"text", [] { return std::vector<std::byte>(100, std::byte{'x'}); },
-         "Object ID is not that of an ASF header (at byte 0); give a Windows Media file (.asf, .wma, .wmv); ffmpeg "
-         "makes one: "
-         "ffmpeg -i FILE NEW.wmv"},
+         "Object ID is not that of an ASF header (at byte 0); give a Windows Media file (.asf, .wma, .wmv); ffmpeg makes one: ffmpeg -i FILE NEW.wmv"},
         {"half a header",
          [&] {
              auto h = header();

@@ -218,9 +218,7 @@ TEST_CASE("options that make no stream are refused with what to use", "[asf]") {
         {{.duration = milliseconds{0}}, "synthetic: a duration of 0 ms; use 1 ms to 30 days"},
         {{.packet_size_max = 99}, "synthetic: a packet size of 99; use 100 to 65536"},
         {{.bitrates = {8000, 20000000}},
-         "synthetic: the slowest stream has no room for the mark in a packet every 544 us; use bitrates that differ "
-         "less, or "
-         "larger packets"},
+         "synthetic: the slowest stream has no room for the mark in a packet every 544 us; use bitrates that differ less, or larger packets"},
     }));
     CHECK(Synthesiser::make(row.options).error().text() == row.text);
 }

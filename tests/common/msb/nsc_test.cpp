@@ -285,8 +285,7 @@ TEST_CASE("the example of the specification, texts plain", "[msb]") {
     const auto format = line_of(file_text("ref_station.nsc"), "Format1");
     const auto reading = read_nsc(
         "[Address]\r\nName=MY_COMPUTER, bpp\r\nNSC Format Version=3.0\r\nMulticast Adapter=157.55.149.102\r\n"
-        "IP Address=239.192.48.179\r\nIP Port=0x00004A41\r\nTime To Live=0x00000020\r\nDefault Ecc=0x0000000A\r\nLog "
-        "URL=\r\n"
+        "IP Address=239.192.48.179\r\nIP Port=0x00004A41\r\nTime To Live=0x00000020\r\nDefault Ecc=0x0000000A\r\nLog URL=\r\n"
         "Unicast URL=\r\nAllow Splitting=0x00000001\r\nAllow Caching=0x00000001\r\nCache Expiration Time=0x00015180\r\n"
         "Network Buffer Time=0x000001F4\r\n[Formats]\r\n" +
         format + "\r\nDescription1=Windows Media Audio Stream\r\n");

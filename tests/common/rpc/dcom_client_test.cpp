@@ -140,9 +140,7 @@ TEST_CASE("dcom: an eleventh process on a range of ten finds no port", "[rpc][dc
     CHECK(done.exhausted);
     CHECK(done.hr == 0x800706B9);
     CHECK(done.leg == "mapper");
-    CHECK(done.reason ==
-          "activation of process 11 failed: 0x800706B9 RPC_S_OUT_OF_RESOURCES (the server has no port left "
-          "for another process)");
+    CHECK(done.reason == "activation of process 11 failed: 0x800706B9 RPC_S_OUT_OF_RESOURCES (the server has no port left for another process)");
     CHECK(machine.processes().size() == 1);  // the ten were given back
 }
 
@@ -212,9 +210,9 @@ TEST_CASE("dcom: address translation is named as the cause", "[rpc][dcom]") {
     CHECK(done.leg == "object");
     CHECK(done.inner == "10.66.1.10");
     CHECK(done.hr == 0x800706BA);
-    CHECK(done.reason ==
-          "object call to 10.66.1.10[3001]: timed out; the object reference carries 10.66.1.10, the server "
-          "was dialled as 198.51.100.5: address translation on the path");
+    CHECK(
+        done.reason ==
+        "object call to 10.66.1.10[3001]: timed out; the object reference carries 10.66.1.10, the server was dialled as 198.51.100.5: address translation on the path");
     // Never to the address used for 135.
     CHECK(net.connected_to == std::vector<Endpoint>{{"198.51.100.5", 135}, {"10.66.1.10", 3001}});
 }

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/scenario/csv.hpp"
 #include "common/scenario/loader.hpp"
+#include "common/scenario/yaml_text.hpp"
 #include "tests/catch.hpp"
 
 using namespace wmlab::scenario;

@@ -233,37 +233,29 @@ TEST_CASE("refusals are told apart: the proxy's or the server's, with their own 
         std::string reason;
     };
     const auto row = GENERATE(values<Row>({
-        {"the server knows no such name", "HTTP/1.0 404 Not Found\r\nServer: Cougar 4.1.0.3923\r\n\r\n", false,
-         Cause::server_status, "the server answered 404 Not Found"},
-        {"the same through a proxy",
-         "HTTP/1.1 404 Not Found\r\nServer: Cougar 4.1.0.3923\r\nVia: 1.1 proxy (squid/5.7)\r\n\r\n", true,
-         Cause::server_status, "the server answered 404 Not Found"},
+        {"the server knows no such name", "HTTP/1.0 404 Not Found\r\nServer: Cougar 4.1.0.3923\r\n\r\n", false, Cause::server_status,
+         "the server answered 404 Not Found"},
+        {"the same through a proxy", "HTTP/1.1 404 Not Found\r\nServer: Cougar 4.1.0.3923\r\nVia: 1.1 proxy (squid/5.7)\r\n\r\n", true, Cause::server_status,
+         "the server answered 404 Not Found"},
         {"squid refuses by ACL",
-         "HTTP/1.1 403 Forbidden\r\nServer: squid/5.7\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nContent-Type: "
-         "text/html\r\n\r\n"
+         "HTTP/1.1 403 Forbidden\r\nServer: squid/5.7\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nContent-Type: text/html\r\n\r\n"
          "<html><head><title>ERROR: no</title></head><body>Access Denied.</body></html>",
          true, Cause::proxy_status, "the proxy answered 403 Forbidden (ERR_ACCESS_DENIED): ERROR: no: Access Denied."},
-        {"squid cannot reach the server",
-         "HTTP/1.1 503 Service Unavailable\r\nServer: squid/5.7\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n", true,
+        {"squid cannot reach the server", "HTTP/1.1 503 Service Unavailable\r\nServer: squid/5.7\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n", true,
          Cause::proxy_status, "the proxy answered 503 Service Unavailable (ERR_CONNECT_FAIL)"},
         {"tinyproxy refuses by filter",
-         "HTTP/1.0 403 Filtered\r\nServer: tinyproxy/1.11.1\r\nContent-Type: text/html\r\n\r\n<html><title>403 "
-         "Filtered</title></html>",
-         true, Cause::proxy_status, "the proxy answered 403 Filtered"},
+         "HTTP/1.0 403 Filtered\r\nServer: tinyproxy/1.11.1\r\nContent-Type: text/html\r\n\r\n<html><title>403 Filtered</title></html>", true,
+         Cause::proxy_status, "the proxy answered 403 Filtered"},
         {"the proxy wants a name and password",
-         "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: "
-         "0\r\n\r\n",
-         true, Cause::proxy_status, "the proxy answered 407 Proxy Authentication Required"},
-        {"a proxy that does not give its name", "HTTP/1.0 403 Forbidden\r\n\r\n", true, Cause::proxy_status,
-         "the proxy answered 403 Forbidden"},
-        {"the server wants a name and password",
-         "HTTP/1.0 401 Access Denied\r\nServer: Cougar 4.1.0.3923\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n",
+         "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", true, Cause::proxy_status,
+         "the proxy answered 407 Proxy Authentication Required"},
+        {"a proxy that does not give its name", "HTTP/1.0 403 Forbidden\r\n\r\n", true, Cause::proxy_status, "the proxy answered 403 Forbidden"},
+        {"the server wants a name and password", "HTTP/1.0 401 Access Denied\r\nServer: Cougar 4.1.0.3923\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n",
          false, Cause::server_status, "the server answered 401 Access Denied"},
-        {"a proxy in the way nobody told us of",
-         "HTTP/1.1 403 Forbidden\r\nServer: squid/5.7\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n", false,
+        {"a proxy in the way nobody told us of", "HTTP/1.1 403 Forbidden\r\nServer: squid/5.7\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n", false,
          Cause::proxy_status, "the proxy answered 403 Forbidden (ERR_ACCESS_DENIED)"},
-        {"a web server behind the proxy", "HTTP/1.1 404 Not Found\r\nServer: Apache\r\nVia: 1.1 proxy\r\n\r\n", true,
-         Cause::server_status, "the server answered 404 Not Found"},
+        {"a web server behind the proxy", "HTTP/1.1 404 Not Found\r\nServer: Apache\r\nVia: 1.1 proxy\r\n\r\n", true, Cause::server_status,
+         "the server answered 404 Not Found"},
     }));
     DYNAMIC_SECTION(row.name) {
         Dialogue dialogue{options_for("http://media/lecture", row.proxied)};
@@ -356,8 +348,9 @@ TEST_CASE("a redirector file with a choice of places leaves it to whoever asked"
 
 TEST_CASE("of a redirector file all entries count, and what is not played here is passed over", "[wmsp]") {
     Dialogue dialogue{options_for("http://media/lecture.asx")};
-    dialogue.run({ok() + "<?xml version=\"1.0\"?>\n<asx version=\"3.0\"><entry><ref href=\"rtsp://media/x\"/><ref "
-                         "href=\"mms://media/x\"/></entry><entryref href=\"more.asx\"/><entry><ref href=\"/y\"/></entry></asx>"});
+    dialogue.run(
+        {ok() +
+         "<?xml version=\"1.0\"?>\n<asx version=\"3.0\"><entry><ref href=\"rtsp://media/x\"/><ref href=\"mms://media/x\"/></entry><entryref href=\"more.asx\"/><entry><ref href=\"/y\"/></entry></asx>"});
     REQUIRE(dialogue.finished);
     CHECK(dialogue.finished->cause == Cause::elsewhere);
     CHECK(dialogue.finished->redirect == "mms://media/x");
@@ -365,8 +358,8 @@ TEST_CASE("of a redirector file all entries count, and what is not played here i
     Dialogue nothing{options_for("http://media/lecture.asx")};
     nothing.run({ok() + "<asx><entry><ref href=\"rtsp://media/x\"/></entry></asx>"});
     REQUIRE(nothing.finished);
-    CHECK(nothing.finished->reason == "a redirector file names nothing that is played here: `rtsp://media/x` has a scheme "
-                                      "that is none of mms, mmsu, mmst, mmsh, http, msbd");
+    CHECK(nothing.finished->reason ==
+          "a redirector file names nothing that is played here: `rtsp://media/x` has a scheme that is none of mms, mmsu, mmst, mmsh, http, msbd");
 }
 
 TEST_CASE("a redirection is followed to another host, and Play goes there", "[wmsp]") {

@@ -43,8 +43,7 @@ TEST_CASE("the tokens of ffmpeg's Play are read, with its forgotten line end", "
         "GET /stored.asf HTTP/1.1\r\nUser-Agent: NSPlayer/4.1.0.3856\r\nHost: media:80\r\n"
         "Pragma: no-cache,rate=1.000000,request-context=2\r\nPragma: xPlayStrm=1\r\n"
         "Pragma: xClientGUID={c77e7400-738a-11d2-9add-0020af0a3278}\r\nPragma: stream-switch-count=1\r\n"
-        "Pragma: stream-switch-entry=ffff:1:0 \r\nPragma: no-cache,rate=1.000000,stream-time=7Connection: "
-        "Close\r\n\r\n");
+        "Pragma: stream-switch-entry=ffff:1:0 \r\nPragma: no-cache,rate=1.000000,stream-time=7Connection: Close\r\n\r\n");
     CHECK(request.kind == RequestKind::Play);
     CHECK(request.stream_time == 7U);
     CHECK(request.rate == 1.0);
@@ -65,8 +64,7 @@ TEST_CASE("VLC's malformed GUID is taken as it is", "[wmsp]") {
 
 TEST_CASE("numbers that are none are ignored, not refused", "[wmsp]") {
     const auto request = request_of(
-        "GET / HTTP/1.0\r\nPragma: client-id=12x,packet-num=-1,max-duration=,stream-time=x,rate=fast,"
-        "stream-offset=1,request-context=4294967296,stream-switch-entry=ffff:1 g:1:0 ffff:2:0:1 \r\n\r\n");
+        "GET / HTTP/1.0\r\nPragma: client-id=12x,packet-num=-1,max-duration=,stream-time=x,rate=fast,stream-offset=1,request-context=4294967296,stream-switch-entry=ffff:1 g:1:0 ffff:2:0:1 \r\n\r\n");
     CHECK_FALSE(request.client_id);
     CHECK_FALSE(request.packet_num);
     CHECK_FALSE(request.max_duration);
@@ -206,10 +204,10 @@ TEST_CASE("requests of our player, byte for byte", "[wmsp]") {
     form.proxied = true;
     form.user_agent = RequestForm::server_agent;
     from = {5000, 0x100000384, 3, {}};
-    CHECK(play_request(form, from, 4).text() ==
-          "GET http://media/stored.asf HTTP/1.0\r\nHost: media\r\nUser-Agent: NSServer/4.1.0.3923\r\nAccept: */*\r\n"
-          "Connection: Close\r\nPragma: no-cache,rate=1.000000,stream-time=5000,stream-offset=1:900,packet-num=3,"
-          "request-context=4,max-duration=0,xClientGUID={3300AD50-2C39-46C0-AE0A-AC7B8159E203},xPlayStrm=1\r\n\r\n");
+    CHECK(
+        play_request(form, from, 4).text() ==
+        "GET http://media/stored.asf HTTP/1.0\r\nHost: media\r\nUser-Agent: NSServer/4.1.0.3923\r\nAccept: */*\r\n"
+        "Connection: Close\r\nPragma: no-cache,rate=1.000000,stream-time=5000,stream-offset=1:900,packet-num=3,request-context=4,max-duration=0,xClientGUID={3300AD50-2C39-46C0-AE0A-AC7B8159E203},xPlayStrm=1\r\n\r\n");
 }
 
 TEST_CASE("what our player asks our server reads", "[wmsp]") {

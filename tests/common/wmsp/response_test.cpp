@@ -103,9 +103,7 @@ TEST_CASE("the words of an error page", "[wmsp]") {
     const auto row = GENERATE(values<Row>({
         {"squid's page",
          {{"X-Squid-Error", "ERR_ACCESS_DENIED 0"}, {"Content-Type", "text/html;charset=utf-8"}},
-         "<html><head><title>ERROR: not retrieved</title><style>a { b }</style></head>\n<body><h1>Access "
-         "&lt;Denied&gt;</h1>"
-         "<!-- hidden -->\n<script>x()</script></body></html>",
+         "<html><head><title>ERROR: not retrieved</title><style>a { b }</style></head>\n<body><h1>Access &lt;Denied&gt;</h1><!-- hidden -->\n<script>x()</script></body></html>",
          "ERR_ACCESS_DENIED",
          "ERROR: not retrieved: Access <Denied>"},
         {"plain text", {{"Content-Type", "text/plain"}}, "Filtered\r\nby policy\x07 7", "", "Filtered by policy 7"},

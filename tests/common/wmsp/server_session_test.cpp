@@ -57,8 +57,7 @@ TEST_CASE("Describe: head and $H, then the connection is closed", "[wmsp]") {
     const auto frame = header_frames(media->header().raw).front().serialise();
     CHECK(exchange.sent ==
           "HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nContent-Type: application/octet-stream\r\n"
-          "Cache-Control: no-cache\r\nPragma: no-cache, client-id=2058721080, "
-          "features=\"seekable\"\r\nContent-Length: " +
+          "Cache-Control: no-cache\r\nPragma: no-cache, client-id=2058721080, features=\"seekable\"\r\nContent-Length: " +
               std::to_string(frame.size()) + "\r\nConnection: close\r\n\r\n" + std::string{as_text(frame)});
     REQUIRE(exchange.close);
     CHECK(exchange.close->by_agreement);
@@ -68,11 +67,11 @@ TEST_CASE("Describe: head and $H, then the connection is closed", "[wmsp]") {
 TEST_CASE("Play of stored content: $H, the packets, $E", "[wmsp]") {
     const auto media = tone();
     ServerSession session{{}, start};
-    const auto exchange = ask(session,
-                              request("/lecture", player,
-                                      "Pragma: xPlayStrm=1,stream-time=500,max-duration=9\r\nPragma: "
-                                      "stream-switch-count=1\r\nPragma: stream-switch-entry=ffff:1:0 \r\n"),
-                              *media);
+    const auto exchange =
+        ask(session,
+            request("/lecture", player,
+                    "Pragma: xPlayStrm=1,stream-time=500,max-duration=9\r\nPragma: stream-switch-count=1\r\nPragma: stream-switch-entry=ffff:1:0 \r\n"),
+            *media);
     CHECK(exchange.opens.at(0).purpose == Purpose::play);
     CHECK(exchange.sent.find("Content-Length") == std::string::npos);
     const auto starts = of_kind<StartMedia>(exchange.actions);
@@ -134,20 +133,14 @@ TEST_CASE("requests by others than players get what they can use", "[wmsp]") {
         std::string content, answer;
     };
     const auto row = GENERATE(values<Row>({
-        {"a browser gets a redirector", request("/lecture", "Mozilla/4.0 (compatible; MSIE 5.0)"), Purpose::redirect,
-         "lecture",
-         "[Reference]\r\nRef1=http://media:8080/lecture?MSWMExt=.asf\r\nRef2=http://media:8080/"
-         "lecture?MSWMExt=.asf\r\n"},
+        {"a browser gets a redirector", request("/lecture", "Mozilla/4.0 (compatible; MSIE 5.0)"), Purpose::redirect, "lecture",
+         "[Reference]\r\nRef1=http://media:8080/lecture?MSWMExt=.asf\r\nRef2=http://media:8080/lecture?MSWMExt=.asf\r\n"},
         {"an .asx for anybody", request("/my%20lecture.ASX", "curl/7.88"), Purpose::redirect, "my lecture",
-         "<ASX version=\"3.0\">\r\n<Entry>\r\n<Ref href=\"mms://media/my%20lecture\"/>\r\n<Ref "
-         "href=\"http://media:8080/my%20lecture\"/>\r\n</Entry>\r\n</ASX>\r\n"},
-        {"a player may ask for an .asx too", request("/lecture.asx", player), Purpose::redirect, "lecture",
-         "<ASX version"},
-        {"the hint of a redirector is no part of the name", request("/lecture?MSWMExt=.asf", player), Purpose::describe,
-         "lecture", "$H"},
+         "<ASX version=\"3.0\">\r\n<Entry>\r\n<Ref href=\"mms://media/my%20lecture\"/>\r\n<Ref href=\"http://media:8080/my%20lecture\"/>\r\n</Entry>\r\n</ASX>\r\n"},
+        {"a player may ask for an .asx too", request("/lecture.asx", player), Purpose::redirect, "lecture", "<ASX version"},
+        {"the hint of a redirector is no part of the name", request("/lecture?MSWMExt=.asf", player), Purpose::describe, "lecture", "$H"},
         {"curl gets the file", request("/lecture", "curl/7.88"), Purpose::download, "lecture", "\x30\x26\xB2\x75"},
-        {"ffmpeg's http:// gets the file", request("/lecture", "Lavf/59.27.100"), Purpose::download, "lecture",
-         "Content-Type: video/x-ms-asf\r\n"},
+        {"ffmpeg's http:// gets the file", request("/lecture", "Lavf/59.27.100"), Purpose::download, "lecture", "Content-Type: video/x-ms-asf\r\n"},
     }));
     DYNAMIC_SECTION(row.name) {
         ServerSession session{{}, start};
@@ -257,8 +250,7 @@ TEST_CASE("logs, stream selection and content information are answered", "[wmsp]
             *tone());
         CHECK(of_kind<LogUploaded>(exchange.actions).at(0).text == "hello");
         CHECK(exchange.sent ==
-              "HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nCache-Control: no-cache\r\nPragma: "
-              "no-cache\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+              "HTTP/1.0 200 OK\r\nServer: Cougar 4.1.0.3923\r\nCache-Control: no-cache\r\nPragma: no-cache\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
     SECTION("a log in the Pragma line") {
         const auto exchange = ask(session, request("/lecture", player, "Pragma: log-line=a b\r\n", "POST"), *tone());

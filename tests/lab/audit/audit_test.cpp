@@ -107,10 +107,8 @@ TEST_CASE("audit: 200 random holes, every one found and none invented", "[audit]
         for (const auto port : ports) text += (text.empty() ? "" : ", ") + std::to_string(port);
         return text;
     };
-    const RulesetFile file{
-        "table inet filter {\n chain forward {\n type filter hook forward priority filter; policy drop;\n tcp dport "
-        "{ " +
-        list(tcp) + " } accept\n udp dport { " + list(udp) + " } accept\n }\n}\n"};
+    const RulesetFile file{"table inet filter {\n chain forward {\n type filter hook forward priority filter; policy drop;\n tcp dport { " + list(tcp) +
+                           " } accept\n udp dport { " + list(udp) + " } accept\n }\n}\n"};
     const auto outcome = in_lab(As::user, [&](const Inside&) {
         std::string text;
         for (const auto& pair : audit(two_zones(), {file.path, {}}).pairs) {
@@ -158,9 +156,7 @@ TEST_CASE("audit: what one probe does not settle is not tested, and the rule is 
 
 TEST_CASE("audit: hosts that no rule can tell apart share a sweep", "[audit]") {
     const RulesetFile file{
-        "table inet filter {\n chain forward {\n type filter hook forward priority filter; policy drop;\n ip saddr "
-        "10.20.0.0/24 tcp dport 80 "
-        "accept\n }\n}\n"};
+        "table inet filter {\n chain forward {\n type filter hook forward priority filter; policy drop;\n ip saddr 10.20.0.0/24 tcp dport 80 accept\n }\n}\n"};
     const auto outcome = in_lab(As::user, [&](const Inside&) {
         AuditOptions options{file.path, {}};
         std::string text;

@@ -131,8 +131,7 @@ TEST_CASE("captures are read by Wireshark's tools without a word of complaint", 
     CHECK(comment_captures(folder.path / "made", one_flow()).empty());
     const auto file = (folder.path / "made/player.pcapng").string();
     CHECK(output_of("tshark -r " + file +
-                    " -T fields -e frame.time_epoch -e frame.interface_name -e frame.packet_flags_direction -e "
-                    "udp.dstport -e frame.comment") ==
+                    " -T fields -e frame.time_epoch -e frame.interface_name -e frame.packet_flags_direction -e udp.dstport -e frame.comment") ==
           "1764000000.123456789\teth0\t0x00000002\t1755\tunicast-udp, media: blocked: dropped (to->from)\n"
           "1764000001.123456789\teth0\t0x00000001\t80\t\n"
           "1764000002.123456789\teth0\t0x00000002\t81\t\n"

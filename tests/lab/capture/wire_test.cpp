@@ -144,9 +144,7 @@ TEST_CASE("an ICMP reject is seen with its sender and what it is about", "[lab]"
         char rules[] = "/dev/shm/wmlab-rules-XXXXXX";
         const Descriptor file{::mkstemp(rules)};
         const std::string text =
-            "table inet filter {\n chain forward { type filter hook forward priority 0; udp dport 1755 reject with "
-            "icmp "
-            "type admin-prohibited\n }\n}\n";
+            "table inet filter {\n chain forward { type filter hook forward priority 0; udp dport 1755 reject with icmp type admin-prohibited\n }\n}\n";
         if (::write(file.get(), text.data(), text.size()) < 0) return std::string{"write"};
         load_ruleset(network.firewall(), rules);
         ::unlink(rules);

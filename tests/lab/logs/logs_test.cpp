@@ -65,49 +65,35 @@ std::vector<Device> devices() {
                                    "%ASA-4-106023: Deny {} src outside:{}/{} dst inside:{}/{} by access-group \"{}\" "
                                    "[0x0, 0x0]",
                                    p.protocol, p.source, p.source_port, p.destination, p.destination_port, p.rule);
-             return head + fmt::format(
-                               "%ASA-6-106100: access-list {} permitted {} outside/{}({}) -> inside/{}({}) hit-cnt 1 "
-                               "first hit [0x1, 0x0]",
-                               p.rule, p.protocol, p.source, p.source_port, p.destination, p.destination_port);
+             return head + fmt::format("%ASA-6-106100: access-list {} permitted {} outside/{}({}) -> inside/{}({}) hit-cnt 1 first hit [0x1, 0x0]", p.rule,
+                                       p.protocol, p.source, p.source_port, p.destination, p.destination_port);
          },
-         [](const std::string& rule, const Packet& p) {
-             return p.denied ? "access-group \"" + rule + "\"" : "access-list " + rule;
-         }},
+         [](const std::string& rule, const Packet& p) { return p.denied ? "access-group \"" + rule + "\"" : "access-list " + rule; }},
         {"pan-os",
          [](const Packet& p, Time t) {
              const auto at = fmt::format("{:%Y/%m/%d %H:%M:%S}", std::chrono::floor<std::chrono::seconds>(t));
              return fmt::format(
-                 "<14>{} fw "
-                 "1,{},007051000000001,TRAFFIC,{},2049,{},{},{},0.0.0.0,0.0.0.0,{},,,incomplete,vsys1,untrust,trust,"
-                 "ethernet1/1,ethernet1/2,default,{},1234,1,{},{},0,0,0x0,{},{},60,60,0,1",
-                 month(t), at, p.denied ? "drop" : "start", at, p.source, p.destination, p.rule, at, p.source_port,
-                 p.destination_port, p.protocol, p.denied ? "deny" : "allow");
+                 "<14>{} fw 1,{},007051000000001,TRAFFIC,{},2049,{},{},{},0.0.0.0,0.0.0.0,{},,,incomplete,vsys1,untrust,trust,ethernet1/1,ethernet1/2,default,{},1234,1,{},{},0,0,0x0,{},{},60,60,0,1",
+                 month(t), at, p.denied ? "drop" : "start", at, p.source, p.destination, p.rule, at, p.source_port, p.destination_port, p.protocol,
+                 p.denied ? "deny" : "allow");
          },
          quoted("")},
         {"fortios",
          [](const Packet& p, Time t) {
              return fmt::format(
-                 "date={:%Y-%m-%d} time={:%H:%M:%S} devname=\"fw\" type=\"traffic\" subtype=\"forward\" srcip={} "
-                 "srcport={} "
-                 "srcintf=\"port1\" dstip={} dstport={} dstintf=\"port2\" proto={} action=\"{}\" policyid={} "
-                 "service=\"x\"",
-                 std::chrono::floor<std::chrono::seconds>(t), std::chrono::floor<std::chrono::seconds>(t), p.source,
-                 p.source_port, p.destination, p.destination_port, number(p.protocol), p.denied ? "deny" : "accept",
-                 p.rule);
+                 "date={:%Y-%m-%d} time={:%H:%M:%S} devname=\"fw\" type=\"traffic\" subtype=\"forward\" srcip={} srcport={} srcintf=\"port1\" dstip={} dstport={} dstintf=\"port2\" proto={} action=\"{}\" policyid={} service=\"x\"",
+                 std::chrono::floor<std::chrono::seconds>(t), std::chrono::floor<std::chrono::seconds>(t), p.source, p.source_port, p.destination,
+                 p.destination_port, number(p.protocol), p.denied ? "deny" : "accept", p.rule);
          },
          quoted("policyid=")},
         {"junos",
          [](const Packet& p, Time t) {
              if (p.denied)
                  return fmt::format(
-                     "{} srx RT_FLOW: RT_FLOW_SESSION_DENY: session denied {}/{}->{}/{} 0x0 None {}(0) {} untrust "
-                     "trust UNKNOWN "
-                     "UNKNOWN N/A(N/A) ge-0/0/0.0 No Denied by policy",
+                     "{} srx RT_FLOW: RT_FLOW_SESSION_DENY: session denied {}/{}->{}/{} 0x0 None {}(0) {} untrust trust UNKNOWN UNKNOWN N/A(N/A) ge-0/0/0.0 No Denied by policy",
                      month(t), p.source, p.source_port, p.destination, p.destination_port, number(p.protocol), p.rule);
              return fmt::format(
-                 "{0} srx RT_FLOW: RT_FLOW_SESSION_CREATE: session created {1}/{2}->{3}/{4} 0x0 None {1}/{2}->{3}/{4} "
-                 "0x0 N/A N/A "
-                 "N/A N/A {5} {6} untrust trust 77 N/A(N/A) ge-0/0/0.0",
+                 "{0} srx RT_FLOW: RT_FLOW_SESSION_CREATE: session created {1}/{2}->{3}/{4} 0x0 None {1}/{2}->{3}/{4} 0x0 N/A N/A N/A N/A {5} {6} untrust trust 77 N/A(N/A) ge-0/0/0.0",
                  month(t), p.source, p.source_port, p.destination, p.destination_port, number(p.protocol), p.rule);
          },
          quoted("policy ")},
@@ -121,36 +107,25 @@ std::vector<Device> devices() {
         {"opnsense",
          [](const Packet& p, Time t) {
              return fmt::format(
-                 "<134>1 {:%Y-%m-%dT%H:%M:%S}+00:00 fw filterlog 77 - [meta sequenceId=\"1\"] "
-                 "{},,,{},em0,match,{},in,4,0x0,,63,1,0,"
-                 "DF,{},{},60,{},{},{},{},0,S,1,,64240,,mss",
-                 std::chrono::floor<std::chrono::seconds>(t), p.rule, "b1" + p.rule, p.denied ? "block" : "pass",
-                 number(p.protocol), p.protocol, p.source, p.destination, p.source_port, p.destination_port);
+                 "<134>1 {:%Y-%m-%dT%H:%M:%S}+00:00 fw filterlog 77 - [meta sequenceId=\"1\"] {},,,{},em0,match,{},in,4,0x0,,63,1,0,DF,{},{},60,{},{},{},{},0,S,1,,64240,,mss",
+                 std::chrono::floor<std::chrono::seconds>(t), p.rule, "b1" + p.rule, p.denied ? "block" : "pass", number(p.protocol), p.protocol, p.source,
+                 p.destination, p.source_port, p.destination_port);
          },
          [](const std::string& rule, const Packet&) { return "rule " + rule + " (b1" + rule + ")"; }},
         {"iptables",
          [](const Packet& p, Time t) {
              return fmt::format(
-                 "{} fw kernel: [  123.456789] {} {}: IN=outside OUT=inside MAC=00 SRC={} DST={} LEN=60 TTL=63 ID=1 DF "
-                 "PROTO={} "
-                 "SPT={} DPT={} WINDOW=64240 RES=0x00 SYN URGP=0",
-                 month(t), p.denied ? "DROP" : "ACCEPT", p.rule, p.source, p.destination, upper(p.protocol),
-                 p.source_port, p.destination_port);
+                 "{} fw kernel: [  123.456789] {} {}: IN=outside OUT=inside MAC=00 SRC={} DST={} LEN=60 TTL=63 ID=1 DF PROTO={} SPT={} DPT={} WINDOW=64240 RES=0x00 SYN URGP=0",
+                 month(t), p.denied ? "DROP" : "ACCEPT", p.rule, p.source, p.destination, upper(p.protocol), p.source_port, p.destination_port);
          },
-         [](const std::string& rule, const Packet& p) {
-             return std::string{"log prefix \""} + (p.denied ? "DROP " : "ACCEPT ") + rule + ":\"";
-         }},
+         [](const std::string& rule, const Packet& p) { return std::string{"log prefix \""} + (p.denied ? "DROP " : "ACCEPT ") + rule + ":\""; }},
         {"nft",
          [](const Packet& p, Time t) {
-             return fmt::format(
-                 "{:%Y-%m-%dT%H:%M:%S}.5+00:00 fw kernel: {}-{} IN=outside OUT=inside SRC={} DST={} LEN=60 PROTO={} "
-                 "SPT={} DPT={} ",
-                 std::chrono::floor<std::chrono::seconds>(t), p.denied ? "reject" : "accept", p.rule, p.source,
-                 p.destination, upper(p.protocol), p.source_port, p.destination_port);
+             return fmt::format("{:%Y-%m-%dT%H:%M:%S}.5+00:00 fw kernel: {}-{} IN=outside OUT=inside SRC={} DST={} LEN=60 PROTO={} SPT={} DPT={} ",
+                                std::chrono::floor<std::chrono::seconds>(t), p.denied ? "reject" : "accept", p.rule, p.source, p.destination, upper(p.protocol),
+                                p.source_port, p.destination_port);
          },
-         [](const std::string& rule, const Packet& p) {
-             return std::string{"log prefix \""} + (p.denied ? "reject-" : "accept-") + rule + "\"";
-         }},
+         [](const std::string& rule, const Packet& p) { return std::string{"log prefix \""} + (p.denied ? "reject-" : "accept-") + rule + "\""; }},
         {"windows",
          [](const Packet& p, Time t) {
              return fmt::format("{} {} {} {} {} {} {} 60 S 1 0 8192 - - - RECEIVE", dashed(t),
@@ -160,12 +135,9 @@ std::vector<Device> devices() {
          [](const std::string&, const Packet& p) { return std::string{p.denied ? "DROP" : "ALLOW"} + " RECEIVE"; }},
         {"cisco-ios",
          [](const Packet& p, Time t) {
-             return fmt::format(
-                 "{} rtr 77: *{}.123: %SEC-6-IPACCESSLOGP: list {} {} {} {}({}) (GigabitEthernet0/1 0011.2233.4455) -> "
-                 "{}({}), 1 "
-                 "packet",
-                 month(t), month(t), p.rule, p.denied ? "denied" : "permitted", p.protocol, p.source, p.source_port,
-                 p.destination, p.destination_port);
+             return fmt::format("{} rtr 77: *{}.123: %SEC-6-IPACCESSLOGP: list {} {} {} {}({}) (GigabitEthernet0/1 0011.2233.4455) -> {}({}), 1 packet",
+                                month(t), month(t), p.rule, p.denied ? "denied" : "permitted", p.protocol, p.source, p.source_port, p.destination,
+                                p.destination_port);
          },
          quoted("list ")},
         {"regex",
@@ -350,38 +322,30 @@ TEST_CASE("device logs: a format that is not the log's is told, and names nothin
 
 TEST_CASE("device logs: messages before and after translation, and those about connections that are none", "[logs]") {
     const auto built = logs::read_asa(
-        "%ASA-6-302013: Built inbound TCP connection 17 for outside:10.20.0.10/1217 (10.20.0.10/1217) to "
-        "inside:10.10.0.10/1755 "
-        "(192.0.2.5/1755)");
+        "%ASA-6-302013: Built inbound TCP connection 17 for outside:10.20.0.10/1217 (10.20.0.10/1217) to inside:10.10.0.10/1755 (192.0.2.5/1755)");
     REQUIRE(built);
     CHECK(built->action == Entry::Action::build);
     CHECK(built->source == logs::End{"10.20.0.10", 1217});
     REQUIRE(built->destination_as);
     CHECK(*built->destination_as == logs::End{"192.0.2.5", 1755});
     const auto outbound = logs::read_asa(
-        "%ASA-6-302013: Built outbound TCP connection 18 for outside:10.20.0.11/7007 (10.20.0.11/7007) to "
-        "inside:10.10.0.10/4000 "
-        "(192.0.2.5/4001)");
+        "%ASA-6-302013: Built outbound TCP connection 18 for outside:10.20.0.11/7007 (10.20.0.11/7007) to inside:10.10.0.10/4000 (192.0.2.5/4001)");
     REQUIRE(outbound);
     CHECK(outbound->source == logs::End{"10.10.0.10", 4000});
     REQUIRE(outbound->source_as);
     CHECK(*outbound->source_as == logs::End{"192.0.2.5", 4001});
-    const auto stray = logs::read_asa(
-        "%ASA-6-106015: Deny TCP (no connection) from 10.20.0.10/1217 to 10.10.0.10/1755 flags RST on interface "
-        "outside");
+    const auto stray = logs::read_asa("%ASA-6-106015: Deny TCP (no connection) from 10.20.0.10/1217 to 10.10.0.10/1755 flags RST on interface outside");
     REQUIRE(stray);
     CHECK(stray->stray);
     const auto structured = logs::read_junos(
-        "<14>1 2026-11-30T08:00:00.1Z srx RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.40 "
-        "source-address=\"10.20.0.10\" "
+        "<14>1 2026-11-30T08:00:00.1Z srx RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.40 source-address=\"10.20.0.10\" "
         "source-port=\"1217\" destination-address=\"10.10.0.10\" destination-port=\"1755\" protocol-id=\"6\" "
         "policy-name=\"deny-all\"]");
     REQUIRE(structured);
     CHECK(structured->rule == "policy deny-all");
     CHECK(structured->protocol == "tcp");
-    const auto zone = logs::read_cisco_ios(
-        "%FW-6-DROP_PKT: Dropping tcp session 10.20.0.10:1217 10.10.0.10:1755 on zone-pair out-in class class-default "
-        "due to policy");
+    const auto zone =
+        logs::read_cisco_ios("%FW-6-DROP_PKT: Dropping tcp session 10.20.0.10:1217 10.10.0.10:1755 on zone-pair out-in class class-default due to policy");
     REQUIRE(zone);
     CHECK(zone->rule == "zone-pair out-in class class-default");
 }

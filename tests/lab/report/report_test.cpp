@@ -43,9 +43,7 @@ TEST_CASE("the text report: a table, a paragraph for what matters, a summary", "
     CHECK(has(text, "  unicast-tcp           mms-tcp    player -> media  pass\n"));
     CHECK(has(text, "unicast-udp: blocked at media: rejected (to->from); expected pass"));
     CHECK(has(text, "rule: rules/new.nft:14: reject"));
-    CHECK(has(text,
-              "almost: rules/new.nft:31: udp dport 1024-4999 accept (inet filter forward); destination port 5000 is "
-              "above 4999"));
+    CHECK(has(text, "almost: rules/new.nft:31: udp dport 1024-4999 accept (inet filter forward); destination port 5000 is above 4999"));
     CHECK(has(text, "rollover              mms-auto   player -> media  pass (tcp)"));
     CHECK(has(text, "2 flows (unicast-tcp, rollover): retried: control: connected at attempt 2"));
     CHECK(has(text, "4 flows: 2 as expected, 1 not, 1 inconclusive; 3.1 s"));
@@ -64,17 +62,14 @@ TEST_CASE("annotations point at the rule where it is known, else at the flow", "
     const auto text = rendered("github");
     CHECK(
         has(text, "::error file=rules/new.nft,line=14,title=unicast-udp%3A blocked at media%3A rejected (to->from)::"));
-    CHECK(has(text,
-              "::warning file=scenarios/sample.yaml,line=11,title=station[media->edge]%3A inconclusive at join%3A "
-              "process-died::"));
+    CHECK(has(text, "::warning file=scenarios/sample.yaml,line=11,title=station[media->edge]%3A inconclusive at join%3A process-died::"));
     CHECK(has(text, "100%25 lost:%0Asecond line"));
 }
 
 TEST_CASE("JUnit says cause and evidence in each failure", "[report]") {
     const auto text = rendered("junit");
-    CHECK(has(text,
-              "<failure type=\"rejected\" message=\"blocked at media: rejected (to-&gt;from); expected pass; broken by "
-              "the change: before it was pass\">"));
+    CHECK(
+        has(text, "<failure type=\"rejected\" message=\"blocked at media: rejected (to-&gt;from); expected pass; broken by the change: before it was pass\">"));
     CHECK(has(text, "media: player&#39;s interface: no UDP received."));
     CHECK(has(text, "<error type=\"process-died\""));
 }

@@ -35,13 +35,11 @@ Ruleset ruleset_of(const std::vector<std::string>& rules, const std::string& hoo
 }
 
 wmlab::scenario::Scenario site(const std::string& inside, const std::string& outside) {
-    const auto loaded =
-        wmlab::scenario::load("version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: " + inside +
-                                  " }\n  outside: { subnet: 10.20.0.0/24, interface: " + outside +
-                                  " }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\n  player: { zone: outside, address: 10.20.0.10 }\n"
-                                  "content: { lecture: { synthetic: audio } }\nflows:\n  - { id: a, type: mms-tcp, "
-                                  "from: player, to: media, content: lecture }\n",
-                              "a.yaml", ".");
+    const auto loaded = wmlab::scenario::load(
+        "version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: " + inside + " }\n  outside: { subnet: 10.20.0.0/24, interface: " + outside +
+            " }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\n  player: { zone: outside, address: 10.20.0.10 }\n"
+            "content: { lecture: { synthetic: audio } }\nflows:\n  - { id: a, type: mms-tcp, from: player, to: media, content: lecture }\n",
+        "a.yaml", ".");
     REQUIRE(loaded.ok());
     return loaded.scenario;
 }

@@ -230,3 +230,54 @@ TEST_CASE("what has no end or may never begin is not read, and an include of it 
     REQUIRE(::mkfifo((folder.path() / "b.ipset").c_str(), 0666) == 0);
     CHECK(ipsets_beside(rules, *read_from_disk(rules)) == folder.path() / "b.ipset");
 }
+
+TEST_CASE("whether a file takes away what runs is read from its statements", "[rules]") {
+    struct Row {
+        std::string name, text;
+        bool takes_away;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"rules only", "table inet f {\n chain c {\n  type filter hook forward priority 0\n  drop\n }\n}\n", false},
+        {"the word in a comment", "# flush ruleset\ntable inet f {\n chain c {\n  drop comment \"flush ruleset; delete table inet f\"\n }\n}\n", false},
+        {"a chain of that name", "table inet f {\n chain flush {\n  drop\n }\n chain c {\n  jump flush\n }\n}\n", false},
+        {"an element is taken out of a set", "delete element inet f s { 1 }\n", false},
+        {"a set is emptied", "flush set inet f s\n", true},
+        {"flush ruleset", "flush   ruleset\n", true},
+        {"behind another statement", "table inet f {\n}\n ; flush\\\n ruleset\n", true},
+        {"flush table", "flush table inet f\n", true},
+        {"flush chain", "flush chain inet f c\n", true},
+        {"delete table", "delete  table inet f\n", true},
+        {"destroy table", "destroy\ttable inet f\n", true},
+        {"delete chain", "delete chain inet f c\n", true},
+        {"delete rule", "delete rule inet f c handle 4\n", true},
+    }));
+    INFO(row.name);
+    CHECK(read({{"/etc/a.nft", row.text}}).takes_away == row.takes_away);
+    CHECK(read({{"/etc/a.nft", "include \"b\"\n"}, {"/etc/b", row.text}}).takes_away == row.takes_away);
+}
+
+TEST_CASE("the devices that chains and flowtables are bound to", "[rules]") {
+    struct Row {
+        std::string name, text;
+        std::set<std::string> devices;
+    };
+    const std::string head = "table netdev t {\n chain c {\n  ", tail = "\n }\n}\n";
+    const auto row = GENERATE_COPY(values<Row>({
+        {"one", head + "type filter hook ingress device eth0 priority 0; policy accept;" + tail, {"eth0"}},
+        {"in quotes", head + "type filter hook ingress device \"eth0.7\" priority 0" + tail, {"eth0.7"}},
+        {"several", head + "type filter hook ingress devices = { eth0, \"eth1\" } priority 0" + tail, {"eth0", "eth1"}},
+        {"without blanks", head + "type filter hook ingress devices={eth0,eth1} priority 0" + tail, {"eth0", "eth1"}},
+        {"over two lines", head + "type filter hook ingress devices = { eth0,\n eth1 } priority 0" + tail, {"eth0", "eth1"}},
+        {"defined", "define A = { eth0, eth1 }\ndefine B = $A\n" + head + "type filter hook ingress devices = $B priority 0" + tail, {"eth0", "eth1"}},
+        {"defined in a list", "define A=eth0\n" + head + "type filter hook ingress devices = { $A, eth2 } priority 0" + tail, {"eth0", "eth2"}},
+        {"a definition of itself ends", "define A = { $A, eth0 }\n" + head + "type filter hook ingress devices = $A priority 0" + tail, {"eth0"}},
+        {"nothing behind the word", head + "type filter hook ingress device" + tail, {}},
+        {"a flowtable", "table ip t {\n flowtable f {\n  hook ingress priority 0\n  devices = { eth0, eth3 }\n }\n}\n", {"eth0", "eth3"}},
+        {"as a command", "add chain netdev t c { type filter hook egress device eth5 priority 0; }\n", {"eth5"}},
+        {"the word in comments and names",
+         "# device eth9\ntable inet t {\n set devices {\n  type ifname\n  elements = { eth8 }\n }\n chain c {\n  drop comment \"device eth7 of devices = { eth6 }\"\n }\n}\n",
+         {}},
+    }));
+    INFO(row.name);
+    CHECK(read({{"/etc/a.nft", row.text}}).devices == row.devices);
+}

@@ -359,11 +359,11 @@ TEST_CASE("doctor: labs work here, and the verdicts of its own lab follow", "[la
 TEST_CASE("where user namespaces are forbidden the user reads which step failed and what to do", "[lab][command]") {
     // a user namespace may forbid further ones below it
     const auto outcome = in_lab(As::root, [](const Inside&) {
-        const auto result = run_tool(Namespace::current(),
-                                     {"sh", "-c",
-                                      "unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > "
-                                      "/proc/sys/user/max_pid_namespaces && exec \"$0\" run \"$1\"' \"$0\" \"$1\"",
-                                      WMLAB_PROGRAM, scenario_file("kb189416.yaml")});
+        const auto result = run_tool(
+            Namespace::current(),
+            {"sh", "-c",
+             "unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_pid_namespaces && exec \"$0\" run \"$1\"' \"$0\" \"$1\"",
+             WMLAB_PROGRAM, scenario_file("kb189416.yaml")});
         return std::to_string(result.ending.code) + "\n" + result.output;
     });
     INFO(outcome.text);
