@@ -6,14 +6,15 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 
+#include "client_sim/pause.hpp"
 #include "client_sim/play_clock.hpp"
-#include "common/bytes/hex.hpp"
 #include "common/bytes/utf16.hpp"
 #include "common/mms/player_session.hpp"
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
 #include "common/net/tasks.hpp"
+#include "common/process/malformed.hpp"
 #include "common/process/mms_words.hpp"
 #include "common/process/outgoing.hpp"
 
@@ -36,6 +37,7 @@ public:
           play_{std::move(play)},
           transport_{transport},
           media_{play_.save},
+          pause_{play_.pause},
           connection_{client.context, queue_max, journal()},
           clock_{client.context.io, *this},
           readers_{client.context.io.get_executor()} {}
@@ -173,12 +175,8 @@ private:
         constexpr std::size_t head = 64;
         constexpr unsigned told_max = 8;
         if (++foreign_ > told_max) return;
-        boost::json::object fields;
-        fields["message"] = "Data";
-        fields["field"] = "source address";
-        fields["offset"] = 0;
-        fields["problem"] = "is not the server's, " + server().address().to_string();
-        fields["head"] = bytes::hex(datagram.bytes.first(std::min(head, datagram.bytes.size())));
+        const bytes::ParseError error{0, "source address", "is not the server's, " + server().address().to_string()};
+        auto fields = process::malformed_fields("Data", error, datagram.bytes.first(std::min(head, datagram.bytes.size())));
         write(What::malformed, "media", std::move(fields), net::text(datagrams_->local()), net::text(datagram.from));
     }
 
@@ -202,6 +200,7 @@ private:
         auto at = protocol_->next_deadline().value_or(Clock::time_point::max());
         if (const auto end = play_end()) at = std::min(at, *end);
         if (const auto silence = silence_at()) at = std::min(at, *silence);
+        if (const auto end = pause_.ends()) at = std::min(at, *end);
         return asking_ ? std::min(at, ask_next_) : at;
     }
 
@@ -215,8 +214,8 @@ private:
 
     // When there is enough; later while the answer to the resend request is still awaited.
     std::optional<Clock::time_point> play_end() const {
-        if (!play_.duration || !media_started_ || stopping_ || overtime_) return std::nullopt;
-        auto end = *media_started_ + *play_.duration;
+        if (!play_.duration || !plays_since_ || stopping_ || overtime_) return std::nullopt;
+        auto end = *plays_since_ + *play_.duration;
         if (asking_) end = std::max(end, *asked_at_ + patience_);
         return end;
     }
@@ -239,20 +238,28 @@ private:
             if (media_.behind(now))
                 overtime_ = true;
             else
-                return stop_playing(now);
+                return enough(now);
             return clock_.changed();
+        }
+        if (pause_.end(now)) {
+            write(What::continued, "control", {}, local(), remote());
+            media_.new_start();
+            return perform(protocol_->resume(now));
         }
         perform(protocol_->tick(now));
     }
 
-    void stop_playing(Clock::time_point now) {
+    void enough(Clock::time_point now) {
+        overtime_ = false;
+        plays_since_.reset();
+        if (pause_.begin()) return perform(protocol_->pause(now));
         stopping_ = enough_ = true;
         perform(protocol_->stop(now));
     }
 
     void silent(Clock::time_point now) {
         media_.waited_until(now);
-        const auto since = media_.packets() > 0 ? media_.last() : *playing_;
+        const auto since = std::max(*playing_, media_.last());
         const auto waited = std::chrono::duration_cast<milliseconds>(now - since);
         boost::json::object fields;
         fields["waited"] = waited.count();
@@ -280,13 +287,7 @@ private:
     }
 
     void act(const mms::Malformed& action) {
-        boost::json::object fields;
-        fields["message"] = action.what;
-        fields["field"] = action.error.field;
-        fields["offset"] = action.error.offset;
-        fields["problem"] = action.error.problem;
-        fields["head"] = bytes::hex(action.head);
-        write(What::malformed, action.what == "Data" ? media_leg() : "control", std::move(fields), local(), remote());
+        write(What::malformed, action.what == "Data" ? media_leg() : "control", process::malformed_fields(action), local(), remote());
     }
 
     void act(const mms::Send& action) {
@@ -326,11 +327,7 @@ private:
         return *asker_;
     }
 
-    void act(const mms::FunnelRefused& action) {
-        boost::json::object fields;
-        fields["reason"] = "the server refused UDP: " + bytes::hresult_text(action.hr);
-        write(What::retry, "control", std::move(fields));
-    }
+    void act(const mms::FunnelRefused& action) { write_retry("control", "the server refused UDP: " + bytes::hresult_text(action.hr)); }
 
     void act(const mms::FileOpened&) {}
 
@@ -338,7 +335,12 @@ private:
         if (const auto problem = media_.header(action.header)) spdlog::warn("{}", *problem);
     }
 
-    void act(const mms::Ready&) {}
+    void act(const mms::Ready&) {  // paused
+        if (!pause_.stopped(Clock::now())) return;
+        boost::json::object fields;
+        fields["lasts"] = pause_.length().count();
+        write(What::paused, "control", std::move(fields), local(), remote());
+    }
 
     void act(const mms::PlayingStarted&) {
         playing_ = Clock::now();
@@ -351,6 +353,7 @@ private:
             media_started_ = now;
             write(What::media_started, media_leg(), {}, media_local(), media_remote());
         }
+        if (!plays_since_ && !stopping_ && !pause_.lasts()) plays_since_ = now;
         if (action.resent) {
             boost::json::object fields;
             fields["sequences"] = boost::json::array{action.sequence};
@@ -359,7 +362,7 @@ private:
         }
         if (action.duplicate) return media_.duplicate();
         media_.packet(action.LocationId, action.packet, now);
-        if (overtime_ && !stopping_) return stop_playing(now);
+        if (overtime_ && !stopping_) return enough(now);
         if (media_.packets() == 1) asked_for_ = action.sequence;
         if (play_.ask_again && datagrams_ && !asked_at_ && media_.packets() == packets_before_asking) {
             asked_at_ = now;
@@ -375,12 +378,8 @@ private:
             if (ask_next_ <= now) asking_ = false;
             return;
         }
-        if (++asks_ > 1) {
-            boost::json::object fields;
-            fields["reason"] = "the resend request was not answered within " +
-                               std::to_string(patience_.count() / asks_again_max) + " ms";
-            write(What::retry, "resend", std::move(fields));
-        }
+        if (++asks_ > 1)
+            write_retry("resend", "the resend request was not answered within " + std::to_string(patience_.count() / asks_again_max) + " ms");
         ask_next_ = now + patience_ / asks_again_max;
         const auto actions = protocol_->request_again(asked_for_, now);
         if (actions.empty()) asking_ = false;
@@ -395,10 +394,7 @@ private:
         fields["waited"] = action.waited.count();
         fields["attempt"] = action.attempt;
         write(What::media_silent, "media", std::move(fields), media_local(), remote());
-        if (!action.retrying) return;
-        boost::json::object retry;
-        retry["reason"] = "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms";
-        write(What::retry, "media", std::move(retry));
+        if (action.retrying) write_retry("media", "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms");
     }
 
     void act(const mms::StreamEnded&) { stopping_ = true; }
@@ -420,6 +416,12 @@ private:
     void write(What what, std::string leg, boost::json::object fields = {}, std::string local = "",
                std::string remote = "") {
         client_.write(what, play_, std::move(leg), std::move(fields), std::move(local), std::move(remote));
+    }
+
+    void write_retry(std::string leg, std::string reason) {
+        boost::json::object fields;
+        fields["reason"] = std::move(reason);
+        write(What::retry, std::move(leg), std::move(fields));
     }
 
     void write_media_end() {
@@ -451,6 +453,7 @@ private:
     Play play_;
     Transport transport_;
     ReceivedMedia media_;
+    Pause pause_;
     milliseconds patience_{0};
 
     process::Outgoing connection_;
@@ -459,7 +462,7 @@ private:
     std::optional<mms::PlayerSession> protocol_;
 
     PlayClock clock_;
-    std::optional<Clock::time_point> playing_, media_started_, asked_at_;
+    std::optional<Clock::time_point> playing_, media_started_, plays_since_, asked_at_;  // plays_since_: counted from there to `duration`
     Clock::time_point ask_next_{};
     std::uint32_t asked_for_ = 0;
     unsigned asks_ = 0, foreign_ = 0;

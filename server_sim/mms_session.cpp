@@ -4,7 +4,6 @@
 
 #include <boost/json/array.hpp>
 
-#include "common/bytes/hex.hpp"
 #include "common/process/mms_words.hpp"
 #include "server_sim/content.hpp"
 
@@ -20,7 +19,8 @@ constexpr std::size_t backlog_over_udp = 64 * 1024, backlog_over_tcp = 512 * 102
 mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, bool too_many) {
     mms::ServerOptions options;
     options.client_id = client_id;
-    options.idle_timeout = server.limits.idle;
+    options.idle_timeout = server.context.hasten(server.limits.idle);
+    options.keep_alive = server.context.hasten(options.keep_alive);
     options.connect_timeout = server.limits.first_message;
     options.close_after_end = server.limits.close_after_end;
     options.seed = client_id;
@@ -150,13 +150,7 @@ void MmsSession::act(const mms::Received& action) {
 }
 
 void MmsSession::act(const mms::Malformed& action) {
-    boost::json::object fields;
-    fields["field"] = action.error.field;
-    fields["offset"] = action.error.offset;
-    fields["problem"] = action.error.problem;
-    fields["head"] = bytes::hex(action.head);
-    fields["message"] = action.what;
-    write(What::malformed, std::move(fields));
+    write(What::malformed, process::malformed_fields(action));
     spdlog::warn("{}: malformed {}: {}", peer_text(), action.what, action.error.text());
 }
 

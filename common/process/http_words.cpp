@@ -1,6 +1,6 @@
 #include "common/process/http_words.hpp"
 
-#include "common/bytes/hex.hpp"
+#include "common/process/malformed.hpp"
 #include "common/wmsp/http.hpp"
 
 namespace wmlab::process {
@@ -30,13 +30,7 @@ boost::json::object message_fields(const wmsp::Send& message) {
 }
 
 boost::json::object malformed_fields(const wmsp::Malformed& malformed) {
-    boost::json::object fields;
-    fields["message"] = malformed.what;
-    fields["field"] = malformed.error.field;
-    fields["offset"] = malformed.error.offset;
-    fields["problem"] = malformed.error.problem;
-    fields["head"] = bytes::hex(malformed.head);
-    return fields;
+    return malformed_fields(malformed.what, malformed.error, malformed.head);
 }
 
 }  // namespace wmlab::process

@@ -1,6 +1,6 @@
 #include "common/process/mms_words.hpp"
 
-#include <spdlog/fmt/fmt.h>
+#include "common/process/malformed.hpp"
 
 namespace wmlab::process {
 
@@ -12,6 +12,10 @@ boost::json::object message_fields(const mms::Message& message, std::size_t size
         std::visit([&fields, &name = name](const auto& known) { fields[name] = known; }, value);
     if (const auto hr = mms::result(message)) fields["hr"] = *hr;
     return fields;
+}
+
+boost::json::object malformed_fields(const mms::Malformed& malformed) {
+    return malformed_fields(malformed.what, malformed.error, malformed.head);
 }
 
 }  // namespace wmlab::process

@@ -1,12 +1,14 @@
-// MMS messages as fields of `sent` and `received`, the same for both ends.
+// MMS messages as fields of `sent`, `received` and `malformed`, the same for both ends.
 #pragma once
 #include <boost/json/object.hpp>
 
 #include "common/mms/message.hpp"
+#include "common/mms/session.hpp"
 
 namespace wmlab::process {
 
 // message, bytes, hr and the telling fields, by their spec names.
 boost::json::object message_fields(const mms::Message& message, std::size_t size);
+boost::json::object malformed_fields(const mms::Malformed& malformed);
 
 }  // namespace wmlab::process

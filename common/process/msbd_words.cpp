@@ -1,6 +1,6 @@
 #include "common/process/msbd_words.hpp"
 
-#include "common/bytes/hex.hpp"
+#include "common/process/malformed.hpp"
 
 namespace wmlab::process {
 
@@ -15,13 +15,7 @@ boost::json::object message_fields(const msbd::Message& message, std::size_t siz
 }
 
 boost::json::object malformed_fields(const msbd::Malformed& malformed) {
-    boost::json::object fields;
-    fields["message"] = "MSBD message";
-    fields["field"] = malformed.error.field;
-    fields["offset"] = malformed.error.offset;
-    fields["problem"] = malformed.error.problem;
-    fields["head"] = bytes::hex(malformed.head);
-    return fields;
+    return malformed_fields("MSBD message", malformed.error, malformed.head);
 }
 
 }  // namespace wmlab::process

@@ -192,6 +192,7 @@ Report cleaned(Report report) {
     }
     for (auto& flow : report.flows) {
         for (auto& each : flow.effects) effect(each);
+        if (flow.idle) one(flow.idle->leg), many(flow.idle->words);
         for (auto* text : {&flow.id, &flow.type, &flow.from, &flow.to, &flow.leg, &flow.direction, &flow.transport})
             one(*text);
         if (flow.anyone)

@@ -371,6 +371,7 @@ bool Crew::wait_until_ready() {
 
 void Crew::tell_start(Member& member) {
     auto commands = member.before_start;
+    if (options_.hasten > 1) commands += fmt::format("hasten {}\n", options_.hasten);
     for (const auto& flow : member.flows)
         if (const auto known = endpoints_.find(flow); known != endpoints_.end() && known->second.listener != &member)
             commands += "endpoint " + flow + " " + known->second.at + "\n";
