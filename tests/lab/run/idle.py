@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Streams that are paused, through the real kernel: which go on, which time-out ended the others, which rule stopped what came then.
-Usage: idle.py WMLAB [all]: `all` plays pauses that take half a minute, too."""
+Usage: idle.py WMLAB [all]: without `all` one stream that goes on, in seconds; with it those that do not, and pauses that take half a minute."""
 import json, pathlib, subprocess, sys, tempfile
 
 import jsonschema
@@ -62,18 +62,21 @@ def check(what, flow, verdict, outcome, time_out=None, line=None, says=""):
         wrong.append(f"{what}: {flow['id']}: {got}, line {rule}, expected {(verdict, outcome, time_out)}, line {line}, {says!r}: {flow['explanation']} {flow.get('notes')}")
 
 
-# All of one pause in one wave: four seconds.
-short = {"nf_conntrack_udp_timeout": 10, "nf_conntrack_udp_timeout_stream": 20, "nf_conntrack_tcp_timeout_established": 10}
-all_four = run("short time-outs", flows("25s"), short, 1)
-check("short time-outs", all_four["player-udp"], "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 10 s")
-check("short time-outs", all_four["player-tcp"], "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 10 s")
-check("short time-outs", all_four["guest-udp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) ran out, and the rules let it begin anew")
-check("short time-outs", all_four["guest-tcp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) ran out, and the rules let it begin anew")
-media = run("media alone", flows("5m", ("player",), ("mms-udp",)), {"nf_conntrack_udp_timeout": 180}, 1)["player-udp"]
-check("media alone", media, "blocked", "died", "nf_conntrack_udp_timeout", 4, "nf_conntrack_udp_timeout is 180 s")
-if media["leg"] != "media" or media["idle"]["divisor"] != 75 or media["idle"]["seconds"] != 300:
-    wrong.append(f"media alone: {media['leg']} {media['idle']}")
+quick = run("quick", flows("8s", ("guest",), ("mms-tcp",)), {"nf_conntrack_tcp_timeout_established": 5}, 0)["guest-tcp"]
+check("quick", quick, "pass", "survived", says="were divided by 2 too")
+check("quick", quick, "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (5 s) ran out, and the rules let it begin anew")
 if sys.argv[2:] == ["all"]:
+    # All of one pause in one wave: four seconds.
+    short = {"nf_conntrack_udp_timeout": 10, "nf_conntrack_udp_timeout_stream": 20, "nf_conntrack_tcp_timeout_established": 10}
+    all_four = run("short time-outs", flows("25s"), short, 1)
+    check("short time-outs", all_four["player-udp"], "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 10 s")
+    check("short time-outs", all_four["player-tcp"], "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 10 s")
+    check("short time-outs", all_four["guest-udp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) ran out, and the rules let it begin anew")
+    check("short time-outs", all_four["guest-tcp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) ran out, and the rules let it begin anew")
+    media = run("media alone", flows("5m", ("player",), ("mms-udp",)), {"nf_conntrack_udp_timeout": 180}, 1)["player-udp"]
+    check("media alone", media, "blocked", "died", "nf_conntrack_udp_timeout", 4, "nf_conntrack_udp_timeout is 180 s")
+    if media["leg"] != "media" or media["idle"]["divisor"] != 75 or media["idle"]["seconds"] != 300:
+        wrong.append(f"media alone: {media['leg']} {media['idle']}")
     late = run("a keep-alive too late", flows("5m", ("player",)), {"nf_conntrack_tcp_timeout_established": 20}, 1)
     for flow in late.values():
         check("a keep-alive too late", flow, "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 20 s")
