@@ -157,7 +157,8 @@ void Crew::launch(Member& member) {
     };
     start.ended = [this, &member](const Ending& ending) { over(member, ending); };
     member.process = lab_.launcher.start(std::move(start));
-    member.process->write(yaml_);
+    // Before anybody is ready: a server may be asked as soon as the first player is told to start.
+    member.process->write(options_.hasten > 1 ? yaml_ + fmt::format("hasten {}\n", options_.hasten) : yaml_);
 }
 
 Crew::~Crew() {
@@ -371,7 +372,6 @@ bool Crew::wait_until_ready() {
 
 void Crew::tell_start(Member& member) {
     auto commands = member.before_start;
-    if (options_.hasten > 1) commands += fmt::format("hasten {}\n", options_.hasten);
     for (const auto& flow : member.flows)
         if (const auto known = endpoints_.find(flow); known != endpoints_.end() && known->second.listener != &member)
             commands += "endpoint " + flow + " " + known->second.at + "\n";
