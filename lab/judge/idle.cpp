@@ -143,18 +143,23 @@ std::string paused_words(const Idle& idle, const Tracking& tracking) {
     return words;
 }
 
+std::string who_forgot(const Event& forgotten) {
+    const auto box = text_field(forgotten, "box");
+    return box.empty() ? std::string{"the firewall"} : fmt::format("firewall {}", box);
+}
+
 // The time-out that the kernel ran into, as the sentence says it; nothing where the numbers do not agree.
 void name_time_out(const Tracking& tracking, const Event& forgotten, Moment silence, Idle& idle, std::string& words) {
     const auto* name = time_out_of(forgotten);
     const auto value = tracking.value(name, text_field(forgotten, "box"));
     const auto quiet = seconds(silence);
     if (!value || quiet < value->played - 0.05) {
-        words += fmt::format(" the firewall had forgotten the connection, but no time-out that is known explains it: it had been silent for {:.3g} s.", quiet);
+        words += fmt::format(" {} had forgotten the connection, but no time-out that is known explains it: it had been silent for {:.3g} s.", who_forgot(forgotten), quiet);
         return;
     }
     idle.time_out = name;
     idle.time_out_seconds = value->real;
-    words += fmt::format(" the firewall had forgotten the connection: {} is {:.6g} s, and nothing had passed for {:.3g} s.", name, value->real, quiet * idle.divisor);
+    words += fmt::format(" {} had forgotten the connection: {} is {:.6g} s, and nothing had passed for {:.3g} s.", who_forgot(forgotten), name, value->real, quiet * idle.divisor);
 }
 
 void tell_death(const Tracking& tracking, const Quiet& quiet, Moment paused, const std::string& ends, Idle& idle, std::string& words) {
@@ -181,7 +186,7 @@ std::string kept_words(const FlowContext& context, const Tracking& tracking, con
         if (forgotten == nullptr) continue;
         const auto* name = time_out_of(*forgotten);
         const auto value = tracking.value(name, text_field(*forgotten, "box"));
-        if (value) words += fmt::format(" {}: {} ({:.6g} s) ran out, and the rules let it begin anew.", quiet.leg, name, value->real);
+        if (value) words += fmt::format(" {}: {} ({:.6g} s) of {} ran out, and the rules let it begin anew.", quiet.leg, name, value->real, who_forgot(*forgotten));
     }
     std::size_t pings = 0;
     for (const auto* event : context.view.all(What::sent))

@@ -111,7 +111,7 @@ TEST_CASE("a stream that goes on after its pause passes, and what ran out meanwh
         CHECK(flow.idle->outcome == Idle::Outcome::survived);
         CHECK(flow.idle->time_out.empty());
         REQUIRE_FALSE(flow.notes.empty());
-        CHECK((flow.notes.back().find("nf_conntrack_udp_timeout (30 s) ran out, and the rules let it begin anew") != std::string::npos) == forgotten);
+        CHECK((flow.notes.back().find("nf_conntrack_udp_timeout (30 s) of the firewall ran out, and the rules let it begin anew") != std::string::npos) == forgotten);
     }
 }
 

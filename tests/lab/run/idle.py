@@ -64,15 +64,15 @@ def check(what, flow, verdict, outcome, time_out=None, line=None, says=""):
 
 quick = run("quick", flows("8s", ("guest",), ("mms-tcp",)), {"nf_conntrack_tcp_timeout_established": 5}, 0)["guest-tcp"]
 check("quick", quick, "pass", "survived", says="were divided by 2 too")
-check("quick", quick, "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (5 s) ran out, and the rules let it begin anew")
+check("quick", quick, "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (5 s) of the firewall ran out, and the rules let it begin anew")
 if sys.argv[2:] == ["all"]:
     # All of one pause in one wave: four seconds.
     short = {"nf_conntrack_udp_timeout": 10, "nf_conntrack_udp_timeout_stream": 20, "nf_conntrack_tcp_timeout_established": 10}
     all_four = run("short time-outs", flows("25s"), short, 1)
     check("short time-outs", all_four["player-udp"], "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 10 s")
     check("short time-outs", all_four["player-tcp"], "blocked", "died", "nf_conntrack_tcp_timeout_established", 4, "is 10 s")
-    check("short time-outs", all_four["guest-udp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) ran out, and the rules let it begin anew")
-    check("short time-outs", all_four["guest-tcp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) ran out, and the rules let it begin anew")
+    check("short time-outs", all_four["guest-udp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) of the firewall ran out, and the rules let it begin anew")
+    check("short time-outs", all_four["guest-tcp"], "pass", "survived", says="control: nf_conntrack_tcp_timeout_established (10 s) of the firewall ran out, and the rules let it begin anew")
     media = run("media alone", flows("5m", ("player",), ("mms-udp",)), {"nf_conntrack_udp_timeout": 180}, 1)["player-udp"]
     check("media alone", media, "blocked", "died", "nf_conntrack_udp_timeout", 4, "nf_conntrack_udp_timeout is 180 s")
     if media["leg"] != "media" or media["idle"]["divisor"] != 75 or media["idle"]["seconds"] != 300:
