@@ -119,13 +119,13 @@ Moment silent_since(const Quiet& quiet, Moment until) {
     return last;
 }
 
-// The first packet from then on; then itself, where there is none.
+// The first packet that passed from then on; 0: none did.
 Moment first_from(const Quiet& quiet, Moment then) {
     Moment first = 0;
     for (const auto* lane : {&quiet.ledger.there, &quiet.ledger.back})
         for (const auto& packet : lane->passed)
             if (packet.left >= then && (first == 0 || packet.left < first)) first = packet.left;
-    return std::max(first, then);
+    return first;
 }
 
 const char* time_out_of(const Event& forgotten) {
@@ -182,7 +182,8 @@ void tell_death(const Tracking& tracking, const Quiet& quiet, Moment paused, con
 std::string kept_words(const FlowContext& context, const Tracking& tracking, const std::vector<Quiet>& all, Moment paused, Moment went_on) {
     std::string words;
     for (const auto& quiet : all) {
-        const auto* forgotten = tracking.forgotten(quiet.ledger, paused - told_late, first_from(quiet, went_on) + told_late);
+        const auto again = first_from(quiet, went_on);
+        const auto* forgotten = again == 0 ? nullptr : tracking.forgotten(quiet.ledger, paused - told_late, again + told_late);
         if (forgotten == nullptr) continue;
         const auto* name = time_out_of(*forgotten);
         const auto value = tracking.value(name, text_field(*forgotten, "box"));
@@ -220,20 +221,24 @@ void judge_idle(const FlowContext& context, FlowResult& flow) {
     idle.played = went_on != nullptr ? seconds(at(*went_on) - at(*paused)) : number_field(*paused, "lasts").value_or(0) / 1000;
     auto words = paused_words(idle, tracking);
     const auto all = quiet_over(context, at(*paused));
-    if (works_still(flow) && went_on != nullptr) {
+    const auto* end = flow_end(context);
+    const bool says_so = end != nullptr && text_field(*end, "outcome") == "worked";
+    if (went_on != nullptr && (says_so || works_still(flow))) {
         idle.outcome = Idle::Outcome::survived;
         idle.words = words + ", and went on." + kept_words(context, tracking, all, at(*paused), at(*went_on));
         flow.notes.push_back(idle.words);
         return;
     }
-    idle.outcome = Idle::Outcome::died;
     words += ".";
     const auto stopped = [&](const Quiet& quiet) { return quiet.lost.has_value(); };
     auto died = std::ranges::find_if(all, [&](const Quiet& quiet) { return quiet.leg == flow.leg && stopped(quiet); });
     if (died == all.end()) died = std::ranges::find_if(all, stopped);
     if (died == all.end()) {
-        idle.words = words + " It did not go on, and no packet of it is known to have been lost after the pause.";
+        const bool stands = flow.verdict == Verdict::blocked || flow.verdict == Verdict::failed;
+        idle.outcome = stands ? Idle::Outcome::died : Idle::Outcome::unknown;
+        idle.words = words + (stands ? " It did not go on, and no packet of it is known to have been lost after the pause." : " Whether it went on is not known.");
     } else {
+        idle.outcome = Idle::Outcome::died;
         const auto& between = died->ledger.near;
         tell_death(tracking, *died, at(*paused), fmt::format("{} {} -> {}", died->ledger.protocol, context.names.at(between.source), context.names.at(between.destination)), idle,
                    words);

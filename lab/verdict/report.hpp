@@ -151,6 +151,7 @@ struct Idle {
         not_reached,  // it ended before
         survived,     // it went on
         died,         // it did not go on
+        unknown,
     } outcome = Outcome::not_reached;
     double seconds = 0, played = 0;  // that it was to last, and that it lasted here
     double divisor = 1;              // by which it and the firewall's time-outs were divided

@@ -92,7 +92,7 @@ std::string summary_words(const Report& report) {
 }
 
 std::string_view text(Idle::Outcome outcome) {
-    constexpr std::array<std::string_view, 3> names = {"not reached", "survived", "died"};
+    constexpr std::array<std::string_view, 4> names = {"not reached", "survived", "died", "not known"};
     return names[static_cast<std::size_t>(outcome)];
 }
 

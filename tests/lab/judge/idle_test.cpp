@@ -15,7 +15,7 @@ constexpr double paused_at = 2000, on_at = 6000;  // ms
 
 struct Paused {
     bool reached = true, heard = true, told = true, dies = true;
-    bool assured = false, flushed = false;
+    bool assured = false, flushed = false, tells_end = true;
     double forgotten_at = on_at + 31;  // 0: it is not
     std::string forgotten_source = server;
     unsigned udp_played = 2;
@@ -50,6 +50,17 @@ FlowResult judged(const Paused& how) {
     story.media({"f", "media", "player", server, player, "media", 40, missing, {}, 30});
     for (const auto* host : {"media", "player"}) story.watch(host);
     story.passes("player", "media", "tcp", control.local, control.remote, {{900, Fate::arrives, "data"}, {1995, Fate::arrives, "data"}, {6002, Fate::arrives, "data"}});
+    // A resend request, once: what the firewall forgets of it is of no concern.
+    const std::string asker = "10.20.0.10:1218";
+    auto& asked = story.on("player", "f", "resend", What::resend_requested, {{"sequences", boost::json::array{3}}});
+    asked.local = asker, asked.remote = server;
+    if (how.tells_end) {
+        auto& answered = story.on("media", "f", "resend", What::resend_answered, {{"sequences", boost::json::array{3}}});
+        answered.local = server, answered.remote = asker;
+        story.on("player", "f", "resend", What::resend_answered, {{"sequences", boost::json::array{3}}});
+    }
+    story.passes("player", "media", "udp", asker, server, {{1100}});
+    at(story.add("lab", What::forgotten, {{"protocol", "udp"}, {"source", asker}, {"destination", server}}), 4000);
     std::vector<Story::Packet> media;
     for (int n = 0; n < 20; ++n) media.push_back({1000 + n * 50.0});
     for (int n = 0; n < 20; ++n) media.push_back({on_at + 30 + n * 50.0, how.dies ? Fate::lost : Fate::arrives});
@@ -60,7 +71,8 @@ FlowResult judged(const Paused& how) {
     }
     tell_runner(story, how);
     if (how.dies) at(story.on("player", "f", "media", What::media_silent, {{"waited", 3000}, {"attempt", 0}}), on_at + 3000);
-    story.ended("player", "f", how.dies ? "failed" : "worked", "udp", "media came and then no more");
+    if (!how.tells_end) story.kill("player");
+    else story.ended("player", "f", how.dies ? "failed" : "worked", "udp", "media came and then no more");
     const auto report = judge(story.scenario(), story.events());
     REQUIRE(report.flows.size() == 1);
     REQUIRE(report.flows[0].idle);
@@ -111,8 +123,17 @@ TEST_CASE("a stream that goes on after its pause passes, and what ran out meanwh
         CHECK(flow.idle->outcome == Idle::Outcome::survived);
         CHECK(flow.idle->time_out.empty());
         REQUIRE_FALSE(flow.notes.empty());
+        CHECK(flow.notes.back().find("resend") == std::string::npos);
         CHECK((flow.notes.back().find("nf_conntrack_udp_timeout (30 s) of the firewall ran out, and the rules let it begin anew") != std::string::npos) == forgotten);
     }
+}
+
+TEST_CASE("a pause of which nobody tells how it ended is not known to have ended anything", "[judge][idle]") {
+    const auto flow = judged({.dies = false, .tells_end = false});
+    INFO(flow.explanation);
+    CHECK(flow.verdict == Verdict::inconclusive);
+    CHECK(flow.idle->outcome == Idle::Outcome::unknown);
+    CHECK(flow.idle->time_out.empty());
 }
 
 TEST_CASE("a stream that ends before its pause says nothing of it", "[judge][idle]") {
