@@ -302,6 +302,7 @@ Play play_of(const Client& client, const scenario::FlowInstance& flow, std::uint
     play.client_ports = flow.flow->client_ports;
     play.duration = flow.flow->play;
     play.deadline = flow.flow->deadline;
+    if (flow.flow->idle.count() > 0) play.pause = client.context.hasten(flow.flow->idle);
     play.ask_again = true;
     if (flow.flow->port != 0) play.http_port = flow.flow->port;
     if (flow.flow->proxy) play.proxy = net::HostPort{flow.flow->proxy->host, flow.flow->proxy->port};

@@ -48,6 +48,7 @@ struct Play {
     std::optional<milliseconds> duration;  // from the first packet on; none: to the end
     std::optional<milliseconds> start;     // stored content: from this time on
     milliseconds deadline{3000};           // for each step
+    milliseconds pause{0};                 // MMS: after `duration`, as long as it takes here; then it plays for `duration` once more
     bool ask_again = false;                // once for a packet that came, to try the way of resend requests
     std::optional<std::filesystem::path> save;
     unsigned attempt = 1;

@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 
+#include "client_sim/pause.hpp"
 #include "client_sim/playback.hpp"
 #include "common/bytes/utf16.hpp"
 #include "common/mms/player_session.hpp"
@@ -32,6 +33,7 @@ public:
     MmsPlay(Client& client, Play play, Transport transport)
         : Playback{client, std::move(play), transport == Transport::udp ? "mms-udp" : "mms-tcp"},
           transport_{transport},
+          pause_{play_.pause},
           connection_{client.context, queue_max, journal()} {}
 
     asio::awaitable<Outcome> run() { return play(transport_ == Transport::udp ? "udp" : "tcp"); }
@@ -157,6 +159,7 @@ private:
         auto at = protocol_->next_deadline().value_or(Clock::time_point::max());
         if (const auto end = play_end()) at = std::min(at, *end);
         if (const auto silence = silence_at()) at = std::min(at, *silence);
+        if (const auto end = pause_.ends()) at = std::min(at, *end);
         return asking_ ? std::min(at, ask_next_) : at;
     }
 
@@ -168,8 +171,8 @@ private:
 
     // When there is enough; later while the answer to the resend request is still awaited.
     std::optional<Clock::time_point> play_end() const {
-        if (!play_.duration || !media_started_ || stopping_ || overtime_) return std::nullopt;
-        auto end = *media_started_ + *play_.duration;
+        if (!play_.duration || !plays_since_ || stopping_ || overtime_) return std::nullopt;
+        auto end = *plays_since_ + *play_.duration;
         if (asking_) end = std::max(end, *asked_at_ + patience_);
         return end;
     }
@@ -187,20 +190,28 @@ private:
         if (asking_ && ask_next_ <= now) ask_again(now);
         if (const auto end = play_end(); end && *end <= now) {
             asking_ = false;
-            if (is_enough(now)) return stop_playing(now);
+            if (is_enough(now)) return enough(now);
             return clock_.changed();
+        }
+        if (pause_.end(now)) {
+            write(What::continued, "control", {}, local(), remote());
+            media_.new_start();
+            return perform(protocol_->resume(now));
         }
         perform(protocol_->tick(now));
     }
 
-    void stop_playing(Clock::time_point now) {
+    void enough(Clock::time_point now) {
+        overtime_ = false;
+        plays_since_.reset();
+        if (pause_.begin()) return perform(protocol_->pause(now));
         stopping_ = enough_ = true;
         perform(protocol_->stop(now));
     }
 
     void silent(Clock::time_point now) {
         media_.waited_until(now);
-        const auto since = media_.packets() > 0 ? media_.last() : *playing_;
+        const auto since = std::max(*playing_, media_.last());
         const auto waited = std::chrono::duration_cast<milliseconds>(now - since);
         boost::json::object fields;
         fields[field::waited] = waited.count();
@@ -269,11 +280,7 @@ private:
         return *asker_;
     }
 
-    void act(const mms::FunnelRefused& action) {
-        boost::json::object fields;
-        fields[field::reason] = "the server refused UDP: " + bytes::hresult_text(action.hr);
-        write(What::retry, "control", std::move(fields));
-    }
+    void act(const mms::FunnelRefused& action) { write_retry("control", "the server refused UDP: " + bytes::hresult_text(action.hr)); }
 
     void act(const mms::FileOpened&) {}
 
@@ -281,7 +288,12 @@ private:
         if (const auto problem = media_.header(action.header)) spdlog::warn("{}", *problem);
     }
 
-    void act(const mms::Ready&) {}
+    void act(const mms::Ready&) {  // paused
+        if (!pause_.stopped(Clock::now())) return;
+        boost::json::object fields;
+        fields[field::lasts] = pause_.length().count();
+        write(What::paused, "control", std::move(fields), local(), remote());
+    }
 
     void act(const mms::PlayingStarted&) {
         playing_ = Clock::now();
@@ -291,6 +303,7 @@ private:
     void act(const mms::MediaReceived& action) {
         const auto now = Clock::now();
         media_starts(now);
+        if (!plays_since_ && !stopping_ && !pause_.lasts()) plays_since_ = now;
         if (action.resent) {
             boost::json::object fields;
             fields[field::sequences] = boost::json::array{action.sequence};
@@ -299,7 +312,7 @@ private:
         }
         if (action.duplicate) return media_.duplicate();
         media_.packet(action.LocationId, action.packet, now);
-        if (overtime_ && !stopping_) return stop_playing(now);
+        if (overtime_ && !stopping_) return enough(now);
         if (media_.packets() == 1) asked_for_ = action.sequence;
         if (play_.ask_again && datagrams_ && !asked_at_ && media_.packets() == packets_before_asking) {
             asked_at_ = now;
@@ -315,11 +328,8 @@ private:
             if (ask_next_ <= now) asking_ = false;
             return;
         }
-        if (++asks_ > 1) {
-            boost::json::object fields;
-            fields[field::reason] = "the resend request was not answered within " + std::to_string(patience_.count() / asks_again_max) + " ms";
-            write(What::retry, "resend", std::move(fields));
-        }
+        if (++asks_ > 1)
+            write_retry("resend", "the resend request was not answered within " + std::to_string(patience_.count() / asks_again_max) + " ms");
         ask_next_ = now + patience_ / asks_again_max;
         const auto actions = protocol_->request_again(asked_for_, now);
         if (actions.empty()) asking_ = false;
@@ -331,10 +341,7 @@ private:
 
     void act(const mms::MediaSilent& action) {
         write_silence(action.waited, action.attempt);
-        if (!action.retrying) return;
-        boost::json::object retry;
-        retry[field::reason] = "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms";
-        write(What::retry, "media", std::move(retry));
+        if (action.retrying) write_retry("media", "the ASF header did not come within " + std::to_string(action.waited.count()) + " ms");
     }
 
     void act(const mms::StreamEnded&) { stopping_ = true; }
@@ -362,6 +369,12 @@ private:
         fields[field::stray] = statistics.stray;
     }
 
+    void write_retry(std::string leg, std::string reason) const {
+        boost::json::object fields;
+        fields[field::reason] = std::move(reason);
+        write(What::retry, std::move(leg), std::move(fields));
+    }
+
     void disconnect(const std::string& reason) override {
         connection_.close(reason);
         if (datagrams_) datagrams_->close();
@@ -376,13 +389,14 @@ private:
     std::string media_remote() const override { return media_from_ ? net::text(*media_from_) : remote(); }
 
     Transport transport_;
+    Pause pause_;
 
     process::Outgoing connection_;
     std::optional<net::DatagramSocket> datagrams_, asker_;
     std::optional<net::udp::endpoint> media_from_;
     std::optional<mms::PlayerSession> protocol_;
 
-    std::optional<Clock::time_point> playing_, asked_at_;
+    std::optional<Clock::time_point> playing_, plays_since_, asked_at_;  // plays_since_: counted from there to `duration`
     Clock::time_point ask_next_{};
     std::uint32_t asked_for_ = 0;
     unsigned asks_ = 0, foreign_ = 0;

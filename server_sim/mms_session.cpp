@@ -20,7 +20,8 @@ constexpr std::size_t backlog_over_udp = 64 * 1024, backlog_over_tcp = 512 * 102
 mms::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, bool too_many) {
     mms::ServerOptions options;
     options.client_id = client_id;
-    options.idle_timeout = server.limits.idle;
+    options.idle_timeout = server.context.hasten(server.limits.idle);
+    options.keep_alive = server.context.hasten(options.keep_alive);
     options.connect_timeout = server.limits.first_message;
     options.close_after_end = server.limits.close_after_end;
     options.seed = client_id;

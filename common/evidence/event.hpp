@@ -26,6 +26,8 @@ enum class What {
     trace,
     clock,
     happened,
+    time_outs,
+    forgotten,
     pong,
     group_joined,
     // a flow, as the end that opens it sees it
@@ -49,6 +51,8 @@ enum class What {
     media_silent,
     media_stale,
     media_resumed,
+    paused,
+    continued,
     resend_requested,
     resend_answered,
     // probes
@@ -56,13 +60,13 @@ enum class What {
     probe_received,
     probe_answered,
 };
-inline constexpr std::array<std::string_view, 38> what_names = {
+inline constexpr std::array<std::string_view, 42> what_names = {
     "started",       "listening",      "listen-failed",    "ready",           "stopped",     "fatal",
     "lab-up",        "ruleset-loaded", "process-died",     "program-exited",  "wire",        "trace",
-    "clock",         "happened",       "pong",           "group-joined",     "flow-started",    "flow-ended",  "retry",
+    "clock",         "happened",       "time-outs",     "forgotten", "pong",           "group-joined",     "flow-started",    "flow-ended",  "retry",
     "connecting",    "connected",      "connect-failed",   "accepted",        "closed",      "sent",
     "received",      "malformed",      "announced",        "media-started",   "media-ended", "media-silent",
-    "media-stale",   "media-resumed",  "resend-requested", "resend-answered", "probe-sent",  "probe-received",
+    "media-stale",   "media-resumed",  "paused",          "continued", "resend-requested", "resend-answered", "probe-sent",  "probe-received",
     "probe-answered"};
 constexpr std::string_view text(What what) { return what_names[static_cast<std::size_t>(what)]; }
 std::optional<What> what_from(std::string_view text);

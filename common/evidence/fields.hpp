@@ -74,6 +74,12 @@ inline constexpr List digests{"digests"}, lost_numbers{"lost"}, sequences{"seque
 inline constexpr Text digest{"digest"}, header_digest{"header_digest"}, why{"why"};
 inline constexpr Flag estimated{"estimated"}, on_purpose{"on_purpose"};
 
+// a stream that pauses, and the connections that the firewall forgot meanwhile
+inline constexpr Number lasts{"lasts"}, divisor{"divisor"}, real{"real"}, played{"played"};
+inline constexpr Flag heard{"heard"}, replied{"replied"}, assured{"assured"};
+inline constexpr Text real_time{"real_time"};
+inline constexpr List settings{"settings"};
+
 // probes
 inline constexpr Number port{"port"};
 inline constexpr Text ports{"ports"}, nonce{"nonce"};

@@ -1,9 +1,11 @@
 #include "common/process/context.hpp"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 
 #include "common/scenario/waves.hpp"
 
@@ -74,6 +76,10 @@ void Context::write(evidence::What what, std::string flow, std::string leg, boos
     event.local = std::move(local);
     event.remote = std::move(remote);
     journal.write(std::move(event));
+}
+
+std::chrono::milliseconds Context::hasten(std::chrono::milliseconds real) const {
+    return std::max(std::chrono::milliseconds{1}, std::chrono::round<std::chrono::milliseconds>(real / hastened));
 }
 
 }  // namespace wmlab::process

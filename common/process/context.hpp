@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/program_options/variables_map.hpp>
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -40,6 +41,9 @@ struct Context {
     std::string host;
     std::vector<scenario::FlowInstance> flows;  // that this host takes part in, narrowed by --flow
     std::map<std::string, net::HostPort> endpoints;
+
+    double hastened = 1;  // pauses, and the protocols' own keep-alives, take the so-manieth part
+    std::chrono::milliseconds hasten(std::chrono::milliseconds real) const;
 
     // Flows for which `program` speaks at this host's end.
     std::vector<scenario::FlowInstance> flows_at(scenario::Program program, scenario::End end) const;

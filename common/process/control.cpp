@@ -12,6 +12,7 @@ namespace wmlab::process {
 namespace {
 
 constexpr std::size_t scenario_size_max = 16 << 20;
+constexpr double hasten_max = 1e6;
 
 // Looks for the line `...` in a text that grows, at each piece of it once.
 class DocumentEnd {
@@ -43,6 +44,7 @@ Command command_from(std::string_view line) {
     if (word == "start" && !(words >> more)) return Start{};
     if (word == "stop" && !(words >> more)) return Stop{};
     if (word == "ping" && words >> flow && !(words >> more)) return Ping{flow};
+    if (double by = 0; word == "hasten" && words >> by && by >= 1 && by <= hasten_max && !(words >> more)) return Hasten{by};
     if (std::string remote; word == "lost" && words >> flow >> at >> remote && !(words >> more))
         return LostPackets{{flow, at, remote}};
     if (word == "endpoint" && words >> flow >> at && !(words >> more))

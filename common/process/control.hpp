@@ -22,10 +22,13 @@ struct Ping {  // answered at once by a `pong` event: so the runner learns how t
 struct LostPackets {  // what this host sends with these addresses is dropped on the way, whatever is tried again
     net::Lost what;
 };
+struct Hasten {  // pauses, and the protocols' own keep-alives, take the so-manieth part: the firewall's time-outs do too
+    double by = 1;
+};
 struct Unknown {
     std::string line;
 };
-using Command = std::variant<Start, Stop, Endpoint, Ping, LostPackets, Unknown>;
+using Command = std::variant<Start, Stop, Endpoint, Ping, LostPackets, Hasten, Unknown>;
 
 Command command_from(std::string_view line);
 // "FLOW=HOST:PORT"

@@ -14,4 +14,5 @@ boost::json::object message_fields(const mms::Message& message, std::size_t size
     return fields;
 }
 
+
 }  // namespace wmlab::process

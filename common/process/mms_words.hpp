@@ -1,8 +1,9 @@
-// MMS messages as fields of `sent` and `received`, the same for both ends.
+// MMS messages as fields of `sent`, `received` and `malformed`, the same for both ends.
 #pragma once
 #include <boost/json/object.hpp>
 
 #include "common/mms/message.hpp"
+#include "common/mms/session.hpp"
 
 namespace wmlab::process {
 

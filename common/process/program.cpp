@@ -231,6 +231,10 @@ private:
                 context_.endpoints[endpoint->flow] = endpoint->at;
             return;  // what another host plays is nothing to us
         }
+        if (const auto* hasten = std::get_if<Hasten>(&command)) {
+            context_.hastened = hasten->by;
+            return;
+        }
         if (const auto* lost = std::get_if<LostPackets>(&command)) return net::tell(lost->what);
         if (const auto* ping = std::get_if<Ping>(&command)) {
             boost::json::object fields;

@@ -34,9 +34,10 @@ void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime
     }
     if (packets() == 0)
         first_ = at;
-    else
+    else if (!fresh_)  // what lies before a new start is no gap
         longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(at - last_));
     last_ = at;
+    fresh_ = false;
     if (const auto send_time = asf::send_time(packet)) {
         if (!first_send_time_) first_send_time_ = *send_time, first_of_run_ = at;
         media_time_ = std::max(media_time_, *send_time - *first_send_time_);
@@ -58,6 +59,7 @@ void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime
 }
 
 void ReceivedMedia::new_start() {
+    fresh_ = true;
     next_.reset();
     first_send_time_.reset();
     media_time_ = milliseconds{0};
@@ -74,7 +76,7 @@ milliseconds ReceivedMedia::interval() const {
 }
 
 void ReceivedMedia::waited_until(SteadyTime now) {
-    if (packets() > 0) longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(now - last_));
+    if (packets() > 0 && !fresh_) longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(now - last_));
 }
 
 std::optional<std::string> ReceivedMedia::close() {

@@ -60,6 +60,7 @@ private:
     std::uint64_t duplicates_ = 0, damaged_ = 0;
     std::set<std::uint64_t> missing_;    // at most lost_max
     std::optional<std::uint64_t> next_;  // number expected
+    bool fresh_ = true;                  // nothing has come since the stream began, or began again
     SteadyTime first_{}, last_{}, first_of_run_{};
     std::optional<std::chrono::milliseconds> first_send_time_;
     std::chrono::milliseconds media_time_{0};

@@ -281,6 +281,7 @@ private:
             flow_.play = defaults_.play.value_or(flow_.play);
             flow_.play = read_duration(map_, "play", play_min, play_max).value_or(flow_.play);
         }
+        if (takes("idle")) flow_.idle = read_duration(map_, "idle", idle_min, play_max).value_or(flow_.idle);
         if (const auto* tags = map_.find("tags")) flow_.tags = read_tags(map_, *tags);
         if (takes("max_loss")) {
             flow_.max_loss = defaults_.max_loss.value_or(flow_.max_loss);

@@ -142,6 +142,7 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     std::string content;  // of that name; or the name of a flow whose pull brings it (feeder())
     Expectation expect;
     milliseconds deadline{3000}, play{1000};
+    milliseconds idle{0};   // mms-udp, mms-tcp: how long the stream is paused in its midst; 0: not at all
     double max_loss = 0.0;  // part of the packets that may be lost, 0..1
     unsigned count = 1;
 

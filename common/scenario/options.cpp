@@ -22,6 +22,7 @@ const std::vector<OptionSpec>& table() {
         {"tags", {}},
         {"content", with_media},
         {"play", with_media},
+        {"idle", {mms_udp, mms_tcp}},
         {"max_loss", with_media},
         {"count", {mms_udp, mms_tcp, http, mms_auto, msbd, http_distribution, command}},
         {"client_ports", {mms_udp, mms_auto}},

@@ -21,7 +21,7 @@ std::string types_text(const OptionSpec& option);              // "`mms-udp` and
 // Ranges; KB189416's where it gives one.
 inline constexpr std::uint16_t configured_port_max = 65000;  // msbd, multicast
 inline constexpr unsigned count_max = 10'000, processes_max = 1'000, instances_max = 20'000, zones_max = 32, samples_max = 64;
-inline constexpr milliseconds deadline_min{50}, deadline_max{600'000}, play_min{10}, play_max{86'400'000};
+inline constexpr milliseconds deadline_min{50}, deadline_max{600'000}, play_min{10}, play_max{86'400'000}, idle_min{1000};
 inline constexpr unsigned bitrate_min = 8'000, bitrate_max = 20'000'000;
 
 }  // namespace wmlab::scenario

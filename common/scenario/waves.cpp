@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/scenario/catalogue.hpp"
+#include "common/scenario/values.hpp"
 
 namespace wmlab::scenario {
 namespace {
@@ -227,6 +228,13 @@ std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std
         group_of[i] = at;
         groups[at].push_back(i);
     }
+    // A flow with a pause has the firewall's time-outs changed for it: others with the same pause may run beside it.
+    const bool paused = std::ranges::any_of(instances, [](const FlowInstance& one) { return one.flow->idle.count() > 0; });
+    const auto pause_of = [&](const std::vector<std::size_t>& group) {
+        milliseconds longest{0};
+        for (const auto member : group) longest = std::max(longest, instances[member].flow->idle);
+        return Binding{"time-outs of the firewall", Protocol::igmp, one(1), 0, text(longest)};
+    };
     std::vector<Wave> held;
     std::vector<std::vector<std::size_t>> chosen;
     for (std::size_t i = 0; i < instances.size(); ++i) {
@@ -235,6 +243,7 @@ std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std
         std::vector<Binding> wanted;
         for (const auto member : group->second)
             for (auto& binding : bindings(scenario, instances[member])) wanted.push_back(std::move(binding));
+        if (paused) wanted.push_back(pause_of(group->second));
         std::size_t at = 0;
         while (at < held.size() && !take_in(held[at], wanted)) ++at;
         if (at == held.size()) {

@@ -16,7 +16,16 @@ struct AlgParties {
     scenario::Ipv4 server, stranger;   // in the server's zone
 };
 
-enum class Announces { mms, mapper };  // a UDP port at the client (MS-MMSP 2.2.4.18); a TCP port at the server (C706 appendix O)
+enum class Announces {
+    mms,         // a UDP port at the client (MS-MMSP 2.2.4.18)
+    mapper,      // a TCP port at the server (C706 appendix O)
+    mapper_udp,  // a UDP port at the server, asked for and told by datagrams (C706 12.5)
+    msbd,        // no message announces a port: where 7007 is taken, people agree on another one (1024-5000)
+};
+std::string_view text(Announces kind);  // "mapper-udp"
+constexpr scenario::Protocol protocol_of(Announces kind) {  // of the port that is announced
+    return kind == Announces::mms || kind == Announces::mapper_udp ? scenario::Protocol::udp : scenario::Protocol::tcp;
+}
 
 struct Announcement {
     enum class Wish {
@@ -37,12 +46,14 @@ struct Announcement {
     };
     std::vector<Segment> segments;
     bool names_foreign = false;  // the address named is not the sender's: other's (mms), stranger's (mapper)
-    enum class Then { nothing, idle, close } then = Then::nothing;  // before it is looked: a second passes; it is closed
+    // Before it is looked: a while passes; the stream goes on for twice that; the connection is closed and a while passes.
+    enum class Then { nothing, idle, kept, close } then = Then::nothing;
+    bool refused = false;  // nobody listens at control_port: the server refuses the connection
 };
 
 // Each announcement names a port of its own, ten apart, so that none is taken for another's.
 std::vector<Announcement> announcements(const AlgParties& parties, Announces kind);
-// A plain one, whose port shows that all that was said before it has been read.
+// A plain one (not of msbd, which has none), whose port shows that all that was said before it has been read.
 Announcement marker(const AlgParties& parties, Announces kind, unsigned number);
 
 }  // namespace wmlab::lab

@@ -63,7 +63,7 @@ std::string as_json(const AlgReport& report) {
         const auto& one = finding.announcement;
         json::object entry{{"id", string(one.id)},
                            {"what", string(one.what)},
-                           {"protocol", one.kind == Announces::mms ? "mms" : "mapper"},
+                           {"protocol", string(text(one.kind))},
                            {"wish", string(wish_words(one.wish))},
                            {"port", one.port},
                            {"verdict", string(text(finding.conduct))},

@@ -21,7 +21,9 @@ using std::chrono::steady_clock;
 using Wish = Announcement::Wish;
 
 constexpr milliseconds connect_patience{1500}, before_patience{120}, after_patience{250}, poll_patience{25}, help_patience{1500}, marker_patience{2000},
-    inspector_patience{10'000}, pause{1000};
+    inspector_patience{10'000};
+
+constexpr std::uint16_t call_port = 4999;  // of the client's calls over UDP
 
 struct Hosts {
     AlgHost client, other, server, stranger;
@@ -36,7 +38,9 @@ std::pair<std::string, std::string> speakers(const scenario::Scenario& scenario,
         const auto *from = scenario.host(flow.from), *to = scenario.host(flow.to);
         if (from == nullptr || to == nullptr || from->zone == to->zone) continue;
         const auto type = flow.flow->type;
-        const bool fits = kind == Announces::mms ? type == mms_udp || type == mms_auto || type == mms_tcp : type == dcom || type == encoder_alias;
+        const bool fits = kind == Announces::mms    ? type == mms_udp || type == mms_auto || type == mms_tcp
+                          : kind == Announces::msbd ? type == msbd
+                                                    : type == dcom || type == encoder_alias;
         if (fits) return {flow.from, flow.to};
         if (!any && type != multicast) any = {flow.from, flow.to};
     }
@@ -101,7 +105,8 @@ private:
     // What the stream needs.
     Probe announced(const Announcement& one) const {
         if (one.kind == Announces::mms) return {&hosts_.server, &hosts_.client, 1755, one.port, scenario::Protocol::udp};
-        return {&hosts_.client, &hosts_.server, 0, one.port, scenario::Protocol::tcp};
+        // Over UDP from one port always: what a firewall has let through once it knows by its ports.
+        return {&hosts_.client, &hosts_.server, one.kind == Announces::mapper_udp ? call_port : std::uint16_t{0}, one.port, protocol_of(one.kind)};
     }
     // What it does not.
     std::vector<Probe> others(const Announcement& one) const {
@@ -110,14 +115,28 @@ private:
         using enum scenario::Protocol;
         if (one.kind == Announces::mms)
             return {{&stranger, &client, 1755, port, udp}, {&server, &client, 1755, next, udp}, {&server, &other, 1755, port, udp}, {&client, &server, 0, port, udp}};
-        return {{&other, &server, 0, port, tcp}, {&client, &server, 0, next, tcp}, {&client, &stranger, 0, port, tcp}, {&server, &client, 0, port, tcp}};
+        const auto by = protocol_of(one.kind);
+        return {{&other, &server, 0, port, by}, {&client, &server, 0, next, by}, {&client, &stranger, 0, port, by}, {&server, &client, 0, port, by}};
     }
 
+    // Nothing where its first words do not come through.
     std::unique_ptr<AlgConnection> make(const Announcement& one) const {
-        auto connection = AlgConnection::open(hosts_.client, hosts_.server, one.control_port, connect_patience);
-        for (const auto& segment : one.segments)
-            if (connection) connection->say(segment);
+        const auto by = one.kind == Announces::mapper_udp ? scenario::Protocol::udp : scenario::Protocol::tcp;
+        auto connection = AlgConnection::open(hosts_.client, hosts_.server, by, one.control_port, connect_patience);
+        for (const auto& segment : one.segments) {
+            if (!connection) break;
+            const bool heard = connection->say(segment);
+            const bool first = &segment == &one.segments.front() && segment.by_client;
+            if (first && !heard) return nullptr;
+        }
         return connection;
+    }
+
+    // The way of its announcement is open, and what is to be said has been said.
+    bool made(const Announcement& one, std::unique_ptr<AlgConnection>& connection) const {
+        if (one.refused) return AlgConnection::refused(hosts_.client, hosts_.server, one.control_port, connect_patience);
+        connection = make(one);
+        return connection != nullptr;
     }
 
     bool opens_within(const Announcement& one, milliseconds patience) {
@@ -130,9 +149,17 @@ private:
 
     // Returns when the firewall has read what was said before, as far as a plain announcement can show it.
     void let_it_read(Announces kind) {
+        if (kind == Announces::msbd) return wait(after_patience);  // there is none
         const auto plain = marker(hosts_.parties(), kind, markers_++);
         const auto connection = make(plain);
         if (!connection || !opens_within(plain, unhelpful_.contains(kind) ? milliseconds{400} : marker_patience)) unhelpful_.insert(kind);
+    }
+
+    // Packets of the stream, often enough that nobody takes it for idle.
+    void keep(const Announcement& one) {
+        const auto limit = steady_clock::now() + 2 * options_.lifetime;
+        for (unsigned n = 0; steady_clock::now() < limit && lab_.interruptions == 0; ++n)
+            arrive({announced(one)}, fmt::format("{} kept {}", one.id, n), poll_patience), wait(poll_patience);
     }
 
     AlgFinding examine(const Announcement& one) {
@@ -145,16 +172,18 @@ private:
             finding.why = fmt::format("{} gets through before anything is announced", probes.front().words());
             return finding;
         }
-        auto connection = make(one);
-        if (!connection) {
-            finding.why = fmt::format("no connection from {} to {}:{}", hosts_.client.name, hosts_.server.name, one.control_port);
+        std::unique_ptr<AlgConnection> connection;
+        if (!made(one, connection)) {
+            finding.why = fmt::format("no {} from {} to {}:{}", one.refused ? "refusal" : one.kind == Announces::mapper_udp ? "way" : "connection", hosts_.client.name,
+                                      hosts_.server.name, one.control_port);
             return finding;
         }
-        const auto made = steady_clock::now();
+        const auto said = steady_clock::now();
         if (one.then == Announcement::Then::close) connection->close();
-        if (one.then != Announcement::Then::nothing) wait(pause);
+        if (one.then == Announcement::Then::idle || one.then == Announcement::Then::close) wait(options_.lifetime);
+        if (one.then == Announcement::Then::kept) keep(one);
         if (one.wish == Wish::opens && one.then == Announcement::Then::nothing && opens_within(one, unhelpful_.contains(one.kind) ? after_patience : help_patience))
-            finding.opened_after = std::chrono::duration<double, std::milli>{steady_clock::now() - made}.count();
+            finding.opened_after = std::chrono::duration<double, std::milli>{steady_clock::now() - said}.count();
         let_it_read(one.kind);
         const auto open = arrive(probes, one.id, after_patience);
         finding.opened = open.front() || finding.opened_after > 0;
@@ -218,6 +247,15 @@ Conduct AlgReport::conduct() const {
     return findings.empty() ? Conduct::not_tried : Conduct::conforming;
 }
 
+std::vector<Announces> kinds_of(const scenario::Scenario& scenario) {
+    std::vector<Announces> kinds{Announces::mms, Announces::mapper};
+    const auto any = [&](auto holds) { return std::ranges::any_of(scenario.flows, holds); };
+    using enum scenario::FlowType;
+    if (any([](const auto& flow) { return flow.type == dcom && flow.transport == scenario::Protocol::udp; })) kinds.push_back(Announces::mapper_udp);
+    if (any([](const auto& flow) { return flow.type == msbd; })) kinds.push_back(Announces::msbd);
+    return kinds;
+}
+
 AlgReport try_announcements(const ScenarioText& text, const Inside& inside, const AlgOptions& options) {
     const auto start = steady_clock::now();
     AlgReport report;
@@ -227,7 +265,7 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
     report.inspector = fmt::format("{}", fmt::join(options.inspector, " "));
     report.captures = options.captures.string();
     std::map<std::string, std::vector<Announces>> stages;  // by the pair of hosts
-    for (const auto kind : options.kinds) {
+    for (const auto kind : options.kinds.empty() ? kinds_of(text.scenario) : options.kinds) {
         const auto [from, to] = speakers(text.scenario, kind);
         stages[from + " " + to].push_back(kind);
     }

@@ -42,13 +42,15 @@ struct AlgOptions {
     std::filesystem::path ruleset, captures;
     Setting setting;
     std::vector<std::string> inspector;  // a program that runs on the built-in firewall, and says `ready`; empty: none
-    std::vector<Announces> kinds{Announces::mms, Announces::mapper};
+    std::vector<Announces> kinds;  // empty: those of the scenario's flows, MMS and the mapper in any case
+    std::chrono::milliseconds lifetime{1000};  // how long an open port is left alone, and kept in use for twice that
     std::function<bool(const Announcement&)> only;  // empty: all
     std::function<void(const std::string&)> progress;
 };
 
 // Inside the sandbox. SetupFailed, RulesetRefused.
 AlgReport try_announcements(const ScenarioText& text, const Inside& inside, const AlgOptions& options);
+std::vector<Announces> kinds_of(const scenario::Scenario& scenario);
 // 0 conforming, 1 something does not help or opens too much, 4 something could not be tried.
 int exit_code(const AlgReport& report);
 

@@ -124,55 +124,85 @@ std::vector<bool> arrive(const std::vector<Probe>& probes, const std::string& te
 
 struct AlgConnection::Parts {
     AlgHost client, server;
-    std::uint16_t port = 0, client_port = 0;
+    scenario::Protocol protocol = scenario::Protocol::tcp;
     Descriptor opening, answering;
+    sockaddr_in client_at{};  // as the server sees it; of UDP once it has heard from it
 
     // Frames of the speaking end from now on, as its own wire shows them.
     Descriptor watch(bool by_client) const {
         const Entered inside{*(by_client ? client : server).place};
         return Descriptor{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL))};
     }
+    bool datagrams() const { return protocol == scenario::Protocol::udp; }
+    bool send(const Announcement::Segment& segment) const {
+        const auto* to = reinterpret_cast<const sockaddr*>(&client_at);
+        const bool addressed = datagrams() && !segment.by_client;
+        return ::sendto((segment.by_client ? opening : answering).get(), segment.bytes.data(), segment.bytes.size(), MSG_NOSIGNAL, addressed ? to : nullptr,
+                        addressed ? sizeof client_at : 0) >= 0;
+    }
+    // So many bytes at the other end: of a stream all, of datagrams one.
+    bool heard(const Announcement::Segment& segment) {
+        const auto& hears = segment.by_client ? answering : opening;
+        const auto limit = steady_clock::now() + segment_patience;
+        std::size_t heard = 0;
+        std::array<std::byte, 65536> buffer{};
+        while (heard < segment.bytes.size() && ready(hears.get(), POLLIN, limit)) {
+            sockaddr_in from{};
+            socklen_t from_size = sizeof from;
+            const auto size = ::recvfrom(hears.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &from_size);
+            if (size <= 0) return false;
+            heard += static_cast<std::size_t>(size);
+            if (datagrams() && segment.by_client) client_at = from;
+        }
+        return heard >= segment.bytes.size();
+    }
 };
 
 AlgConnection::AlgConnection(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
 AlgConnection::~AlgConnection() = default;
 
-std::unique_ptr<AlgConnection> AlgConnection::open(const AlgHost& client, const AlgHost& server, std::uint16_t port, milliseconds patience) {
+std::unique_ptr<AlgConnection> AlgConnection::open(const AlgHost& client, const AlgHost& server, scenario::Protocol protocol, std::uint16_t port, milliseconds patience) {
     auto parts = std::make_unique<Parts>();
-    parts->client = client, parts->server = server, parts->port = port;
-    const auto listener = socket_in(server, SOCK_STREAM, port);
-    ::listen(listener.get(), 4);
-    parts->opening = socket_in(client, SOCK_STREAM, 0);
+    parts->client = client, parts->server = server, parts->protocol = protocol;
+    const auto type = protocol == scenario::Protocol::udp ? SOCK_DGRAM : SOCK_STREAM;
+    auto listener = socket_in(server, type, port);
+    if (type == SOCK_STREAM) ::listen(listener.get(), 4);
+    parts->opening = socket_in(client, type, 0);
     const auto to = socket_address(server.address, port);
     ::connect(parts->opening.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to);
-    const auto limit = steady_clock::now() + patience;
-    if (!ready(listener.get(), POLLIN, limit)) return nullptr;
-    sockaddr_in from{};
-    socklen_t size = sizeof from;
-    parts->answering = Descriptor{::accept4(listener.get(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+    socklen_t size = sizeof parts->client_at;
+    if (type == SOCK_DGRAM) {
+        ::getsockname(parts->opening.get(), reinterpret_cast<sockaddr*>(&parts->client_at), &size);
+        parts->answering = std::move(listener);
+        return std::unique_ptr<AlgConnection>{new AlgConnection{std::move(parts)}};
+    }
+    if (!ready(listener.get(), POLLIN, steady_clock::now() + patience)) return nullptr;
+    parts->answering = Descriptor{::accept4(listener.get(), reinterpret_cast<sockaddr*>(&parts->client_at), &size, SOCK_CLOEXEC | SOCK_NONBLOCK)};
     if (!parts->answering) return nullptr;
-    parts->client_port = ntohs(from.sin_port);
     const int on = 1;
     for (const auto* socket : {&parts->opening, &parts->answering}) ::setsockopt(socket->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return std::unique_ptr<AlgConnection>{new AlgConnection{std::move(parts)}};
 }
 
-void AlgConnection::say(const Announcement::Segment& segment) {
-    const auto& speaks = segment.by_client ? parts_->opening : parts_->answering;
-    const auto& hears = segment.by_client ? parts_->answering : parts_->opening;
+bool AlgConnection::refused(const AlgHost& client, const AlgHost& server, std::uint16_t port, milliseconds patience) {
+    const auto opening = socket_in(client, SOCK_STREAM, 0);
+    const auto to = socket_address(server.address, port);
+    ::connect(opening.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    if (!ready(opening.get(), POLLOUT, steady_clock::now() + patience)) return false;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(opening.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    return error == ECONNREFUSED;
+}
+
+bool AlgConnection::say(const Announcement::Segment& segment) {
     std::optional<Descriptor> wire;
     if (segment.again) wire = parts_->watch(segment.by_client);
-    if (::send(speaks.get(), segment.bytes.data(), segment.bytes.size(), MSG_NOSIGNAL) < 0) return;
-    const auto limit = steady_clock::now() + segment_patience;
-    std::size_t heard = 0;
-    std::array<std::byte, 65536> buffer{};
-    while (heard < segment.bytes.size() && ready(hears.get(), POLLIN, limit)) {
-        const auto size = ::recv(hears.get(), buffer.data(), buffer.size(), 0);
-        if (size <= 0) break;
-        heard += static_cast<std::size_t>(size);
-    }
-    if (!wire) return;
+    if (!parts_->send(segment)) return false;
+    const bool heard = parts_->heard(segment);
+    if (!wire) return heard;
     // The same packet once more, as it was on the speaker's wire: the one that ends with these bytes.
+    std::array<std::byte, 65536> buffer{};
     sockaddr_ll about{};
     socklen_t about_size = sizeof about;
     for (ssize_t size = 0; (size = ::recvfrom(wire->get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&about), &about_size)) > 0;) {
@@ -181,8 +211,9 @@ void AlgConnection::say(const Announcement::Segment& segment) {
             std::memcmp(buffer.data() + length - segment.bytes.size(), segment.bytes.data(), segment.bytes.size()) != 0)
             continue;
         ::sendto(wire->get(), buffer.data(), length, 0, reinterpret_cast<const sockaddr*>(&about), sizeof about);
-        return;
+        break;
     }
+    return heard;
 }
 
 void AlgConnection::close() {

@@ -29,12 +29,15 @@ struct Probe {  // one packet, and whether it is to get through
 // within the patience were stopped. SetupFailed: a port is taken.
 std::vector<bool> arrive(const std::vector<Probe>& probes, const std::string& text, std::chrono::milliseconds patience);
 
-class AlgConnection {  // of a client with a server, through the firewall
+class AlgConnection {  // of a client with a server, through the firewall: TCP, or datagrams to and fro
 public:
-    // Nothing where it cannot be opened within the patience: the firewall does not let it through.
-    static std::unique_ptr<AlgConnection> open(const AlgHost& client, const AlgHost& server, std::uint16_t port, std::chrono::milliseconds patience);
+    // Nothing where it cannot be opened within the patience: the firewall does not let it through. Over UDP there is nothing to open.
+    static std::unique_ptr<AlgConnection> open(const AlgHost& client, const AlgHost& server, scenario::Protocol protocol, std::uint16_t port,
+                                               std::chrono::milliseconds patience);
+    // Whether the server refuses a connection to this port, where nobody listens.
+    static bool refused(const AlgHost& client, const AlgHost& server, std::uint16_t port, std::chrono::milliseconds patience);
     ~AlgConnection();
-    void say(const Announcement::Segment& segment);  // returns when the other end has it, or will not
+    bool say(const Announcement::Segment& segment);  // returns when the other end has it, or will not: false
     void close();
 
 private:

@@ -36,6 +36,12 @@ std::vector<AlgTarget> alg_targets(const boost::program_options::variables_map& 
     return targets;
 }
 
+Announces kind_named(const std::string& name) {
+    for (const auto kind : {Announces::mms, Announces::mapper, Announces::mapper_udp, Announces::msbd})
+        if (text(kind) == name) return kind;
+    throw UsageError{fmt::format("alg: --protocol is mms, mapper, mapper-udp or msbd, not `{}`", name)};
+}
+
 }  // namespace
 
 int alg_command(Arguments arguments) {
@@ -51,7 +57,9 @@ int alg_command(Arguments arguments) {
     add("ruleset", po::value<std::string>()->value_name("FILE"), "use this ruleset instead of the scenario's");
     add("inspector", po::value<std::string>()->value_name("COMMAND"),
         "a program that inspects on the built-in firewall: it runs in its namespace, as you, and writes the line `ready` when it reads packets");
-    add("protocol", po::value<std::string>()->value_name("NAME"), "only `mms` or only `mapper`");
+    add("protocol", po::value<std::vector<std::string>>()->composing()->value_name("NAME"),
+        "mms, mapper, mapper-udp or msbd; repeatable. Without it mms and mapper, and what else the scenario's flows use");
+    add("lifetime", po::value<double>()->default_value(1)->value_name("SECONDS"), "how long an open port is left alone, and kept in use for twice that");
     add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"), "only announcements whose name matches; repeatable");
     add("report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(), "text, json, junit, html or markdown; repeatable");
     add("quiet,q", "no progress");
@@ -62,11 +70,10 @@ int alg_command(Arguments arguments) {
     if (files.size() != 1) throw UsageError{"alg: one scenario, please"};
     const auto targets = alg_targets(*values);
     AlgOptions options;
-    if (values->contains("protocol")) {
-        const auto name = (*values)["protocol"].as<std::string>();
-        if (name != "mms" && name != "mapper") throw UsageError{fmt::format("alg: --protocol is mms or mapper, not `{}`", name)};
-        options.kinds = {name == "mms" ? Announces::mms : Announces::mapper};
-    }
+    for (const auto& name : list_of(*values, "protocol")) options.kinds.push_back(kind_named(name));
+    const auto lifetime = (*values)["lifetime"].as<double>();
+    if (!(lifetime >= 0.1) || lifetime > 3600) throw UsageError{"alg: --lifetime is seconds, from 0.1 to 3600"};
+    options.lifetime = std::chrono::milliseconds{static_cast<long>(lifetime * 1000)};
     if (const auto globs = list_of(*values, "only"); !globs.empty())
         options.only = [globs](const Announcement& one) {
             return std::ranges::any_of(globs, [&](const auto& glob) { return ::fnmatch(glob.c_str(), one.id.c_str(), 0) == 0; });

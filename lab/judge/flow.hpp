@@ -43,6 +43,8 @@ struct Attempted {
     FlowView view;
 };
 std::vector<Attempted> attempts_of(const FlowContext& context);
+// What became of a stream that was paused (`idle`), and which time-out of the firewall ended it. May doubt the verdict.
+void judge_idle(const FlowContext& context, FlowResult& flow);
 // What the scenario's `events:` did to a flow that has been judged.
 std::vector<Effect> judge_effects(const FlowContext& context, const FlowResult& flow);
 FlowResult judge_probe(const FlowContext& context);      // probe

@@ -139,6 +139,7 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
             const bool was_run = !view.hosts.empty();
             apply_control(flow, judge_safely({scenario, open, names, instance, view}), was_run);
         }
+        judge_idle({scenario, evidence, names, instance, evidence.flow(instance.id)}, flow);
         flow.effects = judge_effects({scenario, evidence, names, instance, evidence.flow(instance.id)}, flow);
         return flow;
     };

@@ -37,16 +37,6 @@ T from_bytes(std::span<const std::byte> bytes) {
     return value;
 }
 
-using EachAttribute = std::function<void(std::uint16_t type, std::span<const std::byte> value)>;
-void attributes(std::span<const std::byte> bytes, const EachAttribute& each) {
-    while (bytes.size() >= sizeof(nlattr)) {
-        const auto head = from_bytes<nlattr>(bytes);
-        if (head.nla_len < sizeof(nlattr) || head.nla_len > bytes.size()) return;
-        each(head.nla_type & NLA_TYPE_MASK, bytes.subspan(sizeof head, head.nla_len - sizeof head));
-        bytes = bytes.subspan(std::min<std::size_t>(NLA_ALIGN(head.nla_len), bytes.size()));
-    }
-}
-
 ifinfomsg link_info(int index, unsigned flags = 0) {
     ifinfomsg info{};
     info.ifi_family = AF_UNSPEC;
@@ -57,6 +47,15 @@ ifinfomsg link_info(int index, unsigned flags = 0) {
 }
 
 }  // namespace
+
+void netlink_attributes(std::span<const std::byte> bytes, const EachAttribute& each) {
+    while (bytes.size() >= sizeof(nlattr)) {
+        const auto head = from_bytes<nlattr>(bytes);
+        if (head.nla_len < sizeof(nlattr) || head.nla_len > bytes.size()) return;
+        each(head.nla_type & NLA_TYPE_MASK, bytes.subspan(sizeof head, head.nla_len - sizeof head));
+        bytes = bytes.subspan(std::min<std::size_t>(NLA_ALIGN(head.nla_len), bytes.size()));
+    }
+}
 
 NetlinkMessage::NetlinkMessage(std::uint16_t type, std::uint16_t flags) {
     nlmsghdr header{};
@@ -200,7 +199,7 @@ Links::About Links::about(int index) {
         const auto info = from_bytes<ifinfomsg>(link.subspan(NLMSG_HDRLEN));
         if (info.ifi_index != index) return;
         bool elsewhere = false;
-        attributes(link.subspan(NLMSG_HDRLEN + sizeof info), [&](std::uint16_t type, std::span<const std::byte> value) {
+        netlink_attributes(link.subspan(NLMSG_HDRLEN + sizeof info), [&](std::uint16_t type, std::span<const std::byte> value) {
             if (type == IFLA_MASTER) about.master = from_bytes<int>(value);
             if (type == IFLA_LINK) about.peer = from_bytes<int>(value);
             if (type == IFLA_LINK_NETNSID) elsewhere = true;
@@ -360,17 +359,17 @@ bool Links::ready() {
         const auto info = from_bytes<ifinfomsg>(link.subspan(NLMSG_HDRLEN));
         bool cable = false;
         std::uint8_t carrier = 0, port = BR_STATE_FORWARDING;
-        attributes(link.subspan(NLMSG_HDRLEN + sizeof info), [&](std::uint16_t type, std::span<const std::byte> value) {
+        netlink_attributes(link.subspan(NLMSG_HDRLEN + sizeof info), [&](std::uint16_t type, std::span<const std::byte> value) {
             if (type == IFLA_OPERSTATE) carrier = from_bytes<std::uint8_t>(value);
             if (type != IFLA_LINKINFO) return;
-            attributes(value, [&](std::uint16_t part, std::span<const std::byte> inner) {
+            netlink_attributes(value, [&](std::uint16_t part, std::span<const std::byte> inner) {
                 if (part == IFLA_INFO_KIND)
                     cable = std::string_view{reinterpret_cast<const char*>(inner.data()), inner.size()}.starts_with(
                                 "veth") ||
                             std::string_view{reinterpret_cast<const char*>(inner.data()), inner.size()}.starts_with(
                                 "macvlan");
                 if (part != IFLA_INFO_SLAVE_DATA) return;
-                attributes(inner, [&](std::uint16_t setting, std::span<const std::byte> state) {
+                netlink_attributes(inner, [&](std::uint16_t setting, std::span<const std::byte> state) {
                     if (setting == IFLA_BRPORT_STATE) port = from_bytes<std::uint8_t>(state);
                 });
             });

@@ -39,6 +39,10 @@ private:
     std::vector<std::byte> bytes_;
 };
 
+// Calls `each` with every attribute, its type without flags; a length that lies ends it.
+using EachAttribute = std::function<void(std::uint16_t type, std::span<const std::byte> value)>;
+void netlink_attributes(std::span<const std::byte> bytes, const EachAttribute& each);
+
 class Netlink {
 public:
     Netlink(const Namespace& place, int protocol);  // NETLINK_ROUTE, NETLINK_NETFILTER

@@ -6,15 +6,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 namespace wmlab::lab {
 namespace {
 
 void set_all(const Namespace& firewall, const scenario::Firewall& wish, std::vector<std::string>& notes) {
-    const Entered entered{firewall};
     for (const auto& [path, value] : wish.sysctls) {
-        const Descriptor file{::open(("/proc/sys/" + path).c_str(), O_WRONLY | O_CLOEXEC)};
-        if (file && ::write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size())) continue;
+        if (set_setting(firewall, path, value)) continue;
         const auto error = errno;
         notes.push_back("the gateway's setting " + path + " = " + value +
                         " is not in the test: " + std::strerror(error));
@@ -42,6 +41,26 @@ scenario::Ipv4 free_address(const scenario::Scenario& scenario, const scenario::
 }
 
 }  // namespace
+
+std::string setting_at(const Namespace& place, const std::string& path) {
+    const Entered entered{place};
+    std::ifstream in{"/proc/sys/" + path};
+    std::string value;
+    std::getline(in, value);
+    return value;
+}
+
+bool set_setting(const Namespace& place, const std::string& path, const std::string& value) {
+    int error = 0;
+    {
+        const Entered entered{place};
+        const Descriptor file{::open(("/proc/sys/" + path).c_str(), O_WRONLY | O_CLOEXEC)};
+        if (file && ::write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size())) return true;
+        error = errno;
+    }
+    errno = error;
+    return false;
+}
 
 void surround(const Namespace& firewall, Links& links, const scenario::Scenario& scenario,
               const std::map<std::string, Cable, std::less<>>& cables,

@@ -19,6 +19,10 @@ struct Cable {                        // of the firewall to a zone
     const Namespace* zone = nullptr;  // where the switch is
 };
 
+// A setting of that namespace's kernel, "net/netfilter/nf_conntrack_udp_timeout". Empty: there is none.
+std::string setting_at(const Namespace& place, const std::string& path);
+bool set_setting(const Namespace& place, const std::string& path, const std::string& value);  // false: errno says why
+
 // `add` makes an interface that nobody is behind, and gives its number. What this system does not allow goes into
 // `notes`. SetupFailed.
 void surround(const Namespace& firewall, Links& links, const scenario::Scenario& scenario,

@@ -163,6 +163,13 @@ json::object happening_object(const Happening& happening) {
     return object;
 }
 
+json::object idle_object(const Idle& idle) {
+    json::object object{{"seconds", idle.seconds}, {"played", idle.played}, {"divisor", idle.divisor}, {"outcome", string(text(idle.outcome))}, {"words", string(idle.words)}};
+    if (!idle.leg.empty()) object["leg"] = string(idle.leg);
+    if (!idle.time_out.empty()) object["time_out"] = json::object{{"name", string(idle.time_out)}, {"seconds", idle.time_out_seconds}};
+    return object;
+}
+
 json::object flow_object(const FlowResult& result) {
     json::object flow{{"id", string(result.id)},
                       {"type", string(result.type)},
@@ -219,6 +226,7 @@ json::object flow_object(const FlowResult& result) {
         flow["anyone"] = std::move(object);
     }
     if (result.seconds) flow["seconds"] = *result.seconds;
+    if (result.idle) flow["idle"] = idle_object(*result.idle);
     if (!result.effects.empty()) {
         json::array effects;
         for (const auto& effect : result.effects) effects.push_back(effect_object(effect));

@@ -177,6 +177,11 @@ public:
             flow.near_miss = leg.near_miss;
             if (flow.box.empty()) flow.box = leg.rule->box;
         }
+        // A rule for packets without a connection would help, too; but a rule is not what is wrong.
+        if (flow.idle && flow.idle->time_out.find("tcp") != std::string::npos && to_be_opened(flow)) {
+            flow.suggestions.clear();
+            flow.change = "net.netfilter." + flow.idle->time_out + " of the firewall must be longer than such a pause";
+        }
         const bool stopped = flow.cause == Cause::dropped || flow.cause == Cause::rejected ||
                              flow.cause == Cause::reset || flow.cause == Cause::starved;
         if (to_be_opened(flow) && flow.verdict == Verdict::blocked && stopped && flow.rule &&

@@ -153,7 +153,8 @@ void Crew::launch(Member& member) {
     };
     start.ended = [this, &member](const Ending& ending) { over(member, ending); };
     member.process = lab_.launcher.start(std::move(start));
-    member.process->write(yaml_);
+    // Before anybody is ready: a server may be asked as soon as the first player is told to start.
+    member.process->write(options_.hasten > 1 ? yaml_ + fmt::format("hasten {}\n", options_.hasten) : yaml_);
 }
 
 Crew::~Crew() {

@@ -10,6 +10,7 @@
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
 #include "lab/host/error.hpp"
+#include "lab/network/surroundings.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -29,22 +30,6 @@ std::string block_rules(const std::string& match) {
 }
 
 std::string without_block() { return fmt::format("table inet {0} {{\n}}\ndelete table inet {0}\n", block_table); }
-
-// In the namespace of the firewall. Empty: there is no such setting.
-std::string setting_at(const Namespace& firewall, const std::string& path) {
-    const Entered entered{firewall};
-    std::ifstream in{"/proc/sys/" + path};
-    std::string value;
-    std::getline(in, value);
-    return value;
-}
-
-bool set_setting(const Namespace& firewall, const std::string& path, const std::string& value) {
-    const Entered entered{firewall};
-    std::ofstream out{"/proc/sys/" + path};
-    out << value;
-    return static_cast<bool>(out.flush());
-}
 
 // Rules that a file adds to what runs, instead of taking their place.
 bool adds_only(const std::filesystem::path& file) {

@@ -22,6 +22,7 @@
 #include "lab/run/crew.hpp"
 #include "lab/run/device_log.hpp"
 #include "lab/run/gateway.hpp"
+#include "lab/run/haste.hpp"
 #include "lab/run/incidents.hpp"
 
 namespace wmlab::lab {
@@ -138,6 +139,8 @@ private:
 void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flows& flows, const RunOptions& options,
               Drops& drops, Incidents* incidents, std::size_t wave) {
     auto how = options.crew;
+    Haste haste{lab, recorder};
+    how.hasten = haste.begin(text.scenario, flows, wave);
     how.direct = lab.open() && options.setting.built_in();  // a device has rules of its own
     Crew crew{lab, recorder, text, flows, how};
     struct Told {
@@ -171,6 +174,7 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
     crew.stop();
     for (auto& event : lab.wire.take(wave)) recorder.add(std::move(event));
     for (auto& event : lab.multicast.take()) recorder.add(std::move(event));
+    haste.end();
     if (incidents != nullptr) incidents->restore();
     lab.network.forget_connections();
 }
@@ -201,7 +205,8 @@ milliseconds longest(const scenario::Flow& flow) {
     const auto attempts = static_cast<int>(std::max<std::size_t>(scenario::transports(flow).size(), 1));
     unsigned ports = 0;
     for (const auto& range : flow.ports) ports += range.size();
-    return attempts * (steps * flow.deadline + flow.play) + milliseconds{ports} + milliseconds{flow.count * 20};
+    const auto played = flow.idle.count() > 0 ? flow.play + flow.idle + flow.play : flow.play;
+    return attempts * (steps * flow.deadline + played) + milliseconds{ports} + milliseconds{flow.count * 20};
 }
 
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {

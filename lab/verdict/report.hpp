@@ -145,6 +145,23 @@ struct Effect {
     bool as_expected = true;
 };
 
+// A stream that was paused in its midst (`idle`).
+struct Idle {
+    enum class Outcome {
+        not_reached,  // it ended before
+        survived,     // it went on
+        died,         // it did not go on
+        unknown,
+    } outcome = Outcome::not_reached;
+    double seconds = 0, played = 0;  // that it was to last, and that it lasted here
+    double divisor = 1;              // by which it and the firewall's time-outs were divided
+    std::string leg;                 // died: whose packets no longer passed; empty: not known
+    std::string time_out;            // died: "nf_conntrack_udp_timeout", by which the firewall forgot the connection; empty: none did, or not known
+    double time_out_seconds = 0;     // its real value
+    std::string words;               // a sentence or two
+};
+std::string_view text(Idle::Outcome outcome);  // "survived"
+
 // An entry of `events:` as it was done.
 struct Happening {
     double at = 0, took = 0;  // seconds after the flows were told to start; ms
@@ -188,6 +205,7 @@ struct FlowResult {
     std::vector<std::string> notes;    // translation seen, resend not exercised ...
     unsigned line = 0;                 // of the scenario file
     std::optional<double> seconds;     // from its start to its end, where the journals tell
+    std::optional<Idle> idle{};        // of a flow with a pause
     std::vector<Effect> effects;       // of the scenario's `events:`, in their order
 };
 

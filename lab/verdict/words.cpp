@@ -91,6 +91,11 @@ std::string summary_words(const Report& report) {
                        sum.flows == 1 ? "" : "s", sum.as_expected, sum.unexpected, sum.inconclusive, sum.seconds);
 }
 
+std::string_view text(Idle::Outcome outcome) {
+    constexpr std::array<std::string_view, 4> names = {"not reached", "survived", "died", "not known"};
+    return names[static_cast<std::size_t>(outcome)];
+}
+
 std::string_view text(Impact impact) {
     constexpr std::array<std::string_view, 8> names = {"untouched", "lost", "interrupted", "resumed", "rolled-over", "died", "opened", "stopped"};
     return names[static_cast<std::size_t>(impact)];

@@ -69,6 +69,27 @@ TEST_CASE("stored content is played to its end when that comes before `play`", "
           text(lab.server->events(What::media_ended)[0], "digest"));
 }
 
+TEST_CASE("a pause in the midst of a stream: StopPlaying, silence, StartPlaying, and nothing counts as lost", "[client_sim]") {
+    auto paused = flow("p", GENERATE(FlowType::mms_tcp, FlowType::mms_udp));
+    paused.idle = 30s;
+    if (GENERATE(false, true)) paused.content = "clip", paused.play = 150ms;
+    Lab lab{{paused}};
+    lab.client.context().hastened = 100;  // 300 ms
+    REQUIRE(lab.play());
+    CHECK(text(lab.end_of("p"), "outcome") == "worked");
+    check_media(lab, "p");
+    const auto began = lab.client.events(What::paused, "p"), ended = lab.client.events(What::continued, "p");
+    REQUIRE(began.size() == 1);
+    REQUIRE(ended.size() == 1);
+    CHECK(number(began[0], "lasts") == 300);
+    CHECK(ended[0].monotonic - began[0].monotonic >= 300ms);
+    CHECK(number(lab.client.events(What::media_ended, "p")[0], "longest_gap") < 250);  // the pause is none
+    std::map<std::string, unsigned> said;
+    for (const auto& event : lab.client.events(What::sent, "p")) ++said[text(event, "message")];
+    CHECK(said["LinkViewerToMacStopPlaying"] >= 1);
+    CHECK(said["LinkViewerToMacStartPlaying"] == 2);
+}
+
 TEST_CASE("no server: refused is a value with its cause", "[client_sim]") {
     Lab lab{{short_flow(FlowType::mms_tcp)}, false};
     REQUIRE(lab.play());

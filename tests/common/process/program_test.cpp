@@ -269,6 +269,9 @@ TEST_CASE("commands of the control channel", "[process]") {
     CHECK(std::holds_alternative<Stop>(command_from(" stop\r")));
     CHECK(std::holds_alternative<Unknown>(command_from("start now")));
     CHECK(std::holds_alternative<Unknown>(command_from("endpoint one media")));
+    CHECK(std::get<Hasten>(command_from("hasten 6.25")).by == 6.25);
+    for (const auto* line : {"hasten", "hasten 0", "hasten 0.9", "hasten -5", "hasten nan", "hasten inf", "hasten 1e9", "hasten 75 x"})
+        CHECK(std::holds_alternative<Unknown>(command_from(line)));
     const auto endpoint = command_from("endpoint load#17 media:7007");
     REQUIRE(std::holds_alternative<Endpoint>(endpoint));
     CHECK(std::get<Endpoint>(endpoint).flow == "load#17");

@@ -54,6 +54,8 @@ TEST_CASE("the example of the reference is accepted, every value where it belong
     CHECK(flow("unicast-udp").play == milliseconds{1000});
     CHECK(flow("unicast-udp").content == "lecture");
     CHECK(flow("unicast-udp").expect.verdict == Verdict::pass);
+    CHECK(flow("unicast-tcp").idle == milliseconds{300'000});
+    CHECK(flow("unicast-udp").idle == milliseconds{0});
     CHECK(flow("web").port == 80);
     CHECK(flow("web-proxied").proxy->host == "proxy");
     CHECK(flow("web-proxied").port == 80);

@@ -69,6 +69,7 @@ TEST_CASE("what the reference gives as examples is accepted", "[scenario]") {
              "type: encoder-alias" + ends + "alias: live, reserved_ports: [3001-3010, 135], msbd_port: fallback",
              "type: probe" + ends + "ports: [23, 1024-1030], expect: blocked",
              "type: command" + ends + "run: [curl, -sf, 'http://media/lecture']",
+             "type: mms-tcp" + ends + "idle: 5m",
              "type: mms-auto" + ends + "expect: { transport: tcp }",
              "type: mms-udp" + ends + "expect: { verdict: blocked, leg: media, cause: dropped }",
          }) {

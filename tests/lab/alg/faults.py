@@ -12,11 +12,14 @@ RULES = """flush ruleset
 table inet filter {
     set mms { type ipv4_addr . ipv4_addr . inet_service; flags interval, timeout; }
     set mapper { type ipv4_addr . ipv4_addr . inet_service; flags interval, timeout; }
+    set mapper_udp { type ipv4_addr . ipv4_addr . inet_service; flags interval, timeout; }
     chain forward { type filter hook forward priority filter; policy drop;
         ct state established,related accept
-        iifname "fw-out" oifname "fw-in" tcp dport { 80, 135, 1755 } accept
+        iifname "fw-out" oifname "fw-in" tcp dport { 80, 135, 1755, 7007 } accept
+        iifname "fw-out" oifname "fw-in" udp dport 135 accept
         ip saddr . ip daddr . udp dport @mms accept
         ip saddr . ip daddr . tcp dport @mapper accept
+        ip saddr . ip daddr . udp dport @mapper_udp accept
     }
 }
 """
@@ -31,8 +34,12 @@ FOUND = {
     "mapper-any-client": (TOO_MUCH, ["mapper-correct"]), "mapper-next-port": (TOO_MUCH, ["mapper-correct"]), "mapper-believes-address": (TOO_MUCH, ["mapper-foreign"]),
     "mapper-unasked": (TOO_MUCH, ["mapper-unasked"]), "mapper-no-status": (TOO_MUCH, ["mapper-not-found"]), "mapper-by-client": (TOO_MUCH, ["mapper-by-client"]),
     "mapper-any-connection": (TOO_MUCH, ["mapper-elsewhere"]), "mapper-no-reassembly": (NO_HELP, ["mapper-split-2"]), "helps-nobody": (NO_HELP, ["correct"]),
+    "fixed-life": (NO_HELP, ["kept"]), "msbd-range": (TOO_MUCH, ["msbd-connected"]), "msbd-refused-range": (TOO_MUCH, ["msbd-refused"]),
+    "mapper-udp-any-client": (TOO_MUCH, ["mapper-udp-correct"]), "mapper-udp-next-port": (TOO_MUCH, ["mapper-udp-correct"]), "mapper-udp-believes-address": (TOO_MUCH, ["mapper-udp-foreign"]),
+    "mapper-udp-unasked": (TOO_MUCH, ["mapper-udp-unasked"]), "mapper-udp-no-status": (TOO_MUCH, ["mapper-udp-not-found"]), "mapper-udp-by-client": (TOO_MUCH, ["mapper-udp-by-client"]),
+    "mapper-udp-first-fragment": (NO_HELP, ["mapper-udp-fragments"]),
 }
-QUICK = ["any-player", "searches", "no-reassembly", "mapper-unasked"]
+QUICK = ["any-player", "no-reassembly", "mapper-unasked", "mapper-udp-first-fragment"]
 wrong, found = [], 0
 
 
@@ -70,20 +77,20 @@ with tempfile.TemporaryDirectory() as name:
     for format in ("text", "html", "markdown", "junit"):
         if "stays shut" not in (folder / format).read_text():
             wrong.append(f"{format} does not say that the port stays shut")
-    for arguments, code, says in ((["--protocol", "ftp"], 2, "mms or mapper"), (["--report", "sarif"], 2, "not `sarif`"), (["--inspector", "false"], 3, "exit status 1"),
+    for arguments, code, says in ((["--protocol", "ftp"], 2, "mapper-udp or msbd, not `ftp`"), (["--lifetime", "0"], 2, "from 0.1 to 3600"), (["--report", "sarif"], 2, "not `sarif`"), (["--inspector", "false"], 3, "exit status 1"),
                                   (["--inspector", ""], 2, "names no program"), (["--ruleset", "none.nft"], 2, "none.nft")):
         done = subprocess.run([WMLAB, "alg", "s.yaml", *(arguments if "--ruleset" in arguments else ["--ruleset", "rules.nft", *arguments])], cwd=folder, capture_output=True, text=True, timeout=100)
         if done.returncode != code or says not in done.stderr:
             wrong.append(f"{arguments}: exit {done.returncode}, expected {code}: {done.stderr}")
 if chosen == ["all"]:
     chosen = list(FOUND)
-report = run()
+report = run(arguments=[word for kind in ("mms", "mapper", "mapper-udp", "msbd") for word in ("--protocol", kind)])
 print(f"the right one: {report['verdict']}: " + ", ".join(f"{one['id']} {one['verdict']}" for one in report["announcements"] if one["verdict"] != "conforming"), flush=True)
 if report["verdict"] != "conforming":
     wrong.append(f"the right inspector: {report['verdict']}: " + "; ".join(f"{one['id']}: {one['verdict']} {one['through']} {one.get('why', '')}" for one in report["announcements"] if one["verdict"] != "conforming"))
 for fault in chosen:
     verdict, ids = FOUND[fault]
-    report = run(fault, arguments=("--protocol", "mapper" if fault.startswith("mapper") else "mms"))
+    report = run(fault, arguments=("--protocol", next((kind for kind in ("mapper-udp", "mapper", "msbd") if fault.startswith(kind)), "mms")))
     said = {one["id"]: one["verdict"] for one in report["announcements"]}
     right = report["verdict"] == verdict and all(said.get(id) == verdict for id in ids)
     found += right

@@ -32,6 +32,16 @@ FAULTS = {
     "mapper-by-client": "believes a client's word as the mapper's",
     "mapper-any-connection": "reads connections to every port as the mapper's",
     "mapper-no-reassembly": "reads each segment of the mapper by itself",
+    "mapper-udp-any-client": "opens the UDP mapper's port for every client",
+    "mapper-udp-next-port": "opens a pair of the UDP mapper's ports",
+    "mapper-udp-believes-address": "opens to the host that the datagram names",
+    "mapper-udp-unasked": "believes datagrams that nobody asked for",
+    "mapper-udp-no-status": "does not look whether the datagram is a failure",
+    "mapper-udp-by-client": "believes a client's datagram as the mapper's",
+    "mapper-udp-first-fragment": "reads each fragment of a datagram answer by itself",
+    "fixed-life": "closes after one and a half times the idle time, whether there is traffic or not",
+    "msbd-range": "opens the whole fallback range as soon as MSBD is spoken",
+    "msbd-refused-range": "opens the whole fallback range when 7007 is refused",
     "helps-nobody": "opens nothing",
 }
 outside, inside = sys.argv[1:3]
@@ -43,9 +53,40 @@ signal.signal(signal.SIGTERM, lambda *_: (nft.stdin.close(), sys.exit(0)))
 
 
 def change(word, kind, source, destination, port):
-    life = " timeout 500ms" if word == "add" and "short-lived" in faults else " timeout 60s" if word == "add" else ""
+    seconds = "500ms" if "short-lived" in faults else "1500ms" if "fixed-life" in faults else "60s"
+    life = f" timeout {seconds}" if word == "add" else ""
     nft.stdin.write(f"{word} element inet filter {kind} {{ {source} . {destination} . {port}{life} }}\n")
     nft.stdin.flush()
+
+
+class Calls:
+    """Calls over UDP (C706 12.5), by the client's address and port: what was asked, and the fragments of the answer."""
+    def __init__(self):
+        self.asked, self.parts = set(), {}
+
+    def datagram(self, by_server, client, server, data):
+        if len(data) < 80 or data[0] != 4 or "helps-nobody" in faults:
+            return
+        kind, flags, activity, operation, fragment = data[1], data[2], data[40:56], *struct.unpack_from("<H", data, 68), *struct.unpack_from("<H", data, 76)
+        body = data[80:80 + struct.unpack_from("<H", data, 74)[0]]
+        if kind == 0 and not by_server and operation == 3:
+            self.asked.add((client, activity))
+        if kind != 2 or not (by_server or "mapper-udp-by-client" in faults) or not ((client, activity) in self.asked or "mapper-udp-unasked" in faults):
+            return
+        if flags & 4 and "mapper-udp-first-fragment" not in faults:
+            self.parts.setdefault((client, activity), {})[fragment] = body
+            if not flags & 2:
+                return
+            body = b"".join(part for _, part in sorted(self.parts.pop((client, activity)).items()))
+        if len(body) < 8 or struct.unpack_from("<I", body, len(body) - 4)[0] and "mapper-udp-no-status" not in faults:
+            return
+        for at in (match.start() for match in re.finditer(rb"\x01\x00\x08\x02\x00..\x01\x00\x09\x04\x00", body, re.S)):
+            port, address = struct.unpack_from(">H", body, at + 5)[0], socket.inet_ntoa(body[at + 12:at + 16])
+            if address != server and "mapper-udp-believes-address" not in faults or port < 1024:
+                continue
+            target = address if "mapper-udp-believes-address" in faults else server
+            source = "0.0.0.0-255.255.255.255" if "mapper-udp-any-client" in faults else client[0]
+            change("add", "mapper_udp", source, target, f"{port}-{port + 1}" if "mapper-udp-next-port" in faults else port)
 
 
 class Half:
@@ -182,22 +223,30 @@ class Connection:
             self.read_mapper(half, by_server)
 
 
-connections = {}
+calls, connections = Calls(), {}
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
 print("ready", flush=True)
 while True:
     frame, (interface, _, kind, *_) = wire.recvfrom(65536)
-    if kind == socket.PACKET_OUTGOING or frame[12:14] != b"\x08\x00" or frame[23] != 6 or interface not in (outside, inside):
+    if kind == socket.PACKET_OUTGOING or frame[12:14] != b"\x08\x00" or frame[23] not in (6, 17) or interface not in (outside, inside):
         continue
     head = 14 + (frame[14] & 15) * 4
     total = 14 + struct.unpack_from(">H", frame, 16)[0]
     source, destination = socket.inet_ntoa(frame[26:30]), socket.inet_ntoa(frame[30:34])
+    if frame[23] == 17:
+        source_port, destination_port = struct.unpack_from(">HH", frame, head)
+        by_server = interface == inside
+        if source_port == 135 if by_server else destination_port == 135:
+            calls.datagram(by_server, (destination, destination_port) if by_server else (source, source_port), source if by_server else destination, frame[head + 8:total])
+        continue
     source_port, destination_port, sequence = struct.unpack_from(">HHI", frame, head)
     flags, data = frame[head + 13], frame[head + (frame[head + 12] >> 4) * 4:total]
     by_server = interface == inside
     client, server = ((destination, destination_port), (source, source_port)) if by_server else ((source, source_port), (destination, destination_port))
     key = client + server
+    if server[1] == 7007 and (flags & 4 if "msbd-refused-range" in faults else data if "msbd-range" in faults else False):
+        change("add", "mapper", client[0], server[0], "1024-5000")
     if flags & 2 and not by_server:
         connections[key] = Connection(client[0], server[0], server[1])
     connection = connections.get(key)

@@ -1,5 +1,7 @@
 #include "tests/lab/judge/journal_builder.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <stdexcept>
 
 namespace wmlab::lab {
@@ -109,6 +111,29 @@ void Story::crosses(const std::string& from, const std::string& to, const std::s
                     unsigned packets, Fate fate) {
     wire(from, "out", protocol, kind, source, destination, packets, {{"ttl", 64}});
     if (fate == Fate::arrives) wire(to, "in", protocol, kind, source, destination, packets, {{"ttl", 63}});
+}
+
+void Story::passes(const std::string& from, const std::string& to, const std::string& protocol, const std::string& source, const std::string& destination,
+                   const std::vector<Packet>& packets) {
+    std::map<std::string, std::vector<std::pair<Packet, unsigned>>> kinds;
+    for (const auto& packet : packets) kinds[packet.kind].emplace_back(packet, next_packet_++);
+    for (const auto& [kind, all] : kinds) {
+        const auto line = [&](const std::string& host, const std::string& way, double late, bool all_of_them) {
+            std::string each;
+            unsigned count = 0;
+            std::int64_t first = -1;
+            for (const auto& [packet, number] : all) {
+                if (!all_of_them && packet.fate == Fate::lost) continue;
+                const auto at = static_cast<std::int64_t>((packet.at + late) * 1000);  // microseconds
+                if (first < 0) first = at;
+                each += fmt::format("{}{:x}:{:x}:{:x}:{:x}@{}", each.empty() ? "" : " ", number, protocol == "tcp" ? number * 1000 : 0, packet.bytes, number, at - first);
+                ++count;
+            }
+            if (count > 0) wire(host, way, protocol, kind, source, destination, count, {{"ttl", 63}, {"each", each}, {"first", first * 1000}});
+        };
+        line(from, "out", 0, true);
+        line(to, "in", 1, false);
+    }
 }
 
 Story::Connection Story::connect(const std::string& flow, const std::string& leg, const std::string& from,

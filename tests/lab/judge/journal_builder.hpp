@@ -47,6 +47,15 @@ public:
     void crosses(const std::string& from, const std::string& to, const std::string& protocol, const std::string& kind,
                  const std::string& source, const std::string& destination, unsigned packets,
                  Fate fate = Fate::arrives);
+    // The same, each packet by itself: when it left (ms, of events()'s monotonic clock), and whether it arrived, a millisecond later.
+    struct Packet {
+        double at = 0;
+        Fate fate = Fate::arrives;
+        std::string kind = "udp";
+        unsigned bytes = 200;
+    };
+    void passes(const std::string& from, const std::string& to, const std::string& protocol, const std::string& source, const std::string& destination,
+                const std::vector<Packet>& packets);
     void blind(const std::string& host) { watched_.erase(host); }  // nobody watched this host's wire
     void watch(const std::string& host) { watched_.insert(host); }
 
@@ -93,7 +102,7 @@ private:
     std::map<std::string, std::string> programs_;  // of hosts
     std::set<std::string> killed_, watched_;
     std::int64_t now_ = 1'000'000'000;
-    unsigned next_port_ = 40000, next_connection_ = 1;
+    unsigned next_port_ = 40000, next_connection_ = 1, next_packet_ = 1;
 };
 
 // Whole sessions that go well; each leg can be told to fail instead by writing it by hand.

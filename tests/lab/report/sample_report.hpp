@@ -56,6 +56,7 @@ inline Report sample_report() {
     bad.explanation =
         "UDP from media:1755 to player:1217 was sent 41 times, 100% lost:\nsecond line with a | and a <tag>";
     bad.line = 10;
+    bad.idle = Idle{Idle::Outcome::died, 300, 4, 75, "media", "nf_conntrack_udp_timeout", 30, "The stream was paused for 300 s <and> died."};
     bad.retries.clear();
     LegResult media = control;
     media.name = "media";
