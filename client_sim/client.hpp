@@ -50,6 +50,7 @@ struct Play {
     milliseconds deadline{3000};           // for each step
     bool ask_again = false;                // once for a packet that came, to try the way of resend requests
     std::optional<std::filesystem::path> save;
+    std::shared_ptr<process::MediaTally> tally{};  // of the load that it is a player of
     unsigned attempt = 1;
 };
 

@@ -24,7 +24,7 @@ public:
           play_{std::move(play)},
           proxied_{proxied},
           leg_{proxied ? "proxy" : "http"},
-          media_{play_.save},
+          media_{play_.save, play_.tally},
           patience_{play_.deadline},
           clock_{client.context.io, *this},
           readers_{client.context.io.get_executor()} {}

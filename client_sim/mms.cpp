@@ -35,7 +35,7 @@ public:
         : client_{client},
           play_{std::move(play)},
           transport_{transport},
-          media_{play_.save},
+          media_{play_.save, play_.tally},
           connection_{client.context, queue_max, journal()},
           clock_{client.context.io, *this},
           readers_{client.context.io.get_executor()} {}

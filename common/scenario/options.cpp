@@ -24,6 +24,7 @@ const std::vector<OptionSpec>& table() {
         {"play", with_media},
         {"max_loss", with_media},
         {"count", {mms_udp, mms_tcp, http, mms_auto, msbd, http_distribution, command}},
+        {"load", {mms_udp, mms_tcp, http, mms_auto}},
         {"client_ports", {mms_udp, mms_auto}},
         {"port", {http, msbd, http_distribution, multicast}},
         {"proxy", {http, mms_auto}},

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "lab/judge/flow.hpp"
+#include "lab/judge/load.hpp"
 #include "lab/verdict/comparison.hpp"
 #include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/expectation.hpp"
@@ -161,17 +163,24 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
         report.flows.push_back(known != bringing.end() ? known->second : judge_with_sources(instance));
     }
     report.incidents = incidents_of(scenario, evidence);
+    judge_loads(scenario, evidence, events, report);
     hold_against_expectations(report);
     return report;
 }
 
 std::vector<std::string> needs_control(const Report& report) {
-    std::vector<std::string> ids;
-    for (const auto& flow : report.flows) {
+    const auto doubtful = [](const FlowResult& flow) {
         const bool failed = flow.verdict == Verdict::failed;
         const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
-        if ((stopped && !flow.by_proxy && !flow.certain) || failed) ids.push_back(flow.id);
-    }
+        return (stopped && !flow.by_proxy && !flow.certain) || failed;
+    };
+    // Whether an open firewall, and this machine, can bear a load is seen under the whole of it.
+    std::set<std::string_view> loads;
+    for (const auto& flow : report.flows)
+        if (!flow.load.empty() && doubtful(flow)) loads.insert(flow.load);
+    std::vector<std::string> ids;
+    for (const auto& flow : report.flows)
+        if (doubtful(flow) || loads.contains(flow.load)) ids.push_back(flow.id);
     return ids;
 }
 

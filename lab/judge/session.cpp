@@ -176,6 +176,7 @@ FlowResult judge_media(const FlowContext& context) {
             return flow;
         }
         if (const auto slowed = slowed_down(account, contexts, ends); !udp && slowed) {
+            flow.media->lost = account.tail;
             flow.media->loss = static_cast<double>(account.tail) / static_cast<double>(account.media.packets_sent);
             conclude(*carrier, Verdict::degraded, Cause::starved, ends.sender == context.instance.to ? "to->from" : "from->to",
                      fmt::format("{}: the media lags {:.1f} s behind its rate, because {} of {} that {} sent were lost on the way and had to be sent again.",

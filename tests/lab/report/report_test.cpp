@@ -237,3 +237,18 @@ TEST_CASE("several reports at once, files never in colour", "[report]") {
     CHECK(has(text, "unicast-udp"));
     CHECK_FALSE(has(text, "\x1b["));
 }
+
+TEST_CASE("a load is told in every report for people", "[report]") {
+    for (const auto* format : {"text", "markdown", "html"}) {
+        INFO(format);
+        auto report = rendered(format);
+        for (const auto& part : {"\n    ", "\n", "\xe2\x81\xa0", "\\"})
+            for (auto at = report.find(part); at != std::string::npos; at = report.find(part, at)) report.replace(at, std::string_view{part}.size(), part[0] == '\n' ? " " : "");
+        CHECK(has(report, "50 players of mms-udp from player to media, who come over 1.5 s and then all play 10 s: 49 set up, 30 worked."));
+        CHECK(has(report, "Set-up p50 12.5 ms, p95 80.0 ms, p99 950.2 ms; loss 0.30 % (12 of 4012 packets); jitter p50 0.5 ms, p95 2.0 ms, p99 7.0 ms; 3 gaps, 0.25 a second."));
+        CHECK(has(report, "The worst second began at 1.0 s: 49 playing, 12 packets lost, 3 gaps, jitter 7.0 ms."));
+        CHECK(has(report, "The firewall was the limit: 30 of 50 players worked, 40 packets did not come through, by "));
+        CHECK(has(report, "38 packets of 19 players"));
+        CHECK(has(report, "The machine, and not the firewall, was the limit: the processors were up to 99 % busy, an event loop was up to "));
+    }
+}
