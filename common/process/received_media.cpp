@@ -66,7 +66,7 @@ void ReceivedMedia::keep_time(bytes::Bytes packet, SteadyTime at) {
         tally_->jitter = std::max(tally_->jitter, jitter_);
     }
     if (!send_time) return;
-    last_send_time_ = send_time;
+    last_send_time_ = *send_time;
     if (!first_send_time_) first_send_time_ = *send_time, first_of_run_ = at;
     media_time_ = std::max(media_time_, *send_time - *first_send_time_);
 }

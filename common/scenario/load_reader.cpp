@@ -30,7 +30,7 @@ void read_rate(ReadContext& context, MapReader& map, Flow& flow) {
     const auto given = node != nullptr ? map.text(*node, "rate") : std::nullopt;
     if (!given) return;
     const auto rate = bitrate_from(*given);
-    if (!rate) return map.problems().add(*node, "`rate` is not the bit rate of a stream:", "like 64k or 1.5M");
+    if (!rate) return map.problems().add(*node, "`rate` is not the bit rate of a stream:", "like 64k or 1.5M; how fast players come is what `ramp` says");
     if (*rate < bitrate_min || *rate > bitrate_max) {
         map.problems().add(*node, "`rate` is outside of " + rate_name(bitrate_min) + " to 20M:");
         return;

@@ -10,7 +10,7 @@
 namespace wmlab::lab {
 namespace {
 
-constexpr std::array<Page, 22> all_pages{{
+constexpr std::array<Page, 23> all_pages{{
     {"dropped", true, "Packets vanished without a word.",
      "Something between the hosts threw packets away and told nobody. The sender sees silence until its own patience ends. "
      "A firewall whose policy is `drop` does this; so does a missing route back.",

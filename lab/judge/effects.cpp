@@ -97,8 +97,6 @@ Time given_up(const FlowView& view) {
     return at;
 }
 
-bool working(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
-
 void add_tracks(Story& story, const std::vector<LegContext>& legs, std::size_t part, Time too_late) {
     for (const auto& leg : legs) {
         if (leg.leg.protocol == scenario::Protocol::igmp) continue;

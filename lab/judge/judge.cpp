@@ -31,15 +31,13 @@ FlowResult judge_safely(const FlowContext& context) {
     }
 }
 
-bool works(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
-
 // A flow that plays what another one was to bring is not tested where that one did not.
 void judge_dependence(const scenario::Scenario& scenario, const scenario::FlowInstance& instance, FlowResult& flow,
                       const std::function<const FlowResult&(const scenario::FlowInstance&)>& result_of) {
     const auto source = scenario::feeder(scenario, instance);
     if (!source || flow.verdict == Verdict::pass) return;
     const auto& bringing = result_of(*source);
-    if (works(bringing.verdict)) return;
+    if (working(bringing.verdict)) return;
     // Packets of this very flow that were stopped say so all the same, unless it is the media that did not come.
     if (flow.verdict == Verdict::blocked && flow.cause != Cause::starved) return;
     const auto explanation =

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "lab/judge/flow.hpp"
 #include "lab/verdict/expectation.hpp"
@@ -89,7 +88,7 @@ void add_up(const Evidence& evidence, const std::vector<Player>& players, LoadRe
     std::vector<double> setups, jitters;
     for (const auto& player : players) {
         const auto& flow = *player.flow;
-        load.worked += flow.verdict == Verdict::pass || flow.verdict == Verdict::degraded;
+        load.worked += working(flow.verdict);
         load.unread += flow.reason == Reason::overloaded;
         if (flow.setup) setups.push_back(*flow.setup);
         if (flow.media) {
@@ -173,7 +172,7 @@ void doubt_players(const std::vector<Player>& players, const scenario::Expectati
         const bool ended_so = flow.verdict == Verdict::failed ||
                               (flow.verdict == Verdict::inconclusive && (flow.reason == Reason::host_silent || flow.reason == Reason::no_outcome ||
                                                                          flow.reason == Reason::contradiction || flow.reason == Reason::control_failed));
-        const bool measured_so = missed && (flow.verdict == Verdict::pass || flow.verdict == Verdict::degraded);
+        const bool measured_so = missed && working(flow.verdict);
         if (!ended_so && !measured_so) continue;
         doubt_flow(flow, Reason::overloaded, flow.leg,
                    fmt::format("The machine, not the firewall, was the limit of {}: {}. {}", load.load, machine_words(load), flow.explanation));
@@ -183,37 +182,27 @@ void doubt_players(const std::vector<Player>& players, const scenario::Expectati
 }  // namespace
 
 void judge_loads(const scenario::Scenario& scenario, const Evidence& evidence, std::span<const Event> events, Report& report) {
-    std::map<unsigned, const scenario::Flow*> flow_at;  // by line
-    for (const auto& flow : scenario.flows)
-        if (flow.load) flow_at[flow.line] = &flow;
-    if (flow_at.empty()) return;
-    std::vector<std::vector<Player>> all;
+    std::vector<std::pair<std::string, std::vector<Player>>> loads;
     for (auto& flow : report.flows) {
         if (flow.load.empty()) continue;
-        auto found = std::ranges::find(report.loads, flow.load, &LoadResult::load);
-        if (found == report.loads.end()) {
-            all.emplace_back();
-            auto& load = report.loads.emplace_back();
-            load.load = flow.load, load.type = flow.type, load.from = flow.from, load.to = flow.to;
-            found = std::prev(report.loads.end());
-        }
-        all[static_cast<std::size_t>(found - report.loads.begin())].push_back(player_of(evidence, flow));
+        auto found = std::ranges::find(loads, flow.load, [](const auto& load) { return load.first; });
+        if (found == loads.end()) found = loads.insert(loads.end(), {flow.load, {}});
+        found->second.push_back(player_of(evidence, flow));
     }
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        auto& load = report.loads[i];
-        const auto& first = *all[i].front().flow;
-        if (const auto flow = flow_at.find(first.line); flow != flow_at.end()) {
-            load.ramp = std::chrono::duration<double>{flow->second->load->ramp}.count();
-            load.duration = std::chrono::duration<double>{flow->second->play}.count();
-        }
-        add_up(evidence, all[i], load);
-        add_seconds(seconds_of(events, load.load), all[i], load);
-        find_limit(all[i], first.expected, load);
+    for (const auto& [name, players] : loads) {
+        const auto& first = *players.front().flow;
+        const auto flow = std::ranges::find(scenario.flows, first.line, &scenario::Flow::line);
+        if (flow == scenario.flows.end() || !flow->load || players.size() != flow->count) continue;
+        auto& load = report.loads.emplace_back();
+        load.load = name, load.type = first.type, load.from = first.from, load.to = first.to;
+        load.ramp = std::chrono::duration<double>{flow->load->ramp}.count();
+        load.duration = std::chrono::duration<double>{flow->play}.count();
+        add_up(evidence, players, load);
+        add_seconds(seconds_of(events, name), players, load);
+        find_limit(players, first.expected, load);
         if (load.limit != LoadResult::Limit::machine) continue;
-        doubt_players(all[i], first.expected, load);
-        load.worked = static_cast<unsigned>(std::ranges::count_if(all[i], [](const Player& player) {
-            return player.flow->verdict == Verdict::pass || player.flow->verdict == Verdict::degraded;
-        }));
+        doubt_players(players, first.expected, load);
+        load.worked = static_cast<unsigned>(std::ranges::count_if(players, [](const Player& player) { return working(player.flow->verdict); }));
     }
 }
 

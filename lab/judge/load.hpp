@@ -6,7 +6,7 @@
 
 namespace wmlab::lab {
 
-// Fills report.loads from the players that have been judged. A player that fell short for want of machine becomes
+// Fills report.loads from the players that have been judged, where all of a load are there. A player that fell short for want of machine becomes
 // inconclusive (overloaded): it says nothing of the firewall.
 void judge_loads(const scenario::Scenario& scenario, const Evidence& evidence, std::span<const Event> events, Report& report);
 

@@ -1,6 +1,5 @@
 // Markdown, for a comment on a pull request.
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -75,7 +74,7 @@ std::string render_markdown(const Report& report, const Style&) {
                                   summary_words(report), cell(ruleset_words(report)));
     for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
     for (const auto& result : anyone_results(report)) out += fmt::format("\n> {}\n", cell(anyone_words(result)));
-    for (const auto& load : report.loads) out += fmt::format("\n> {}\n", cell(fmt::format("{}", fmt::join(load_words(load), " "))));
+    for (const auto& load : report.loads) out += fmt::format("\n> {}\n", cell(load_paragraph(load)));
     if (report.flows.empty() && !report.baseline) return out + "\nNo flow was tested.\n";
     if (report.baseline) {
         out += fmt::format("\n### What the change does\n\nAgainst {}:\n\n", cell(report.baseline->ruleset));

@@ -44,7 +44,7 @@ std::string name_of(const FlowResult& flow) { return flow.id.substr(0, flow.id.f
 std::map<std::string, double, std::less<>> setup_percentiles(const Report& report) {
     std::map<std::string, std::vector<double>, std::less<>> times;
     for (const auto& flow : report.flows)
-        if (const auto time = setup_time(flow); time && flow.expected.setup_p95 && flow.load.empty()) times[name_of(flow)].push_back(*time);
+        if (const auto time = setup_time(flow); time && flow.expected.setup_p95) times[name_of(flow)].push_back(*time);
     std::map<std::string, double, std::less<>> found;
     for (auto& [name, list] : times) {
         std::ranges::sort(list);

@@ -64,4 +64,6 @@ std::vector<std::string> load_words(const LoadResult& load) {
     return words;
 }
 
+std::string load_paragraph(const LoadResult& load) { return fmt::format("{}", fmt::join(load_words(load), " ")); }
+
 }  // namespace wmlab::lab

@@ -12,5 +12,6 @@ std::string_view text(LoadResult::Limit limit);      // "firewall", "machine"; e
 std::string machine_words(const LoadResult& load);   // "the processors were 99 % busy, an event loop was 310 ms late"
 std::string limit_words(const LoadResult& load);     // a sentence: which of them was the limit, and why; empty: none was met
 std::vector<std::string> load_words(const LoadResult& load);  // sentences: the players, the measures, the worst second, the limit
+std::string load_paragraph(const LoadResult& load);  // the same as one text
 
 }  // namespace wmlab::lab
