@@ -93,7 +93,7 @@ void add_up(const Evidence& evidence, const std::vector<Player>& players, LoadRe
         if (flow.setup) setups.push_back(*flow.setup);
         if (flow.media) {
             const auto& media = *flow.media;
-            load.packets += media.packets_received > media.duplicates ? media.packets_received - media.duplicates : 0;
+            load.packets += media.packets_received;
             if (media.packets_received > 0) load.lost += media.lost;  // who got none was stopped, and is told as that
             load.gaps += media.gaps;
             if (media.jitter) jitters.push_back(*media.jitter);

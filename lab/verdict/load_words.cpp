@@ -45,12 +45,13 @@ std::string machine_words(const LoadResult& load) {
 }
 
 std::string limit_words(const LoadResult& load) {
-    if (load.limit == LoadResult::Limit::none) return {};
-    if (load.limit == LoadResult::Limit::machine) return fmt::format("The machine, and not the firewall, was the limit: {}.", machine_words(load));
-    auto words = fmt::format("The firewall was the limit: {} of {} worked, {} did not come through", load.worked, of(load.players, "player"), of(load.withheld, "packet"));
     std::string rules;
     for (const auto& drop : load.dropped)
         rules += fmt::format("{}{} ({} of {})", rules.empty() ? ", by " : "; ", rule_words(drop.rule), of(drop.packets, "packet"), of(drop.players, "player"));
+    if (load.limit == LoadResult::Limit::none)
+        return rules.empty() ? std::string{} : fmt::format("{} did not come through{}; nothing fell short of it.", of(load.withheld, "packet"), rules);
+    if (load.limit == LoadResult::Limit::machine) return fmt::format("The machine, and not the firewall, was the limit: {}.", machine_words(load));
+    auto words = fmt::format("The firewall was the limit: {} of {} worked, {} did not come through", load.worked, of(load.players, "player"), of(load.withheld, "packet"));
     return words + (rules.empty() ? ", and which rule decided is not known (a full table of connections has none)" : rules) + ".";
 }
 
