@@ -200,9 +200,7 @@ void judge_loads(const scenario::Scenario& scenario, const Evidence& evidence, s
         add_up(evidence, players, load);
         add_seconds(seconds_of(events, name), players, load);
         find_limit(players, first.expected, load);
-        if (load.limit != LoadResult::Limit::machine) continue;
-        doubt_players(players, first.expected, load);
-        load.worked = static_cast<unsigned>(std::ranges::count_if(players, [](const Player& player) { return working(player.flow->verdict); }));
+        if (load.limit == LoadResult::Limit::machine) doubt_players(players, first.expected, load);
     }
 }
 
