@@ -186,6 +186,7 @@ public:
 
     asio::awaitable<int> run() override {
         if (stopped_) co_return process::did_not_work;
+        began_ = std::chrono::steady_clock::now();
         if (play_) tasks_.spawn(play());
         if (admin_) tasks_.spawn(administrate());
         for (const auto& flow : flows_) tasks_.spawn(play(flow));
@@ -208,7 +209,15 @@ public:
 
 private:
     asio::awaitable<void> play(scenario::FlowInstance flow) {
-        return end_with(flow.id, flow_for(flow.flow->type)(client_, flow));
+        return end_with(flow.id, flow.flow->load ? in_its_turn(flow) : flow_for(flow.flow->type)(client_, flow));
+    }
+
+    // Of a load: when its place in the ramp has come.
+    asio::awaitable<Outcome> in_its_turn(scenario::FlowInstance flow) {
+        asio::steady_timer turn{client_.context.io, began_ + flow.starts()};
+        co_await turn.async_wait(asio::use_awaitable);
+        auto playing = flow_for(flow.flow->type)(client_, flow);
+        co_return co_await std::move(playing);
     }
 
     asio::awaitable<void> end_with(std::string flow, asio::awaitable<Outcome> playing) {
@@ -280,6 +289,7 @@ private:
     std::vector<std::pair<scenario::FlowInstance, std::shared_ptr<Membership>>> stations_;
     net::Tasks tasks_;
     asio::steady_timer status_;
+    std::chrono::steady_clock::time_point began_{};
     bool stopped_ = false, all_worked_ = true;
 };
 
@@ -300,7 +310,8 @@ Play play_of(const Client& client, const scenario::FlowInstance& flow, std::uint
     if (play.server.port != url::default_port(scheme)) play.url.port = play.server.port;
     play.url.path = url::encoded_path(flow.flow->content);
     play.client_ports = flow.flow->client_ports;
-    play.duration = flow.flow->play;
+    play.duration = flow.plays();
+    play.tally = client.context.tally(flow);
     play.deadline = flow.flow->deadline;
     if (flow.flow->idle.count() > 0) play.pause = client.context.hasten(flow.flow->idle);
     play.ask_again = true;

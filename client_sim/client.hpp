@@ -51,6 +51,7 @@ struct Play {
     milliseconds pause{0};                 // MMS: after `duration`, as long as it takes here; then it plays for `duration` once more
     bool ask_again = false;                // once for a packet that came, to try the way of resend requests
     std::optional<std::filesystem::path> save;
+    std::shared_ptr<process::MediaTally> tally{};  // of the load that it is a player of
     unsigned attempt = 1;
 };
 

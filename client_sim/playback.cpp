@@ -10,7 +10,7 @@ using evidence::What;
 Playback::Playback(Client& client, Play play, std::string type)
     : client_{client},
       play_{std::move(play)},
-      media_{play_.save},
+      media_{play_.save, play_.tally},
       patience_{play_.deadline},
       clock_{client.context.io, *this},
       readers_{client.context.io.get_executor()},

@@ -30,6 +30,8 @@ enum class What {
     forgotten,
     pong,
     group_joined,
+    // a process that takes part in a load
+    load_second,
     // a flow, as the end that opens it sees it
     flow_started,
     flow_ended,
@@ -60,10 +62,10 @@ enum class What {
     probe_received,
     probe_answered,
 };
-inline constexpr std::array<std::string_view, 42> what_names = {
+inline constexpr std::array<std::string_view, 43> what_names = {
     "started",       "listening",      "listen-failed",    "ready",           "stopped",     "fatal",
     "lab-up",        "ruleset-loaded", "process-died",     "program-exited",  "wire",        "trace",
-    "clock",         "happened",       "time-outs",     "forgotten", "pong",           "group-joined",     "flow-started",    "flow-ended",  "retry",
+    "clock",         "happened",       "time-outs",     "forgotten", "pong",           "group-joined",     "load-second",   "flow-started",    "flow-ended",  "retry",
     "connecting",    "connected",      "connect-failed",   "accepted",        "closed",      "sent",
     "received",      "malformed",      "announced",        "media-started",   "media-ended", "media-silent",
     "media-stale",   "media-resumed",  "paused",          "continued", "resend-requested", "resend-answered", "probe-sent",  "probe-received",

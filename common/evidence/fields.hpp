@@ -74,6 +74,11 @@ inline constexpr List digests{"digests"}, lost_numbers{"lost"}, sequences{"seque
 inline constexpr Text digest{"digest"}, header_digest{"header_digest"}, why{"why"};
 inline constexpr Flag estimated{"estimated"}, on_purpose{"on_purpose"};
 
+// a second of a load
+inline constexpr Number seconds{"seconds"}, cpu{"cpu"}, busy{"busy"}, processors{"processors"}, gaps{"gaps"}, jitter{"jitter"};
+inline constexpr List loads{"loads"};
+inline constexpr Text load{"load"};
+
 // a stream that pauses, and the connections that the firewall forgot meanwhile
 inline constexpr Number lasts{"lasts"}, divisor{"divisor"}, real{"real"}, played{"played"};
 inline constexpr Flag heard{"heard"}, replied{"replied"}, assured{"assured"};

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
+#include "common/process/received_media.hpp"
 #include "common/scenario/waves.hpp"
 
 namespace wmlab::process {
@@ -59,6 +60,13 @@ const std::set<std::uint16_t>& Context::ports_to_spare(scenario::Protocol protoc
     });
     ports.merge(scenario::ports_to_spare(*scenario, late, host, protocol));
     return ports;
+}
+
+std::shared_ptr<MediaTally> Context::tally(const scenario::FlowInstance& flow) {
+    if (!flow.flow->load) return nullptr;
+    auto& tally = tallies[flow.load()];
+    if (!tally) tally = std::make_shared<MediaTally>();
+    return tally;
 }
 
 asio::ip::address_v4 Context::own_address() const {

@@ -7,6 +7,7 @@
 #include <boost/system/result.hpp>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -31,6 +32,8 @@ struct UsageError : std::runtime_error {  // exit 2
 struct EnvironmentError : std::runtime_error {  // exit 3: cannot bind, no permission, a file cannot be read
     using std::runtime_error::runtime_error;
 };
+
+struct MediaTally;  // received_media.hpp
 
 struct Context {
     asio::io_context& io;
@@ -57,6 +60,9 @@ struct Context {
     // The ports on this host that its flows have little choice about: who has more choice takes another.
     const std::set<std::uint16_t>& ports_to_spare(scenario::Protocol protocol) const;
 
+    // Where the players of a load add up what they receive; null: the flow is no load.
+    std::shared_ptr<MediaTally> tally(const scenario::FlowInstance& flow);
+
     // This host's address in scenario mode.
     asio::ip::address_v4 own_address() const;
 
@@ -65,6 +71,7 @@ struct Context {
                std::string local = "", std::string remote = "") const;
 
     mutable std::map<scenario::Protocol, std::set<std::uint16_t>> spared = {};  // ports_to_spare, once it was asked
+    std::map<std::string, std::shared_ptr<MediaTally>> tallies = {};  // by load
 };
 
 }  // namespace wmlab::process

@@ -25,6 +25,7 @@
 #include "common/evidence/fields.hpp"
 #include "common/process/confinement.hpp"
 #include "common/process/control.hpp"
+#include "common/process/load_watch.hpp"
 #include "common/process/privileges.hpp"
 #include "common/scenario/loader.hpp"
 
@@ -181,8 +182,8 @@ evidence::Sink journal_sink(const po::variables_map& values) {
 class Life {
 public:
     // Signals are caught from here on: they may come as soon as somebody reads `ready`.
-    Life(Context& context, Simulator& simulator)
-        : context_{context}, simulator_{simulator}, force_{context.io}, signals_{context.io, SIGINT, SIGTERM} {
+    Life(Context& context, Simulator& simulator, LoadWatch& watch)
+        : context_{context}, simulator_{simulator}, watch_{watch}, force_{context.io}, signals_{context.io, SIGINT, SIGTERM} {
         signals_.async_wait([this](boost::system::error_code error, int) {
             if (!error) stop("signal");
         });
@@ -247,6 +248,7 @@ private:
     void start() {
         if (started_ || over_) return;
         started_ = true;
+        watch_.start();
         asio::co_spawn(context_.io, simulator_.run(), [this](std::exception_ptr failure, int code) {
             ended_ = true;
             exit_ = code;
@@ -288,6 +290,7 @@ private:
 
     Context& context_;
     Simulator& simulator_;
+    LoadWatch& watch_;
     asio::steady_timer force_;
     asio::signal_set signals_;
     asio::posix::stream_descriptor* input_ = nullptr;
@@ -327,13 +330,15 @@ int live(const Description& description, const po::variables_map& values, const 
         }
     };
     const auto simulator = tell_fault([&] { return make(context); });
-    Life life{context, *simulator};
+    LoadWatch watch{context};
+    Life life{context, *simulator, watch};
     tell_fault([&] { simulator->prepare(); });
     drop_root_for_good(simulator->reads(), simulator->writes());
     const auto confined = confine({simulator->reads(), simulator->writes(), simulator->reads_nothing_else()});
     spdlog::debug("confined by: {}", confined.empty() ? "nothing that this kernel has" : confined);
     context.write(What::ready, "", "");
     const int code = life.live(given.control, std::move(given.rest));
+    watch.finish();
     boost::json::object fields;
     fields[field::reason] = life.reason();
     context.write(What::stopped, "", "", std::move(fields));

@@ -2,7 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <boost/json/array.hpp>
+#include <cmath>
 
 #include "common/asf/packet.hpp"
 #include "common/asf/synthesiser.hpp"
@@ -32,24 +34,9 @@ void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime
         whole.resize(header_->packet_size);
         packet = whole;
     }
-    if (packets() == 0)
-        first_ = at;
-    else if (!fresh_)  // what lies before a new start is no gap
-        longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(at - last_));
-    last_ = at;
-    fresh_ = false;
-    if (const auto send_time = asf::send_time(packet)) {
-        if (!first_send_time_) first_send_time_ = *send_time, first_of_run_ = at;
-        media_time_ = std::max(media_time_, *send_time - *first_send_time_);
-    }
+    keep_time(packet, at);
     digest_.packet(number, packet);
-    if (!next_ || number >= *next_) {
-        for (auto skipped = next_.value_or(number); skipped < number && missing_.size() < lost_max; ++skipped)
-            missing_.insert(skipped);
-        next_ = number + 1;
-    } else {
-        missing_.erase(number);  // late, or sent again
-    }
+    count(number);
     if (header_ && asf::verify_synthetic(packet, *header_).outcome == asf::SyntheticCheck::Outcome::damaged) ++damaged_;
     if (!file_) return;
     if (const auto problem = file_->add(number, packet)) {
@@ -58,8 +45,50 @@ void ReceivedMedia::packet(std::uint64_t number, bytes::Bytes packet, SteadyTime
     }
 }
 
+void ReceivedMedia::keep_time(bytes::Bytes packet, SteadyTime at) {
+    const auto send_time = asf::send_time(packet);
+    if (packets() == 0) {
+        first_ = at;
+    } else if (!fresh_) {  // what lies before a new start is no gap
+        longest_gap_ = std::max(longest_gap_, std::chrono::duration_cast<milliseconds>(at - last_));
+        if (behind(at)) {
+            ++gaps_;
+            if (tally_) ++tally_->gaps;
+        }
+        // A packet that was sent again, or one of another run, has a time that says nothing.
+        if (send_time && last_send_time_ && *send_time >= *last_send_time_) {
+            const auto late = std::chrono::duration<double, std::milli>{at - last_} - (*send_time - *last_send_time_);
+            jitter_ += (std::abs(late.count()) - jitter_) / 16;
+        }
+    }
+    last_ = at;
+    fresh_ = false;
+    if (tally_) {
+        ++tally_->packets;
+        tally_->jitter = std::max(tally_->jitter, jitter_);
+    }
+    if (!send_time) return;
+    last_send_time_ = *send_time;
+    if (!first_send_time_) first_send_time_ = *send_time, first_of_run_ = at;
+    media_time_ = std::max(media_time_, *send_time - *first_send_time_);
+}
+
+void ReceivedMedia::count(std::uint64_t number) {
+    const auto before = missing_.size();
+    if (!next_ || number >= *next_) {
+        for (auto skipped = next_.value_or(number); skipped < number && missing_.size() < lost_max; ++skipped)
+            missing_.insert(skipped);
+        next_ = number + 1;
+        if (tally_) tally_->lost += missing_.size() - before;
+    } else {
+        missing_.erase(number);  // late, or sent again
+        if (tally_) tally_->lost -= std::min<std::uint64_t>(tally_->lost, before - missing_.size());
+    }
+}
+
 void ReceivedMedia::new_start() {
     fresh_ = true;
+    last_send_time_.reset();
     next_.reset();
     first_send_time_.reset();
     media_time_ = milliseconds{0};
@@ -97,6 +126,8 @@ boost::json::object ReceivedMedia::fields() const {
     fields[field::duplicates] = duplicates_;
     fields[field::damaged] = damaged_;
     fields[field::longest_gap] = longest_gap_.count();
+    fields[field::gaps] = gaps_;
+    fields[field::jitter] = std::round(jitter_ * 1000) / 1000;
     // How long it had been quiet when the session ended: whether packets sent later were still waited for.
     if (packets() > 0) {
         fields[field::last_gap] = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - last_).count();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,10 +17,17 @@ namespace wmlab::process {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
+// What all players of a load received since somebody looked.
+struct MediaTally {
+    std::uint64_t packets = 0, lost = 0, gaps = 0;
+    double jitter = 0;  // ms, the worst player's
+};
+
 class ReceivedMedia {
 public:
     // `save`: write the stream there as an .asf file.
-    explicit ReceivedMedia(std::optional<std::filesystem::path> save = std::nullopt) : save_to_{std::move(save)} {}
+    explicit ReceivedMedia(std::optional<std::filesystem::path> save = std::nullopt, std::shared_ptr<MediaTally> tally = nullptr)
+        : save_to_{std::move(save)}, tally_{std::move(tally)} {}
 
     // The ASF header. Error: a sentence; packets are counted all the same.
     std::optional<std::string> header(bytes::Bytes asf_header);
@@ -40,6 +48,8 @@ public:
     SteadyTime first() const { return first_; }
     SteadyTime last() const { return last_; }
     std::chrono::milliseconds longest_gap() const { return longest_gap_; }
+    std::uint64_t gaps() const { return gaps_; }  // times that the stream had run dry, see behind()
+    double jitter() const { return jitter_; }     // ms, as RFC 3550 6.4.1 has it, by the packets' own times
     // Until when what has come is enough to play on, as the packets' own times have it.
     SteadyTime lasts_until() const { return first_of_run_ + media_time_; }
     bool behind(SteadyTime now) const;           // a pause that nobody takes for jitter: it stopped coming
@@ -51,6 +61,8 @@ public:
 
 private:
     static constexpr std::size_t lost_max = 4096;
+    void keep_time(bytes::Bytes packet, SteadyTime at);
+    void count(std::uint64_t number);
 
     std::optional<std::filesystem::path> save_to_;
     std::optional<asf::Header> header_;
@@ -65,6 +77,10 @@ private:
     std::optional<std::chrono::milliseconds> first_send_time_;
     std::chrono::milliseconds media_time_{0};
     std::chrono::milliseconds longest_gap_{0};
+    std::optional<std::chrono::milliseconds> last_send_time_;
+    std::uint64_t gaps_ = 0;
+    double jitter_ = 0;
+    std::shared_ptr<MediaTally> tally_;
 };
 
 }  // namespace wmlab::process

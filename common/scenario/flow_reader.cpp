@@ -10,6 +10,7 @@
 #include "common/scenario/catalogue.hpp"
 #include "common/scenario/expectation_reader.hpp"
 #include "common/scenario/feeders.hpp"
+#include "common/scenario/load_reader.hpp"
 #include "common/scenario/options.hpp"
 #include "common/scenario/staging_reader.hpp"
 #include "common/scenario/values.hpp"
@@ -66,22 +67,6 @@ struct Defaults {
     std::optional<double> max_loss;
 };
 
-// The values that flows and `defaults` have in common, each with its range.
-std::optional<milliseconds> read_duration(MapReader& map, std::string_view key, milliseconds min, milliseconds max) {
-    const auto* node = map.find(key);
-    const auto given = node != nullptr ? map.text(*node, key) : std::nullopt;
-    if (!given) return std::nullopt;
-    const auto duration = duration_from(*given);
-    if (!duration) {
-        map.problems().add(*node, ticked(key) + " is not a duration:", "like 3s, 500ms or 1m");
-    } else if (*duration < min || *duration > max) {
-        map.problems().add(*node, ticked(key) + " is outside of " + text(min) + " to " + text(max) + ':');
-    } else {
-        return duration;
-    }
-    return std::nullopt;
-}
-
 std::optional<double> read_max_loss(MapReader& map) {
     const auto* node = map.find("max_loss");
     const auto given = node != nullptr ? map.text(*node, "max_loss") : std::nullopt;
@@ -125,6 +110,7 @@ public:
         read_common();
         read_ports();
         read_anyone();
+        if (flow_.load) check_load_ports(map_, flow_);
         read_distribution();
         read_dcom();
         read_probe_and_command();
@@ -298,6 +284,7 @@ private:
                                                : "give one, here or in `defaults`");
         }
         flow_.count = read_number("count", 1, count_max, 1);
+        if (const auto* load = option("load")) read_load(context_, map_, *load, flow_);
     }
 
     unsigned read_number(std::string_view key, unsigned min, unsigned max, unsigned otherwise) {
@@ -531,6 +518,21 @@ Defaults read_defaults(ReadContext& context, const Node* node) {
 
 }  // namespace
 
+std::optional<milliseconds> read_duration(MapReader& map, std::string_view key, milliseconds min, milliseconds max) {
+    const auto* node = map.find(key);
+    const auto given = node != nullptr ? map.text(*node, key) : std::nullopt;
+    if (!given) return std::nullopt;
+    const auto duration = duration_from(*given);
+    if (!duration) {
+        map.problems().add(*node, ticked(key) + " is not a duration:", "like 3s, 500ms or 1m");
+    } else if (*duration < min || *duration > max) {
+        map.problems().add(*node, ticked(key) + " is outside of " + text(min) + " to " + text(max) + ':');
+    } else {
+        return duration;
+    }
+    return std::nullopt;
+}
+
 std::filesystem::path read_path(ReadContext& context, const Node& node, const std::string& text,
                                 const std::string& what, bool must_exist) {
     if (text.size() > 4000 || text.find('\0') != std::string::npos) {
@@ -601,6 +603,8 @@ void read_flows(ReadContext& context, const Node& flows, const Node* defaults_no
                                  "more than " + std::to_string(instances_max) + " flows in all (from x to x count)");
         context.scenario.flows.push_back(std::move(*flow));
     }
+    auto& contents = context.scenario.contents;
+    contents.insert(contents.end(), context.made.begin(), context.made.end());
     check_feeders(context);
 }
 

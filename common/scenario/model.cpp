@@ -37,7 +37,7 @@ std::vector<FlowInstance> instances_of(const Flow& flow) {
                                 ? flow.id + '[' + (anyone != nullptr ? anyone->sample.address.text() : from) + "->" + to + ']'
                                 : flow.id;
             for (unsigned copy = 1; copy <= flow.count; ++copy)
-                all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to});
+                all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to, copy});
         }
     }
     return all;
@@ -225,6 +225,14 @@ std::optional<FlowInstance> feeder(const Scenario& scenario, const FlowInstance&
         if ((alias ? other.to : other.from) == server) return std::move(other);
     return std::nullopt;
 }
+
+std::string FlowInstance::load() const { return flow->load ? id.substr(0, id.rfind('#')) : std::string{}; }
+
+milliseconds FlowInstance::starts() const {
+    return flow->load ? flow->load->ramp * (copy - 1) / flow->count : milliseconds{0};
+}
+
+milliseconds FlowInstance::plays() const { return flow->play + (flow->load ? flow->load->ramp - starts() : milliseconds{0}); }
 
 std::vector<FlowInstance> instances(const Scenario& scenario) {
     std::vector<FlowInstance> all;

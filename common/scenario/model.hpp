@@ -134,6 +134,10 @@ struct Anyone {  // of `from: anyone@ZONE`: one of the hosts that it is played f
     Sample sample;
 };
 
+struct Load {  // that many players come one after another, and then stay together
+    milliseconds ramp{0};  // over which they come; Flow::count says how many they are, Flow::play how long all of them play
+};
+
 struct Flow {  // one entry of `flows`; options that its type does not take are refused by the loader
     std::string id;
     FlowType type = FlowType::mms_tcp;
@@ -145,6 +149,7 @@ struct Flow {  // one entry of `flows`; options that its type does not take are 
     milliseconds idle{0};   // mms-udp, mms-tcp: how long the stream is paused in its midst; 0: not at all
     double max_loss = 0.0;  // part of the packets that may be lost, 0..1
     unsigned count = 1;
+    std::optional<Load> load{};  // mms-udp, mms-tcp, http, mms-auto
 
     PortRange client_ports{1024, 5000};  // mms-udp, mms-auto: the player's UDP port
     std::uint16_t port = 0;              // http, http-distribution (80), multicast
@@ -286,6 +291,11 @@ struct FlowInstance {
     std::string id;
     const Flow* flow = nullptr;
     std::string from, to;
+    unsigned copy = 1;  // of `count`, or of the players of a load
+    // All players of a load from one host to another: "crowd", "crowd[anna->media]". Empty: the flow is none.
+    std::string load() const;
+    milliseconds starts() const;  // after the flows were told to start
+    milliseconds plays() const;   // the players of a load play until the last one has had its time
 };
 std::vector<FlowInstance> instances(const Scenario& scenario);  // in the file's order
 

@@ -25,6 +25,7 @@ const std::vector<OptionSpec>& table() {
         {"idle", {mms_udp, mms_tcp}},
         {"max_loss", with_media},
         {"count", {mms_udp, mms_tcp, http, mms_auto, msbd, http_distribution, command}},
+        {"load", {mms_udp, mms_tcp, http, mms_auto}},
         {"client_ports", {mms_udp, mms_auto}},
         {"port", {http, msbd, http_distribution, multicast}},
         {"proxy", {http, mms_auto}},

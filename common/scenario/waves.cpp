@@ -218,8 +218,9 @@ std::vector<std::vector<FlowInstance>> waves(const Scenario& scenario, const std
     for (std::size_t i = 0; i < instances.size(); ++i) places.emplace(instances[i].id, i);
     std::map<std::size_t, std::vector<std::size_t>> groups;  // by its first member
     std::vector<std::size_t> group_of(instances.size());
+    std::map<std::string, std::size_t, std::less<>> loads;  // the players of a load are there together; where the first is
     for (std::size_t i = 0; i < instances.size(); ++i) {
-        auto at = i;
+        auto at = instances[i].flow->load ? loads.emplace(instances[i].load(), i).first->second : i;
         for (auto source = feeder(scenario, instances[i]); source; source = feeder(scenario, *source)) {
             const auto place = places.find(source->id);
             if (place == places.end() || place->second == i) break;

@@ -10,7 +10,7 @@
 namespace wmlab::lab {
 namespace {
 
-constexpr std::array<Page, 22> all_pages{{
+constexpr std::array<Page, 23> all_pages{{
     {"dropped", true, "Packets were dropped silently.",
      "Something between the hosts threw packets away and told nobody. The sender sees silence until its own patience ends. A firewall whose policy is `drop` does this; so does a missing route back.",
      "The sending host's interface shows the packets leaving, the other host's interface shows none of them arriving, although the port there was bound and its process was running. The direction says which packets: `from->to` for the request, "
@@ -103,6 +103,11 @@ constexpr std::array<Page, 22> all_pages{{
      "The evidence of one end contradicts that of the other: journals of different runs, or content out of a cache.",
      "Media that arrived and was not sent in this session, or counts that cannot both be true.",
      "Are all journals of the same run? Does a proxy answer from its cache?", "Collect the journals of one run; keep caches out of the way."},
+    {"overloaded", false, "The machine, not the firewall, was the limit.",
+     "The packets came to the far wire and the program could not take them, or a load fell short while no packet of it was lost in the firewall and the machine had no time left.",
+     "No packet was lost between the wires; in the journals of a load the event loops were late, the processors busy, or packets were skipped.",
+     "What `loads` of the JSON report says of the machine; run with fewer players, or a longer `ramp`.",
+     "Play the load with other machines (`--launch`), with fewer players, or when the machine has nothing else to do."},
 }};
 
 std::string wrapped(std::string_view text, std::string_view indent) {

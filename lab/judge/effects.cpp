@@ -97,8 +97,6 @@ Time given_up(const FlowView& view) {
     return at;
 }
 
-bool working(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
-
 void add_tracks(Story& story, const std::vector<LegContext>& legs, std::size_t part, Time too_late) {
     for (const auto& leg : legs) {
         if (leg.leg.protocol == scenario::Protocol::igmp) continue;
@@ -120,7 +118,7 @@ Story story_of(const FlowContext& context, const FlowResult& flow) {
     if (const auto type = context.instance.flow->type; type != dcom && type != probe && type != command) {
         story.playing = never;
         for (const auto* start : context.view.all(What::media_started)) story.playing = std::min(story.playing, static_cast<Time>(start->monotonic.count()));
-        story.play = std::chrono::nanoseconds{context.instance.flow->play}.count();
+        story.play = std::chrono::nanoseconds{context.instance.plays()}.count();
     }
     if (context.instance.flow->type != scenario::FlowType::mms_auto) {
         story.parts.push_back({flow.transport, context.view, working(flow.verdict)});

@@ -60,6 +60,7 @@ FlowResult blank_flow(const FlowContext& context) {
     result.expected = flow.expect;
     result.transport = transport_of(context);
     result.line = flow.line;
+    result.load = context.instance.load();
     for (const auto* event : context.view.all(What::retry)) {
         result.retries.push_back(fmt::format("{}{}", event->leg.empty() ? "" : event->leg + ": ", text_field(*event, field::reason)));
     }

@@ -17,6 +17,8 @@ struct FlowContext {
     const FlowView& view;
 };
 
+constexpr bool working(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
+
 // From the evidence alone; the positive control and the expectation come later (judge.cpp).
 FlowResult judge_flow(const FlowContext& context);
 

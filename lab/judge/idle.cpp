@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/scenario/values.hpp"
+#include "common/evidence/fields.hpp"
 #include "lab/judge/flow.hpp"
 #include "lab/judge/ledger.hpp"
 

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "lab/judge/flow.hpp"
+#include "lab/judge/load.hpp"
 #include "lab/verdict/comparison.hpp"
 #include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/expectation.hpp"
@@ -29,15 +31,13 @@ FlowResult judge_safely(const FlowContext& context) {
     }
 }
 
-bool works(Verdict verdict) { return verdict == Verdict::pass || verdict == Verdict::degraded; }
-
 // A flow that plays what another one was to bring is not tested where that one did not.
 void judge_dependence(const scenario::Scenario& scenario, const scenario::FlowInstance& instance, FlowResult& flow,
                       const std::function<const FlowResult&(const scenario::FlowInstance&)>& result_of) {
     const auto source = scenario::feeder(scenario, instance);
     if (!source || flow.verdict == Verdict::pass) return;
     const auto& bringing = result_of(*source);
-    if (works(bringing.verdict)) return;
+    if (working(bringing.verdict)) return;
     // Packets of this very flow that were stopped say so all the same, unless it is the media that did not come.
     if (flow.verdict == Verdict::blocked && flow.cause != Cause::starved) return;
     const auto explanation =
@@ -162,17 +162,24 @@ Report judge(const scenario::Scenario& scenario, std::span<const evidence::Event
         report.flows.push_back(known != bringing.end() ? known->second : judge_with_sources(instance));
     }
     report.incidents = incidents_of(scenario, evidence);
+    judge_loads(scenario, evidence, events, report);
     hold_against_expectations(report);
     return report;
 }
 
 std::vector<std::string> needs_control(const Report& report) {
-    std::vector<std::string> ids;
-    for (const auto& flow : report.flows) {
+    const auto doubtful = [](const FlowResult& flow) {
         const bool failed = flow.verdict == Verdict::failed;
         const bool stopped = flow.verdict == Verdict::blocked || flow.verdict == Verdict::degraded;
-        if ((stopped && !flow.by_proxy && !flow.certain) || failed) ids.push_back(flow.id);
-    }
+        return (stopped && !flow.by_proxy && !flow.certain) || failed;
+    };
+    // Whether an open firewall, and this machine, can bear a load is seen under the whole of it.
+    std::set<std::string_view> loads;
+    for (const auto& flow : report.flows)
+        if (!flow.load.empty() && doubtful(flow)) loads.insert(flow.load);
+    std::vector<std::string> ids;
+    for (const auto& flow : report.flows)
+        if (doubtful(flow) || loads.contains(flow.load)) ids.push_back(flow.id);
     return ids;
 }
 

@@ -14,7 +14,8 @@ struct MediaTold {  // all media-ended lines of one end of a flow together
     std::map<std::uint64_t, std::vector<std::uint64_t>> digests;  // location: checksums (a location may come twice)
     std::uint64_t listed = 0;
     std::string sum, header;
-    std::optional<double> longest_gap, last_gap, first, last;
+    std::optional<double> longest_gap, last_gap, first, last, jitter;
+    std::uint64_t gaps = 0;
     unsigned lines = 0;
 };
 
@@ -36,6 +37,8 @@ MediaTold media_told(const FlowView& view, std::string_view host) {
             all.longest_gap = std::max(all.longest_gap.value_or(0), *gap);
         }
         if (const auto gap = number_field(*event, field::last_gap)) all.last_gap = *gap;
+        if (const auto gaps = whole_field(*event, field::gaps)) all.gaps += *gaps;
+        if (const auto jitter = number_field(*event, field::jitter)) all.jitter = std::max(all.jitter.value_or(0), *jitter);
         if (const auto first = number_field(*event, field::first_send); first && !all.first) all.first = first;
         if (const auto last = number_field(*event, field::last_send)) all.last = last;
         const auto* list = list_field(*event, field::digests);
@@ -132,6 +135,8 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
     account.media.duplicates = received.duplicates;
     account.media.damaged = received.damaged;
     account.media.longest_gap = received.longest_gap;
+    account.media.gaps = received.gaps;
+    account.media.jitter = received.jitter;
     const auto* heard = view.last(receiver, What::media_started);
     for (const auto* event : view.at(receiver)) {
         if (event->event == What::media_silent && (heard == nullptr || event->monotonic > heard->monotonic)) {
@@ -150,6 +155,7 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
         account.tail = sent.packets;
         account.tail_lost = sent.packets > 0;
         account.media.loss = sent.packets > 0 ? 1.0 : 0.0;
+        account.media.lost = account.lost;
         return account;
     }
 
@@ -157,7 +163,7 @@ MediaAccount account_media(const FlowView& view, std::string_view sender, std::s
     weigh_tail(sent, received, udp, account);
     const auto lost = account.lost + (account.tail_lost ? account.tail : 0);
     const auto counted = sent.packets - (account.tail_lost ? 0 : std::min(account.tail, sent.packets));
-    account.lost = lost;
+    account.lost = account.media.lost = lost;
     account.media.loss = counted > 0 ? std::min(1.0, static_cast<double>(lost) / static_cast<double>(counted)) : 0.0;
     return account;
 }

@@ -204,6 +204,7 @@ private:
     bool lags() {
         const auto slowed = slowed_down(account_, contexts_, ends_);
         if (udp_ || !slowed) return false;
+        flow_.media->lost = account_.tail;
         flow_.media->loss = static_cast<double>(account_.tail) / static_cast<double>(account_.media.packets_sent);
         auto& leg = carrier();
         conclude(leg, Verdict::degraded, Cause::starved, direction(),

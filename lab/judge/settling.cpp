@@ -39,6 +39,22 @@ std::string account_words(const LegContext& leg, const ConnectionLedger& ledger,
     return words + ".";
 }
 
+// Media that the receiver misses although all of it came to its wire: its program could not take it.
+bool lost_behind_the_wire(FlowResult& flow) {
+    if (flow.verdict != Verdict::degraded || (flow.cause != Cause::dropped && flow.cause != Cause::starved)) return false;
+    for (auto& leg : flow.legs) {
+        if (leg.name != flow.leg || leg.protocol != "udp" || !leg.ledger || !leg.ledger->complete) continue;
+        const auto& lane = leg.ledger->there.direction == flow.direction ? leg.ledger->there : leg.ledger->back;
+        if (lane.direction != flow.direction || lane.left == 0 || lane.dropped > 0 || lane.changed > 0) return false;
+        auto words = fmt::format("All {} left one wire and came to the other as they were, so the firewall lost none; the program did not get them: {}",
+                                 counted(lane.left, "datagram"), flow.explanation);
+        doubt(leg, Reason::overloaded, words);
+        doubt_flow(flow, Reason::overloaded, leg.name, std::move(words));
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow) {
@@ -47,7 +63,7 @@ void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow) {
         accounts.push_back(account_leg(legs[i]));
         flow.legs[i].ledger = ledger_of(legs[i], accounts.back());
     }
-    if (!open_to_question(flow)) return;
+    if (lost_behind_the_wire(flow) || !open_to_question(flow)) return;
     const auto outcome = flow.verdict == Verdict::failed ? Outcome::failed : Outcome::unclear;
     std::optional<Decision> doubt;
     for (const bool optional : {false, true}) {

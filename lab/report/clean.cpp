@@ -248,6 +248,10 @@ Report cleaned(Report report) {
     for (auto* text : {&report.scenario, &report.file, &report.ruleset}) one(*text);
     for (auto& note : report.notes) many(note);
     for (auto& incident : report.incidents) happening(incident);
+    for (auto& load : report.loads) {
+        for (auto* text : {&load.load, &load.type, &load.from, &load.to}) one(*text);
+        for (auto& drop : load.dropped) rule(drop.rule);
+    }
     if (report.baseline && report.baseline->live) {
         happening(report.baseline->live->happening);
         for (auto& flow : report.baseline->live->flows) one(flow.id), effect(flow.effect);

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "lab/report/html_parts.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 
@@ -280,6 +281,7 @@ std::string render_html(const Report& report, const Style&) {
     out += "</header>\n<main id=\"main\">\n";
     for (const auto& note : report.notes) out += fmt::format("<p>{}</p>\n", xml_escaped(note));
     for (const auto& result : anyone_results(report)) out += fmt::format("<p>{}</p>\n", xml_escaped(anyone_words(result)));
+    for (const auto& load : report.loads) out += fmt::format("<p>{}</p>\n", xml_escaped(load_paragraph(load)));
     if (report.flows.empty() && report.baseline) {
         section(out, "change", "What the change does", change_html(report));
         return out + "</main>\n</body>\n</html>\n";

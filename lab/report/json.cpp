@@ -6,6 +6,7 @@
 #include "lab/report/json_parts.hpp"
 #include "lab/report/json_string.hpp"
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -142,7 +143,10 @@ json::object media(const Media& account) {
     json::object object{{"packets_sent", account.packets_sent},     {"packets_received", account.packets_received},
                         {"bytes_received", account.bytes_received}, {"loss", account.loss},
                         {"duplicates", account.duplicates},         {"damaged", account.damaged}};
+    object["lost"] = account.lost;
+    object["gaps"] = account.gaps;
     if (account.longest_gap) object["longest_gap"] = *account.longest_gap;
+    if (account.jitter) object["jitter"] = *account.jitter;
     return object;
 }
 
@@ -227,6 +231,8 @@ json::object flow_object(const FlowResult& result) {
     }
     if (result.seconds) flow["seconds"] = *result.seconds;
     if (result.idle) flow["idle"] = idle_object(*result.idle);
+    if (!result.load.empty()) flow["load"] = string(result.load);
+    if (result.setup) flow["setup"] = *result.setup;
     if (!result.effects.empty()) {
         json::array effects;
         for (const auto& effect : result.effects) effects.push_back(effect_object(effect));
@@ -310,6 +316,51 @@ json::array coverage(const std::vector<RuleUse>& uses) {
     return list;
 }
 
+json::value percentiles(const std::optional<Percentiles>& all) {
+    return all ? json::value(json::object{{"p50", all->p50}, {"p95", all->p95}, {"p99", all->p99}}) : json::value(nullptr);
+}
+
+json::object load_object(const LoadResult& load) {
+    json::array seconds, rules;
+    for (const auto& second : load.seconds)
+        seconds.push_back(json::object{{"at", second.at},           {"seconds", second.seconds}, {"set_up", second.set_up}, {"playing", second.playing},
+                                       {"packets", second.packets}, {"lost", second.lost},       {"gaps", second.gaps},     {"jitter", second.jitter}});
+    for (const auto& drop : load.dropped) {
+        auto rule = rule_json(drop.rule);
+        rule["packets"] = drop.packets;
+        rule["players"] = drop.players;
+        rules.push_back(std::move(rule));
+    }
+    json::object machine{{"skipped", load.skipped}, {"unsent", load.unsent}, {"unread", load.unread}};
+    if (load.busy) machine["busy"] = *load.busy;
+    if (load.late) machine["late"] = *load.late;
+    const auto number_or_null = [](const std::optional<double>& value) { return value ? json::value(*value) : json::value(nullptr); };
+    json::array words;
+    for (const auto& sentence : load_words(load)) words.push_back(string(sentence));
+    return {{"load", string(load.load)},
+            {"type", string(load.type)},
+            {"from", string(load.from)},
+            {"to", string(load.to)},
+            {"players", load.players},
+            {"set_up", load.set_up},
+            {"worked", load.worked},
+            {"ramp", load.ramp},
+            {"duration", load.duration},
+            {"setup", percentiles(load.setup)},
+            {"setup_p95", number_or_null(load.setup_p95)},
+            {"packets", load.packets},
+            {"lost", load.lost},
+            {"loss", load.loss},
+            {"jitter", percentiles(load.jitter)},
+            {"gaps", load.gaps},
+            {"gaps_per_second", load.gaps_per_second},
+            {"limit", load.limit == LoadResult::Limit::none ? json::value(nullptr) : json::value(string(text(load.limit)))},
+            {"firewall", json::object{{"lost", load.withheld}, {"rules", std::move(rules)}}},
+            {"machine", std::move(machine)},
+            {"seconds", std::move(seconds)},
+            {"words", std::move(words)}};
+}
+
 json::object hashed(const Hashed& file) { return {{"name", string(file.name)}, {"sha256", string(file.sha256)}}; }
 
 }  // namespace
@@ -364,6 +415,11 @@ std::string render_json(const Report& report, const Style&) {
                                        {"parts", std::move(parts)}});
         }
         root["anyone"] = std::move(all);
+    }
+    if (!report.loads.empty()) {
+        json::array loads;
+        for (const auto& load : report.loads) loads.push_back(load_object(load));
+        root["loads"] = std::move(loads);
     }
     if (!report.notes.empty()) root["notes"] = strings(report.notes);
     if (!report.incidents.empty()) {

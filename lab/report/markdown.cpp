@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -154,6 +155,7 @@ std::string render_markdown(const Report& report, const Style&) {
     std::string out = fmt::format("## wmlab: {}\n\n**{}**\n\nRuleset: {}\n", cell(report.scenario), summary_words(report), cell(ruleset_words(report)));
     for (const auto& note : report.notes) out += fmt::format("\n> {}\n", cell(note));
     for (const auto& result : anyone_results(report)) out += fmt::format("\n> {}\n", cell(anyone_words(result)));
+    for (const auto& load : report.loads) out += fmt::format("\n> {}\n", cell(load_paragraph(load)));
     if (report.flows.empty() && !report.baseline) return out + "\nNo flow was tested.\n";
     if (report.baseline) add_change(out, report);
     if (!report.incidents.empty()) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -349,6 +350,12 @@ std::string render_text(const Report& report, const Style& style) {
     for (const auto& flow : report.flows)
         if (!style.quiet || !flow.as_expected) shown.push_back(&flow);
     if (!shown.empty()) out += table(shown, page);
+    std::string loads;
+    for (const auto& load : report.loads) {
+        const auto words = load_words(load);
+        for (const auto& sentence : words) loads += page.fill(sentence, &sentence == words.data() ? 2 : 4, 2);
+    }
+    if (!loads.empty()) out += "\nload\n" + loads;
     std::string anyone;
     for (const auto& result : anyone_results(report))
         if (!style.quiet || !result.as_expected()) anyone += page.fill(anyone_words(result), 2, 2);

@@ -13,6 +13,7 @@
 #include "lab/rules/endpoints.hpp"
 #include "lab/rules/generate.hpp"
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/load_drops.hpp"
 #include "lab/rules/one_of.hpp"
 #include "lab/rules/suggestion.hpp"
 
@@ -20,6 +21,24 @@ namespace wmlab::lab::rules {
 namespace json = boost::json;
 using evidence::Event;
 using evidence::What;
+
+std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
+    if (!rule) return std::nullopt;
+    return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
+                   text_at(*rule, "chain"), text_at(*rule, "via"), text_at(event.fields, "box")};
+}
+
+std::map<std::string, std::int64_t, std::less<>> waves_of(std::span<const Event> events) {
+    std::map<std::string, std::int64_t, std::less<>> waves;
+    for (const auto& event : events) {
+        const auto* flows = event.event == What::lab_up ? event.fields.if_contains("flows") : nullptr;
+        if (flows == nullptr || !flows->is_array()) continue;
+        for (const auto& id : flows->get_array())
+            if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, "wave");
+    }
+    return waves;
+}
+
 namespace {
 
 // Whether a rule asks for the connection's state: `ct state`, `--ctstate`, `--state`; not in a comment or a name.
@@ -39,12 +58,6 @@ bool asks_for_state(std::string_view rule) {
         at = end + 1;
     }
     return false;
-}
-
-std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
-    if (!rule) return std::nullopt;
-    return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                   text_at(*rule, "chain"), text_at(*rule, "via"), text_at(event.fields, "box")};
 }
 
 struct Tuple {
@@ -143,14 +156,7 @@ const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::s
 class Attributor {
 public:
     Attributor(const scenario::Scenario& scenario, std::span<const Event> events) : scenario_{scenario} {
-        std::map<std::string, std::int64_t, std::less<>> waves;
-        for (const auto& event : events) {
-            const auto* flows = event.event == What::lab_up ? event.fields.if_contains("flows") : nullptr;
-            if (flows == nullptr || !flows->is_array()) continue;
-            for (const auto& id : flows->get_array())
-                if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, "wave");
-        }
-        waves_ = std::move(waves);
+        waves_ = waves_of(events);
         by_wave_[0];
         for (const auto& [_, wave] : waves_) by_wave_[wave];
         for (const auto& event : events) {
@@ -618,6 +624,7 @@ private:
 void attribute(Report& report, const scenario::Scenario& scenario, std::span<const Event> events) {
     Attributor attributor{scenario, events};
     for (auto& flow : report.flows) attributor.flow(flow);
+    attribute_loads(report, events);
     for (const auto& event : events) {
         if (event.event != What::trace) continue;
         if (event.fields.if_contains("lost"))

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "common/evidence/fields.hpp"
 #include "common/bytes/read_file.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/network/surroundings.hpp"

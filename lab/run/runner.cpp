@@ -53,11 +53,12 @@ std::vector<Flows> plan(const scenario::Scenario& scenario, const RunOptions& op
     if (options.jobs == 0) return waves;
     std::vector<Flows> smaller;
     for (const auto& wave : waves) {
-        std::map<std::string, std::size_t> places;  // a flow is with the one that brings its content
+        std::map<std::string, std::size_t> places;  // a flow is with the one that brings its content, a player with its load
         const auto first = smaller.size();
         for (const auto& flow : wave) {
             const auto source = scenario::feeder(scenario, flow);
-            const auto with = source ? places.find(source->id) : places.end();
+            auto with = source ? places.find(source->id) : places.end();
+            if (with == places.end() && flow.flow->load) with = places.find(flow.load());
             if (with != places.end()) {
                 smaller[with->second].push_back(flow);
                 places[flow.id] = with->second;
@@ -66,6 +67,7 @@ std::vector<Flows> plan(const scenario::Scenario& scenario, const RunOptions& op
             if (smaller.size() == first || smaller.back().size() >= options.jobs) smaller.emplace_back();
             smaller.back().push_back(flow);
             places[flow.id] = smaller.size() - 1;
+            if (flow.flow->load) places[flow.load()] = smaller.size() - 1;
         }
     }
     return smaller;
@@ -206,7 +208,8 @@ milliseconds longest(const scenario::Flow& flow) {
     unsigned ports = 0;
     for (const auto& range : flow.ports) ports += range.size();
     const auto played = flow.idle.count() > 0 ? flow.play + flow.idle + flow.play : flow.play;
-    return attempts * (steps * flow.deadline + played) + milliseconds{ports} + milliseconds{flow.count * 20};
+    const auto ramp = flow.load ? flow.load->ramp : milliseconds{0};
+    return attempts * (steps * flow.deadline + played + ramp) + milliseconds{ports} + milliseconds{flow.count * 20};
 }
 
 Run run(const ScenarioText& text, const Inside& inside, const RunOptions& options) {

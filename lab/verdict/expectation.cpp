@@ -55,7 +55,7 @@ std::map<std::string, double, std::less<>> setup_percentiles(const Report& repor
 }
 
 // What was measured and is not as expected, in words.
-std::vector<std::string> unmet(const FlowResult& flow, const std::map<std::string, double, std::less<>>& setups) {
+std::vector<std::string> unmet(const FlowResult& flow, const std::map<std::string, double, std::less<>>& setups, const std::vector<LoadResult>& loads) {
     std::vector<std::string> words;
     const auto& expected = flow.expected;
     if (expected.rule) {
@@ -72,6 +72,10 @@ std::vector<std::string> unmet(const FlowResult& flow, const std::map<std::strin
         if (seen != wanted)
             words.push_back(seen.empty() ? fmt::format("Expected to be seen as {}; how {} saw it is not known.", wanted, flow.to)
                                          : fmt::format("Expected to be seen as {}, and {} saw {}.", wanted, flow.to, seen));
+    }
+    if (const auto load = std::ranges::find(loads, flow.load, &LoadResult::load); !flow.load.empty() && load != loads.end()) {
+        for (auto& sentence : unmet_by(*load, expected)) words.push_back(std::move(sentence));
+        return words;
     }
     if (expected.loss) {
         if (!flow.media)
@@ -99,13 +103,29 @@ std::optional<double> setup_time(const FlowResult& flow) {
     return sum;
 }
 
+std::vector<std::string> unmet_by(const LoadResult& load, const scenario::Expectation& expected) {
+    std::vector<std::string> words;
+    if (expected.loss && load.packets + load.lost == 0)
+        words.push_back(fmt::format("Expected of {} a loss below {:g} %; no media was measured.", load.load, *expected.loss * 100));
+    else if (expected.loss && load.loss >= *expected.loss)
+        words.push_back(fmt::format("Expected of {} a loss below {:g} %, and it was {:.1f} %.", load.load, *expected.loss * 100, load.loss * 100));
+    if (!expected.setup_p95) return words;
+    const auto limit = static_cast<double>(expected.setup_p95->count());
+    if (!load.setup_p95)
+        words.push_back(fmt::format("Expected 95 % of {} to be set up within {:g} ms, and {} of {} players were set up at all.", load.load, limit, load.set_up,
+                                    load.players));
+    else if (*load.setup_p95 >= limit)
+        words.push_back(fmt::format("Expected 95 % of {} to be set up within {:g} ms, and it took {:.0f} ms.", load.load, limit, *load.setup_p95));
+    return words;
+}
+
 void hold_against_expectations(Report& report) {
     auto& summary = report.summary;
     summary.flows = static_cast<unsigned>(report.flows.size());
     summary.as_expected = summary.inconclusive = summary.unexpected = 0;
     const auto setups = setup_percentiles(report);
     for (auto& flow : report.flows) {
-        flow.unmet = unmet(flow, setups);
+        flow.unmet = unmet(flow, setups, report.loads);
         flow.as_expected = matches(flow.expected, flow) && flow.unmet.empty() &&
                            std::ranges::all_of(flow.effects, [](const Effect& effect) { return effect.as_expected; });
         ++(flow.as_expected ? summary.as_expected : says_nothing(flow.verdict) ? summary.inconclusive : summary.unexpected);

@@ -5,9 +5,10 @@
 namespace wmlab::lab {
 namespace {
 
-constexpr std::array<std::string_view, 13> reason_names = {
+constexpr std::array<std::string_view, 14> reason_names = {
     "no-journal", "not-ready",   "process-died",   "journal-incomplete", "not-listening", "not-tried",    "no-outcome",
-    "not-sent",   "host-silent", "control-failed", "control-missing",    "lab-broken",    "contradiction"};
+    "not-sent",   "host-silent", "control-failed", "control-missing",    "lab-broken",    "contradiction",
+    "overloaded"};
 
 }  // namespace
 

@@ -50,6 +50,7 @@ enum class Reason {
     control_missing,     // the flow was not run with the firewall open although that lab was built
     lab_broken,          // the lab itself did not stand
     contradiction,       // what the two ends say does not fit together
+    overloaded,          // the machine, not the firewall, was the limit
 };
 std::string_view text(Reason reason);
 
@@ -91,7 +92,10 @@ struct Media {
     std::uint64_t packets_sent = 0, packets_received = 0, bytes_received = 0;
     double loss = 0;  // 0..1 of the packets sent while the receiver was there
     std::uint64_t duplicates = 0, damaged = 0;
-    std::optional<double> longest_gap;  // milliseconds
+    std::optional<double> longest_gap{};  // milliseconds
+    std::uint64_t lost = 0;               // packets
+    std::uint64_t gaps = 0;               // times that the receiver had nothing more to play
+    std::optional<double> jitter{};       // milliseconds (RFC 3550)
 };
 
 struct Attempt {  // one transport of the player's rollover
@@ -206,7 +210,43 @@ struct FlowResult {
     unsigned line = 0;                 // of the scenario file
     std::optional<double> seconds;     // from its start to its end, where the journals tell
     std::optional<Idle> idle{};        // of a flow with a pause
+    std::string load{};                // whose player it is; empty: of none
+    std::optional<double> setup{};     // a player's: ms from its beginning to the first packet of media
     std::vector<Effect> effects;       // of the scenario's `events:`, in their order
+};
+
+// The players of one load together.
+struct Percentiles {
+    double p50 = 0, p95 = 0, p99 = 0;
+};
+struct LoadResult {
+    std::string load, type, from, to;  // "crowd", "crowd[anna->media]"
+    unsigned players = 0, set_up = 0, worked = 0;
+    double ramp = 0, duration = 0;                  // s
+    std::optional<Percentiles> setup{}, jitter{};   // ms; of those that were set up
+    std::optional<double> setup_p95{};              // of all; nothing: fewer than 95 of 100 were set up
+    std::uint64_t packets = 0, lost = 0, gaps = 0;  // packets that came
+    double loss = 0, gaps_per_second = 0;           // 0..1; of all players together
+    struct Second {
+        double at = 0, seconds = 0;  // from the beginning of the load
+        unsigned set_up = 0, playing = 0;
+        std::uint64_t packets = 0, lost = 0, gaps = 0;
+        double jitter = 0;  // the worst player's
+    };
+    std::vector<Second> seconds{};
+    // What the firewall did.
+    std::uint64_t withheld = 0;  // packets that left a wire and did not reach the other, TCP's that were sent again included
+    struct Dropped {
+        RuleRef rule;
+        std::uint64_t packets = 0;
+        unsigned players = 0;
+    };
+    std::vector<Dropped> dropped{};  // by rule, filled by rule attribution
+    // What the machine did.
+    std::optional<double> busy{}, late{};  // the worst second: part of all processors, 0..1; ms that an event loop was late
+    std::uint64_t skipped = 0, unsent = 0;  // packets that the server did not make in time, that its kernel did not take
+    unsigned unread = 0;                    // players whose packets came to their wire and not to their program
+    enum class Limit { none, firewall, machine } limit = Limit::none;
 };
 
 struct Summary {
@@ -314,6 +354,7 @@ struct Report {
     std::shared_ptr<const Picture> picture;  // may be missing
     std::optional<Patch> patch;
     std::vector<Happening> incidents;  // the scenario's `events:`
+    std::vector<LoadResult> loads{};
 };
 
 }  // namespace wmlab::lab

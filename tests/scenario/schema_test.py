@@ -20,6 +20,8 @@ ONLY_THE_LOADER_SEES = {
     "gateway-outside",
     # the content a flow falls back to, sums, files on disk
     "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory", "registry",
+    # how many players have ports, what has a rate of its own, what says the same twice
+    "load-relations",
     # zones, addresses and folders of the gateway's surroundings
     "surroundings",
     # firewalls in relation to each other and to the zones, and what cannot be done to several

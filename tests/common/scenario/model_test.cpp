@@ -1,6 +1,7 @@
 #include "common/scenario/model.hpp"
 
 #include "tests/catch.hpp"
+#include "tests/common/scenario/scenarios.hpp"
 
 using namespace wmlab::scenario;
 
@@ -55,4 +56,31 @@ TEST_CASE("instances: a name per pair where a list has more than one, a number p
                                           "both[a->c]#2", "both[b->c]#1", "both[b->c]#2"});
     CHECK(instances(scenario)[2].to == "c");
     CHECK(instances(scenario)[2].flow == &scenario.flows[1]);
+}
+
+TEST_CASE("players of a load come over the ramp and stay together", "[scenario]") {
+    const auto scenario = good_flows("  - { id: crowd, type: http, from: [player, edge], to: media, load: { players: 4, ramp: 2s, duration: 3s, rate: 300k } }\n"
+                                     "  - { id: one, type: http, from: player, to: media, load: { players: 1, rate: 300k } }\n"
+                                     "  - { id: copies, type: http, from: player, to: media, count: 2, play: 700ms }\n");
+    struct Seen {
+        std::string id, load;
+        long starts, plays;
+        bool operator==(const Seen&) const = default;
+    };
+    std::vector<Seen> seen;
+    for (const auto& instance : instances(scenario)) seen.push_back({instance.id, instance.load(), instance.starts().count(), instance.plays().count()});
+    std::vector<Seen> right;
+    for (const std::string load : {"crowd[player->media]", "crowd[edge->media]"})
+        for (long n = 0; n < 4; ++n) right.push_back({load + "#" + std::to_string(n + 1), load, n * 500, 5000 - n * 500});
+    right.push_back({"one", "one", 0, 1000});
+    right.push_back({"copies#1", "", 0, 700});
+    right.push_back({"copies#2", "", 0, 700});
+    CHECK(seen == right);
+    // Two loads of one rate share a publishing point; whoever names no content still finds the only one.
+    REQUIRE(scenario.contents.size() == 2);
+    CHECK(scenario.contents[1].name == "lecture-300k");
+    CHECK(scenario.contents[1].bitrate == 300'000);
+    CHECK(scenario.flows[0].content == "lecture-300k");
+    CHECK(scenario.flows[1].content == "lecture-300k");
+    CHECK(scenario.flows[2].content == "lecture");
 }

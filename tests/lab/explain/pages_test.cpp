@@ -17,7 +17,7 @@ TEST_CASE("every cause and every reason has a page, and nothing else has", "[exp
         CHECK(page(name)->cause);
         codes.insert(name);
     }
-    for (auto i = 0; i <= static_cast<int>(Reason::contradiction); ++i) {
+    for (auto i = 0; i <= static_cast<int>(Reason::overloaded); ++i) {
         const auto code = text(static_cast<Reason>(i));
         REQUIRE(page(code) != nullptr);
         CHECK_FALSE(page(code)->cause);

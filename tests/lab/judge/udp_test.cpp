@@ -1,4 +1,7 @@
 // The UDP legs of a unicast session: media to the player, and the player's request for packets again.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
 #include <functional>
 #include <numeric>
 
@@ -215,4 +218,57 @@ TEST_CASE("a control connection that breaks before media can flow is the control
     CHECK(flow.leg == "control");
     CHECK(flow.cause == Cause::starved);
     CHECK(flow.direction == "from->to");
+}
+
+TEST_CASE("media that came to the player's wire and not to its program is no loss of the firewall's", "[judge]") {
+    const auto lost = packets(10, 19);
+    struct Row {
+        std::string name;
+        bool on_the_wire;
+        Verdict verdict;
+        std::optional<Reason> reason;
+    };
+    const auto row = GENERATE(values<Row>({
+        {"the firewall lost it", false, Verdict::degraded, std::nullopt},
+        {"its program could not take it", true, Verdict::inconclusive, Reason::overloaded},
+    }));
+    INFO(row.name);
+    auto story = mms_udp();
+    mms_udp_session(story, "f", {.missing = lost});
+    auto events = story.events();
+    for (auto& event : events) {
+        if (event.event != What::wire || !event.fields.contains("protocol")) continue;
+        auto& fields = event.fields;
+        auto packets = fields.at("packets").to_number<unsigned>();
+        const auto source_of = [&](const char* key) { return std::string{fields.at(key).as_string()}; };
+        const bool media = source_of("source") == source && source_of("destination") == sink;
+        const bool misses = media && event.host == "player" && !row.on_the_wire;
+        if (media) packets = 40;  // left; those that came are told one by one
+        std::string each;
+        for (unsigned n = 0; n < packets; ++n) {
+            if (misses && lost.contains(n)) continue;
+            const auto hash = std::hash<std::string>{}(source_of("protocol") + source_of("kind") + source_of("source") + source_of("destination"));
+            each += (each.empty() ? "" : " ") + fmt::format("{:x}:{:x}:64:{:x}@{}", hash % 0xff00 + n, source_of("protocol") == "udp" ? 0 : n, hash % 0xffffffff, n);
+        }
+        fields["packets"] = std::ranges::count(each, ' ') + 1;
+        fields["each"] = each;
+        fields["first"] = 1000;
+    }
+    for (auto& event : events) {  // the totals
+        if (event.event != What::wire || event.fields.contains("protocol")) continue;
+        std::uint64_t total = 0;
+        for (const auto& other : events)
+            if (other.event == What::wire && other.host == event.host && other.fields.contains("protocol")) total += other.fields.at("packets").to_number<std::uint64_t>();
+        event.fields["packets"] = total;
+    }
+    const auto report = judge(story.scenario(), events);
+    REQUIRE(report.flows.size() == 1);
+    const auto& flow = report.flows[0];
+    INFO(flow.explanation);
+    REQUIRE(flow.legs[1].ledger);
+    CHECK(flow.legs[1].ledger->complete);
+    CHECK(flow.verdict == row.verdict);
+    CHECK(flow.reason == row.reason);
+    CHECK(flow.leg == "media");
+    CHECK((flow.cause == Cause::dropped) == !row.on_the_wire);
 }

@@ -149,7 +149,7 @@ TEST_CASE("300 flows that one rule stops are a page, those that it does not are 
     const auto report_of = [](const std::vector<FlowResult>& kinds, std::size_t flows) {
         auto report = sample_report();
         report.flows.clear();
-        report.notes.clear(), report.incidents.clear(), report.coverage.reset(), report.baseline.reset(), report.patch.reset();
+        report.notes.clear(), report.incidents.clear(), report.loads.clear(), report.coverage.reset(), report.baseline.reset(), report.patch.reset();
         for (std::size_t i = 0; i < flows; ++i) {
             report.flows.push_back(kinds[i % kinds.size()]);
             report.flows.back().id = "flow#" + std::to_string(i);
@@ -231,4 +231,24 @@ TEST_CASE("several reports at once, files never in colour", "[report]") {
     const std::string text{std::istreambuf_iterator<char>{file}, {}};
     CHECK(has(text, "unicast-udp"));
     CHECK_FALSE(has(text, "\x1b["));
+}
+
+TEST_CASE("a load is told in every report for people", "[report]") {
+    for (const auto* format : {"text", "markdown", "html"}) {
+        INFO(format);
+        std::string report;  // without markup, its lines as one
+        for (const char c : rendered(format)) {
+            if (c == '\n' || c == ' ') {
+                if (!report.ends_with(' ')) report += ' ';
+            } else if (c != '\\') {
+                report += c;
+            }
+        }
+        CHECK(has(report, "50 players of mms-udp from player to media, who come over 1.5 s and then all play 10 s: 49 set up, 30 worked."));
+        CHECK(has(report, "Set-up p50 12.5 ms, p95 80.0 ms, p99 950.2 ms; loss 0.30 % (12 of 4012 packets); jitter p50 0.5 ms, p95 2.0 ms, p99 7.0 ms; 3 gaps, 0.25 a second."));
+        CHECK(has(report, "The worst second began at 1.0 s: 49 playing, 12 packets lost, 3 gaps, jitter 7.0 ms."));
+        CHECK(has(report, "The firewall was the limit: 30 of 50 players worked, 40 packets did not come through, by "));
+        CHECK(has(report, "38 packets of 19 players"));
+        CHECK(has(report, "The machine, and not the firewall, was the limit: the processors were up to 99 % busy, an event loop was up to "));
+    }
 }

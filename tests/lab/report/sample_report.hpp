@@ -131,6 +131,17 @@ inline Report sample_report() {
     ladder.longest_gap = 31.5;
     picture.ladders = {{bad.id, ladder}};
     report.picture = std::make_shared<const Picture>(picture);
+    LoadResult load;
+    load.load = bad.id, load.type = bad.type, load.from = bad.from, load.to = bad.to;
+    load.players = 50, load.set_up = 49, load.worked = 30, load.ramp = 1.5, load.duration = 10;
+    load.setup = Percentiles{12.5, 80, 950.25}, load.setup_p95 = 81, load.jitter = Percentiles{0.5, 2, 7};
+    load.packets = 4000, load.lost = 12, load.gaps = 3, load.loss = 12.0 / 4012, load.gaps_per_second = 0.25;
+    load.seconds = {{0, 1, 40, 40, 300, 0, 0, 0.5}, {1.0, 1.001, 9, 49, 400, 12, 3, 7}};
+    load.withheld = 40, load.dropped = {{*bad.rule, 38, 19}};
+    load.busy = 0.99, load.late = 310.5, load.skipped = 5, load.unsent = 1, load.unread = 1;
+    load.limit = LoadResult::Limit::firewall;
+    report.loads = {load, load};
+    report.loads[1].load = "second", report.loads[1].limit = LoadResult::Limit::machine, report.loads[1].setup.reset(), report.loads[1].setup_p95.reset();
     report.coverage = std::vector<RuleUse>{
         {*control.rule, 12, {good.id, rollover.id}}, {*bad.rule, 41, {}}, {bad.near_miss->rule, 0, {}}};
     return report;
@@ -169,6 +180,8 @@ inline Report attacked_report(const std::string& words) {
         for (auto& step : ladder.steps) step.label = words;
     report.picture = std::make_shared<const Picture>(picture);
     report.baseline->ruleset = words;
+    for (auto& load : report.loads)
+        for (auto& drop : load.dropped) drop.rule.file = drop.rule.text = drop.rule.chain = words;
     for (auto& use : *report.coverage) use.rule.text = use.rule.file = use.rule.chain = words;
     report.identity.scenario->name = words;
     for (auto* list : {&report.identity.rulesets, &report.identity.contents})

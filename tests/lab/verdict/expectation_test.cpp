@@ -104,3 +104,29 @@ TEST_CASE("the 95th percentile is of all instances of a flow", "[expectation]") 
     CHECK(with_late(5).as_expected == 100);
     CHECK(with_late(6).unexpected == 100);
 }
+
+TEST_CASE("of a load all players together are held against what is expected", "[expectation]") {
+    struct Row {
+        double loss, p95;  // p95 0: too few were set up
+        bool as_expected;
+    };
+    const auto row = GENERATE(values<Row>({{0.009, 199, true}, {0.01, 199, false}, {0.009, 200, false}, {0, 0, false}}));
+    Report report;
+    for (int i = 0; i < 3; ++i) {
+        auto flow = one_flow().flows[0];  // whose own loss and legs would be too much
+        flow.id = "crowd#" + std::to_string(i + 1);
+        flow.load = "crowd";
+        flow.expected.loss = 0.01;
+        flow.expected.setup_p95 = scenario::milliseconds{200};
+        flow.legs[0].milliseconds = 900;
+        report.flows.push_back(flow);
+    }
+    auto& load = report.loads.emplace_back();
+    load.load = "crowd";
+    load.players = 3, load.packets = 1000;
+    load.loss = row.loss;
+    if (row.p95 > 0) load.setup_p95 = row.p95;
+    hold_against_expectations(report);
+    CHECK(report.summary.as_expected == (row.as_expected ? 3 : 0));
+    for (const auto& flow : report.flows) CHECK(flow.unmet.empty() == row.as_expected);
+}
