@@ -13,6 +13,7 @@
 #include "lab/rules/endpoints.hpp"
 #include "lab/rules/generate.hpp"
 #include "lab/rules/json_fields.hpp"
+#include "lab/rules/rule_fields.hpp"
 #include "lab/rules/load_drops.hpp"
 #include "lab/rules/one_of.hpp"
 #include "lab/rules/suggestion.hpp"
@@ -24,17 +25,17 @@ using evidence::What;
 
 std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
     if (!rule) return std::nullopt;
-    return RuleRef{text_at(*rule, "file"), static_cast<unsigned>(number_at(*rule, "line")), text_at(*rule, "text"),
-                   text_at(*rule, "chain"), text_at(*rule, "via"), text_at(event.fields, "box")};
+    return RuleRef{text_at(*rule, field::file), static_cast<unsigned>(number_at(*rule, field::line)), text_at(*rule, field::text),
+                   text_at(*rule, field::chain), text_at(*rule, field::via), text_at(event.fields, field::box)};
 }
 
 std::map<std::string, std::int64_t, std::less<>> waves_of(std::span<const Event> events) {
     std::map<std::string, std::int64_t, std::less<>> waves;
     for (const auto& event : events) {
-        const auto* flows = event.event == What::lab_up ? event.fields.if_contains("flows") : nullptr;
+        const auto* flows = event.event == What::lab_up ? event.fields.if_contains(field::flows) : nullptr;
         if (flows == nullptr || !flows->is_array()) continue;
         for (const auto& id : flows->get_array())
-            if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, "wave");
+            if (id.is_string()) waves[std::string{id.get_string()}] = number_at(event.fields, field::wave);
     }
     return waves;
 }
@@ -67,8 +68,8 @@ struct Tuple {
 };
 
 bool between(const json::object& packet, std::string_view source, std::string_view destination) {
-    return fits(source, text_at(packet, "source")) &&
-           (destination.empty() || fits(destination, text_at(packet, "destination")));
+    return fits(source, text_at(packet, field::source)) &&
+           (destination.empty() || fits(destination, text_at(packet, field::destination)));
 }
 
 bool whole(const Tuple& tuple) {  // with both ports
@@ -79,9 +80,9 @@ bool whole(const Tuple& tuple) {  // with both ports
 class Decisions {
 public:
     void take(const Event& event) {  // of the trace
-        if (event.fields.if_contains("own")) return;
+        if (event.fields.if_contains(field::own)) return;
         add(event, event.fields);
-        if (const auto* as = object_at(event.fields, "as")) add(event, *as);
+        if (const auto* as = object_at(event.fields, field::as)) add(event, *as);
     }
     const std::vector<const Event*>& all() const { return all_; }
     // In the order of events; at least all that can fit.
@@ -112,8 +113,8 @@ private:
         return all;
     }
     void add(const Event& event, const json::object& packet) {
-        const auto protocol = text_at(event.fields, "protocol");
-        const auto source = text_at(packet, "source"), destination = text_at(packet, "destination");
+        const auto protocol = text_at(event.fields, field::protocol);
+        const auto source = text_at(packet, field::source), destination = text_at(packet, field::destination);
         const bool ports = source.find(':') != std::string::npos && destination.find(':') != std::string::npos;
         (ports ? exact_[key(protocol, source, destination)]
                : portless_[key(protocol, address_of(source), address_of(destination))])
@@ -133,20 +134,20 @@ const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::s
     const Event* best = nullptr;
     for (const auto* event : decisions.near(tuple)) {
         const auto& f = event->fields;
-        if (text_at(f, "fate") != fate || text_at(f, "protocol") != tuple.protocol) continue;
+        if (text_at(f, field::fate) != fate || text_at(f, field::protocol) != tuple.protocol) continue;
         if (!with.empty() && !f.contains(with)) continue;
         // An answer to a translated address has its own one back only where the ruleset sees it.
-        const auto* as = fate == "dropped" && whole(tuple) ? object_at(f, "as") : nullptr;
+        const auto* as = fate == "dropped" && whole(tuple) ? object_at(f, field::as) : nullptr;
         if (!between(f, tuple.source, tuple.destination) && !(as && between(*as, tuple.source, tuple.destination)))
             continue;
-        if (!tuple.box.empty() && text_at(f, "box") != tuple.box) continue;
-        if (!tuple.out.empty() && !text_at(f, "out").empty() && text_at(f, "out") != tuple.out) continue;
+        if (!tuple.box.empty() && text_at(f, field::box) != tuple.box) continue;
+        if (!tuple.out.empty() && !text_at(f, field::out).empty() && text_at(f, field::out) != tuple.out) continue;
         const auto better = [&] {
             // What an end sent when it gave up stopped nothing.
-            const bool late = f.contains("reset"), best_late = best->fields.contains("reset");
+            const bool late = f.contains(field::reset), best_late = best->fields.contains(field::reset);
             if (late != best_late) return best_late;
-            if (fate == "dropped") return number_at(f, "packets") > number_at(best->fields, "packets");
-            return number_at(f, "first") < number_at(best->fields, "first");
+            if (fate == "dropped") return number_at(f, field::packets) > number_at(best->fields, field::packets);
+            return number_at(f, field::first) < number_at(best->fields, field::first);
         };
         if (!best || better()) best = event;
     }
@@ -162,7 +163,7 @@ public:
         for (const auto& event : events) {
             if (event.event != What::trace) continue;
             // What does not tell waves apart may be of each.
-            const auto wave = number_at(event.fields, "wave");
+            const auto wave = number_at(event.fields, field::wave);
             for (auto& [number, decisions] : by_wave_)
                 if (wave == 0 || number == wave || number == 0) decisions.take(event);
         }
@@ -206,8 +207,8 @@ private:
             const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
             const auto* event = decision_for(*decisions_, tuple, "forwarded");
             // The first packet of a connection is a new one. If it is not here, it was not traced.
-            const bool late = event && leg.protocol == "tcp" && text_at(event->fields, "state") == "established";
-            if (event && !late) leg.rule = ref_from(object_at(event->fields, "rule"), *event);
+            const bool late = event && leg.protocol == "tcp" && text_at(event->fields, field::state) == "established";
+            if (event && !late) leg.rule = ref_from(object_at(event->fields, field::rule), *event);
             return;
         }
         if (!stopped) return;
@@ -246,8 +247,8 @@ private:
         }
         for (const auto& tuple : tuples) {
             const auto* event = decision_for(*decisions_, tuple, "unknown");
-            if (!event || text_at(event->fields, "by") != "counters") continue;
-            leg.rule = ref_from(object_at(event->fields, "rule"), *event);
+            if (!event || text_at(event->fields, field::by) != "counters") continue;
+            leg.rule = ref_from(object_at(event->fields, field::rule), *event);
             return;
         }
         // Nothing dropped it: then what was written into it did.
@@ -256,14 +257,14 @@ private:
 
     void decided_by(const Event& event, LegResult& leg, FlowResult& flow, bool untranslated) const {
         const auto& f = event.fields;
-        leg.rule = ref_from(object_at(f, "rule"), event);
-        if (const auto* near = object_at(f, "near_miss"))
-            leg.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, "differs")};
-        if (leg.box.empty()) leg.box = text_at(f, "box");
-        const auto state = text_at(f, "state");
-        const auto* general = f.if_contains("general");
+        leg.rule = ref_from(object_at(f, field::rule), event);
+        if (const auto* near = object_at(f, field::near_miss))
+            leg.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, field::differs)};
+        if (leg.box.empty()) leg.box = text_at(f, field::box);
+        const auto state = text_at(f, field::state);
+        const auto* general = f.if_contains(field::general);
         const bool by_state = leg.rule && asks_for_state(leg.rule->text);
-        const bool by_default = f.contains("asks") && general != nullptr && general->is_bool() && general->get_bool();
+        const bool by_default = f.contains(field::asks) && general != nullptr && general->is_bool() && general->get_bool();
         leg.no_state = !leg.other_way.empty() && (by_state || by_default) && (state == "new" || state == "invalid" || state == "untracked");
         if (leg.no_state) {
             if (leg.name != flow.leg) return;
@@ -282,9 +283,9 @@ private:
     void as_later_ones_see(std::vector<Tuple>& tuples) const {
         for (std::size_t i = 0; i < tuples.size() && tuples.size() < scenario::boxes_max; ++i)
             for (const auto* event : decisions_->near(tuples[i])) {
-                const auto* const as = object_at(event->fields, "as");
-                if (as == nullptr || text_at(event->fields, "fate") != "forwarded" || !between(event->fields, tuples[i].source, tuples[i].destination)) continue;
-                translated_.push_back({text_at(*as, "source"), text_at(*as, "destination")});
+                const auto* const as = object_at(event->fields, field::as);
+                if (as == nullptr || text_at(event->fields, field::fate) != "forwarded" || !between(event->fields, tuples[i].source, tuples[i].destination)) continue;
+                translated_.push_back({text_at(*as, field::source), text_at(*as, field::destination)});
                 tuples.push_back({tuples[i].protocol, translated_.back().first, translated_.back().second, {}, tuples[i].box});
                 break;
             }
@@ -302,12 +303,12 @@ private:
             const bool told = leg.protocol == "tcp";
             for (const auto* event : decisions_->all()) {
                 const auto& f = event->fields;
-                if (f.contains("own") || text_at(f, "fate") != "dropped" || text_at(f, "protocol") != leg.protocol) continue;
-                if (!leg.box.empty() && text_at(f, "box") != leg.box) continue;
-                const bool forth = fits(address_of(leg.source), text_at(f, "source"));
+                if (f.contains(field::own) || text_at(f, field::fate) != "dropped" || text_at(f, field::protocol) != leg.protocol) continue;
+                if (!leg.box.empty() && text_at(f, field::box) != leg.box) continue;
+                const bool forth = fits(address_of(leg.source), text_at(f, field::source));
                 const bool ports = between(f, leg.source, leg.destination) || between(f, leg.destination, leg.source);
-                if (!told && !ports && !(f.contains("fragment") && addresses(f, leg, forth))) continue;
-                const auto number = lost_in(text_at(f, "each"), lost);
+                if (!told && !ports && !(f.contains(field::fragment) && addresses(f, leg, forth))) continue;
+                const auto number = lost_in(text_at(f, field::each), lost);
                 if (number > most) best = event, most = number;
             }
         }
@@ -366,7 +367,7 @@ private:
                 if (list == nullptr) continue;
                 for (const auto& entry : *list) {
                     const auto* rule = entry.if_object();
-                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, "what")) != what.end()) return ref_from(rule, *event);
+                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, field::what)) != what.end()) return ref_from(rule, *event);
                 }
             }
         return std::nullopt;
@@ -446,19 +447,19 @@ private:
         Dialect dialect = Dialect::nft;
         for (const auto* one : decisions_->all()) {
             const auto& event = *one;
-            if (const auto box = text_at(event.fields, "box"); !box.empty() && box != first) continue;
-            if (const auto* general = object_at(event.fields, "places")) {
+            if (const auto box = text_at(event.fields, field::box); !box.empty() && box != first) continue;
+            if (const auto* general = object_at(event.fields, field::places)) {
                 places = general;
-                dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
+                dialect = text_at(event.fields, field::dialect) == "iptables" ? Dialect::iptables : Dialect::nft;
             }
-            if (text_at(event.fields, "protocol") != leg.protocol ||
+            if (text_at(event.fields, field::protocol) != leg.protocol ||
                 !between(event.fields, leg.source, leg.destination))
                 continue;
             seen = true;
-            if (const auto* near = object_at(event.fields, "nat_near_miss"))
-                flow.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, "differs")};
-            const auto* as = object_at(event.fields, "as");
-            if (as != nullptr && address_of(text_at(*as, "destination")) != address_of(leg.destination))
+            if (const auto* near = object_at(event.fields, field::nat_near_miss))
+                flow.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, field::differs)};
+            const auto* as = object_at(event.fields, field::as);
+            if (as != nullptr && address_of(text_at(*as, field::destination)) != address_of(leg.destination))
                 return false;  // it is translated
         }
         const auto needed = spec_leg(leg, flow);
@@ -480,24 +481,24 @@ private:
         const auto add = [&](const json::object& place, std::string bare) {
             Suggestion suggestion;
             suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
-            suggestion.file = text_at(place, "file");
-            suggestion.line = static_cast<unsigned>(number_at(place, "line"));
-            suggestion.chain = text_at(place, "chain");
-            suggestion.command = text_at(place, "command");
+            suggestion.file = text_at(place, field::file);
+            suggestion.line = static_cast<unsigned>(number_at(place, field::line));
+            suggestion.chain = text_at(place, field::chain);
+            suggestion.command = text_at(place, field::command);
             suggestion.bare = std::move(bare);
             suggestion.rule = as_command(suggestion.bare, dialect, suggestion.chain, suggestion.command);
             add_suggestion(flow, std::move(suggestion));
         };
         if (const auto* place = object_at(*places, "dnat"))
             add(*place, dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect,
-                                  text_at(*place, "chain"), in != nullptr ? in->interface : std::string{}));
+                                  text_at(*place, field::chain), in != nullptr ? in->interface : std::string{}));
         if (const auto* place = object_at(*places, "forward")) {
             auto inner = *needed;
             inner.destination_address = host->address;
-            const auto chain = text_at(*place, "chain");
+            const auto chain = text_at(*place, field::chain);
             add(*place, accept_rule(inner, dialect, chain.substr(chain.rfind(' ') + 1), false,
-                                    in != nullptr && place->contains("in") ? in->interface : std::string{},
-                                    out != nullptr && place->contains("out") ? out->interface : std::string{}, anyone_as(flow, first, "forward")));
+                                    in != nullptr && place->contains(field::in) ? in->interface : std::string{},
+                                    out != nullptr && place->contains(field::out) ? out->interface : std::string{}, anyone_as(flow, first, "forward")));
         }
         return true;
     }
@@ -520,27 +521,27 @@ private:
     }
 
     void suggest(const LegResult& leg, FlowResult& flow, const Event& event) const {
-        const auto* before = object_at(event.fields, "before");
+        const auto* before = object_at(event.fields, field::before);
         if (!before || !to_be_opened(flow)) return;
-        const auto dialect = text_at(event.fields, "dialect") == "iptables" ? Dialect::iptables : Dialect::nft;
-        const auto chain = text_at(*before, "chain");
+        const auto dialect = text_at(event.fields, field::dialect) == "iptables" ? Dialect::iptables : Dialect::nft;
+        const auto chain = text_at(*before, field::chain);
         const auto name = chain.substr(chain.rfind(' ') + 1);
         Suggestion suggestion;
         suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
-        suggestion.file = text_at(*before, "file");
-        suggestion.line = static_cast<unsigned>(number_at(*before, "line"));
-        const auto* as = object_at(event.fields, "as");
+        suggestion.file = text_at(*before, field::file);
+        suggestion.line = static_cast<unsigned>(number_at(*before, field::line));
+        const auto* as = object_at(event.fields, field::as);
         const bool untranslated =
             !leg.source_seen.empty() && between(event.fields, leg.destination_seen, leg.source_seen);
         const bool answer = untranslated || between(event.fields, leg.destination, leg.source) ||
                             (as && between(*as, leg.destination, leg.source));
-        const auto state = text_at(event.fields, "state");
-        const auto* tracks = event.fields.if_contains("tracks");
+        const auto state = text_at(event.fields, field::state);
+        const auto* tracks = event.fields.if_contains(field::tracks);
         const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();
         std::string rule_text;
         // Without a rule that asks for the state, the kernel does not track connections: then the addresses tell.
         // Nor where a rule picks these packets out by what they are (length, content, rate): it guards everybody else.
-        const auto* general = event.fields.if_contains("general");
+        const auto* general = event.fields.if_contains(field::general);
         const bool whatever = general == nullptr || !general->is_bool() || general->get_bool();
         if (can_ask && whatever && (answer || state == "established" || state == "related")) {
             rule_text = accept_answers(dialect, name);
@@ -549,11 +550,11 @@ private:
             if (!needed) return;
             if (untranslated) needed = as_seen_there(*needed, leg);
             rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer,
-                                    text_at(*before, "in"), text_at(*before, "out"),
-                                    anyone_as(flow, text_at(event.fields, "box"), text_at(*before, "hook")));
+                                    text_at(*before, field::in), text_at(*before, field::out),
+                                    anyone_as(flow, text_at(event.fields, field::box), text_at(*before, field::hook)));
         }
         suggestion.chain = chain;
-        suggestion.command = text_at(*before, "command");
+        suggestion.command = text_at(*before, field::command);
         suggestion.bare = rule_text;
         suggestion.rule = as_command(rule_text, dialect, chain, suggestion.command);
         add_suggestion(flow, std::move(suggestion));
@@ -561,7 +562,7 @@ private:
 
     // The leg with its addresses as translated where the packet was stopped. `answer`: the packet came back.
     static scenario::Leg as_seen(scenario::Leg leg, const boost::json::object& trace, bool answer) {
-        const auto* as = object_at(trace, "as");
+        const auto* as = object_at(trace, field::as);
         if (!as) return leg;
         const auto put = [](const std::string& was, const std::string& is, scenario::Ipv4& address,
                             scenario::PortList* ports) {
@@ -571,8 +572,8 @@ private:
             if (ports == nullptr || colon == std::string::npos || was.substr(was.find(':')) == is.substr(colon)) return;
             if (const auto range = scenario::PortRange::from(is.substr(colon + 1))) *ports = {*range};
         };
-        const auto was_source = text_at(trace, "source"), was_destination = text_at(trace, "destination");
-        const auto source = text_at(*as, "source"), destination = text_at(*as, "destination");
+        const auto was_source = text_at(trace, field::source), was_destination = text_at(trace, field::destination);
+        const auto source = text_at(*as, field::source), destination = text_at(*as, field::destination);
         put(was_source, source, answer ? leg.destination_address : leg.source_address,
             answer ? &leg.destination_ports : nullptr);
         put(was_destination, destination, answer ? leg.source_address : leg.destination_address,
@@ -627,18 +628,18 @@ void attribute(Report& report, const scenario::Scenario& scenario, std::span<con
     attribute_loads(report, events);
     for (const auto& event : events) {
         if (event.event != What::trace) continue;
-        if (event.fields.if_contains("lost"))
+        if (event.fields.if_contains(field::messages_lost))
             report.notes.push_back(
                 "the kernel's trace lost messages: a rule that is not named may still have decided; where the rules' own counters "
                 "leave no doubt, they name it");
-        if (const auto packets = number_at(event.fields, "untraced"); packets > 0)
+        if (const auto packets = number_at(event.fields, field::untraced); packets > 0)
             report.notes.push_back(
                 std::to_string(packets) +
                 " packets came faster than the kernel's trace can be read, and went untraced: a rule "
                 "that is not named, or without packets, may still have decided about some");
     }
     if (std::ranges::any_of(events, [](const Event& event) {
-            return event.event == What::trace && event.fields.if_contains("contradicted");
+            return event.event == What::trace && event.fields.if_contains(field::contradicted);
         }))
         report.notes.push_back(
             "the kernel's trace names rules that cannot have decided so, as if the rules had been changed during the run: they are left unnamed");

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "lab/rules/attribution.hpp"
-#include "lab/rules/json_fields.hpp"
+#include "lab/rules/rule_fields.hpp"
 
 namespace wmlab::lab::rules {
 using evidence::Event;
@@ -57,16 +57,16 @@ void attribute_loads(Report& report, std::span<const Event> events) {
     };
     std::map<std::pair<std::size_t, std::string>, Sum> sums;  // by load and rule
     for (const auto& event : events) {
-        if (event.event != What::trace || event.fields.contains(field::own) || text_at(event.fields, "fate") != "dropped") continue;
-        const auto found = ways.find(way(text_at(event.fields, "protocol"), text_at(event.fields, "source"), text_at(event.fields, "destination")));
-        const auto rule = ref_from(object_at(event.fields, "rule"), event);
+        if (event.event != What::trace || event.fields.contains(field::own) || text_at(event.fields, field::fate) != "dropped") continue;
+        const auto found = ways.find(way(text_at(event.fields, field::protocol), text_at(event.fields, field::source), text_at(event.fields, field::destination)));
+        const auto rule = ref_from(object_at(event.fields, field::rule), event);
         if (found == ways.end() || !rule) continue;
         const auto wave = waves.find(found->second.player->id);
-        const auto told = number_at(event.fields, "wave");
+        const auto told = number_at(event.fields, field::wave);
         if (wave != waves.end() && told != 0 && told != wave->second) continue;
         auto& sum = sums[{found->second.load, rule->file + ':' + std::to_string(rule->line) + ' ' + rule->chain + ' ' + rule->text}];
         sum.rule = *rule;
-        sum.packets += static_cast<std::uint64_t>(std::max<std::int64_t>(number_at(event.fields, "packets"), 0));
+        sum.packets += static_cast<std::uint64_t>(std::max<std::int64_t>(number_at(event.fields, field::packets), 0));
         sum.players.insert(found->second.player);
     }
     for (auto& load : report.loads) load.dropped.clear();
