@@ -283,7 +283,6 @@ private:
     void act(const mms::FunnelRefused& action) { write_retry("control", "the server refused UDP: " + bytes::hresult_text(action.hr)); }
 
     void act(const mms::FileOpened&) {}
-
     void act(const mms::HeaderComplete& action) {
         if (const auto problem = media_.header(action.header)) spdlog::warn("{}", *problem);
     }

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "lab/host/error.hpp"
 #include "lab/host/remedy.hpp"
 #include "lab/network/netlink.hpp"
 

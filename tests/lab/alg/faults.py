@@ -39,7 +39,7 @@ FOUND = {
     "mapper-udp-unasked": (TOO_MUCH, ["mapper-udp-unasked"]), "mapper-udp-no-status": (TOO_MUCH, ["mapper-udp-not-found"]), "mapper-udp-by-client": (TOO_MUCH, ["mapper-udp-by-client"]),
     "mapper-udp-first-fragment": (NO_HELP, ["mapper-udp-fragments"]),
 }
-QUICK = ["any-player", "no-reassembly", "mapper-unasked", "mapper-udp-first-fragment"]
+QUICK = ["no-reassembly", "mapper-unasked", "mapper-udp-first-fragment"]
 wrong, found = [], 0
 
 
