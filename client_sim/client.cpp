@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <map>
 
 #include "client_sim/dcom.hpp"
 #include "client_sim/multicast.hpp"
@@ -187,6 +188,8 @@ public:
     asio::awaitable<int> run() override {
         if (stopped_) co_return process::did_not_work;
         began_ = std::chrono::steady_clock::now();
+        for (const auto& flow : flows_)
+            if (flow.flow->load) first_turns_.emplace(flow.load(), flow.starts());  // they are in order
         if (play_) tasks_.spawn(play());
         if (admin_) tasks_.spawn(administrate());
         for (const auto& flow : flows_) tasks_.spawn(play(flow));
@@ -212,9 +215,9 @@ private:
         return end_with(flow.id, flow.flow->load ? in_its_turn(flow) : flow_for(flow.flow->type)(client_, flow));
     }
 
-    // Of a load: when its place in the ramp has come.
+    // Of a load: when its place in the ramp has come. Where some of its players are run, the first of them begins at once.
     asio::awaitable<Outcome> in_its_turn(scenario::FlowInstance flow) {
-        asio::steady_timer turn{client_.context.io, began_ + flow.starts()};
+        asio::steady_timer turn{client_.context.io, began_ + flow.starts() - first_turns_.at(flow.load())};
         co_await turn.async_wait(asio::use_awaitable);
         auto playing = flow_for(flow.flow->type)(client_, flow);
         co_return co_await std::move(playing);
@@ -290,6 +293,7 @@ private:
     net::Tasks tasks_;
     asio::steady_timer status_;
     std::chrono::steady_clock::time_point began_{};
+    std::map<std::string, milliseconds> first_turns_;  // by load
     bool stopped_ = false, all_worked_ = true;
 };
 

@@ -18,7 +18,7 @@
 namespace wmlab::process {
 namespace {
 
-constexpr std::chrono::seconds second{1};
+constexpr std::chrono::seconds stretch{1};
 constexpr std::chrono::milliseconds beat{50};  // how late a beat comes is how long everything else waits
 
 std::chrono::nanoseconds processor_time() {
@@ -77,7 +77,7 @@ void LoadWatch::wait() {
         if (error) return;
         const auto now = Clock::now();
         late_ = std::max<std::chrono::nanoseconds>(late_, now - due_);
-        if (now - since_ >= second) write(now);
+        if (now - since_ >= stretch) write(now);
         wait();
     });
 }

@@ -14,26 +14,25 @@
 namespace wmlab::lab {
 namespace {
 
-using Time = double;  // monotonic, s; a journal may say anything, and these never overflow
-
 constexpr double too_busy = 0.95;       // of all processors, over a second
-constexpr double too_late = 250;        // ms that an event loop let everything wait
+constexpr double loop_too_late = 250;        // ms that an event loop let everything wait
 constexpr double whole_second = 0.5;    // of a shorter stretch the kernel's ticks say little
 constexpr double longest_second = 1e6;
 
 struct Player {
     FlowResult* flow;
-    std::optional<Time> began, playing, ended;
+    std::optional<double> began, playing, ended;
 };
 
 struct Second {  // one `load-second`
     const Event* event;
     const boost::json::object* load;  // its part about this load
-    Time end = 0;
+    double end = 0;
     double seconds = 0;
 };
 
-Time time_of(const Event& event) { return std::chrono::duration<double>{event.monotonic}.count(); }
+// Monotonic, s: a journal may say anything, and these never overflow.
+double moment_of(const Event& event) { return std::chrono::duration<double>{event.monotonic}.count(); }
 
 std::optional<double> at_rank(const std::vector<double>& sorted, double part) {
     if (sorted.empty()) return std::nullopt;
@@ -50,7 +49,7 @@ std::optional<Percentiles> percentiles(std::vector<double> values) {
 Player player_of(const Evidence& evidence, FlowResult& flow) {
     Player player{&flow, {}, {}, {}};
     const auto& view = evidence.flow(flow.id);
-    const auto when = [](const Event* event) { return event != nullptr ? std::optional{time_of(*event)} : std::nullopt; };
+    const auto when = [](const Event* event) { return event != nullptr ? std::optional{moment_of(*event)} : std::nullopt; };
     player.began = when(view.first(flow.from, What::flow_started));
     player.playing = when(view.first(flow.from, What::media_started));
     player.ended = when(view.last(flow.from, What::flow_ended));
@@ -67,7 +66,7 @@ std::vector<Second> seconds_of(std::span<const Event> events, std::string_view l
             const auto* object = entry.if_object();
             const auto* name = object != nullptr ? object->if_contains(field::load) : nullptr;
             if (name == nullptr || !name->is_string() || name->get_string() != boost::json::string_view{load.data(), load.size()}) continue;
-            all.push_back({&event, object, time_of(event), std::clamp(number_field(event, field::seconds).value_or(0), 0.0, longest_second)});
+            all.push_back({&event, object, moment_of(event), std::clamp(number_field(event, field::seconds).value_or(0), 0.0, longest_second)});
         }
     }
     std::ranges::stable_sort(all, {}, &Second::end);
@@ -109,7 +108,7 @@ void add_up(const Evidence& evidence, const std::vector<Player>& players, LoadRe
 }
 
 void add_seconds(const std::vector<Second>& told, const std::vector<Player>& players, LoadResult& load) {
-    Time began = std::numeric_limits<Time>::max(), ended = std::numeric_limits<Time>::lowest();
+    double began = std::numeric_limits<double>::max(), ended = std::numeric_limits<double>::lowest();
     for (const auto& player : players) {
         if (player.began) began = std::min(began, *player.began);
         if (player.ended) ended = std::max(ended, *player.ended);
@@ -148,7 +147,7 @@ void find_limit(const std::vector<Player>& players, const scenario::Expectation&
     });
     const bool short_of = load.worked < load.players || load.lost > 0 || load.gaps > 0 || late || stopped;
     const bool starved = load.skipped > 0 || load.unsent > 0 || load.unread > 0;
-    const bool strained = load.busy.value_or(0) >= too_busy || load.late.value_or(0) >= too_late;
+    const bool strained = load.busy.value_or(0) >= too_busy || load.late.value_or(0) >= loop_too_late;
     if (short_of && (stopped || load.withheld > 0))
         load.limit = LoadResult::Limit::firewall;
     else if (starved || (strained && short_of))

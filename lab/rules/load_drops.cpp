@@ -19,7 +19,7 @@ struct Whose {
     const FlowResult* player = nullptr;
 };
 
-std::string way(const std::string& protocol, const std::string& source, const std::string& destination) {
+std::string way_key(const std::string& protocol, const std::string& source, const std::string& destination) {
     return protocol + ' ' + source + ' ' + destination;
 }
 
@@ -34,8 +34,8 @@ std::map<std::string, Whose> ways_of(const Report& report) {
             for (const auto& leg : legs) {
                 const auto& source = leg.source_seen.empty() ? leg.source : leg.source_seen;
                 const auto& destination = leg.destination_seen.empty() ? leg.destination : leg.destination_seen;
-                ways.emplace(way(leg.protocol, leg.source, leg.destination), whose);
-                ways.emplace(way(leg.protocol, destination, source), whose);
+                ways.emplace(way_key(leg.protocol, leg.source, leg.destination), whose);
+                ways.emplace(way_key(leg.protocol, destination, source), whose);
             }
         };
         add(flow.legs);
@@ -58,7 +58,7 @@ void attribute_loads(Report& report, std::span<const Event> events) {
     std::map<std::pair<std::size_t, std::string>, Sum> sums;  // by load and rule
     for (const auto& event : events) {
         if (event.event != What::trace || event.fields.contains(field::own) || text_at(event.fields, field::fate) != "dropped") continue;
-        const auto found = ways.find(way(text_at(event.fields, field::protocol), text_at(event.fields, field::source), text_at(event.fields, field::destination)));
+        const auto found = ways.find(way_key(text_at(event.fields, field::protocol), text_at(event.fields, field::source), text_at(event.fields, field::destination)));
         const auto rule = ref_from(object_at(event.fields, field::rule), event);
         if (found == ways.end() || !rule) continue;
         const auto wave = waves.find(found->second.player->id);

@@ -205,7 +205,7 @@ def set_up_http(port, count, name):
     began, sockets = time.monotonic(), []
     for _ in range(count):
         one = socket.create_connection(("127.0.0.1", port))
-        one.sendall(f"GET /{name} HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3928\r\nPragma: xPlayStrm=1\r\n\r\n".encode())
+        one.sendall(f"GET /{name} HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3928\r\nPragma: xPlayStrm=1,stream-switch-count=1,stream-switch-entry=ffff:1:0\r\n\r\n".encode())
         sockets.append(one)
     return sockets, time.monotonic() - began
 
@@ -338,6 +338,10 @@ def main():
                 ours, rate, memory, count = server(options, way, first, None if way == "http" else Mms(options.source, way))
                 for one in held:
                     one.close()
+                wanted = options.seconds * 1e6 / options.interval * options.players
+                if count < 0.97 * wanted:
+                    line.append(f"{way} does not count: {100 * count / wanted:.0f} of 100 packets came")
+                    continue
                 kept = results.setdefault(way, {"ours": [], "setup": [], "memory": []})
                 kept["ours"].append(ours), kept["setup"].append(rate), kept["memory"].append(memory)
                 for mode, value in theirs.items():

@@ -133,7 +133,7 @@ def main():
     options = parser.parse_args()
     ports = {"server_sim": 18080, "icecast2": 18000}
     requests = {
-        "server_sim": b"GET /live HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3857\r\nPragma: no-cache,xPlayStrm=1\r\n\r\n",
+        "server_sim": b"GET /live HTTP/1.0\r\nUser-Agent: NSPlayer/4.1.0.3857\r\nPragma: no-cache,xPlayStrm=1,stream-switch-count=1,stream-switch-entry=ffff:1:0\r\n\r\n",
         "icecast2": b"GET /live HTTP/1.0\r\nUser-Agent: bench\r\n\r\n",
     }
     processes, results = {}, {name: [] for name in ports}

@@ -10,9 +10,9 @@ using namespace wmlab::lab;
 
 namespace {
 
-constexpr unsigned players = 5;
+constexpr unsigned crowd_size = 5;
 
-Fields second(double busy, double late, Fields heard = {}) {
+Fields load_second_of(double busy, double late, Fields heard = {}) {
     heard["load"] = "crowd";
     return {{"seconds", 1.0}, {"late", late}, {"cpu", 0.4}, {"busy", busy}, {"processors", 2}, {"loads", boost::json::array{std::move(heard)}}};
 }
@@ -25,12 +25,12 @@ struct Machine {
 std::vector<Event> crowd(const std::string& expect, Machine machine, unsigned stopped, scenario::Scenario& scenario) {
     Story story{"  - { id: crowd, type: mms-tcp, from: player, to: media, load: { players: 5, ramp: 1s, duration: 2s }, expect: " + expect + " }\n"};
     std::vector<std::string> ids;
-    for (unsigned n = 1; n <= players; ++n) ids.push_back("crowd#" + std::to_string(n));
+    for (unsigned n = 1; n <= crowd_size; ++n) ids.push_back("crowd#" + std::to_string(n));
     mms_processes(story, ids);
-    for (unsigned n = 0; n < players - stopped; ++n) mms_tcp_session(story, ids[n]);
-    story.add("player", What::load_second, second(machine.busy, machine.late, {{"packets", 200}, {"lost", 0}, {"gaps", 1}, {"jitter", 2.5}}));
-    story.add("media", What::load_second, second(0.2, 1));
-    for (unsigned n = players - stopped; n < players; ++n) {
+    for (unsigned n = 0; n < crowd_size - stopped; ++n) mms_tcp_session(story, ids[n]);
+    story.add("player", What::load_second, load_second_of(machine.busy, machine.late, {{"packets", 200}, {"lost", 0}, {"gaps", 1}, {"jitter", 2.5}}));
+    story.add("media", What::load_second, load_second_of(0.2, 1));
+    for (unsigned n = crowd_size - stopped; n < crowd_size; ++n) {
         story.started("player", ids[n], "mms-tcp", "tcp");
         const auto control = story.fail(ids[n], "control", "player", "media", 1755, Story::timeout());
         story.crosses("player", "media", "tcp", "syn", control.local, control.remote, 3, Fate::lost);
@@ -52,7 +52,7 @@ TEST_CASE("the players of a load are added up", "[judge]") {
             event.fields["gaps"] = n == 3 ? 2 : 0;
         }
     const auto report = judge(scenario, events);
-    REQUIRE(report.flows.size() == players);
+    REQUIRE(report.flows.size() == crowd_size);
     for (const auto& flow : report.flows) {
         INFO(flow.explanation);
         CHECK(flow.verdict == Verdict::pass);
@@ -62,9 +62,9 @@ TEST_CASE("the players of a load are added up", "[judge]") {
     REQUIRE(report.loads.size() == 1);
     const auto& load = report.loads[0];
     CHECK(load.load == "crowd");
-    CHECK(load.players == players);
-    CHECK(load.set_up == players);
-    CHECK(load.worked == players);
+    CHECK(load.players == crowd_size);
+    CHECK(load.set_up == crowd_size);
+    CHECK(load.worked == crowd_size);
     CHECK(load.ramp == 1);
     CHECK(load.duration == 2);
     REQUIRE(load.setup);
@@ -74,12 +74,12 @@ TEST_CASE("the players of a load are added up", "[judge]") {
     REQUIRE(load.jitter);
     CHECK(load.jitter->p50 == 3);
     CHECK(load.jitter->p95 == 5);
-    CHECK(load.packets == players * 40);
+    CHECK(load.packets == crowd_size * 40);
     CHECK(load.lost == 0);
     CHECK(load.gaps == 2);
     CHECK(load.gaps_per_second > 0);
     REQUIRE(load.seconds.size() == 1);  // the server's says nothing of media
-    CHECK(load.seconds[0].set_up == players);
+    CHECK(load.seconds[0].set_up == crowd_size);
     CHECK(load.seconds[0].packets == 200);
     CHECK(load.seconds[0].gaps == 1);
     CHECK(load.seconds[0].jitter == 2.5);
@@ -132,7 +132,7 @@ TEST_CASE("what was the limit of a load: the firewall if it kept packets, else a
     const auto report = judge(scenario, events);
     REQUIRE(report.loads.size() == 1);
     CHECK(report.loads[0].limit == row.limit);
-    CHECK(report.loads[0].set_up == players - row.stopped);
+    CHECK(report.loads[0].set_up == crowd_size - row.stopped);
     CHECK(report.loads[0].setup_p95.has_value() == (row.stopped == 0));
     CHECK(report.flows.back().verdict == row.verdict);
     if (row.verdict == Verdict::inconclusive) CHECK(report.flows.back().reason == Reason::overloaded);
@@ -143,7 +143,7 @@ TEST_CASE("what was the limit of a load: the firewall if it kept packets, else a
 TEST_CASE("the control of a load is the whole load", "[judge]") {
     scenario::Scenario scenario;
     const auto events = crowd("pass", {}, 1, scenario);
-    CHECK(needs_control(judge(scenario, events)).size() == players);
+    CHECK(needs_control(judge(scenario, events)).size() == crowd_size);
 }
 
 TEST_CASE("what a journal says of a load may be anything", "[judge]") {
@@ -162,6 +162,6 @@ TEST_CASE("what a journal says of a load may be anything", "[judge]") {
             }
             const auto report = judge(scenario, damaged);
             REQUIRE(report.loads.size() == 1);
-            CHECK(report.loads[0].worked == players);
+            CHECK(report.loads[0].worked == crowd_size);
         }
 }
