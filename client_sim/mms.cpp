@@ -327,8 +327,7 @@ private:
             if (ask_next_ <= now) asking_ = false;
             return;
         }
-        if (++asks_ > 1)
-            write_retry("resend", "the resend request was not answered within " + std::to_string(patience_.count() / asks_again_max) + " ms");
+        if (++asks_ > 1) write_retry("resend", "the resend request was not answered within " + std::to_string(patience_.count() / asks_again_max) + " ms");
         ask_next_ = now + patience_ / asks_again_max;
         const auto actions = protocol_->request_again(asked_for_, now);
         if (actions.empty()) asking_ = false;

@@ -63,13 +63,12 @@ enum class What {
     probe_answered,
 };
 inline constexpr std::array<std::string_view, 43> what_names = {
-    "started",       "listening",      "listen-failed",    "ready",           "stopped",     "fatal",
-    "lab-up",        "ruleset-loaded", "process-died",     "program-exited",  "wire",        "trace",
-    "clock",         "happened",       "time-outs",     "forgotten", "pong",           "group-joined",     "load-second",   "flow-started",    "flow-ended",  "retry",
-    "connecting",    "connected",      "connect-failed",   "accepted",        "closed",      "sent",
-    "received",      "malformed",      "announced",        "media-started",   "media-ended", "media-silent",
-    "media-stale",   "media-resumed",  "paused",          "continued", "resend-requested", "resend-answered", "probe-sent",  "probe-received",
-    "probe-answered"};
+    "started",        "listening",      "listen-failed", "ready",         "stopped",    "fatal",     "lab-up",           "ruleset-loaded",
+    "process-died",   "program-exited", "wire",          "trace",         "clock",      "happened",  "time-outs",        "forgotten",
+    "pong",           "group-joined",   "load-second",   "flow-started",  "flow-ended", "retry",     "connecting",       "connected",
+    "connect-failed", "accepted",       "closed",        "sent",          "received",   "malformed", "announced",        "media-started",
+    "media-ended",    "media-silent",   "media-stale",   "media-resumed", "paused",     "continued", "resend-requested", "resend-answered",
+    "probe-sent",     "probe-received", "probe-answered"};
 constexpr std::string_view text(What what) { return what_names[static_cast<std::size_t>(what)]; }
 std::optional<What> what_from(std::string_view text);
 

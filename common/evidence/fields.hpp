@@ -96,8 +96,8 @@ inline constexpr List joins{"joins"}, leaves{"leaves"};
 
 // trace
 inline constexpr Text fate{"fate"}, in{"in"}, out{"out"}, state{"state"};
-inline constexpr Object rule{"rule"}, before{"before"}, near_miss{"near_miss"}, nat_near_miss{"nat_near_miss"}, as{"as"}, nat_destination{"nat_destination"}, nat_source{"nat_source"},
-    places{"places"};
+inline constexpr Object rule{"rule"}, before{"before"}, near_miss{"near_miss"}, nat_near_miss{"nat_near_miss"}, as{"as"}, nat_destination{"nat_destination"},
+    nat_source{"nat_source"}, places{"places"};
 inline constexpr Flag policy{"policy"}, fragment{"fragment"}, own{"own"}, reset{"reset"}, contradicted{"contradicted"}, asks{"asks"}, general{"general"},
     tracks{"tracks"}, changed{"changed"}, messages_lost{"lost"};
 inline constexpr Number untraced{"untraced"};

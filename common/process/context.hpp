@@ -71,7 +71,7 @@ struct Context {
                std::string local = "", std::string remote = "") const;
 
     mutable std::map<scenario::Protocol, std::set<std::uint16_t>> spared = {};  // ports_to_spare, once it was asked
-    std::map<std::string, std::shared_ptr<MediaTally>> tallies = {};  // by load
+    std::map<std::string, std::shared_ptr<MediaTally>> tallies = {};            // by load
 };
 
 }  // namespace wmlab::process

@@ -14,5 +14,4 @@ boost::json::object message_fields(const mms::Message& message, std::size_t size
     return fields;
 }
 
-
 }  // namespace wmlab::process

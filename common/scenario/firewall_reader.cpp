@@ -17,7 +17,8 @@ public:
 
     void read(MapReader& map) {
         if (const auto* ruleset = map.find("ruleset"))
-            if (const auto given = map.text(*ruleset, "ruleset")) scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset", context_.files == Files::checked);
+            if (const auto given = map.text(*ruleset, "ruleset"))
+                scenario_.firewall.ruleset = read_path(context_, *ruleset, *given, "ruleset", context_.files == Files::checked);
         if (const auto* routes = map.find("multicast_routes")) read_multicast_routes(*routes);
         if (const auto* apply = map.find("apply")) scenario_.firewall.apply = read_apply(map, *apply);
         read_staging(context_, map);

@@ -533,8 +533,7 @@ std::optional<milliseconds> read_duration(MapReader& map, std::string_view key, 
     return std::nullopt;
 }
 
-std::filesystem::path read_path(ReadContext& context, const Node& node, const std::string& text,
-                                const std::string& what, bool must_exist) {
+std::filesystem::path read_path(ReadContext& context, const Node& node, const std::string& text, const std::string& what, bool must_exist) {
     if (text.size() > 4000 || text.find('\0') != std::string::npos) {
         context.problems.add(node, "not a file name:");
         return {};

@@ -24,8 +24,7 @@ struct ReadContext {
 };
 
 // Absolute; a problem where it must exist, files are checked, and it is not a readable one. `what`: "ruleset".
-std::filesystem::path read_path(ReadContext& context, const yaml::Node& node, const std::string& text,
-                                const std::string& what, bool must_exist = true);
+std::filesystem::path read_path(ReadContext& context, const yaml::Node& node, const std::string& text, const std::string& what, bool must_exist = true);
 // A duration of that key; nothing where it is not given, or a problem.
 std::optional<milliseconds> read_duration(MapReader& map, std::string_view key, milliseconds min, milliseconds max);
 // A list of texts, or one text split into words where `split`.

@@ -76,8 +76,9 @@ void check_load_ports(MapReader& owner, const Flow& flow) {
     const auto needed = flow.count * flow.to.size();
     if (needed <= flow.client_ports.size()) return;
     const auto* const node = owner.find("load");
-    owner.problems().add(node->at, {}, std::to_string(needed) + " players of one host need as many UDP ports, and `client_ports` of " + owner.owner() + " has " +
-                                           std::to_string(flow.client_ports.size()),
+    owner.problems().add(node->at, {},
+                         std::to_string(needed) + " players of one host need as many UDP ports, and `client_ports` of " + owner.owner() + " has " +
+                             std::to_string(flow.client_ports.size()),
                          "play from more hosts: from: [a, b]");
 }
 

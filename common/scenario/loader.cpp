@@ -139,8 +139,7 @@ void put_samples(Node& root, const Samples& samples) {
 
 }  // namespace
 
-Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, Files files,
-            const Samples& samples) {
+Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, Files files, const Samples& samples) {
     Loaded loaded;
     loaded.scenario.file = file;
     loaded.scenario.name = file == "-" ? "scenario" : std::filesystem::path{file}.stem().string();

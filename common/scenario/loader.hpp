@@ -43,8 +43,7 @@ enum class Files {
     not_checked,    // a remote host's copy
 };
 // `file` names the text in messages; relative paths inside are resolved against `directory`.
-Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory,
-            Files files = Files::checked, const Samples& samples = {});
+Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory, Files files = Files::checked, const Samples& samples = {});
 Loaded load_file(const std::filesystem::path& file, Files files = Files::checked);  // "-" reads standard input up to the line `...` or its end
 
 inline constexpr std::size_t document_size_max = std::size_t{1} << 20;  // bytes of YAML

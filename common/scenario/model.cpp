@@ -36,8 +36,7 @@ std::vector<FlowInstance> instances_of(const Flow& flow) {
                             : anyone != nullptr || listed
                                 ? flow.id + '[' + (anyone != nullptr ? anyone->sample.address.text() : from) + "->" + to + ']'
                                 : flow.id;
-            for (unsigned copy = 1; copy <= flow.count; ++copy)
-                all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to, copy});
+            for (unsigned copy = 1; copy <= flow.count; ++copy) all.push_back({flow.count > 1 ? id + '#' + std::to_string(copy) : id, &flow, from, to, copy});
         }
     }
     return all;
@@ -180,8 +179,7 @@ std::vector<Ipv4> Scenario::published_in(const Zone& zone) const {
     std::vector<Ipv4> all;
     for (const auto& host : hosts)
         for (const auto& [_, address] : host.published)
-            if (zone.subnet.contains(address) && address != zone.gateway && host_at(address) == nullptr &&
-                std::ranges::find(all, address) == all.end())
+            if (zone.subnet.contains(address) && address != zone.gateway && host_at(address) == nullptr && std::ranges::find(all, address) == all.end())
                 all.push_back(address);
     return all;
 }
@@ -228,9 +226,7 @@ std::optional<FlowInstance> feeder(const Scenario& scenario, const FlowInstance&
 
 std::string FlowInstance::load() const { return flow->load ? id.substr(0, id.rfind('#')) : std::string{}; }
 
-milliseconds FlowInstance::starts() const {
-    return flow->load ? flow->load->ramp * (copy - 1) / flow->count : milliseconds{0};
-}
+milliseconds FlowInstance::starts() const { return flow->load ? flow->load->ramp * (copy - 1) / flow->count : milliseconds{0}; }
 
 milliseconds FlowInstance::plays() const { return flow->play + (flow->load ? flow->load->ramp - starts() : milliseconds{0}); }
 

@@ -134,7 +134,7 @@ struct Anyone {  // of `from: anyone@ZONE`: one of the hosts that it is played f
     Sample sample;
 };
 
-struct Load {  // that many players come one after another, and then stay together
+struct Load {              // that many players come one after another, and then stay together
     milliseconds ramp{0};  // over which they come; Flow::count says how many they are, Flow::play how long all of them play
 };
 

@@ -19,7 +19,8 @@ using Then = Announcement::Then;
 using Segment = Announcement::Segment;
 
 constexpr std::uint16_t mms_port = 1755, mapper_port = 135, http_port = 80, msbd_port = 7007;
-constexpr std::uint16_t first_mms = 2000, first_mapper = 3001, first_mapper_udp = 3301, first_msbd = 3601, step = 10;  // ports beside the announced one are tried too
+constexpr std::uint16_t first_mms = 2000, first_mapper = 3001, first_mapper_udp = 3301, first_msbd = 3601,
+                        step = 10;  // ports beside the announced one are tried too
 
 Octets joined(Octets first, const Octets& second) {
     first.insert(first.end(), second.begin(), second.end());
@@ -248,7 +249,15 @@ std::vector<Announcement> datagram_announcements(const AlgParties& parties) {
     std::vector<Announcement> all;
     std::uint16_t next = first_mapper_udp;
     const auto add = [&](std::string id, std::string what, Wish wish, const auto& say, bool asked = true) -> Announcement& {
-        Announcement one{"mapper-udp-" + std::move(id), "the mapper's answer over UDP " + std::move(what), Announces::mapper_udp, wish, next, mapper_port, {}, false, Then::nothing};
+        Announcement one{"mapper-udp-" + std::move(id),
+                         "the mapper's answer over UDP " + std::move(what),
+                         Announces::mapper_udp,
+                         wish,
+                         next,
+                         mapper_port,
+                         {},
+                         false,
+                         Then::nothing};
         next = static_cast<std::uint16_t>(next + step);
         if (asked) one.segments.push_back({true, map_question(one.port), false});
         say(one);
@@ -264,7 +273,8 @@ std::vector<Announcement> datagram_announcements(const AlgParties& parties) {
     add("idle", "and nothing sent for a while", Wish::opens, plainly).then = Then::idle;
     add("kept", "and packets of the call for longer than that", Wish::opens, plainly).then = Then::kept;
     add("foreign", "naming another host", Wish::stays, [&](Announcement& one) { answers(one, parties.stranger, 0, false, false, false); }).names_foreign = true;
-    add("not-found", "saying that there is nothing", Wish::stays, [&](Announcement& one) { answers(one, parties.server, not_registered, false, false, false); });
+    add("not-found", "saying that there is nothing", Wish::stays,
+        [&](Announcement& one) { answers(one, parties.server, not_registered, false, false, false); });
     add("unasked", "to nobody's question", Wish::stays, plainly, false);
     add("by-client", "said by the client", Wish::stays, [&](Announcement& one) { answers(one, parties.server, 0, false, false, true); });
     return all;

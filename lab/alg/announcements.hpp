@@ -22,7 +22,7 @@ enum class Announces {
     mapper_udp,  // a UDP port at the server, asked for and told by datagrams (C706 12.5)
     msbd,        // no message announces a port: where 7007 is taken, people agree on another one (1024-5000)
 };
-std::string_view text(Announces kind);  // "mapper-udp"
+std::string_view text(Announces kind);                      // "mapper-udp"
 constexpr scenario::Protocol protocol_of(Announces kind) {  // of the port that is announced
     return kind == Announces::mms || kind == Announces::mapper_udp ? scenario::Protocol::udp : scenario::Protocol::tcp;
 }

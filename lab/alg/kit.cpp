@@ -174,8 +174,11 @@ private:
         }
         std::unique_ptr<AlgConnection> connection;
         if (!made(one, connection)) {
-            finding.why = fmt::format("no {} from {} to {}:{}", one.refused ? "refusal" : one.kind == Announces::mapper_udp ? "way" : "connection", hosts_.client.name,
-                                      hosts_.server.name, one.control_port);
+            finding.why = fmt::format("no {} from {} to {}:{}",
+                                      one.refused                         ? "refusal"
+                                      : one.kind == Announces::mapper_udp ? "way"
+                                                                          : "connection",
+                                      hosts_.client.name, hosts_.server.name, one.control_port);
             return finding;
         }
         const auto said = steady_clock::now();

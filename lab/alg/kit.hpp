@@ -42,8 +42,8 @@ struct AlgOptions {
     std::filesystem::path ruleset, captures;
     Setting setting;
     std::vector<std::string> inspector;  // a program that runs on the built-in firewall, and says `ready`; empty: none
-    std::vector<Announces> kinds;  // empty: those of the scenario's flows, MMS and the mapper in any case
-    std::chrono::milliseconds lifetime{1000};  // how long an open port is left alone, and kept in use for twice that
+    std::vector<Announces> kinds;        // empty: those of the scenario's flows, MMS and the mapper in any case
+    std::chrono::milliseconds lifetime{1000};       // how long an open port is left alone, and kept in use for twice that
     std::function<bool(const Announcement&)> only;  // empty: all
     std::function<void(const std::string&)> progress;
 };

@@ -161,7 +161,8 @@ struct AlgConnection::Parts {
 AlgConnection::AlgConnection(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
 AlgConnection::~AlgConnection() = default;
 
-std::unique_ptr<AlgConnection> AlgConnection::open(const AlgHost& client, const AlgHost& server, scenario::Protocol protocol, std::uint16_t port, milliseconds patience) {
+std::unique_ptr<AlgConnection> AlgConnection::open(const AlgHost& client, const AlgHost& server, scenario::Protocol protocol, std::uint16_t port,
+                                                   milliseconds patience) {
     auto parts = std::make_unique<Parts>();
     parts->client = client, parts->server = server, parts->protocol = protocol;
     const auto type = protocol == scenario::Protocol::udp ? SOCK_DGRAM : SOCK_STREAM;

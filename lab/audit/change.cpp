@@ -81,8 +81,13 @@ std::size_t crowd_size(const Bench& before, const Bench& after) {
 class ChangeSweep {
 public:
     ChangeSweep(const scenario::Scenario& given, const std::filesystem::path& before, const std::filesystem::path& after, const Dimensions& dimensions)
-        : scenario_{scenario::without_samples(given)}, before_{scenario_, before}, after_{scenario_, after}, asked_{both_ask(given)},
-          plan_{scenario_, asked_, dimensions, after_}, needs_{given}, doubtful_{by_the_past(before_) || by_the_past(after_)} {
+        : scenario_{scenario::without_samples(given)},
+          before_{scenario_, before},
+          after_{scenario_, after},
+          asked_{both_ask(given)},
+          plan_{scenario_, asked_, dimensions, after_},
+          needs_{given},
+          doubtful_{by_the_past(before_) || by_the_past(after_)} {
         old_ = explore(before_, plan_), now_ = explore(after_, plan_);
         swept_ = since(start_);
         // What no chain stops on either side is none of the rules' doing, also where a translation takes it away.
@@ -178,8 +183,8 @@ private:
     // alone, with both rulesets as if just loaded. That takes a while: of those that the same rules decide alike, a few stand for all.
     bool there_alone(const Difference& difference, const Crafted& packet, const Variant& variant, const Outcome& outcome, BothReasons& reasons) {
         const bool differs = reasons.before.outcome != reasons.after.outcome;
-        const auto kind = AloneTrials::Kind{difference.opens,          key_of(reasons.before.last),   key_of(reasons.after.last),
-                                            key_of(reasons.before.accepts), key_of(reasons.after.accepts), differs};
+        const auto kind = AloneTrials::Kind{
+            difference.opens, key_of(reasons.before.last), key_of(reasons.after.last), key_of(reasons.before.accepts), key_of(reasons.after.accepts), differs};
         auto known = alone_.known(kind);
         if (!known && since(start_) - swept_ > alone_seconds_max) {
             ++not_alone_;
@@ -240,9 +245,8 @@ private:
         const auto fits = [&](Field field, std::initializer_list<Wide> values) {
             const auto found = rule.values.find(field);
             if (found == rule.values.end() || rule.others.contains(field)) return true;
-            return std::ranges::any_of(values, [&](Wide value) {
-                return std::ranges::any_of(found->second, [&](const Span& span) { return span.contains(value); });
-            });
+            return std::ranges::any_of(values,
+                                       [&](Wide value) { return std::ranges::any_of(found->second, [&](const Span& span) { return span.contains(value); }); });
         };
         const bool v6 = packet.destination.v6;
         return fits(v6 ? Field::source_v6 : Field::source, {packet.source.value}) &&
@@ -317,8 +321,8 @@ private:
             if ((variant.ports && !variant.words.empty()) || variant.shape != 0 || told_.contains({p, i})) return;
             if (!ruled(packet, is) || !ruled(packet, was)) return;
             if (auto limits = limits_for(packet, is.open() ? is : was); !limits.empty())
-                kinds[{std::move(limits), packet.protocol, packet.zone, plan_.ends[origin.from].zone, plan_.ends[origin.to].zone,
-                       packet.destination.v6, was.end, is.end}]
+                kinds[{std::move(limits), packet.protocol, packet.zone, plan_.ends[origin.from].zone, plan_.ends[origin.to].zone, packet.destination.v6,
+                       was.end, is.end}]
                     .push_back({p, i, is.open()});
         });
         return kinds;
@@ -394,8 +398,8 @@ private:
 
 }  // namespace
 
-void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after,
-                    const Dimensions& dimensions, Comparison& comparison) {
+void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after, const Dimensions& dimensions,
+                    Comparison& comparison) {
     ChangeSweep{scenario, before, after, dimensions}.tell(dimensions, comparison);
 }
 

@@ -9,7 +9,7 @@
 namespace wmlab::lab {
 
 // Fills what a comparison says of openings and closings. In the sandbox. SetupFailed, RulesetRefused.
-void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after,
-                    const Dimensions& dimensions, Comparison& comparison);
+void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after, const Dimensions& dimensions,
+                    Comparison& comparison);
 
 }  // namespace wmlab::lab

@@ -187,7 +187,8 @@ public:
                 asked_.filters_v6 = true;
         for (const auto& rule : ruleset_.rules()) own(rule);
         for (const auto& rule : ruleset_.rules()) shape(rule);
-        for (const auto& [rule, mine] : own_) asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rules::depends_on_the_past(*rule, literals_)});
+        for (const auto& [rule, mine] : own_)
+            asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rules::depends_on_the_past(*rule, literals_)});
         if (asked_.opaque) read_word_by_word();
     }
 
@@ -351,8 +352,7 @@ private:
             if (one_of(key, {"ip saddr", "ip daddr", "saddr", "daddr"}))
                 return add(mine, key.ends_with("saddr") ? Field::source : Field::destination, op, values(op, list, address_number, 32));
             if (one_of(key, {"ip6 saddr", "ip6 daddr"}))
-                return add(mine, key == "ip6 saddr" ? Field::source_v6 : Field::destination_v6, op,
-                           values(op, list, address_number, 128));
+                return add(mine, key == "ip6 saddr" ? Field::source_v6 : Field::destination_v6, op, values(op, list, address_number, 128));
             if (key == "proto-src") return add(mine, Field::source_port, op, values(op, list, plain_number, 16));
             if (key == "proto-dst") return add(mine, Field::destination_port, op, values(op, list, plain_number, 16));
             return unknown();
@@ -384,10 +384,8 @@ private:
         }
         if (protocol == "ip" || protocol == "ip6") {
             const bool six = protocol == "ip6";
-            if (field == "saddr")
-                return add(mine, six ? Field::source_v6 : Field::source, op, values(op, list, address_number, six ? 128 : 32));
-            if (field == "daddr")
-                return add(mine, six ? Field::destination_v6 : Field::destination, op, values(op, list, address_number, six ? 128 : 32));
+            if (field == "saddr") return add(mine, six ? Field::source_v6 : Field::source, op, values(op, list, address_number, six ? 128 : 32));
+            if (field == "daddr") return add(mine, six ? Field::destination_v6 : Field::destination, op, values(op, list, address_number, six ? 128 : 32));
             if (field == "protocol" || field == "nexthdr") return protocols(mine, list, op);
             if (field == "version" || field == "hdrlength" || field == "checksum") return;
             std::function<void(Shape&, unsigned)> put;

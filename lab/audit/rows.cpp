@@ -21,8 +21,8 @@ struct Same {  // what rows must have in common
 
 std::string merge_key(const Row& row, const Same& same) {
     const auto& told = row.told;
-    std::string all = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}", told.family, told.hook, told.from_zone, told.to_zone, told.protocol,
-                                  told.leads_to, key_of(told.rule), key_of(told.translated_by), told.proven);
+    std::string all = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}", told.family, told.hook, told.from_zone, told.to_zone, told.protocol, told.leads_to,
+                                  key_of(told.rule), key_of(told.translated_by), told.proven);
     all += fmt::format("|{}", fmt::join(told.flows, ","));
     if (same.from) all += fmt::format("|{}", fmt::join(row.from, ","));
     if (same.to) all += fmt::format("|{}", fmt::join(row.to, ","));
@@ -97,19 +97,16 @@ std::vector<Opened> told(std::vector<Row> rows) {
         opened.to.assign(row.to.begin(), row.to.end());
         row.conditions.erase("");
         opened.condition = fmt::format("{}", fmt::join(row.conditions, " or "));
-        for (const auto& span : row.numbers)
-            opened.ports.push_back({static_cast<std::uint16_t>(span.first), static_cast<std::uint16_t>(span.last)});
+        for (const auto& span : row.numbers) opened.ports.push_back({static_cast<std::uint16_t>(span.first), static_cast<std::uint16_t>(span.last)});
         all.push_back(std::move(opened));
     }
-    std::ranges::stable_sort(all, {}, [](const Opened& o) {
-        return std::tuple{o.rule ? o.rule->file : std::string{}, o.rule ? o.rule->line : 0};
-    });
+    std::ranges::stable_sort(all, {}, [](const Opened& o) { return std::tuple{o.rule ? o.rule->file : std::string{}, o.rule ? o.rule->line : 0}; });
     return all;
 }
 
 // The parts of a row that are known without asking the kernel which rule it was. By the hosts that are meant.
-std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, const Crafted& packet, const Origin& origin,
-                         const Outcome& outcome, const NeedIndex& needs) {
+std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, const Crafted& packet, const Origin& origin, const Outcome& outcome,
+                         const NeedIndex& needs) {
     const auto &source = plan.ends[origin.from], &target = plan.ends[origin.to];
     const auto& variant = plan.variants[origin.variant];
     Row row;
@@ -150,11 +147,12 @@ std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, c
             auto one = row;
             one.from = {from}, one.to = {to};
             const auto& host = target.kind == PlanEnd::Kind::published && target.hosts.size() == 1 && led.empty() ? target.hosts.front()
-                               : led.empty()                                                               ? to
-                                                                                                           : led;
+                               : led.empty()                                                                      ? to
+                                                                                                                  : led;
             if (told.hook == "forward" && variant.ports)
                 for (auto& flow : needs.flows(from, {told.from_zone, source.kind == PlanEnd::Kind::outside}, host,
-                                              {told.to_zone, target.kind == PlanEnd::Kind::outside}, variant.protocol, wanted)) one.told.flows.push_back(std::move(flow));
+                                              {told.to_zone, target.kind == PlanEnd::Kind::outside}, variant.protocol, wanted))
+                    one.told.flows.push_back(std::move(flow));
             rows.push_back(std::move(one));
         }
     return rows;

@@ -24,8 +24,8 @@ struct Row {
     Spans numbers;  // destination ports, ICMP types, IP protocols
 };
 // The parts of a row that are known without asking the kernel which rule it was. By the hosts that are meant.
-std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, const Crafted& packet, const Origin& origin,
-                         const Outcome& outcome, const NeedIndex& needs);
+std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, const Crafted& packet, const Origin& origin, const Outcome& outcome,
+                         const NeedIndex& needs);
 // Merged, in the order of the rules.
 std::vector<Opened> told(std::vector<Row> rows);
 

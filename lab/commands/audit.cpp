@@ -9,14 +9,14 @@
 #include <iostream>
 
 #include "lab/audit/accepted.hpp"
-#include "lab/audit/formats.hpp"
 #include "lab/audit/change.hpp"
+#include "lab/audit/formats.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
-#include "lab/verdict/exit_code.hpp"
 #include "lab/verdict/comparison.hpp"
+#include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab::commands {
 namespace {

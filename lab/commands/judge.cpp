@@ -111,7 +111,8 @@ int judge_command(Arguments arguments) {
 
     const auto controls = list_of(*values, "control");
     const auto collected = collect(names), open = collect(controls);
-    if (const auto samples = samples_in(*scenario, collected.events); !samples.empty()) scenario = read_scenario(scenario_file, scenario::Files::not_checked, samples);
+    if (const auto samples = samples_in(*scenario, collected.events); !samples.empty())
+        scenario = read_scenario(scenario_file, scenario::Files::not_checked, samples);
     if (!scenario) return 2;
     JudgeOptions options;
     options.control_run = !controls.empty();

@@ -113,9 +113,7 @@ std::vector<std::string> list_of(const po::variables_map& values, const std::str
 
 std::vector<std::string> words(const po::variables_map& values) { return list_of(values, "words"); }
 
-scenario::Files files_wanted(const po::variables_map& values) {
-    return values.contains("ruleset") ? scenario::Files::other_ruleset : scenario::Files::checked;
-}
+scenario::Files files_wanted(const po::variables_map& values) { return values.contains("ruleset") ? scenario::Files::other_ruleset : scenario::Files::checked; }
 
 std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples) {
     auto loaded = [&] {

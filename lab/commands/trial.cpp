@@ -162,7 +162,8 @@ ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::
         if (event.kind == scenario::Incident::Kind::reload && !event.ruleset.empty())
             all.push_back(rules_of_boxes(text.scenario, event.ruleset));
     auto picked = pick_samples(text.scenario, all);
-    auto loaded = scenario::load(text.original.empty() ? text.yaml : text.original, text.scenario.file.string(), text.directory, scenario::Files::not_checked, picked.samples);
+    auto loaded = scenario::load(text.original.empty() ? text.yaml : text.original, text.scenario.file.string(), text.directory, scenario::Files::not_checked,
+                                 picked.samples);
     if (!loaded.ok()) throw SetupFailed{"make sample hosts for `anyone`", scenario::explain(loaded.problems)};
     text.yaml = std::move(loaded.expanded);
     text.scenario = std::move(loaded.scenario);

@@ -73,7 +73,8 @@ Account sum_up(const LegContext& context, const ConnectionLedger& ledger) {
         // packets, it says nothing.
         const auto too_late = [](const Lane& one, const Lane& its_other) { return one.bytes_missing > 0 && one.repeated == 0 && !its_other.lost.empty(); };
         if (too_late(other, lane)) return true;
-        return lane.none_arrived() || (lane.bytes_missing > 0 && !too_late(lane, other)) || (lane.opening_lost > 0 && never_used) || (lane.acks_lost > 0 && other.repeated > 0 && other.data_left > 0);
+        return lane.none_arrived() || (lane.bytes_missing > 0 && !too_late(lane, other)) || (lane.opening_lost > 0 && never_used) ||
+               (lane.acks_lost > 0 && other.repeated > 0 && other.data_left > 0);
     };
     const bool there = lost(ledger.there, ledger.back), back = lost(ledger.back, ledger.there);
     const auto since = [](const Lane& lane) { return lane.lost.empty() ? 0 : lane.bytes_missing > 0 ? lane.missing_since : lane.lost.front().at; };

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <optional>
 
-#include "common/scenario/values.hpp"
 #include "common/evidence/fields.hpp"
+#include "common/scenario/values.hpp"
 #include "lab/judge/flow.hpp"
 #include "lab/judge/ledger.hpp"
 
@@ -137,8 +137,8 @@ const char* time_out_of(const Event& forgotten) {
 std::string paused_words(const Idle& idle, const Tracking& tracking) {
     auto words = fmt::format("The stream was paused for {:.6g} s", idle.seconds);
     if (idle.divisor > 1)
-        words += fmt::format(" (played as {:.3g} s: all time-outs of the firewall's connection tracking were divided by {:.4g} too, to whole seconds)", idle.played,
-                             idle.divisor);
+        words += fmt::format(" (played as {:.3g} s: all time-outs of the firewall's connection tracking were divided by {:.4g} too, to whole seconds)",
+                             idle.played, idle.divisor);
     else if (!tracking.real_time().empty())
         words += fmt::format(" (at its full length: {})", tracking.real_time());
     return words;
@@ -155,12 +155,14 @@ void name_time_out(const Tracking& tracking, const Event& forgotten, Moment sile
     const auto value = tracking.value(name, text_field(forgotten, field::box));
     const auto quiet = seconds(silence);
     if (!value || quiet < value->played - 0.05) {
-        words += fmt::format(" {} had forgotten the connection, but no time-out that is known explains it: it had been silent for {:.3g} s.", who_forgot(forgotten), quiet);
+        words += fmt::format(" {} had forgotten the connection, but no time-out that is known explains it: it had been silent for {:.3g} s.",
+                             who_forgot(forgotten), quiet);
         return;
     }
     idle.time_out = name;
     idle.time_out_seconds = value->real;
-    words += fmt::format(" {} had forgotten the connection: {} is {:.6g} s, and nothing had passed for {:.3g} s.", who_forgot(forgotten), name, value->real, quiet * idle.divisor);
+    words += fmt::format(" {} had forgotten the connection: {} is {:.6g} s, and nothing had passed for {:.3g} s.", who_forgot(forgotten), name, value->real,
+                         quiet * idle.divisor);
 }
 
 void tell_death(const Tracking& tracking, const Quiet& quiet, Moment paused, const std::string& ends, Idle& idle, std::string& words) {
@@ -188,7 +190,8 @@ std::string kept_words(const FlowContext& context, const Tracking& tracking, con
         if (forgotten == nullptr) continue;
         const auto* name = time_out_of(*forgotten);
         const auto value = tracking.value(name, text_field(*forgotten, field::box));
-        if (value) words += fmt::format(" {}: {} ({:.6g} s) of {} ran out, and the rules let it begin anew.", quiet.leg, name, value->real, who_forgot(*forgotten));
+        if (value)
+            words += fmt::format(" {}: {} ({:.6g} s) of {} ran out, and the rules let it begin anew.", quiet.leg, name, value->real, who_forgot(*forgotten));
     }
     std::size_t pings = 0;
     for (const auto* event : context.view.all(What::sent))
@@ -204,7 +207,8 @@ void not_reached(const Tracking& tracking, Idle& idle, FlowResult& flow) {
     idle.words = "The stream ended before it could be paused.";
     if (works_still(flow)) return doubt_flow(flow, Reason::not_tried, flow.leg, idle.words + " What the rest says: " + flow.explanation);
     if (flow.verdict == Verdict::blocked && flow.cause == Cause::starved && tracking.divisor() > 1)
-        doubt_flow(flow, Reason::no_outcome, flow.leg, idle.words + " The firewall's time-outs were set shorter for the pause, which may be why: " + flow.explanation);
+        doubt_flow(flow, Reason::no_outcome, flow.leg,
+                   idle.words + " The firewall's time-outs were set shorter for the pause, which may be why: " + flow.explanation);
 }
 
 }  // namespace
@@ -237,12 +241,13 @@ void judge_idle(const FlowContext& context, FlowResult& flow) {
     if (died == all.end()) {
         const bool stands = flow.verdict == Verdict::blocked || flow.verdict == Verdict::failed;
         idle.outcome = stands ? Idle::Outcome::died : Idle::Outcome::unknown;
-        idle.words = words + (stands ? " It did not go on, and no packet of it is known to have been lost after the pause." : " Whether it went on is not known.");
+        idle.words =
+            words + (stands ? " It did not go on, and no packet of it is known to have been lost after the pause." : " Whether it went on is not known.");
     } else {
         idle.outcome = Idle::Outcome::died;
         const auto& between = died->ledger.near;
-        tell_death(tracking, *died, at(*paused), fmt::format("{} {} -> {}", died->ledger.protocol, context.names.at(between.source), context.names.at(between.destination)), idle,
-                   words);
+        tell_death(tracking, *died, at(*paused),
+                   fmt::format("{} {} -> {}", died->ledger.protocol, context.names.at(between.source), context.names.at(between.destination)), idle, words);
         idle.words = words;
     }
     flow.explanation = idle.words + (flow.explanation.empty() ? "" : " " + flow.explanation);

@@ -14,9 +14,9 @@
 namespace wmlab::lab {
 namespace {
 
-constexpr double too_busy = 0.95;       // of all processors, over a second
-constexpr double loop_too_late = 250;        // ms that an event loop let everything wait
-constexpr double whole_second = 0.5;    // of a shorter stretch the kernel's ticks say little
+constexpr double too_busy = 0.95;      // of all processors, over a second
+constexpr double loop_too_late = 250;  // ms that an event loop let everything wait
+constexpr double whole_second = 0.5;   // of a shorter stretch the kernel's ticks say little
 constexpr double longest_second = 1e6;
 
 struct Player {

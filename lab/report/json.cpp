@@ -168,7 +168,8 @@ json::object happening_object(const Happening& happening) {
 }
 
 json::object idle_object(const Idle& idle) {
-    json::object object{{"seconds", idle.seconds}, {"played", idle.played}, {"divisor", idle.divisor}, {"outcome", string(text(idle.outcome))}, {"words", string(idle.words)}};
+    json::object object{
+        {"seconds", idle.seconds}, {"played", idle.played}, {"divisor", idle.divisor}, {"outcome", string(text(idle.outcome))}, {"words", string(idle.words)}};
     if (!idle.leg.empty()) object["leg"] = string(idle.leg);
     if (!idle.time_out.empty()) object["time_out"] = json::object{{"name", string(idle.time_out)}, {"seconds", idle.time_out_seconds}};
     return object;
@@ -323,8 +324,14 @@ json::value percentiles(const std::optional<Percentiles>& all) {
 json::object load_object(const LoadResult& load) {
     json::array seconds, rules;
     for (const auto& second : load.seconds)
-        seconds.push_back(json::object{{"at", second.at},           {"seconds", second.seconds}, {"set_up", second.set_up}, {"playing", second.playing},
-                                       {"packets", second.packets}, {"lost", second.lost},       {"gaps", second.gaps},     {"jitter", second.jitter}});
+        seconds.push_back(json::object{{"at", second.at},
+                                       {"seconds", second.seconds},
+                                       {"set_up", second.set_up},
+                                       {"playing", second.playing},
+                                       {"packets", second.packets},
+                                       {"lost", second.lost},
+                                       {"gaps", second.gaps},
+                                       {"jitter", second.jitter}});
     for (const auto& drop : load.dropped) {
         auto rule = rule_json(drop.rule);
         rule["packets"] = drop.packets;

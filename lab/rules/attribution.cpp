@@ -13,9 +13,9 @@
 #include "lab/rules/endpoints.hpp"
 #include "lab/rules/generate.hpp"
 #include "lab/rules/json_fields.hpp"
-#include "lab/rules/rule_fields.hpp"
 #include "lab/rules/load_drops.hpp"
 #include "lab/rules/one_of.hpp"
+#include "lab/rules/rule_fields.hpp"
 #include "lab/rules/suggestion.hpp"
 
 namespace wmlab::lab::rules {
@@ -25,8 +25,9 @@ using evidence::What;
 
 std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
     if (!rule) return std::nullopt;
-    return RuleRef{text_at(*rule, field::file), static_cast<unsigned>(number_at(*rule, field::line)), text_at(*rule, field::text),
-                   text_at(*rule, field::chain), text_at(*rule, field::via), text_at(event.fields, field::box)};
+    return RuleRef{text_at(*rule, field::file), static_cast<unsigned>(number_at(*rule, field::line)),
+                   text_at(*rule, field::text), text_at(*rule, field::chain),
+                   text_at(*rule, field::via),  text_at(event.fields, field::box)};
 }
 
 std::map<std::string, std::int64_t, std::less<>> waves_of(std::span<const Event> events) {
@@ -68,8 +69,7 @@ struct Tuple {
 };
 
 bool between(const json::object& packet, std::string_view source, std::string_view destination) {
-    return fits(source, text_at(packet, field::source)) &&
-           (destination.empty() || fits(destination, text_at(packet, field::destination)));
+    return fits(source, text_at(packet, field::source)) && (destination.empty() || fits(destination, text_at(packet, field::destination)));
 }
 
 bool whole(const Tuple& tuple) {  // with both ports
@@ -258,8 +258,7 @@ private:
     void decided_by(const Event& event, LegResult& leg, FlowResult& flow, bool untranslated) const {
         const auto& f = event.fields;
         leg.rule = ref_from(object_at(f, field::rule), event);
-        if (const auto* near = object_at(f, field::near_miss))
-            leg.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, field::differs)};
+        if (const auto* near = object_at(f, field::near_miss)) leg.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, field::differs)};
         if (leg.box.empty()) leg.box = text_at(f, field::box);
         const auto state = text_at(f, field::state);
         const auto* general = f.if_contains(field::general);
@@ -284,7 +283,8 @@ private:
         for (std::size_t i = 0; i < tuples.size() && tuples.size() < scenario::boxes_max; ++i)
             for (const auto* event : decisions_->near(tuples[i])) {
                 const auto* const as = object_at(event->fields, field::as);
-                if (as == nullptr || text_at(event->fields, field::fate) != "forwarded" || !between(event->fields, tuples[i].source, tuples[i].destination)) continue;
+                if (as == nullptr || text_at(event->fields, field::fate) != "forwarded" || !between(event->fields, tuples[i].source, tuples[i].destination))
+                    continue;
                 translated_.push_back({text_at(*as, field::source), text_at(*as, field::destination)});
                 tuples.push_back({tuples[i].protocol, translated_.back().first, translated_.back().second, {}, tuples[i].box});
                 break;
@@ -452,15 +452,12 @@ private:
                 places = general;
                 dialect = text_at(event.fields, field::dialect) == "iptables" ? Dialect::iptables : Dialect::nft;
             }
-            if (text_at(event.fields, field::protocol) != leg.protocol ||
-                !between(event.fields, leg.source, leg.destination))
-                continue;
+            if (text_at(event.fields, field::protocol) != leg.protocol || !between(event.fields, leg.source, leg.destination)) continue;
             seen = true;
             if (const auto* near = object_at(event.fields, field::nat_near_miss))
                 flow.near_miss = lab::NearMiss{*ref_from(near, event), text_at(*near, field::differs)};
             const auto* as = object_at(event.fields, field::as);
-            if (as != nullptr && address_of(text_at(*as, field::destination)) != address_of(leg.destination))
-                return false;  // it is translated
+            if (as != nullptr && address_of(text_at(*as, field::destination)) != address_of(leg.destination)) return false;  // it is translated
         }
         const auto needed = spec_leg(leg, flow);
         if (!seen || !needed) return false;
@@ -468,10 +465,8 @@ private:
             return zone.gateway == *published || std::ranges::count(scenario_.published_in(zone), *published) > 0;
         });
         auto ports = ports_words(needed->destination_ports);
-        flow.change = published->text() +
-                      (own ? " is the firewall itself" : " is no host's own address") +
-                      "; no dnat rule takes " + (leg.protocol == "tcp" ? "TCP" : "UDP") +
-                      (ports.empty() ? "" : " " + ports) + " to " + host->name + " (" + host->address.text() + ")";
+        flow.change = published->text() + (own ? " is the firewall itself" : " is no host's own address") + "; no dnat rule takes " +
+                      (leg.protocol == "tcp" ? "TCP" : "UDP") + (ports.empty() ? "" : " " + ports) + " to " + host->name + " (" + host->address.text() + ")";
         if (places == nullptr) return true;
         const auto boxes = scenario::boxes(scenario_);
         const auto box = std::ranges::find(boxes, first, &scenario::Firewall::name);
@@ -490,8 +485,8 @@ private:
             add_suggestion(flow, std::move(suggestion));
         };
         if (const auto* place = object_at(*places, "dnat"))
-            add(*place, dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect,
-                                  text_at(*place, field::chain), in != nullptr ? in->interface : std::string{}));
+            add(*place, dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect, text_at(*place, field::chain),
+                                  in != nullptr ? in->interface : std::string{}));
         if (const auto* place = object_at(*places, "forward")) {
             auto inner = *needed;
             inner.destination_address = host->address;
@@ -549,8 +544,7 @@ private:
             auto needed = spec_leg(leg, flow);
             if (!needed) return;
             if (untranslated) needed = as_seen_there(*needed, leg);
-            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer,
-                                    text_at(*before, field::in), text_at(*before, field::out),
+            rule_text = accept_rule(as_seen(*needed, event.fields, answer), dialect, name, answer, text_at(*before, field::in), text_at(*before, field::out),
                                     anyone_as(flow, text_at(event.fields, field::box), text_at(*before, field::hook)));
         }
         suggestion.chain = chain;
@@ -638,9 +632,7 @@ void attribute(Report& report, const scenario::Scenario& scenario, std::span<con
                 " packets came faster than the kernel's trace can be read, and went untraced: a rule "
                 "that is not named, or without packets, may still have decided about some");
     }
-    if (std::ranges::any_of(events, [](const Event& event) {
-            return event.event == What::trace && event.fields.if_contains(field::contradicted);
-        }))
+    if (std::ranges::any_of(events, [](const Event& event) { return event.event == What::trace && event.fields.if_contains(field::contradicted); }))
         report.notes.push_back(
             "the kernel's trace names rules that cannot have decided so, as if the rules had been changed during the run: they are left unnamed");
 }

@@ -58,7 +58,8 @@ void attribute_loads(Report& report, std::span<const Event> events) {
     std::map<std::pair<std::size_t, std::string>, Sum> sums;  // by load and rule
     for (const auto& event : events) {
         if (event.event != What::trace || event.fields.contains(field::own) || text_at(event.fields, field::fate) != "dropped") continue;
-        const auto found = ways.find(way_key(text_at(event.fields, field::protocol), text_at(event.fields, field::source), text_at(event.fields, field::destination)));
+        const auto found =
+            ways.find(way_key(text_at(event.fields, field::protocol), text_at(event.fields, field::source), text_at(event.fields, field::destination)));
         const auto rule = ref_from(object_at(event.fields, field::rule), event);
         if (found == ways.end() || !rule) continue;
         const auto wave = waves.find(found->second.player->id);
@@ -70,8 +71,7 @@ void attribute_loads(Report& report, std::span<const Event> events) {
         sum.players.insert(found->second.player);
     }
     for (auto& load : report.loads) load.dropped.clear();
-    for (auto& [key, sum] : sums)
-        report.loads[key.first].dropped.push_back({std::move(sum.rule), sum.packets, static_cast<unsigned>(sum.players.size())});
+    for (auto& [key, sum] : sums) report.loads[key.first].dropped.push_back({std::move(sum.rule), sum.packets, static_cast<unsigned>(sum.players.size())});
     for (auto& load : report.loads) std::ranges::stable_sort(load.dropped, std::ranges::greater{}, &LoadResult::Dropped::packets);
 }
 

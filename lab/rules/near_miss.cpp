@@ -100,8 +100,7 @@ std::optional<Candidate> untold(const Rule& rule, const Comparison& comparison) 
 }
 
 // `far`: also where one port is meant and the packet's is far from it.
-std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison,
-                                        const Packet& packet, bool far) {
+std::optional<Candidate> candidate_from(const Ruleset& ruleset, const Rule& rule, const Comparison& comparison, const Packet& packet, bool far) {
     if (!comparison.accepts || comparison.count(Outcome::unknown) > 0) return std::nullopt;
     Condition differs;
     for (const auto& c : comparison.conditions)
@@ -213,8 +212,7 @@ std::optional<NearMiss> nearest(std::vector<Candidate> candidates) {
 
 }  // namespace
 
-std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet,
-                                  const Rule* stop, bool passing) {
+std::optional<NearMiss> near_miss(const Ruleset& ruleset, const ChainName& chain, const Packet& packet, const Rule* stop, bool passing) {
     Walk walk{ruleset, packet, stop, passing};
     walk.chain(chain, true);
     auto& candidates = walk.candidates;

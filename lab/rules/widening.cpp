@@ -115,10 +115,14 @@ public:
             const auto word = tokens_[at_].word;
             if (word == ";" && at_ + 1 == tokens_.size()) break;
             if (skipped()) continue;
-            if (word == "saddr") operand(Part::sources);
-            else if (word == "daddr") operand(Part::destinations);
-            else if (word == "sport" || word == "dport") operand(Part::ports);
-            else normal_ += std::string{value_of(word)} + " ";
+            if (word == "saddr")
+                operand(Part::sources);
+            else if (word == "daddr")
+                operand(Part::destinations);
+            else if (word == "sport" || word == "dport")
+                operand(Part::ports);
+            else
+                normal_ += std::string{value_of(word)} + " ";
             if (failed_) return std::nullopt;
         }
         const auto rule = AcceptRule::from(normal_, Dialect::nft);
@@ -232,8 +236,7 @@ std::optional<Part> part_that_differs(const AcceptRule& rule, const AcceptRule& 
 }
 
 // What `more` has and the rule has not, as the file writes it. Nothing: some of it overlaps what is there.
-std::optional<std::vector<std::string>> missing(const AcceptRule& rule, const AcceptRule& more, Part part, Dialect dialect,
-                                                const AcceptRule::Names& names) {
+std::optional<std::vector<std::string>> missing(const AcceptRule& rule, const AcceptRule& more, Part part, Dialect dialect, const AcceptRule::Names& names) {
     std::vector<std::string> words;
     if (part == Part::ports) {
         for (const auto& range : more.ports) {
@@ -265,8 +268,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view by) {
 }
 
 TextEdit nft_edit(std::string_view text, const Reading::Operand& operand, const std::vector<std::string>& words) {
-    if (!operand.list)
-        return {operand.value.offset, operand.value.word.size(), "{ " + std::string{operand.value.word} + ", " + joined(words, ", ") + " }"};
+    if (!operand.list) return {operand.value.offset, operand.value.word.size(), "{ " + std::string{operand.value.word} + ", " + joined(words, ", ") + " }"};
     auto at = operand.list->to;
     while (at > operand.list->from && blank(text[at - 1])) --at;
     const bool comma = at > operand.list->from && text[at - 1] == ',';
@@ -285,8 +287,7 @@ std::optional<TextEdit> iptables_edit(const Reading& reading, const Reading::Ope
 
 }  // namespace
 
-std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect,
-                                const std::vector<std::string_view>& all) {
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all) {
     const auto [from, to] = line_at(text, line);
     auto tokens = tokens_of(text, from, to);
     if (tokens.empty()) return std::nullopt;

@@ -17,8 +17,7 @@ struct TextEdit {  // within lines of a text
 // The change of `text` after which the rule that stands on this line also accepts what `more` does, and nothing else: a port or an
 // address more in its list, or in the set or define that it alone uses (`all`: every text of the ruleset). Nothing: there is no such
 // change, or the rule asks for what an AcceptRule does not.
-std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect,
-                                const std::vector<std::string_view>& all);
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all);
 // Edits of one text, none within another.
 std::string with_edits(std::string text, std::vector<TextEdit> edits);
 

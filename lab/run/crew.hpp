@@ -22,7 +22,7 @@ struct CrewOptions {
     std::filesystem::path programs;                 // where the simulators are; empty: beside wmlab, then in PATH
     std::function<void(const std::string&)> say;    // what went wrong, for people
     std::function<bool(scenario::Program)> wanted;  // which programs to start; empty: all
-    double hasten = 1;    // pauses and keep-alives take the so-manieth part (haste.hpp)
+    double hasten = 1;                              // pauses and keep-alives take the so-manieth part (haste.hpp)
     bool direct = false;  // nothing translates: hosts are dialled at their own addresses, not as `published`
     // Generous: a busy machine is no reason to give up.
     std::chrono::milliseconds ready_limit{30'000}, stop_limit{10'000}, terminate_limit{3'000};

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <fstream>
 
-#include "common/evidence/fields.hpp"
 #include "common/bytes/read_file.hpp"
+#include "common/evidence/fields.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/network/surroundings.hpp"
 
@@ -24,8 +24,10 @@ std::string without_quoted(const std::string& text) {
     std::string bare;
     bool quoted = false;
     for (const char c : text) {
-        if (c == '"') quoted = !quoted;
-        else if (!quoted) bare += c;
+        if (c == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            bare += c;
     }
     return bare;
 }
@@ -105,7 +107,8 @@ void Haste::note(const std::vector<Setting>& settings, const Pace& pace, const s
     if (!real_time.empty()) fields[field::real_time] = real_time;
     boost::json::array all;
     for (std::size_t i = 0; i < settings.size(); ++i) {
-        boost::json::object one{{"name", pace.time_outs[i].name}, {field::real, pace.time_outs[i].real.count()}, {field::played, pace.time_outs[i].played.count()}};
+        boost::json::object one{
+            {"name", pace.time_outs[i].name}, {field::real, pace.time_outs[i].real.count()}, {field::played, pace.time_outs[i].played.count()}};
         if (lab_.boxes.size() > 1) one[field::box] = settings[i].box;
         all.push_back(std::move(one));
     }

@@ -16,7 +16,8 @@ std::string milliseconds_words(const Percentiles& all) { return fmt::format("p50
 
 std::string measures_words(const LoadResult& load) {
     auto words = load.setup ? "Set-up " + milliseconds_words(*load.setup) : std::string{"Nobody was set up"};
-    if (load.packets + load.lost > 0) words += fmt::format("; loss {:.2f} % ({} of {})", load.loss * 100, load.lost, number_of(load.packets + load.lost, "packet"));
+    if (load.packets + load.lost > 0)
+        words += fmt::format("; loss {:.2f} % ({} of {})", load.loss * 100, load.lost, number_of(load.packets + load.lost, "packet"));
     if (load.jitter) words += "; jitter " + milliseconds_words(*load.jitter);
     return words + fmt::format("; {}, {:.2f} a second.", number_of(load.gaps, "gap"), load.gaps_per_second);
 }
@@ -24,8 +25,8 @@ std::string measures_words(const LoadResult& load) {
 std::string worst_words(const LoadResult& load) {
     const auto worst = std::ranges::max_element(load.seconds, {}, [](const auto& second) { return std::pair{second.lost + second.gaps, second.jitter}; });
     if (worst == load.seconds.end() || worst->lost + worst->gaps == 0) return {};
-    return fmt::format("The worst second began at {:.1f} s: {} playing, {} lost, {}, jitter {:.1f} ms.", worst->at, worst->playing, number_of(worst->lost, "packet"),
-                       number_of(worst->gaps, "gap"), worst->jitter);
+    return fmt::format("The worst second began at {:.1f} s: {} playing, {} lost, {}, jitter {:.1f} ms.", worst->at, worst->playing,
+                       number_of(worst->lost, "packet"), number_of(worst->gaps, "gap"), worst->jitter);
 }
 
 }  // namespace
@@ -50,8 +51,7 @@ std::string limit_words(const LoadResult& load) {
         rules += fmt::format("{}{} ({} of {})", rules.empty() ? ", by " : "; ", rule_words(drop.rule), number_of(drop.packets, "packet"),
                              number_of(drop.players, "player"));
     if (load.limit == LoadResult::Limit::none)
-        return rules.empty() ? std::string{}
-                             : fmt::format("{} did not come through{}; nothing fell short of it.", number_of(load.withheld, "packet"), rules);
+        return rules.empty() ? std::string{} : fmt::format("{} did not come through{}; nothing fell short of it.", number_of(load.withheld, "packet"), rules);
     if (load.limit == LoadResult::Limit::machine) return fmt::format("The machine, and not the firewall, was the limit: {}.", machine_words(load));
     auto words = fmt::format("The firewall was the limit: {} of {} worked, {} did not come through", load.worked, number_of(load.players, "player"),
                              number_of(load.withheld, "packet"));

@@ -5,10 +5,9 @@
 namespace wmlab::lab {
 namespace {
 
-constexpr std::array<std::string_view, 14> reason_names = {
-    "no-journal", "not-ready",   "process-died",   "journal-incomplete", "not-listening", "not-tried",    "no-outcome",
-    "not-sent",   "host-silent", "control-failed", "control-missing",    "lab-broken",    "contradiction",
-    "overloaded"};
+constexpr std::array<std::string_view, 14> reason_names = {"no-journal",      "not-ready",  "process-died",  "journal-incomplete", "not-listening",
+                                                           "not-tried",       "no-outcome", "not-sent",      "host-silent",        "control-failed",
+                                                           "control-missing", "lab-broken", "contradiction", "overloaded"};
 
 }  // namespace
 

@@ -243,7 +243,7 @@ struct LoadResult {
     };
     std::vector<Dropped> dropped{};  // by rule, filled by rule attribution
     // What the machine did.
-    std::optional<double> busy{}, late{};  // the worst second: part of all processors, 0..1; ms that an event loop was late
+    std::optional<double> busy{}, late{};   // the worst second: part of all processors, 0..1; ms that an event loop was late
     std::uint64_t skipped = 0, unsent = 0;  // packets that the server did not make in time, that its kernel did not take
     unsigned unread = 0;                    // players whose packets came to their wire and not to their program
     enum class Limit { none, firewall, machine } limit = Limit::none;

@@ -118,8 +118,7 @@ TEST_CASE("what editors of other systems write is read the same", "[scenario]") 
         CHECK(explain(loaded.problems) == "");
         CHECK(loaded.scenario.flows.size() == 1);
     }
-    const auto bad = load("\xEF\xBB\xBF" + windows + "  - { id: b, type: mms-tpc, from: player, to: media }\r\n",
-                          "test.yaml", "/", Files::not_checked);
+    const auto bad = load("\xEF\xBB\xBF" + windows + "  - { id: b, type: mms-tpc, from: player, to: media }\r\n", "test.yaml", "/", Files::not_checked);
     CHECK(explain(bad.problems) ==
           "test.yaml:11:20: unknown flow type `mms-tpc`\n"
           "  - { id: b, type: mms-tpc, from: player, to: media }\n"

@@ -59,9 +59,10 @@ TEST_CASE("instances: a name per pair where a list has more than one, a number p
 }
 
 TEST_CASE("players of a load come over the ramp and stay together", "[scenario]") {
-    const auto scenario = good_flows("  - { id: crowd, type: http, from: [player, edge], to: media, load: { players: 4, ramp: 2s, duration: 3s, rate: 300k } }\n"
-                                     "  - { id: one, type: http, from: player, to: media, load: { players: 1, rate: 300k } }\n"
-                                     "  - { id: copies, type: http, from: player, to: media, count: 2, play: 700ms }\n");
+    const auto scenario = good_flows(
+        "  - { id: crowd, type: http, from: [player, edge], to: media, load: { players: 4, ramp: 2s, duration: 3s, rate: 300k } }\n"
+        "  - { id: one, type: http, from: player, to: media, load: { players: 1, rate: 300k } }\n"
+        "  - { id: copies, type: http, from: player, to: media, count: 2, play: 700ms }\n");
     struct Seen {
         std::string id, load;
         long starts, plays;

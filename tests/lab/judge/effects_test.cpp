@@ -30,7 +30,8 @@ bool within(double at, double from, double to) { return at >= from && at < to; }
 void clock(Event& event, double milliseconds) { event.monotonic = std::chrono::nanoseconds{static_cast<std::int64_t>(milliseconds * 1e6)}; }
 
 FlowResult judged(const Course& course, const std::string& wish = "") {
-    Story story{"  - { id: f, type: mms-udp, from: player, to: media, play: 4s, max_loss: 1 }\nevents:\n  - { at: 1s, reload: new.nft" + wish + " }\n  - { at: 2s, reload: new.nft }\n"};
+    Story story{"  - { id: f, type: mms-udp, from: player, to: media, play: 4s, max_loss: 1 }\nevents:\n  - { at: 1s, reload: new.nft" + wish +
+                " }\n  - { at: 2s, reload: new.nft }\n"};
     mms_processes(story, {"f"});
     for (const auto* host : {"media", "player"}) story.blind(host);
     story.started("player", "f", "mms-udp", "udp");
@@ -53,7 +54,12 @@ FlowResult judged(const Course& course, const std::string& wish = "") {
     for (const auto& happens : course.events) {
         const auto began = static_cast<std::int64_t>(happens.began * 1e6);
         story.add("lab", What::happened,
-                  {{"incident", index++}, {"kind", happens.kind}, {"what", "an event"}, {"began", began}, {"ended", began + static_cast<std::int64_t>(happens.lasts * 1e6)}, {"gap", happens.gap}});
+                  {{"incident", index++},
+                   {"kind", happens.kind},
+                   {"what", "an event"},
+                   {"began", began},
+                   {"ended", began + static_cast<std::int64_t>(happens.lasts * 1e6)},
+                   {"gap", happens.gap}});
     }
     const bool whole = course.lost_to < course.ends && course.ends >= first + play;
     story.ended("player", "f", whole ? "worked" : "failed", "udp");

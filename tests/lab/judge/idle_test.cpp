@@ -49,7 +49,8 @@ FlowResult judged(const Paused& how) {
     for (unsigned packet = 20; how.dies && packet < 40; ++packet) missing.insert(packet);
     story.media({"f", "media", "player", server, player, "media", 40, missing, {}, 30});
     for (const auto* host : {"media", "player"}) story.watch(host);
-    story.passes("player", "media", "tcp", control.local, control.remote, {{900, Fate::arrives, "data"}, {1995, Fate::arrives, "data"}, {6002, Fate::arrives, "data"}});
+    story.passes("player", "media", "tcp", control.local, control.remote,
+                 {{900, Fate::arrives, "data"}, {1995, Fate::arrives, "data"}, {6002, Fate::arrives, "data"}});
     // A resend request, once: what the firewall forgets of it is of no concern.
     const std::string asker = "10.20.0.10:1218";
     auto& asked = story.on("player", "f", "resend", What::resend_requested, {{"sequences", boost::json::array{3}}});
@@ -71,8 +72,10 @@ FlowResult judged(const Paused& how) {
     }
     tell_runner(story, how);
     if (how.dies) at(story.on("player", "f", "media", What::media_silent, {{"waited", 3000}, {"attempt", 0}}), on_at + 3000);
-    if (!how.tells_end) story.kill("player");
-    else story.ended("player", "f", how.dies ? "failed" : "worked", "udp", "media came and then no more");
+    if (!how.tells_end)
+        story.kill("player");
+    else
+        story.ended("player", "f", how.dies ? "failed" : "worked", "udp", "media came and then no more");
     const auto report = judge(story.scenario(), story.events());
     REQUIRE(report.flows.size() == 1);
     REQUIRE(report.flows[0].idle);
@@ -124,7 +127,8 @@ TEST_CASE("a stream that goes on after its pause passes, and what ran out meanwh
         CHECK(flow.idle->time_out.empty());
         REQUIRE_FALSE(flow.notes.empty());
         CHECK(flow.notes.back().find("resend") == std::string::npos);
-        CHECK((flow.notes.back().find("nf_conntrack_udp_timeout (30 s) of the firewall ran out, and the rules let it begin anew") != std::string::npos) == forgotten);
+        CHECK((flow.notes.back().find("nf_conntrack_udp_timeout (30 s) of the firewall ran out, and the rules let it begin anew") != std::string::npos) ==
+              forgotten);
     }
 }
 

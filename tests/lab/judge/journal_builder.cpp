@@ -126,7 +126,8 @@ void Story::passes(const std::string& from, const std::string& to, const std::st
                 if (!all_of_them && packet.fate == Fate::lost) continue;
                 const auto at = static_cast<std::int64_t>((packet.at + late) * 1000);  // microseconds
                 if (first < 0) first = at;
-                each += fmt::format("{}{:x}:{:x}:{:x}:{:x}@{}", each.empty() ? "" : " ", number, protocol == "tcp" ? number * 1000 : 0, packet.bytes, number, at - first);
+                each += fmt::format("{}{:x}:{:x}:{:x}:{:x}@{}", each.empty() ? "" : " ", number, protocol == "tcp" ? number * 1000 : 0, packet.bytes, number,
+                                    at - first);
                 ++count;
             }
             if (count > 0) wire(host, way, protocol, kind, source, destination, count, {{"ttl", 63}, {"each", each}, {"first", first * 1000}});

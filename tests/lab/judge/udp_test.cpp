@@ -248,7 +248,8 @@ TEST_CASE("media that came to the player's wire and not to its program is no los
         for (unsigned n = 0; n < packets; ++n) {
             if (misses && lost.contains(n)) continue;
             const auto hash = std::hash<std::string>{}(source_of("protocol") + source_of("kind") + source_of("source") + source_of("destination"));
-            each += (each.empty() ? "" : " ") + fmt::format("{:x}:{:x}:64:{:x}@{}", hash % 0xff00 + n, source_of("protocol") == "udp" ? 0 : n, hash % 0xffffffff, n);
+            each += (each.empty() ? "" : " ") +
+                    fmt::format("{:x}:{:x}:64:{:x}@{}", hash % 0xff00 + n, source_of("protocol") == "udp" ? 0 : n, hash % 0xffffffff, n);
         }
         fields["packets"] = std::ranges::count(each, ' ') + 1;
         fields["each"] = each;
@@ -258,7 +259,8 @@ TEST_CASE("media that came to the player's wire and not to its program is no los
         if (event.event != What::wire || event.fields.contains("protocol")) continue;
         std::uint64_t total = 0;
         for (const auto& other : events)
-            if (other.event == What::wire && other.host == event.host && other.fields.contains("protocol")) total += other.fields.at("packets").to_number<std::uint64_t>();
+            if (other.event == What::wire && other.host == event.host && other.fields.contains("protocol"))
+                total += other.fields.at("packets").to_number<std::uint64_t>();
         event.fields["packets"] = total;
     }
     const auto report = judge(story.scenario(), events);

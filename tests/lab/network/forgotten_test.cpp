@@ -15,7 +15,8 @@ using namespace wmlab::lab;
 
 namespace {
 
-std::vector<std::byte> message(std::uint8_t protocol, std::uint32_t status, std::uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, std::uint16_t source_type = CTA_IP_V4_SRC) {
+std::vector<std::byte> message(std::uint8_t protocol, std::uint32_t status, std::uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
+                               std::uint16_t source_type = CTA_IP_V4_SRC) {
     NetlinkMessage made{type, 0};
     made.fixed(nfgenmsg{AF_INET, NFNETLINK_V0, 0});
     const auto tuple = made.open(CTA_TUPLE_ORIG);

@@ -36,17 +36,18 @@ scenario::Subnet net(const char* text) { return *scenario::Subnet::from(text); }
 
 // What the kernel has after `set` in a namespace with eth0 at 10.20.0.10/24.
 std::string routes_after(As who, const std::function<void(Links&, int eth0)>& set) {
-    return in_lab(who, [&](const Inside&) {
-               const auto zone = Namespace::create("the zone"), host = Namespace::create("the host");
-               constexpr int bridge = 10, port = 11, eth0 = 12;
-               Links switches{zone}, links{host};
-               switches.add_bridge("switch", bridge);
-               switches.add_veth("port", port, bridge, {&host, "eth0", eth0});
-               links.up(eth0, "eth0");
-               links.address(eth0, ip("10.20.0.10"), net("10.20.0.0/24"));
-               set(links, eth0);
-               return routes_in(host);
-           })
+    return in_lab(who,
+                  [&](const Inside&) {
+                      const auto zone = Namespace::create("the zone"), host = Namespace::create("the host");
+                      constexpr int bridge = 10, port = 11, eth0 = 12;
+                      Links switches{zone}, links{host};
+                      switches.add_bridge("switch", bridge);
+                      switches.add_veth("port", port, bridge, {&host, "eth0", eth0});
+                      links.up(eth0, "eth0");
+                      links.address(eth0, ip("10.20.0.10"), net("10.20.0.0/24"));
+                      set(links, eth0);
+                      return routes_in(host);
+                  })
         .text;
 }
 
@@ -64,7 +65,8 @@ TEST_CASE("routes of a host: by a gateway, to nowhere, on the link, out of a lin
         {"a network by a gateway", [](Links& links, int) { links.route(net("10.30.0.0/16"), ip("10.20.0.2")); }, "eth0 10.30.0.0/16 via 10.20.0.2\n"},
         {"a host by a gateway", [](Links& links, int) { links.route(net("203.0.113.7/32"), ip("10.20.0.1")); }, "eth0 203.0.113.7/32 via 10.20.0.1\n"},
         {"a network that cannot be reached", [](Links& links, int) { links.no_route(net("10.10.0.0/24")); }, "none 10.10.0.0/24\n"},
-        {"an address that is on the link and in no subnet of it", [](Links& links, int eth0) { links.on_link(ip("203.0.113.1"), eth0); }, "eth0 203.0.113.1/32\n"},
+        {"an address that is on the link and in no subnet of it", [](Links& links, int eth0) { links.on_link(ip("203.0.113.1"), eth0); },
+         "eth0 203.0.113.1/32\n"},
         {"a gateway that is on the link only by such a route",
          [](Links& links, int eth0) {
              links.on_link(ip("203.0.113.1"), eth0);
@@ -72,8 +74,7 @@ TEST_CASE("routes of a host: by a gateway, to nowhere, on the link, out of a lin
          },
          "eth0 10.40.0.0/24 via 203.0.113.1\neth0 203.0.113.1/32\n"},
     };
-    for (const auto& row : rows)
-        DYNAMIC_SECTION(row.name) {
+    for (const auto& row : rows) DYNAMIC_SECTION(row.name) {
             for (const auto who : {As::root, As::user}) {
                 INFO(name(who));
                 auto routes = routes_after(who, row.set);
@@ -86,7 +87,9 @@ TEST_CASE("routes of a host: by a gateway, to nowhere, on the link, out of a lin
 }
 
 TEST_CASE("a route that the kernel refuses is told with what was to be done", "[lab]") {
-    CHECK(routes_after(As::root, [](Links& links, int) { links.route(net("10.30.0.0/16"), ip("192.0.2.1")); }).find("set the route to 10.30.0.0/16 via 192.0.2.1") != std::string::npos);
+    CHECK(routes_after(As::root, [](Links& links, int) {
+              links.route(net("10.30.0.0/16"), ip("192.0.2.1"));
+          }).find("set the route to 10.30.0.0/16 via 192.0.2.1") != std::string::npos);
     CHECK(routes_after(As::root, [](Links& links, int eth0) {
               links.default_route_out(eth0);
               links.default_route(ip("10.20.0.1"));

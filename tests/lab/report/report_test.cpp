@@ -245,7 +245,9 @@ TEST_CASE("a load is told in every report for people", "[report]") {
             }
         }
         CHECK(has(report, "50 players of mms-udp from player to media, who come over 1.5 s and then all play 10 s: 49 set up, 30 worked."));
-        CHECK(has(report, "Set-up p50 12.5 ms, p95 80.0 ms, p99 950.2 ms; loss 0.30 % (12 of 4012 packets); jitter p50 0.5 ms, p95 2.0 ms, p99 7.0 ms; 3 gaps, 0.25 a second."));
+        CHECK(has(
+            report,
+            "Set-up p50 12.5 ms, p95 80.0 ms, p99 950.2 ms; loss 0.30 % (12 of 4012 packets); jitter p50 0.5 ms, p95 2.0 ms, p99 7.0 ms; 3 gaps, 0.25 a second."));
         CHECK(has(report, "The worst second began at 1.0 s: 49 playing, 12 packets lost, 3 gaps, jitter 7.0 ms."));
         CHECK(has(report, "The firewall was the limit: 30 of 50 players worked, 40 packets did not come through, by "));
         CHECK(has(report, "38 packets of 19 players"));

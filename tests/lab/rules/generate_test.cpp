@@ -119,10 +119,11 @@ TEST_CASE("each dialect says the same needs", "[rules]") {
 
 TEST_CASE("anyone of a zone is its subnet in every dialect, and of a zone without an end no address at all", "[rules]") {
     const auto loaded = [](const std::string& subnet) {
-        auto read = scenario::load("version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: fw-in }\n  outside: { subnet: " + subnet +
-                                       ", interface: fw-out }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\ncontent: { lecture: { synthetic: audio } }\n"
-                                       "flows:\n  - { id: web, type: http, from: anyone@outside, to: media, content: lecture }\n",
-                                   "site.yaml", "/", scenario::Files::not_checked);
+        auto read =
+            scenario::load("version: 1\nzones:\n  inside: { subnet: 10.10.0.0/24, interface: fw-in }\n  outside: { subnet: " + subnet +
+                               ", interface: fw-out }\nhosts:\n  media: { zone: inside, address: 10.10.0.10 }\ncontent: { lecture: { synthetic: audio } }\n"
+                               "flows:\n  - { id: web, type: http, from: anyone@outside, to: media, content: lecture }\n",
+                           "site.yaml", "/", scenario::Files::not_checked);
         CHECK(explain(read.problems) == "");
         return read.scenario;
     };
@@ -172,8 +173,10 @@ hosts:
 content: { lecture: { synthetic: audio } }
 defaults: { content: lecture }
 flows:
-  - { id: established, type: mms-udp, from: player, to: )" + name + R"(, client_ports: 1024-5000 }
-  - { id: group, type: multicast, from: )" + name + R"(, to: player, group: 239.1.2.3, port: 8080 }
+  - { id: established, type: mms-udp, from: player, to: )" +
+                                               name + R"(, client_ports: 1024-5000 }
+  - { id: group, type: multicast, from: )" + name +
+                                               R"(, to: player, group: 239.1.2.3, port: 8080 }
 )",
                                            "site.yaml", "/", scenario::Files::not_checked);
         REQUIRE(loaded.ok());
