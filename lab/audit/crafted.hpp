@@ -54,7 +54,7 @@ struct Crafted {
     Address source, destination;
 };
 inline constexpr std::uint8_t firewall_itself = 255;
-inline constexpr std::uint8_t icmp_v4 = 1, tcp_number = 6, udp_number = 17, icmp_v6 = 58;
+inline constexpr std::uint8_t icmp_v4 = 1, igmp_number = 2, tcp_number = 6, udp_number = 17, icmp_v6 = 58;
 
 // From the network header on. `nonce` stands where no firewall changes it.
 std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::uint32_t nonce);

@@ -465,6 +465,7 @@ std::vector<std::vector<Outcome>> explore(Bench& bench, const Plan& plan) {
 NeedIndex::NeedIndex(const scenario::Scenario& scenario) {
     auto found = rules::needs(scenario);
     needs_ = std::move(found.needs);
+    memberships_ = std::move(found.memberships);
     needs_.insert(needs_.end(), found.alternatives.begin(), found.alternatives.end());
 }
 
@@ -484,6 +485,13 @@ std::vector<std::string> NeedIndex::flows(const std::string& from, const Place& 
                 found.push_back(need.flows[i]);
         }
     }
+    return found;
+}
+
+std::vector<std::string> NeedIndex::memberships(const std::string& host) const {
+    std::vector<std::string> found;
+    for (const auto& one : memberships_)
+        if (one.host == host) found.push_back(one.flow);
     return found;
 }
 

@@ -82,8 +82,11 @@ public:
     std::vector<std::string> flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone,
                                    std::uint8_t protocol, Span ports) const;
 
+    std::vector<std::string> memberships(const std::string& host) const;  // flows for which the firewall itself takes its IGMP
+
 private:
     std::vector<rules::Need> needs_;
+    std::vector<rules::Needs::Membership> memberships_;
 };
 
 }  // namespace wmlab::lab

@@ -153,6 +153,7 @@ std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, c
                 for (auto& flow : needs.flows(from, {told.from_zone, source.kind == PlanEnd::Kind::outside}, host,
                                               {told.to_zone, target.kind == PlanEnd::Kind::outside}, variant.protocol, wanted))
                     one.told.flows.push_back(std::move(flow));
+            if (told.hook == "input" && variant.protocol == igmp_number) one.told.flows = needs.memberships(from);
             rows.push_back(std::move(one));
         }
     return rows;

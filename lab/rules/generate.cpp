@@ -104,6 +104,7 @@ private:
         const auto* sender = scenario_.host(instance.from);
         if (!sender || sender->zone == source.zone) return;
         if (const auto hops = scenario::way(scenario_, sender->zone, source.zone); hops.empty() || hops.back().box != scenario_.firewall.name) return;
+        found_.memberships.push_back({leg.source, instance.id + " " + leg.name});
         note("flow " + instance.id + " needs IGMP between " + leg.source +
              " and the router of its own zone: it is never forwarded; a firewall that is that router must accept protocol 2 itself");
     }

@@ -40,6 +40,11 @@ struct Needs {
     std::vector<Need> needs;                // no two overlap for the same hosts and protocol
     std::vector<Need>
         alternatives;  // what a rollover may use, but does not need: it is content with the first way open
+    // Hosts whose IGMP reports the firewall itself must take, as the router of their zone.
+    struct Membership {
+        std::string host, flow;  // "announcements join"
+    };
+    std::vector<Membership> memberships{};
     std::vector<std::string> notes;  // what cannot be said as a rule of this firewall (IGMP, commands ...)
 };
 // All addresses of `anyone` of a zone: its subnet, or everything (prefix 0) where it has no end.

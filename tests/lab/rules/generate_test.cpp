@@ -53,6 +53,8 @@ TEST_CASE("needs: one row for each pair of hosts and protocol, nothing that stay
     CHECK(found.needs[3].destination_address.text() == "239.1.2.3");
     REQUIRE(found.notes.size() == 1);
     CHECK(found.notes[0].find("IGMP") != std::string::npos);
+    REQUIRE(found.memberships.size() == 1);
+    CHECK(found.memberships[0].host == "player");
 }
 
 TEST_CASE("a rollover needs the transport it is to play over, and without one the first", "[rules]") {
