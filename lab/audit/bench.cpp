@@ -380,7 +380,7 @@ void Bench::strangers_behind(std::size_t zone) { parts_->default_route(zone); }
 void Bench::forget() { parts_->network.forget_connections(); }
 
 void Bench::restart() {
-    Interruption::check();
+    Interruptions::check();
     load_rules(parts_->network.firewall(), "flush ruleset");
     if (!parts_->file.empty()) load_ruleset(parts_->network.firewall(), parts_->file);
     parts_->read_rules();
@@ -420,7 +420,7 @@ void Bench::send(std::span<const Crafted> packets, std::span<const Shape> shapes
     const Pinned pinned;
     outcomes.assign(packets.size(), {});
     for (std::size_t at = 0; at < packets.size();) {
-        Interruption::check();
+        Interruptions::check();
         std::size_t count = 1;  // of one zone: one wire, one order
         while (count < batch && at + count < packets.size() && packets[at + count].zone == packets[at].zone) ++count;
         const auto part = std::span{outcomes}.subspan(at, count);
@@ -446,7 +446,7 @@ std::size_t Bench::crowd(const Crafted& packet, std::span<const Shape> shapes, c
 }
 
 Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
-    Interruption::check();
+    Interruptions::check();
     auto& parts = *parts_;
     const Pinned pinned;
     if (!parts.traced) {

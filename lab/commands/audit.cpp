@@ -139,14 +139,7 @@ int audit_command(Arguments arguments) {
         });
         return exit_code(report);
     };
-    return inside_sandbox([&](const Inside& inside) {
-        const Interruption listening;
-        try {
-            return swept(inside);
-        } catch (const Interrupted&) {
-            return ends::interrupted;
-        }
-    });
+    return inside_sandbox(swept);
 }
 
 }  // namespace wmlab::lab::commands

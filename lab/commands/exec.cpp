@@ -11,6 +11,7 @@
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
 #include "lab/verdict/exit_code.hpp"
@@ -52,7 +53,7 @@ int run_program(Lab& lab, const std::string& host, const std::vector<std::string
         if (lab.interruptions == passed_on) continue;
         passed_on = lab.interruptions;
         // a Ctrl-C of the terminal has reached the program too
-        if (lab.last_signal != SIGINT || !from_terminal) process->signal(lab.last_signal);
+        if (Interruptions::last_signal() != SIGINT || !from_terminal) process->signal(Interruptions::last_signal());
     }
     return ending->signal != 0 ? 128 + ending->signal : ending->code;
 }

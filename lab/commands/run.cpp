@@ -56,6 +56,7 @@ void wait_for_the_user(Lab& lab) {
     std::cerr << "\nThe lab is kept until Ctrl-C. A shell on a host, from another terminal:\n"
               << lab.how_to_enter() << std::flush;
     lab.wait([] { return false; }, std::chrono::steady_clock::time_point::max());
+    Interruptions::answer();
 }
 
 void write_patch(const std::filesystem::path& file, const Patch& patch) {
@@ -66,7 +67,6 @@ void write_patch(const std::filesystem::path& file, const Patch& patch) {
 
 // What the change opens and closes for packets that are no flow's.
 SweptChange sweep_change(const Job& job, bool allow_open) {
-    const Interruption listening;
     SweptChange swept;
     explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, swept.found);
     swept.day = today();
@@ -77,7 +77,6 @@ SweptChange sweep_change(const Job& job, bool allow_open) {
 // What a patch opens that no flow needs.
 std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before,
                                   const std::filesystem::path& after) {
-    const Interruption listening;
     Comparison comparison;
     explore_change(scenario, before, after, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
     std::set<std::tuple<std::string, std::string, std::string>> ways_back;
@@ -122,9 +121,20 @@ std::optional<SecondRuns> run_chance_again(const Job& job, const Inside& inside,
     };
     auto after = try_under(job.ruleset, again_after_folder);
     auto before = try_under(job.baseline, again_before_folder);
-    if (after.interrupted || before.interrupted) return std::nullopt;
+    if (after.interrupted || before.interrupted) throw Interrupted{};
     confirm(*report.baseline, compare(before.report, after.report));
     return SecondRuns{std::move(before.evidence), std::move(after.evidence)};
+}
+
+// False: the user wanted an end before `step` had one. What is known until then is still reported.
+bool unless_interrupted(Report& report, std::string_view left_undone, const std::function<void()>& step) {
+    try {
+        step();
+        return true;
+    } catch (const Interrupted&) {
+        report.notes.push_back(fmt::format("interrupted: {}", left_undone));
+        return false;
+    }
 }
 
 int run_job(const Job& job, const Inside& inside, const po::variables_map& values, const ReportWish& wish,
@@ -167,6 +177,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             wait_for_the_user(lab);
         };
     RunEvidence kept;
+    bool cut_short = false;
     auto trial = [&] {
         try {
             std::optional<Report> before;
@@ -186,14 +197,20 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 options.after = [&](Report& report) {
                     report.baseline = compare(*before, report);
                     add_ruleset(report.identity, job.baseline);
-                    kept.swept = sweep_change(job, values.contains("allow-open"));
-                    add_swept(*report.baseline, *kept.swept, job.text.scenario);
+                    cut_short |= !unless_interrupted(report, "what else the change opens and closes was not looked for", [&] {
+                        kept.swept = sweep_change(job, values.contains("allow-open"));
+                        add_swept(*report.baseline, *kept.swept, job.text.scenario);
+                    });
                 };
             auto done = try_scenario(job.text, inside, options);
+            done.interrupted |= cut_short;
             if (job.turn != nullptr && !done.interrupted)
                 job.turn->tell(job.text.scenario.file.string(), done.report, done.report.coverage.value_or(std::vector<RuleUse>{}));
             if (!coverage) done.report.coverage.reset(), done.evidence.coverage = false;
-            if (done.report.baseline && !done.interrupted) kept.again = run_chance_again(job, inside, options, done.report);
+            if (done.report.baseline && !done.interrupted)
+                done.interrupted |= !unless_interrupted(done.report, "what differs where chance or counts decide was not tried again", [&] {
+                    kept.again = run_chance_again(job, inside, options, done.report);
+                });
             if (values.contains("live") && done.report.baseline && !done.interrupted) {
                 kept.live = run_live(job.text, inside, options, job.baseline, job.ruleset);
                 done.interrupted = kept.live->run.interrupted;
@@ -201,10 +218,12 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 kept.live->run.events.clear();  // the journals have them
             }
             if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted) {
-                prove_suggestions(done.report, job.text, inside, options, [&](const auto& now, const auto& patched) {
-                    return opened_beside(job.text.scenario, now, patched);
+                done.interrupted |= !unless_interrupted(done.report, "the suggestions were not tried to their end", [&] {
+                    prove_suggestions(done.report, job.text, inside, options, [&](const auto& now, const auto& patched) {
+                        return opened_beside(job.text.scenario, now, patched);
+                    });
+                    kept.proof = proof_of(done.report);
                 });
-                kept.proof = proof_of(done.report);
             }
             if (!job.patch.empty() && done.report.patch) write_patch(job.patch, *done.report.patch);
             return done;

@@ -1,11 +1,14 @@
 #include "lab/commands/suggested.hpp"
 
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <fstream>
@@ -13,7 +16,9 @@
 #include <set>
 #include <utility>
 
+#include "lab/host/descriptor.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/rules/patch.hpp"
 #include "lab/rules/suggestion.hpp"
 #include "lab/rules/widening.hpp"
@@ -235,6 +240,7 @@ public:
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         int code = broke;
         try {
+            Interruptions::note();
             code = trial() ? 0 : 1;
         } catch (...) {  // said where the same is tried without a process of its own
         }
@@ -244,11 +250,15 @@ public:
     ~Aside() { result(); }
     Aside& operator=(Aside&&) = delete;
 
-    // Waits for it. Nothing: it came to no end.
+    // Waits for it; who wants an end ends it, too. Nothing: it came to no end.
     std::optional<bool> result() {
         int status = broke << 8;
         if (process_ <= 0) return std::nullopt;
         const auto process = std::exchange(process_, -1);
+        const Descriptor over{static_cast<int>(::syscall(SYS_pidfd_open, process, 0))};
+        std::array<pollfd, 2> waits{pollfd{over.get(), POLLIN, 0}, pollfd{Interruptions::descriptor(), POLLIN, 0}};
+        while (over && Interruptions::unanswered() == 0 && waits[0].revents == 0) ::poll(waits.data(), waits.size(), -1);
+        if (Interruptions::unanswered() > 0) ::kill(process, SIGTERM);
         while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
         }
         if (!WIFEXITED(status) || WEXITSTATUS(status) == broke) return std::nullopt;
@@ -287,7 +297,6 @@ public:
         if (wanted_.empty()) return;
         // The control: what passes now without any change owes nothing to a rule.
         const auto control = try_flows({}, wanted_);
-        if (interrupted_) return;
         for (const auto& flow : control.flows)
             if (flow.as_expected && wanted_.erase(flow.id) > 0)
                 patch.notes.push_back(flow.id +
@@ -344,7 +353,7 @@ private:
         for (const auto& id : all_)
             if (flows.contains(id)) again_.flows.push_back(id);
         auto trial = try_scenario(text_, inside_, again_);
-        interrupted_ = interrupted_ || trial.interrupted;
+        if (trial.interrupted) throw Interrupted{};
         return std::move(trial.report);
     }
 
@@ -353,7 +362,7 @@ private:
         auto last = report_;
         auto open = wanted_;
         std::map<std::string, FlowResult> ends;
-        for (int round = 0; round < rounds_max && !open.empty() && !interrupted_; ++round) {
+        for (int round = 0; round < rounds_max && !open.empty(); ++round) {
             auto found = suggested_in(last, *scratch_, open, pieces_, round);
             std::erase_if(found, [&](const Piece& piece) {
                 return std::ranges::any_of(pieces_, [&](const Piece& had) {
@@ -402,12 +411,12 @@ private:
                 });
             for (std::size_t j = 0; j < trials.size(); ++j) {
                 auto spared = trials[j].result();
-                if (!spared && !interrupted_) spared = not_needed(pieces_, i + j);
+                if (!spared) spared = not_needed(pieces_, i + j);
                 if (spared == true) spare.push_back(i + j);
             }
         }
         bool first = true;
-        for (auto i = spare.rbegin(); i != spare.rend() && !interrupted_; ++i) {
+        for (auto i = spare.rbegin(); i != spare.rend(); ++i) {
             if (first || not_needed(pieces_, *i)) pieces_ = without(pieces_, *i);
             first = false;
         }
@@ -479,7 +488,6 @@ private:
     std::vector<std::string> all_;
     std::set<std::string> wanted_;
     std::vector<Piece> pieces_;
-    bool interrupted_ = false;
 };
 
 }  // namespace
@@ -487,7 +495,13 @@ private:
 void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options,
                        const Opened& opened) {
     if (options.ruleset.empty()) return;
-    Proof{report, text, inside, options}.run(opened);
+    try {
+        Proof{report, text, inside, options}.run(opened);
+    } catch (const Interrupted&) {
+        report.patch.reset();
+        for (auto& flow : report.flows) flow.suggestion_proven = false;
+        throw;
+    }
 }
 
 }  // namespace wmlab::lab::commands

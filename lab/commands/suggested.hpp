@@ -15,7 +15,7 @@ using Opened =
     std::function<std::vector<Excess>(const std::filesystem::path& before, const std::filesystem::path& after)>;
 
 // Fills the report's patch, and suggestion_proven of every flow that has a suggestion. The user's files stay as they
-// are. SetupFailed.
+// are. SetupFailed; Interrupted, then nothing counts as proven.
 void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options,
                        const Opened& opened = {});
 

@@ -19,6 +19,7 @@
 #include "lab/commands/options.hpp"
 #include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/run/device_log.hpp"
 #include "lab/verdict/comparison.hpp"
 #include "lab/verdict/exit_code.hpp"
@@ -316,10 +317,17 @@ int saying_refusals(const std::function<int()>& body) {
 }
 
 int inside_sandbox(const std::function<int(const Inside&)>& body, const Setting& setting) {
-    const auto guarded = [&](const Inside& inside) { return saying_refusals([&] { return body(inside); }); };
+    const auto guarded = [&](const Inside& inside) {
+        try {
+            return saying_refusals([&] { return body(inside); });
+        } catch (const Interrupted&) {
+            return ends::interrupted;
+        }
+    };
     if (!setting.built_in() && setting.attached.empty()) {
         Inside outside;
         outside.outer_pid = ::getpid();
+        Interruptions::note();
         return guarded(outside);
     }
     try {

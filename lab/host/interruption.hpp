@@ -1,7 +1,7 @@
-// Ctrl-C and SIGTERM where no event loop listens for them. The lab's inner process is the first of its process namespace:
-// there the kernel ignores a signal that nobody handles.
+// The end that a user asks for: Ctrl-C (SIGINT), SIGTERM, SIGHUP. Whatever is going on then learns of it, and what begins afterwards does,
+// too: a request is never lost between two steps. The lab's inner process is the first of its process namespace, where the kernel ignores
+// a signal that nobody handles (pid_namespaces(7)).
 #pragma once
-#include <csignal>
 #include <exception>
 
 namespace wmlab::lab {
@@ -12,17 +12,16 @@ public:
     const char* what() const noexcept override { return "interrupted"; }
 };
 
-// While one of these lives SIGINT, SIGTERM and SIGHUP are noted; check() throws once one has come. One at a time.
-class Interruption {
+// Those that this process has got.
+class Interruptions {
 public:
-    Interruption();
-    ~Interruption();
-    Interruption(const Interruption&) = delete;
-    Interruption& operator=(const Interruption&) = delete;
-    static void check();  // Interrupted. Without one of these: nothing
-
-private:
-    struct sigaction before_[3];
+    static void note();        // from now on, for the rest of the process; again: nothing. A child process calls it for its own. SetupFailed
+    static int unanswered();   // how many; 0 without note()
+    static int last_signal();  // the number of the last one; 0: none yet
+    static void answer();      // those so far have had their effect: what was only waiting for them is over
+    static void check();       // Interrupted, where one is unanswered
+    static int descriptor();   // readable from one on, until forget_wake(); -1 without note()
+    static void forget_wake();
 };
 
 }  // namespace wmlab::lab

@@ -22,6 +22,7 @@
 
 #include "lab/host/descriptor.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/host/remedy.hpp"
 
 namespace wmlab::lab {
@@ -109,6 +110,7 @@ std::string read_all(int fd) {
             ::_exit(3);
         }
         from_inner.write.reset();
+        Interruptions::note();  // before those that wait are let in
         ::sigprocmask(SIG_SETMASK, &signals_before, nullptr);
         result = body(inside);
     } catch (const std::exception& failure) {

@@ -1,12 +1,14 @@
 #include "lab/run/lab.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
-#include <csignal>
 
 #include "common/evidence/fields.hpp"
 #include "common/scenario/boxes.hpp"
 #include "lab/firewall/loading.hpp"
 #include "lab/firewall/missing.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/network/attachment.hpp"
 
 namespace wmlab::lab {
@@ -59,8 +61,8 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
       notes{inside.notes},
       scenario_{scenario},
       inside_{inside},
-      signals_{io, SIGINT, SIGTERM, SIGHUP} {
-    listen_for_signals();
+      interruption_{io} {
+    listen_for_interruptions();
     // A prefix may be `ssh NAME`: then the machine's own names are needed.
     if (inside.mounts && setting.launched.empty())
         mount_private_names(hosts_file(scenario), notes, of_all(boxes, &scenario::Firewall::users), of_all(boxes, &scenario::Firewall::groups));
@@ -102,12 +104,15 @@ std::string Lab::names_at(const std::string& host) const {
     return differ ? hosts_file(scenario_, found->zone) : std::string{};
 }
 
-void Lab::listen_for_signals() {
-    signals_.async_wait([this](boost::system::error_code failure, int number) {
-        if (failure) return;
-        ++interruptions;
-        last_signal = number;
-        listen_for_signals();
+void Lab::listen_for_interruptions() {
+    if (!interruption_.is_open()) {
+        Interruptions::note();
+        interruption_.assign(::fcntl(Interruptions::descriptor(), F_DUPFD_CLOEXEC, 0));
+    }
+    Interruptions::forget_wake();
+    interruptions = Interruptions::unanswered();
+    interruption_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failure) {
+        if (!failure) listen_for_interruptions();
     });
 }
 

@@ -1,7 +1,7 @@
 // One lab, standing: hosts, firewall with its ruleset, the witness on every wire, and the means to start programs.
 #pragma once
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -51,8 +51,7 @@ public:
     std::vector<std::string> notes;  // what this system does not allow
     std::map<std::string, SetupFailed, std::less<>>
         unreachable;        // hosts on other machines, and why: theirs are no flows
-    int interruptions = 0;  // SIGINT, SIGTERM, SIGHUP received
-    int last_signal = 0;    // of these
+    int interruptions = 0;  // the user's requests for an end so far, also those before the lab was there
 
     // Runs what happens until `done` holds (true), or the time is over or the user interrupts (false).
     bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point limit);
@@ -70,10 +69,10 @@ public:
     bool open() const { return all_open(boxes); }  // nothing is loaded anywhere
 
 private:
-    void listen_for_signals();
+    void listen_for_interruptions();
     const scenario::Scenario& scenario_;
     const Inside& inside_;
-    boost::asio::signal_set signals_;
+    boost::asio::posix::stream_descriptor interruption_;
 };
 
 }  // namespace wmlab::lab
