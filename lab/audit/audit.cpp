@@ -16,6 +16,7 @@
 #include "lab/audit/openers.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
+#include "lab/firewall/settling.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
 #include "lab/network/network.hpp"
@@ -41,7 +42,6 @@ struct Job {  // one sweep; pairs of hosts that no rule can tell apart share it
     Protocol protocol;
     Sweep sweep;
     std::vector<std::optional<RuleRef>> rules;
-    std::vector<std::string> doubts;
     double seconds = 0;
     std::size_t direction = 0;
 };
@@ -107,8 +107,7 @@ double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs
 }
 
 // False: with all its rules the firewall decides otherwise than it did in the sweep.
-bool find_rules(Network& network, const Scenario& scenario, Job& job, const rules::Ruleset& ruleset,
-                const rules::Literals& literals, bool confirm) {
+bool find_rules(Network& network, Job& job, const rules::Ruleset& ruleset, const rules::Literals& literals, bool confirm) {
     const auto start = std::chrono::steady_clock::now();
     network.forget_connections();
     const SweepEnd from{&network.host(job.from.name), job.from.address};
@@ -118,9 +117,6 @@ bool find_rules(Network& network, const Scenario& scenario, Job& job, const rule
     if (confirm && (std::ranges::any_of(open, [&](const Stretch& s) { return !job.rules[s.first]; }) ||
                     !stay_closed(from, to, network.firewall(), job.protocol, ruleset, job.sweep.ports)))
         return false;
-    const auto way = between(network, scenario, job);
-    job.doubts =
-        doubt_limited(job.sweep, {way.in, way.out, job.from.address, job.to.address, job.protocol}, ruleset, literals);
     job.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return true;
 }
@@ -172,7 +168,8 @@ AuditReport audit(const Scenario& asked, const AuditOptions& options) {
     const auto ruleset = options.ruleset.empty() ? given.firewall.ruleset : options.ruleset;
     report.ruleset = ruleset.string();
     Network network{scenario};
-    if (!ruleset.empty()) load_ruleset(network.firewall(), ruleset);
+    auto dialect = rules::Dialect::nft;
+    if (!ruleset.empty()) dialect = load_ruleset(network.firewall(), ruleset);
     report.notes = network.notes();
 
     std::optional<rules::Ruleset> rules_loaded;
@@ -183,6 +180,15 @@ AuditReport audit(const Scenario& asked, const AuditOptions& options) {
         for (const auto& file : rules_loaded->source().files)
             rules::collect_literals(rules::read_from_disk(file).value_or(""), literals);
     }
+    // One probe is not to decide about another: limits and sets that packets fill.
+    const auto settle = [&] {
+        const auto& firewall = network.firewall();
+        const auto past = past_rules(firewall, dialect);
+        if (past.rules().empty()) return;
+        settle_rules(firewall, dialect, past, {});  // which of them it could not load, the further packets tell
+        rules_loaded->renumber(rules::Ruleset::parse(running_json(firewall), {}, {}));
+    };
+    if (rules_loaded) settle();
     std::vector<Neighbour> neighbours;
     for (const auto& host : scenario.hosts)
         neighbours.push_back({{&network.host(host.name), host.address}, scenario.zone(host.zone)->gateway});
@@ -209,7 +215,7 @@ AuditReport audit(const Scenario& asked, const AuditOptions& options) {
                                    literals.same_address(job.to.address, to.address);
                         });
                         if (same == jobs.end())
-                            same = jobs.insert(same, {from, to, protocol, {}, {}, {}, 0, report.directions.size() - 1});
+                            same = jobs.insert(same, {from, to, protocol, {}, {}, 0, report.directions.size() - 1});
                         pairs.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs.begin())});
                     }
         }
@@ -230,12 +236,13 @@ AuditReport audit(const Scenario& asked, const AuditOptions& options) {
             load_rules(network.firewall(), "flush ruleset");
             load_ruleset(network.firewall(), ruleset);
             rules_loaded = read_ruleset(network.firewall(), ruleset);
+            settle();
         }
         switch_trace_on(network.firewall(), *rules_loaded, 1'000'000);
         for (auto& job : jobs) {
-            if (!find_rules(network, scenario, job, *rules_loaded, literals, !left_out.empty())) {
+            if (!find_rules(network, job, *rules_loaded, literals, !left_out.empty())) {
                 sweep_all(network, scenario, std::span{&job, 1}, options);
-                find_rules(network, scenario, job, *rules_loaded, literals, false);
+                find_rules(network, job, *rules_loaded, literals, false);
             }
             report.directions[job.direction].seconds += job.seconds - job.sweep.seconds;
         }
@@ -274,7 +281,6 @@ AuditReport audit(const Scenario& asked, const AuditOptions& options) {
             });
         pair.from_zone = from.zone, pair.to_zone = to.zone;
         pair.seconds = job.seconds, pair.rounds = job.sweep.rounds;
-        pair.doubts = job.doubts;
         if (!job.sweep.lost.empty()) pair.doubts.push_back(job.sweep.lost);
         if (job.from.name != from.name || job.to.name != to.name)
             pair.probed_as = job.from.name + " -> " + job.to.name, pair.seconds = 0, pair.rounds = 0;

@@ -28,6 +28,7 @@
 #include "lab/audit/markers.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
+#include "lab/firewall/settling.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
 #include "lab/network/netlink.hpp"
@@ -101,18 +102,21 @@ constexpr std::string_view ask_table =
     " chain post {\n  type filter hook postrouting priority 2147483647; policy accept;\n }\n"
     "}\n";
 
+}  // namespace
+
 RuleRef reference(const rules::Rule& rule) {
     if (rule.place) return {rule.place->file, rule.place->line, rule.place->text, rule.chain.text()};
     return {"", 0, rule.text, rule.chain.text()};
 }
 
-}  // namespace
-
 struct Bench::Parts {
     scenario::Scenario scenario;
     std::filesystem::path file;
     Network network;
+    rules::Dialect dialect = rules::Dialect::nft;
     rules::Ruleset ruleset;
+    rules::PastRules past;
+    std::optional<std::map<std::pair<rules::ChainName, std::uint64_t>, std::uint64_t>> handles_now;
     std::string listing;
     bool v6 = false, traced = false;
     struct Wire {
@@ -131,7 +135,7 @@ struct Bench::Parts {
     Parts(const scenario::Scenario& given, std::filesystem::path rules_file)
         : scenario{given}, file{std::move(rules_file)}, network{wires_of(given)} {
         const auto& firewall = network.firewall();
-        if (!file.empty()) load_ruleset(firewall, file);
+        if (!file.empty()) dialect = load_ruleset(firewall, file);
         const Entered inside{firewall};
         v6 = switch_v6_on();
         for (const auto& zone : scenario.zones) {
@@ -155,6 +159,34 @@ struct Bench::Parts {
         if (file.empty()) return;
         ruleset = read_ruleset(network.firewall(), file);
         listing = list_rules(network.firewall());
+        past = lab::past_rules(network.firewall(), dialect);
+    }
+
+    std::vector<std::size_t> settle(const std::function<rules::Past(std::size_t)>& of) {
+        if (past.rules().empty()) return {};
+        const auto& firewall = network.firewall();
+        load_rules(firewall, "flush ruleset");
+        load_ruleset(firewall, file);
+        traced = false, handles_now.reset();
+        network.forget_connections();
+        std::vector<rules::Past> pasts;
+        for (std::size_t i = 0; i < past.rules().size(); ++i) pasts.push_back(of ? of(i) : rules::Past::nothing);
+        return settle_rules(firewall, dialect, lab::past_rules(firewall, dialect), pasts);  // with the handles that they have now
+    }
+
+    // Rules that are loaded again may have other handles than those of `ruleset`, and have the same places.
+    std::uint64_t handle_read(const rules::ChainName& chain, std::uint64_t handle) {
+        if (past.rules().empty()) return handle;
+        if (!handles_now) {
+            handles_now.emplace();
+            const auto now = rules::Ruleset::parse(running_json(network.firewall()), {}, {});
+            for (const auto& [name, was] : ruleset.chains())
+                if (const auto* is = now.chain(name); is && is->rules.size() == was.rules.size())
+                    for (std::size_t i = 0; i < was.rules.size(); ++i)
+                        (*handles_now)[{name, now.rules()[is->rules[i]].handle}] = ruleset.rules()[was.rules[i]].handle;
+        }
+        const auto found = handles_now->find({chain, handle});
+        return found == handles_now->end() ? handle : found->second;
     }
 
     bool switch_v6_on() const {
@@ -379,13 +411,15 @@ Address Bench::twin(scenario::Ipv4 address, std::size_t zone) const { return par
 void Bench::strangers_behind(std::size_t zone) { parts_->default_route(zone); }
 void Bench::forget() { parts_->network.forget_connections(); }
 
-void Bench::restart() {
+const std::vector<rules::PastRule>& Bench::past_rules() const { return parts_->past.rules(); }
+const rules::Rule* Bench::rule_of(const rules::PastRule& past) const {
+    const auto* chain = parts_->ruleset.chain(past.chain);
+    return chain && past.position < chain->rules.size() ? &parts_->ruleset.rules()[chain->rules[past.position]] : nullptr;
+}
+
+std::vector<std::size_t> Bench::settle(const std::function<rules::Past(std::size_t)>& past) {
     Interruptions::check();
-    load_rules(parts_->network.firewall(), "flush ruleset");
-    if (!parts_->file.empty()) load_ruleset(parts_->network.firewall(), parts_->file);
-    parts_->read_rules();
-    parts_->traced = false;
-    forget();
+    return parts_->settle(past);
 }
 
 namespace {
@@ -435,16 +469,6 @@ void Bench::send(std::span<const Crafted> packets, std::span<const Shape> shapes
     }
 }
 
-std::size_t Bench::crowd(const Crafted& packet, std::span<const Shape> shapes, const Span& source_ports, std::size_t size) {
-    std::vector<Crafted> all(size, packet);
-    const auto width = source_ports.last - source_ports.first + 1;
-    for (std::size_t i = 0; i < size && source_ports.first > 0; ++i)
-        all[i].source_port = static_cast<std::uint16_t>(source_ports.first + (packet.source_port - source_ports.first + i) % width);
-    std::vector<Outcome> outcomes;
-    send(all, shapes, outcomes);
-    return static_cast<std::size_t>(std::ranges::count_if(outcomes, [](const Outcome& o) { return o.end != Outcome::End::stopped; }));
-}
-
 Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     Interruptions::check();
     auto& parts = *parts_;
@@ -491,7 +515,7 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
         if (!id && message.in == in && (!known_id || !message.packet || message.ip_id == (parts.first_nonce() & 0xFFFF))) id = message.id;
         if (!id || message.id != *id || message.chain.table == rules::trace_table_name) return;
         if (message.type == rules::TraceMessage::Type::rule && message.handle != 0)
-            decision.steps.push_back({message.chain, message.handle,
+            decision.steps.push_back({message.chain, parts.handle_read(message.chain, message.handle),
                                       message.verdict == rules::TraceMessage::Verdict::accept, message.verdict,
                                       message.target});
         else if (message.type == rules::TraceMessage::Type::policy)

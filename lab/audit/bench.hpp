@@ -3,6 +3,7 @@
 // queues, so that a packet not seen by then was stopped.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "common/scenario/model.hpp"
 #include "lab/audit/crafted.hpp"
 #include "lab/audit/fields.hpp"
+#include "lab/rules/past.hpp"
 #include "lab/rules/ruleset.hpp"
 #include "lab/verdict/report.hpp"
 
@@ -31,6 +33,8 @@ struct Reasons {  // by whose word a packet got through
     std::vector<std::pair<rules::ChainName, std::uint64_t>> rules;  // all that matched
 };
 
+RuleRef reference(const rules::Rule& rule);
+
 class Bench {
 public:
     // In the sandbox. SetupFailed, RulesetRefused.
@@ -45,12 +49,14 @@ public:
     Address twin(scenario::Ipv4 address, std::size_t zone) const;  // of an address of this zone, in IPv6
     void strangers_behind(std::size_t zone);      // addresses that no zone has are behind this one
     void forget();                                // connections
-    void restart();                               // the ruleset as if just loaded: sets, limits, quotas
+    // Rules that ask of the packets before. Until settle() they decide as they do.
+    const std::vector<rules::PastRule>& past_rules() const;
+    const rules::Rule* rule_of(const rules::PastRule& past) const;  // of ruleset()
+    // Loads the ruleset again: no rule asks of the packets before any more, each decides as with this past. Those that could not be
+    // loaded so, by their numbers.
+    std::vector<std::size_t> settle(const std::function<rules::Past(std::size_t rule)>& past = {});
     // Outcomes in the packets' order. Those of one call must not be each other's answers.
     void send(std::span<const Crafted> packets, std::span<const Shape> shapes, std::vector<Outcome>& outcomes);
-    // How many of `size` come through that are sent at once, each a connection of its own: from other ports of these, or with another
-    // identifier. All of them, if the lab lost some.
-    std::size_t crowd(const Crafted& packet, std::span<const Shape> shapes, const Span& source_ports, std::size_t size);
     // One packet under the kernel's trace. The trace table stays.
     Reasons ask(const Crafted& packet, std::span<const Shape> shapes);
 

@@ -10,72 +10,50 @@
 #include <utility>
 
 #include "lab/audit/rows.hpp"
-#include "lab/rules/limits.hpp"
-#include "lab/rules/literals.hpp"
+#include "lab/rules/past.hpp"
 
 namespace wmlab::lab {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t traces_max = 3000;
-constexpr std::size_t asks_between_restarts = 8;
-constexpr std::size_t crowd_least = 32, crowd_most = 512;
-constexpr std::size_t crowds_enough = 4;
-constexpr unsigned crowd_agains = 2;
-constexpr double alone_seconds_max = 30;  // for differences that are tried by themselves
-constexpr double crowd_seconds_max = 20;
+constexpr double pasts_seconds_max = 20;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// With sets that packets fill, limits and chance one packet may have decided about another.
-bool by_the_past(const Bench& bench) {
-    rules::Literals literals;
-    rules::collect_literals(bench.listing(), literals);
-    return std::ranges::any_of(bench.ruleset().rules(), [&](const rules::Rule& rule) { return rules::depends_on_the_past(rule, literals); });
-}
-
-// What was learned of packets by themselves, by who decides about them on either side and whether they differed among a few
-// others. Where the first ones of a kind agree, they stand for all.
-class AloneTrials {
-public:
-    using Kind = std::tuple<bool, std::string, std::string, std::string, std::string, bool>;
-    std::optional<bool> known(const Kind& kind) const {
-        const auto found = learned_.find(kind);
-        if (found == learned_.end() || found->second.first + found->second.second < enough) return std::nullopt;
-        if (found->second.first > 0 && found->second.second > 0) return std::nullopt;
-        return found->second.first > 0;
-    }
-    void learn(const Kind& kind, bool differs) { ++(differs ? learned_[kind].first : learned_[kind].second); }
-
-private:
-    static constexpr std::size_t enough = 4;
-    std::map<Kind, std::pair<std::size_t, std::size_t>> learned_;  // how many differ by themselves, how many do not
-};
 
 struct BothReasons {
     Reasons before, after;
 };
 
-// The limits on a packet's way, in an order of their own.
-std::vector<rules::Limit> limits_met(const Bench& bench, const Reasons& reasons) {
-    std::vector<rules::Limit> all;
-    for (const auto& [chain, handle] : reasons.rules)
-        if (const auto* rule = bench.ruleset().rule(chain, handle)) {
-            const auto own = rules::limits_of(*rule);
-            all.insert(all.end(), own.begin(), own.end());
-        }
-    std::ranges::sort(all, [](const auto& a, const auto& b) { return a < b; });
-    return all;
+// Of one ruleset: what becomes of a packet once one of its rules decides by what has come before.
+struct Later {
+    std::vector<rules::Limit> limits;  // that rule's
+    bool opens = false;                // what is stopped at first; false: stops what is let through at first
+    std::optional<std::size_t> rule;   // none: it takes several
+    Outcome outcome;                   // then
+    bool same(const Later& other) const { return limits == other.limits && opens == other.opens; }
+};
+using Place = std::pair<std::size_t, std::size_t>;  // phase and packet
+using Laters = std::map<Place, std::vector<Later>>;
+
+bool has(const std::vector<rules::Limit>& limits, rules::Limit::Sort sort) { return std::ranges::find(limits, sort, &rules::Limit::sort) != limits.end(); }
+
+std::vector<rules::Limit> limits_of(const std::vector<Later>& all) {
+    std::vector<rules::Limit> limits;
+    for (const auto& one : all) limits.insert(limits.end(), one.limits.begin(), one.limits.end());
+    std::ranges::sort(limits);
+    return limits;
 }
 
-// How many at once are more than any limit of either ruleset lets through, within reason.
-std::size_t crowd_size(const Bench& before, const Bench& after) {
-    double most = 0;
-    for (const auto* bench : {&before, &after})
-        for (const auto& rule : bench->ruleset().rules())
-            for (const auto& limit : rules::limits_of(rule))
-                if (limit.sort != rules::Limit::Sort::bytes) most = std::max(most, limit.sort == rules::Limit::Sort::packets ? limit.burst : limit.amount);
-    return std::clamp(static_cast<std::size_t>(2 * most), crowd_least, crowd_most);
+std::string condition_of(const std::vector<rules::Limit>& limits, bool goes, bool opens = false) {
+    using enum rules::Limit::Sort;
+    if (opens) return has(limits, set) ? "once earlier packets have filled a set" : has(limits, chance) ? "where chance is for it" : "once a limit is used up";
+    const auto lets = goes ? "let through" : "lets through";
+    if (has(limits, packets) || has(limits, bytes)) return fmt::format("more at once than a limit {}", lets);
+    if (has(limits, connections)) return fmt::format("more connections at a time than a limit {}", lets);
+    if (has(limits, quota)) return fmt::format("more in all than a quota {}", lets);
+    if (has(limits, chance)) return goes ? "also where chance was against it" : "also where chance is against it";
+    return goes ? "also once earlier packets have filled a set" : "once earlier packets have filled a set";
 }
 
 class ChangeSweep {
@@ -86,10 +64,9 @@ public:
           after_{scenario_, after},
           asked_{both_ask(given)},
           plan_{scenario_, asked_, dimensions, after_},
-          needs_{given},
-          doubtful_{by_the_past(before_) || by_the_past(after_)} {
+          needs_{given} {
+        note_unsettled(before_, before_.settle()), note_unsettled(after_, after_.settle());
         old_ = explore(before_, plan_), now_ = explore(after_, plan_);
-        swept_ = since(start_);
         // What no chain stops on either side is none of the rules' doing, also where a translation takes it away.
         for (const bool v6 : {false, true}) {
             const auto ruled = [&](std::string_view hook) { return filtered(before_.ruleset(), hook, v6) || filtered(after_.ruleset(), hook, v6); };
@@ -99,16 +76,15 @@ public:
 
     void tell(const Dimensions& dimensions, Comparison& comparison) {
         for (const auto& difference : differences()) tell_difference(difference);
-        if (doubtful_) tell_limits(comparison);
+        tell_limits(comparison);
         comparison.opened = told(std::move(opened_));
         comparison.closed = told(std::move(closed_));
         tell_conditions(asked_after_.odd, asked_before_.odd, comparison.opened);
         tell_conditions(asked_before_.odd, asked_after_.odd, comparison.closed);
         say_what_was_tried(dimensions, asked_, after_, asked_.filters_v6, {comparison.tried, comparison.not_tried, comparison.notes});
         if (unknown_ > 0) comparison.not_tried.push_back(fmt::format("{} crafted packets, which the lab lost", unknown_));
-        if (not_alone_ > 0)
-            comparison.not_tried.push_back(
-                fmt::format("{} of the differences by themselves: there are too many, and rules look at what came earlier", not_alone_));
+        for (const auto& rule : before_.listing() == after_.listing() ? std::set<std::string>{} : unsettled_)
+            comparison.not_tried.push_back(asks_of_the_past(rule));
         if (plan_.reduced) comparison.notes.push_back("the rules name too much for every combination: what each rule asks for was tried by itself");
         comparison.seconds = since(start_);
     }
@@ -171,53 +147,32 @@ private:
         return all;
     }
 
-    void come_to(std::size_t phase) {
-        const auto behind = plan_.phases[phase].behind;
-        if (behind_ != behind) before_.strangers_behind(behind), after_.strangers_behind(behind);
-        behind_ = behind;
+    void note_unsettled(const Bench& bench, const std::vector<std::size_t>& left) {
+        for (const auto i : left)
+            if (const auto& past = bench.past_rules()[i]; past.decides)
+                if (const auto* rule = bench.rule_of(past)) unsettled_.insert(named(*rule));
     }
-    void restart_both() { before_.restart(), after_.restart(); }
-    BothReasons ask_both(const Crafted& packet) { return {before_.ask(packet, plan_.shapes), after_.ask(packet, plan_.shapes)}; }
 
-    // Where one packet may have decided about another, or chance has, each difference counts that is there for packets like this one
-    // alone, with both rulesets as if just loaded. That takes a while: of those that the same rules decide alike, a few stand for all.
-    bool there_alone(const Difference& difference, const Crafted& packet, const Variant& variant, const Outcome& outcome, BothReasons& reasons) {
-        const bool differs = reasons.before.outcome != reasons.after.outcome;
-        const auto kind = AloneTrials::Kind{
-            difference.opens, key_of(reasons.before.last), key_of(reasons.after.last), key_of(reasons.before.accepts), key_of(reasons.after.accepts), differs};
-        auto known = alone_.known(kind);
-        if (!known && since(start_) - swept_ > alone_seconds_max) {
-            ++not_alone_;
-            known = true;  // told: better one too many
-        }
-        if (!known) {
-            restart_both();
-            const auto crowd = try_crowd(packet, variant);
-            known = crowd.opens() == difference.opens && crowd.closes() != difference.opens;
-            alone_.learn(kind, *known);
-        }
-        if (*known && (difference.opens ? reasons.after : reasons.before).outcome != outcome) {  // what others left decided
-            restart_both();
-            reasons = ask_both(packet);
-        }
-        return *known;
+    void come_to(Bench& bench, std::optional<std::size_t>& behind, std::size_t phase) const {
+        if (behind != plan_.phases[phase].behind) bench.strangers_behind(plan_.phases[phase].behind);
+        behind = plan_.phases[phase].behind;
+    }
+
+    BothReasons ask_both(const Place& place) {
+        const auto& packet = plan_.phases[place.first].packets[place.second];
+        come_to(before_, behind_before_, place.first), come_to(after_, behind_after_, place.first);
+        before_.forget(), after_.forget();
+        return {before_.ask(packet, plan_.shapes), after_.ask(packet, plan_.shapes)};
     }
 
     void tell_difference(const Difference& difference) {
-        const auto& packet = plan_.phases[difference.phase].packets[difference.packet];
-        const auto& outcome = outcome_of(difference);
         BothReasons reasons;
         if (traces_ < traces_max) {
             ++traces_;
-            come_to(difference.phase);
-            if (doubtful_ && traces_ % asks_between_restarts == 1) restart_both();
-            before_.forget(), after_.forget();
-            reasons = ask_both(packet);
-            const auto& variant = plan_.variants[plan_.phases[difference.phase].origins[difference.packet].variant];
-            if (doubtful_ && !there_alone(difference, packet, variant, outcome, reasons)) return;
+            reasons = ask_both({difference.phase, difference.packet});
         }
         told_.insert({difference.phase, difference.packet});
-        add_rows(difference, outcome, reasons, {});
+        add_rows(difference, outcome_of(difference), reasons, {});
     }
 
     void add_rows(const Difference& difference, const Outcome& outcome, const BothReasons& reasons, std::string_view condition) {
@@ -233,13 +188,6 @@ private:
         }
     }
 
-    // Which rules that look at what came earlier may have to do with this packet, before or after translation.
-    std::vector<std::size_t> limits_for(const Crafted& packet, const Outcome& outcome) const {
-        std::vector<std::size_t> found;
-        for (std::size_t i = 0; i < asked_.rules.size(); ++i)
-            if (asked_.rules[i].past && may_match(asked_.rules[i], packet, outcome)) found.push_back(i);
-        return found;
-    }
     static bool may_match(const Asked::ByRule& rule, const Crafted& packet, const Outcome& outcome) {
         if (!rule.protocols.empty() && !rule.protocols.contains(packet.protocol)) return false;
         const auto fits = [&](Field field, std::initializer_list<Wide> values) {
@@ -254,112 +202,140 @@ private:
                fits(Field::destination_port, {packet.destination_port, outcome.port});
     }
 
-    // Of many at once.
-    enum class Through { none, some, all };
-    struct BothThrough {
-        Through before, after;
-        bool opens() const { return before == Through::none && after != Through::none; }
-        bool closes() const { return before != Through::none && after == Through::none; }
-        bool operator==(const BothThrough&) const = default;
-    };
-    BothThrough try_crowd(const Crafted& packet, const Variant& variant) {
-        before_.forget(), after_.forget();
-        const auto through = [&](Bench& bench) {
-            const auto count = bench.crowd(packet, plan_.shapes, variant.source_ports.value_or(Span{}), crowd_);
-            return count == 0 ? Through::none : count < crowd_ ? Through::some : Through::all;
+    // What one packet after the other meets under one ruleset, with one rule after the other settled as if much had come before.
+    // How many rules were left out, because it takes too long.
+    std::size_t look_later(Bench& bench, const Asked& asked, const std::vector<std::vector<Outcome>>& first, std::optional<std::size_t>& behind, Laters& laters) {
+        const auto& rules = bench.past_rules();
+        std::size_t left = 0, sets = 0;
+        const auto try_as = [&](const std::function<rules::Past(std::size_t)>& past, std::optional<std::size_t> rule) {
+            bench.settle(past);
+            const auto* own = rule ? bench.rule_of(rules[*rule]) : nullptr;
+            const auto by_itself = std::ranges::find_if(asked.rules, [&](const Asked::ByRule& one) { return own && one.chain == own->chain && one.handle == own->handle; });
+            const auto concerned = [&](const Crafted& packet, const Outcome& outcome) { return by_itself == asked.rules.end() || may_match(*by_itself, packet, outcome); };
+            each_of(bench, behind, first, concerned, [&](const Place& place, const Outcome& was, const Outcome& is) {
+                if (was.open() == is.open() || was.end == Outcome::End::unknown) return;
+                if (is.end == Outcome::End::unknown) {
+                    ++unknown_;
+                    return;
+                }
+                auto& known = laters[place];
+                if (!rule && !known.empty()) return;  // one of them does it by itself
+                Later later{rule ? rules[*rule].limits : std::vector<rules::Limit>{{rules::Limit::Sort::set, 0, 0, ""}}, is.open(), rule, is};
+                if (std::ranges::none_of(known, [&](const Later& one) { return one.rule == rule && one.same(later); })) known.push_back(std::move(later));
+            });
         };
-        return {through(before_), through(after_)};
+        for (std::size_t r = 0; r < rules.size(); ++r) {
+            if (!rules[r].decides || !rules[r].settles) continue;
+            if (rules[r].asks_of_sets()) ++sets;
+            if (since(start_later_) > pasts_seconds_max) {
+                ++left;
+                continue;
+            }
+            for (const auto past : {rules::Past::limits_used_up, rules::Past::sets_filled, rules::Past::both}) {
+                const bool limits = past != rules::Past::sets_filled, filled = past != rules::Past::limits_used_up;
+                if ((limits && !rules[r].asks_of_limits()) || (filled && !rules[r].asks_of_sets())) continue;
+                try_as([&](std::size_t i) { return i == r ? past : rules::Past::nothing; }, r);
+            }
+        }
+        if (sets > 1 && left == 0) try_as([](std::size_t) { return rules::Past::sets_filled; }, std::nullopt);
+        return left;
     }
 
-    struct FoundByCrowd {
-        bool opens;
-        Outcome outcome;
-        BothReasons reasons;
-        std::string_view condition;
-    };
-    // What is open under both rulesets to one packet, but not to many at once under one of them: a limit that went or came, or one
-    // that is another now. With both as if just loaded, for others may have used up a limit.
-    std::optional<FoundByCrowd> found_by_crowd(const Difference& one) {
-        const auto& packet = plan_.phases[one.phase].packets[one.packet];
-        const auto& variant = plan_.variants[plan_.phases[one.phase].origins[one.packet].variant];
-        come_to(one.phase);
-        if (try_crowd(packet, variant) == BothThrough{Through::all, Through::all}) return std::nullopt;
-        restart_both();
-        const auto through = try_crowd(packet, variant);
-        if (through == BothThrough{Through::none, Through::none}) return std::nullopt;
-        for (unsigned again = 0; again < crowd_agains && through.before != through.after; ++again) {  // where chance decides, not by chance
-            restart_both();
-            if (try_crowd(packet, variant) != through) return std::nullopt;
+    // Sends those of the plan that are concerned once more.
+    template <class Concerned, class Each>
+    void each_of(Bench& bench, std::optional<std::size_t>& behind, const std::vector<std::vector<Outcome>>& first, const Concerned& concerned, const Each& each) {
+        for (std::size_t p = 0; p < plan_.phases.size(); ++p) {
+            std::vector<std::size_t> which;
+            std::vector<Crafted> packets;
+            for (std::size_t i = 0; i < plan_.phases[p].packets.size(); ++i) {
+                const auto& packet = plan_.phases[p].packets[i];
+                if (told_.contains({p, i}) || old_[p][i] != now_[p][i] || !concerned(packet, first[p][i])) continue;
+                which.push_back(i);
+                packets.push_back(packet);
+            }
+            if (packets.empty()) continue;
+            come_to(bench, behind, p);
+            bench.forget();
+            std::vector<Outcome> outcomes;
+            bench.send(packets, plan_.shapes, outcomes);
+            for (std::size_t i = 0; i < which.size(); ++i) each(Place{p, which[i]}, first[p][which[i]], outcomes[i]);
         }
-        FoundByCrowd found{through.before < through.after, {}, ask_both(packet), ""};  // the limits are used up now
-        if (through.before == through.after || !(found.opens ? found.reasons.after : found.reasons.before).outcome.open()) {
-            restart_both();
-            found.reasons = ask_both(packet);
-        }
-        if (through.before == through.after) {
-            const auto old = limits_met(before_, found.reasons.before), now = limits_met(after_, found.reasons.after);
-            if (old == now || old.empty() || now.empty()) return std::nullopt;
-            found.opens = old < now;
-            found.condition = found.opens ? "more at a time than before: a higher limit" : "as much at a time as before: a lower limit";
-        } else if (through.before != Through::none && through.after != Through::none) {
-            found.condition = found.opens ? "more at once than a limit let through" : "more at once than a limit lets through";
-        }
-        found.outcome = (found.opens ? found.reasons.after : found.reasons.before).outcome;
-        if (!found.outcome.open() || !ruled(packet, found.outcome)) return std::nullopt;
-        return found;
-    }
-
-    // Packets that the same limits may stop, on the same way: of these a few stand for all, where they agree.
-    using CrowdKind = std::tuple<std::vector<std::size_t>, unsigned, unsigned, std::size_t, std::size_t, bool, Outcome::End, Outcome::End>;
-    std::map<CrowdKind, std::vector<Difference>> maybe_limited() const {
-        std::map<CrowdKind, std::vector<Difference>> kinds;
-        each_packet([&](std::size_t p, std::size_t i) {
-            const auto& packet = plan_.phases[p].packets[i];
-            const auto& origin = plan_.phases[p].origins[i];
-            const auto& variant = plan_.variants[origin.variant];
-            const auto &was = old_[p][i], &is = now_[p][i];
-            if ((variant.ports && !variant.words.empty()) || variant.shape != 0 || told_.contains({p, i})) return;
-            if (!ruled(packet, is) || !ruled(packet, was)) return;
-            if (auto limits = limits_for(packet, is.open() ? is : was); !limits.empty())
-                kinds[{std::move(limits), packet.protocol, packet.zone, plan_.ends[origin.from].zone, plan_.ends[origin.to].zone, packet.destination.v6,
-                       was.end, is.end}]
-                    .push_back({p, i, is.open()});
-        });
-        return kinds;
     }
 
     void tell_limits(Comparison& comparison) {
-        const auto start = Clock::now();
-        std::size_t left = 0;
-        for (const auto& [kind, all] : maybe_limited()) {
-            std::optional<FoundByCrowd> last;
-            std::size_t opening = 0, closing = 0, tried = 0;
-            for (const auto i : spread(all.size())) {
-                const bool agreed = tried >= crowds_enough && (opening == tried || closing == tried || opening + closing == 0);
-                if (agreed && opening + closing == 0) break;
-                if (!agreed) {
-                    if (since(start) > crowd_seconds_max) {
-                        left += all.size() - tried;
-                        break;
-                    }
-                    ++tried;
-                    last = found_by_crowd(all[i]);
-                    if (last) ++(last->opens ? opening : closing);
-                }
-                if (last) add_rows({all[i].phase, all[i].packet, last->opens}, last->outcome, last->reasons, last->condition);
-            }
-        }
+        if (before_.past_rules().empty() && after_.past_rules().empty()) return;
+        start_later_ = Clock::now();
+        Laters before, after;
+        const auto left = look_later(before_, asked_before_, old_, behind_before_, before) + look_later(after_, asked_after_, now_, behind_after_, after);
         if (left > 0)
-            comparison.notes.push_back(fmt::format("{} kinds of packets that a limit may stop were not tried many at once: there are too many", left));
+            comparison.not_tried.push_back(fmt::format("what becomes of packets once {} rules have used up their limits, or their sets are filled: there are too many", left));
+        std::set<Place> places;
+        for (const auto* laters : {&before, &after})
+            for (const auto& [place, _] : *laters) places.insert(place);
+        for (const auto& place : places) {
+            auto was = before[place], is = after[place];
+            std::erase_if(was, [&](const Later& one) {
+                const auto twin = std::ranges::find_if(is, [&](const Later& other) { return other.same(one); });
+                if (twin == is.end()) return false;
+                is.erase(twin);
+                return true;
+            });
+            for (const bool opens : {true, false}) tell_later(place, opens, was, is);
+        }
+        tell_limited();
     }
 
-    // First some from all over, then the rest.
-    static std::vector<std::size_t> spread(std::size_t size) {
-        std::vector<std::size_t> order;
-        const auto step = std::max<std::size_t>(1, size / crowds_enough);
-        for (std::size_t first = 0; first < step; ++first)
-            for (auto i = first; i < size; i += step) order.push_back(i);
-        return order;
+    void tell_later(const Place& place, bool opens, std::vector<Later> was, std::vector<Later> is) {
+        for (auto* laters : {&was, &is}) std::erase_if(*laters, [&](const Later& one) { return one.opens != opens; });
+        if (was.empty() && is.empty()) return;
+        const auto& packet = plan_.phases[place.first].packets[place.second];
+        if (opens) {  // only once there was something before
+            if (!was.empty() && !is.empty()) return;
+            Difference difference{place.first, place.second, !is.empty()};
+            BothReasons reasons;
+            const auto& one = is.empty() ? was.front() : is.front();
+            auto& side = is.empty() ? reasons.before : reasons.after;
+            const auto& bench = is.empty() ? before_ : after_;
+            if (const auto* rule = one.rule ? bench.rule_of(bench.past_rules()[*one.rule]) : nullptr) side.accepts = reference(*rule);
+            if (ruled(packet, one.outcome)) add_rows(difference, one.outcome, reasons, condition_of(one.limits, false, true));
+            return;
+        }
+        auto change = was.empty() ? rules::LimitChange::lower : is.empty() ? rules::LimitChange::higher : rules::compare_limits(limits_of(was), limits_of(is));
+        if (change == rules::LimitChange::none) return;
+        const Difference difference{place.first, place.second, change != rules::LimitChange::lower};
+        const auto& outcome = outcome_of(difference);
+        if (!ruled(packet, outcome)) return;
+        const std::string condition = was.empty()                           ? condition_of(limits_of(is), false)
+                                      : is.empty()                          ? condition_of(limits_of(was), true)
+                                      : change == rules::LimitChange::other ? "by another limit than before"
+                                      : difference.opens                    ? "more than before: a higher limit"
+                                                                            : "less than before: a lower limit";
+        const auto& others = difference.opens ? was : is;  // who stops, or stopped, what is more
+        const auto& bench = difference.opens ? before_ : after_;
+        std::optional<RuleRef> other;
+        if (!others.empty() && others.front().rule)
+            if (const auto* rule = bench.rule_of(bench.past_rules()[*others.front().rule])) other = reference(*rule);
+        limited_.push_back({difference, outcome, condition, std::move(other)});
+    }
+
+    // By whose word: of the rule that still lets a packet through once all limits are used up, where one does.
+    void tell_limited() {
+        std::vector<std::optional<BothReasons>> reasons(limited_.size());
+        for (const auto past : {rules::Past::limits_used_up, rules::Past::nothing}) {
+            if (limited_.empty()) return;
+            for (auto* bench : {&before_, &after_}) bench->settle([&](std::size_t) { return past; });
+            for (std::size_t i = 0; i < limited_.size(); ++i) {
+                if (reasons[i] || traces_ >= traces_max) continue;
+                traces_ += past == rules::Past::nothing ? 1 : 0;
+                auto found = ask_both({limited_[i].difference.phase, limited_[i].difference.packet});
+                if (past == rules::Past::nothing || (limited_[i].difference.opens ? found.after : found.before).outcome == limited_[i].outcome) reasons[i] = std::move(found);
+            }
+        }
+        for (std::size_t i = 0; i < limited_.size(); ++i) {
+            auto known = reasons[i].value_or(BothReasons{});
+            if (limited_[i].other) (limited_[i].difference.opens ? known.before : known.after).last = limited_[i].other;
+            add_rows(limited_[i].difference, limited_[i].outcome, known, limited_[i].condition);
+        }
     }
 
     const Outcome& outcome_of(const Difference& one) const { return (one.opens ? now_ : old_)[one.phase][one.packet]; }
@@ -384,16 +360,21 @@ private:
     Asked asked_before_, asked_after_, asked_;
     const Plan plan_;
     const NeedIndex needs_;
-    const bool doubtful_;
     std::vector<std::vector<Outcome>> old_, now_;  // by phase
-    double swept_ = 0;                             // seconds until both were swept
     bool input_[2]{}, output_[2]{};                // by IPv6
     std::vector<Row> opened_, closed_;
     std::set<std::pair<std::size_t, std::size_t>> told_;  // phase and packet
-    const std::size_t crowd_ = crowd_size(before_, after_);
-    std::size_t unknown_ = 0, traces_ = 0, not_alone_ = 0;
-    std::optional<std::size_t> behind_;
-    AloneTrials alone_;
+    std::size_t unknown_ = 0, traces_ = 0;
+    std::set<std::string> unsettled_;
+    std::optional<std::size_t> behind_before_, behind_after_;
+    Clock::time_point start_later_;
+    struct Limited {
+        Difference difference;
+        Outcome outcome;
+        std::string condition;
+        std::optional<RuleRef> other;  // what stops, or stopped, what is more
+    };
+    std::vector<Limited> limited_;
 };
 
 }  // namespace

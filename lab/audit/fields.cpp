@@ -188,7 +188,7 @@ public:
         for (const auto& rule : ruleset_.rules()) own(rule);
         for (const auto& rule : ruleset_.rules()) shape(rule);
         for (const auto& [rule, mine] : own_)
-            asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rules::depends_on_the_past(*rule, literals_)});
+            asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rule->chain, rule->handle});
         if (asked_.opaque) read_word_by_word();
     }
 
@@ -222,14 +222,12 @@ private:
             } else if (what == "xt" && body) {
                 const auto type = rules::text_at(*body, "type"), name = rules::text_at(*body, "name");
                 if (type != "match" || one_of(name, {"comment", "tcp", "udp", "multiport", "icmp", "conntrack", "state",
-                                                     "iprange", "limit", "hashlimit", "addrtype", "physdev"})) {
+                                                     "iprange", "limit", "hashlimit", "connlimit", "statistic", "quota", "addrtype", "physdev"})) {
                     asked_.opaque = asked_.opaque || type == "match";
                     continue;
                 }
                 asked_.opaque = true;
                 mine.beyond.push_back("its `-m " + name + "` must hold");
-            } else if (one_of(what, {"quota", "ct count", "meter"})) {
-                mine.beyond.push_back("its `" + std::string{what} + "` must allow it");
             }
             maps(rule, mine, part);
         }

@@ -51,7 +51,8 @@ struct Asked {
         std::map<Field, Spans> values;
         std::set<std::uint8_t> protocols, flags;
         std::set<Field> others;  // fields of which it asks for any but these values
-        bool past = false;       // what it decides depends on earlier packets
+        rules::ChainName chain;
+        std::uint64_t handle = 0;
     };
     std::vector<ByRule> rules;  // what each of them asks by itself
     bool filters_v6 = false, opaque = false;  // opaque: some of it can only be read word by word

@@ -28,6 +28,7 @@ Explored explore_ruleset(const scenario::Scenario& given, const std::filesystem:
     ask_for(bench.ruleset(), bench.listing(), asked);
     split_by_needs(given, asked);
     const Plan plan{scenario, asked, options.dimensions, bench};
+    const auto unsettled = bench.settle();  // one packet is not to decide about another
     const auto outcomes = explore(bench, plan);
     const NeedIndex needs{given};
     const bool input[2] = {filtered(bench.ruleset(), "input", false), filtered(bench.ruleset(), "input", true)};
@@ -108,6 +109,9 @@ Explored explore_ruleset(const scenario::Scenario& given, const std::filesystem:
     if (untraced > 0) explored.notes.push_back(fmt::format("of {} open ways it was not asked which rule opens them", untraced));
 
     say_what_was_tried(options.dimensions, asked, bench, asked.filters_v6, {explored.tried, explored.not_tried, explored.notes});
+    for (const auto i : unsettled)
+        if (const auto& past = bench.past_rules()[i]; past.decides)
+            if (const auto* rule = bench.rule_of(past)) explored.not_tried.push_back(asks_of_the_past(named(*rule)));
     if (unknown > 0) explored.not_tried.push_back(fmt::format("{} crafted packets, which the lab lost", unknown));
     if (plan.reduced)
         explored.notes.push_back("the rules name too much for every combination: what each rule asks for was tried by itself");

@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -15,9 +14,6 @@
 
 #include "lab/host/error.hpp"
 #include "lab/rules/decision_log.hpp"
-#include "lab/rules/json_fields.hpp"
-#include "lab/rules/match.hpp"
-#include "lab/rules/reach.hpp"
 #include "lab/rules/trace.hpp"
 
 namespace wmlab::lab {
@@ -52,64 +48,6 @@ private:
     std::condition_variable all_;
     std::set<std::uint16_t> missing_;
 };
-
-// Where packets that no rule of the hook forward decides about are stopped.
-bool stops_the_rest(const rules::Ruleset& ruleset, const rules::Chain& chain) {
-    if (chain.hook != "forward") return false;
-    return chain.policy_drop || std::ranges::any_of(chain.rules, [&](std::size_t index) {
-               const auto comparison = rules::compare(ruleset, ruleset.rules()[index], {});
-               return comparison.drops && !comparison.accepts && comparison.conditions.empty();
-           });
-}
-
-// Whether destinations may be translated: then rules may let a packet through by another address or port.
-bool translates(const rules::Ruleset& ruleset) {
-    return std::ranges::any_of(ruleset.rules(), [&](const rules::Rule& rule) {
-        const auto* chain = ruleset.chain(rule.chain);
-        return chain && chain->type == "nat" && chain->hook == "prerouting" && rules::has_effect(ruleset, rule);
-    });
-}
-
-bool says(const boost::json::value& value, std::string_view word) {
-    if (const auto* text = value.if_string()) return *text == word;
-    if (const auto* list = value.if_array()) return std::ranges::any_of(*list, [&](const auto& item) { return says(item, word); });
-    const auto* object = value.if_object();
-    return object != nullptr && std::ranges::any_of(*object, [&](const auto& member) { return says(member.value(), word); });
-}
-
-// `ct status dnat accept`: of no use where nothing is translated.
-bool asks_for_translation(const rules::Rule& rule) {
-    return std::ranges::any_of(rule.expr, [](const boost::json::value& part) {
-        const auto* match = part.is_object() ? rules::object_at(part.get_object(), "match") : nullptr;
-        if (match == nullptr || rules::text_at(*match, "op") == "!=") return false;
-        bool status = false;
-        rules::each_member(part, [&](std::string_view key, const boost::json::value& value) {
-            status = status || (key == "ct" && value.is_object() && rules::text_at(value.get_object(), "key") == "status");
-        });
-        return status && (says(part, "snat") || says(part, "dnat"));
-    });
-}
-
-// Whether some rule may let the packet through, or no forwarding chain stops what no rule decides.
-bool may_be_let_through(const rules::Ruleset& ruleset, const rules::Ways& ways, const rules::Packet& packet) {
-    const bool stops =
-        std::ranges::any_of(ruleset.chains(), [&](const auto& entry) { return stops_the_rest(ruleset, entry.second); });
-    if (!stops || translates(ruleset)) return true;
-    return std::ranges::any_of(ruleset.rules(), [&](const rules::Rule& rule) {
-        const bool opaque = std::ranges::any_of(rule.expr, [](const boost::json::value& part) {
-            return part.is_string() || (part.is_object() && part.get_object().contains("queue"));
-        });
-        if (opaque) return true;
-        const auto comparison = rules::compare(ruleset, rule, packet);
-        return comparison.accepts && comparison.count(rules::Condition::Result::no) == 0 &&
-               ways.may_come(rule.chain, packet) && !asks_for_translation(rule);
-    });
-}
-
-std::string named(const rules::Rule& rule) {
-    return rule.place ? fmt::format("{}:{}: {}", rule.place->file, rule.place->line, rule.place->text)
-                      : rule.chain.text() + ": " + rule.text;
-}
 
 // A probe to each of the ports, under the kernel's trace: what becomes of it. `decided` is called on another thread.
 void ask(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol,
@@ -200,50 +138,6 @@ bool stay_closed(const SweepEnd& from, const SweepEnd& to, const Namespace& fire
         stopped[decision.arrived.destination_port] = decision.fate != rules::Decision::Fate::forwarded;
     });
     return std::ranges::all_of(firsts, [&](auto port) { return stopped[port]; });
-}
-
-std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const rules::Ruleset& ruleset,
-                                       const rules::Literals& literals) {
-    rules::Packet packet;
-    packet.in = sort.in, packet.out = sort.out;
-    packet.source = sort.source, packet.destination = sort.destination;
-    packet.protocol = scenario::text(sort.protocol);
-    packet.source_port = sweep.source_port;
-    packet.ct_state = "new";
-    if (sort.protocol == scenario::Protocol::tcp) packet.tcp_flags = 2;  // SYN
-    const auto never = [](const rules::Condition& c) {                   // whatever the port is
-        return c.result == rules::Condition::Result::no && !is_port(c.subject) && c.subject != rules::Subject::concatenation &&
-               c.others == 0;
-    };
-    std::vector<std::string> why;
-    std::size_t looks = 0;  // at the whole ruleset
-    const auto looks_max = 1'000'000 / (ruleset.rules().size() + 1);
-    const rules::Ways ways{ruleset};
-    for (const auto& rule : ruleset.rules()) {
-        if (!rules::depends_on_the_past(rule, literals) || !rules::has_effect(ruleset, rule)) continue;
-        packet.destination_port = 1;
-        if (std::ranges::any_of(rules::compare(ruleset, rule, packet).conditions, never)) continue;
-        unsigned doubtful = 0;
-        bool may_match = false;
-        for (unsigned port = 1; port < port_count; ++port) {
-            if (port == 1 || literals.ports_opaque || literals.ports.contains(port)) {
-                packet.destination_port = static_cast<std::uint16_t>(port);
-                const auto comparison = rules::compare(ruleset, rule, packet);
-                may_match = comparison.count(rules::Condition::Result::no) == 0 && ways.may_come(rule.chain, packet);
-                // Beside a rule that does not accept packets itself, another one must let them through.
-                if (may_match && (comparison.drops || !comparison.accepts) && looks++ < looks_max)
-                    may_match = may_be_let_through(ruleset, ways, packet);
-            }
-            if (!may_match || sweep.ports[port] != PortState::closed) continue;
-            sweep.ports[port] = PortState::not_tested;
-            ++doubtful;
-        }
-        if (doubtful > 0)
-            why.push_back(
-                fmt::format("{} {} whose probes did not arrive may be open at a slower pace: this rule depends on the packets before, {}",
-                            doubtful, doubtful == 1 ? "port" : "ports", named(rule)));
-    }
-    return why;
 }
 
 }  // namespace wmlab::lab

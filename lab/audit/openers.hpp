@@ -1,4 +1,4 @@
-// Which rule lets an open port through, and which closed ports a probe cannot settle.
+// Which rule lets an open port through.
 #pragma once
 #include <optional>
 #include <string>
@@ -26,15 +26,5 @@ std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd
 // Whether a probe to the first port of each closed stretch is stopped, under the kernel's trace as above.
 bool stay_closed(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol,
                  const rules::Ruleset& ruleset, const std::vector<PortState>& ports);
-
-// Makes closed ports for which a rule that depends on the packets before may have decided `not_tested`. Sentences why,
-// one for each rule.
-struct ProbeWay {
-    std::string in, out;
-    scenario::Ipv4 source, destination;
-    scenario::Protocol protocol = scenario::Protocol::tcp;
-};
-std::vector<std::string> doubt_limited(Sweep& sweep, const ProbeWay& sort, const rules::Ruleset& ruleset,
-                                       const rules::Literals& literals);
 
 }  // namespace wmlab::lab

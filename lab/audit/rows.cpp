@@ -170,6 +170,14 @@ void split_by_needs(const scenario::Scenario& scenario, Asked& asked) {
     }
 }
 
+std::string named(const rules::Rule& rule) {
+    return rule.place ? fmt::format("{}:{}: {}", rule.place->file, rule.place->line, rule.place->text) : fmt::format("a rule of {}: {}", rule.chain.text(), rule.text);
+}
+
+std::string asks_of_the_past(std::string_view rule) {
+    return fmt::format("what this rule decides: it asks of earlier packets, and could not be loaded without that: {}", rule);
+}
+
 std::string could_open(const Odd& odd) {
     std::string all;
     for (const auto protocol : odd.protocols)

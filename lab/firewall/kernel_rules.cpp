@@ -166,6 +166,8 @@ rules::Ruleset read_ruleset(const Namespace& firewall, const rules::Source& sour
 
 std::string running_listing(const Namespace& firewall) { return nft(firewall, "list ruleset", 0, "list the rules"); }
 
+std::string running_json(const Namespace& firewall) { return json_of(firewall, nft(firewall, "list ruleset", 0, "list the rules")); }
+
 void OwnedRules::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
 
 OwnedRules::OwnedRules(const Namespace& firewall, const std::string& text) {
@@ -206,6 +208,10 @@ void take_out(const Namespace& firewall, std::span<const rules::Rule* const> rul
 
 void load_rules(const Namespace& firewall, const std::string& text) {
     nft(firewall, text, 0, "load rules of the lab itself");
+}
+
+void load_json(const Namespace& firewall, const std::string& json) {
+    nft(firewall, json, NFT_CTX_OUTPUT_JSON, "load rules of the lab itself");  // the flag is for what comes in, too
 }
 
 }  // namespace wmlab::lab

@@ -22,6 +22,9 @@ rules::Ruleset read_ruleset(const Namespace& firewall, const rules::Source& sour
 // What `nft list ruleset` prints there. SetupFailed.
 std::string running_listing(const Namespace& firewall);
 
+// The same in JSON, with handles (libnftables-json(5)).
+std::string running_json(const Namespace& firewall);
+
 // nft's listing, without handles, counters and what else changes.
 std::string list_rules(const Namespace& firewall);
 
@@ -47,5 +50,7 @@ private:
 
 // Loads nftables text (the trace table). SetupFailed: the kernel lacks something; the user's rules are untouched.
 void load_rules(const Namespace& firewall, const std::string& nft);
+// The same in JSON.
+void load_json(const Namespace& firewall, const std::string& json);
 
 }  // namespace wmlab::lab

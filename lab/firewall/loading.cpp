@@ -157,19 +157,18 @@ void load_ipsets(const Namespace& firewall, const std::filesystem::path& sets) {
                           "install ipset (Debian: `apt install ipset`)"};
     const auto text = bytes::read_file(sets, rules::text_size_max);
     if (!text) throw RulesetRefused{"the ipsets " + sets.string() + " cannot be loaded: " + text.error().problem};
-    const auto result = run_tool(firewall, {program.string(), "restore"}, *text);
+    const auto result = run_tool(firewall, {program.string(), "-exist", "restore"}, *text);
     if (result.ending.ok()) return;
     throw RulesetRefused{sets.string() + ": " + (result.output.empty() ? result.ending.text() : result.output)};
 }
 
-void load_iptables(const Namespace& firewall, const std::filesystem::path& file, const std::string& text) {
+void restore(const Namespace& firewall, const std::filesystem::path& file, const std::string& text) {
     auto program = find_program("iptables-nft-restore");
     if (program.empty()) program = find_program("/usr/sbin/iptables-nft-restore");
     if (program.empty())
         throw SetupFailed{"load " + file.string(),
                           "it is an iptables-save file and iptables-nft-restore is not installed",
                           "install iptables (Debian: `apt install iptables`)"};
-    if (const auto sets = rules::ipsets_beside(file, text)) load_ipsets(firewall, *sets);
     auto result = run_tool(firewall, {program.string()}, text);
     // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.
     if (!result.ending.ok() && (result.output.find(too_long) != std::string::npos || replaces_rules(text)))
@@ -191,6 +190,8 @@ void load_iptables(const Namespace& firewall, const std::filesystem::path& file,
 
 }  // namespace
 
+void restore_iptables(const Namespace& firewall, const std::string& text) { restore(firewall, "the rules of iptables-save", text); }
+
 rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file,
                             const rules::IncludePath& include_path) {
     std::ifstream in{examine_ruleset(file)};
@@ -199,7 +200,8 @@ rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::pa
     const auto dialect = rules::dialect_of(text.str());
     try {
         if (dialect == rules::Dialect::iptables) {
-            load_iptables(firewall, file, text.str());
+            if (const auto sets = rules::ipsets_beside(file, text.str())) load_ipsets(firewall, *sets);
+            restore(firewall, file, text.str());
         } else {
             if (const auto line = too_deep(text.str()); line > 0)
                 throw RulesetRefused{

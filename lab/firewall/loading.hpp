@@ -15,4 +15,7 @@ namespace wmlab::lab {
 rules::Dialect load_ruleset(const Namespace& firewall, const std::filesystem::path& file,
                             const rules::IncludePath& include_path = {});
 
+// Text of iptables-save in place of what is loaded. As above.
+void restore_iptables(const Namespace& firewall, const std::string& text);
+
 }  // namespace wmlab::lab

@@ -109,33 +109,4 @@ void collect_literals(std::string_view text, Literals& literals) {
     }
 }
 
-bool depends_on_the_past(const Rule& rule, const Literals& literals) {
-    bool past = false, effect = false;
-    const auto look = [&](std::string_view text) {
-        const auto tokens = tokens_of(text);
-        for (std::size_t i = 0; i < tokens.size(); ++i) {
-            const auto token = tokens[i];
-            const auto next = i + 1 < tokens.size() ? tokens[i + 1] : std::string_view{};
-            const auto before = i > 0 ? tokens[i - 1] : std::string_view{};
-            if ((token == "limit" && one_of(next, {"rate", "name"})) || one_of(token, {"quota", "numgen", "meter"}) ||
-                (token == "ct" && next == "count"))
-                past = true;
-            if (one_of(token, {"hashlimit", "recent", "connlimit", "statistic", "\"hashlimit\"", "\"recent\"",
-                               "\"connlimit\"", "\"statistic\"", "\"limit\""}) ||
-                (token == "limit" && before == "m"))
-                past = true;
-            if (token.starts_with('@') && !one_of(before, {"add", "update", "delete"}) &&
-                literals.dynamic_sets.contains(token.substr(1)))
-                past = true;
-            if (one_of(token, {"accept", "drop", "reject", "jump", "goto", "return", "queue", "dnat", "snat",
-                               "redirect", "masquerade", "mark", "tproxy", "synproxy"}))
-                effect = true;
-            if (token == "j" && next != "LOG" && next != "NFLOG") effect = true;
-        }
-    };
-    look(rule.text);
-    if (rule.place) look(rule.place->text);
-    return past && effect;
-}
-
 }  // namespace wmlab::lab::rules

@@ -21,8 +21,4 @@ struct Literals {
 // `text`: nft's listing of the ruleset. Again for the user's own files, where the listing may hide what is in them.
 void collect_literals(std::string_view text, Literals& literals);
 
-// Whether what the rule decides depends on the packets before (rate limits, quotas, counts of connections, sets that
-// packets fill), so that one probe does not settle it.
-bool depends_on_the_past(const Rule& rule, const Literals& literals);
-
 }  // namespace wmlab::lab::rules

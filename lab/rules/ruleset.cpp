@@ -172,6 +172,19 @@ Ruleset Ruleset::parse(std::string_view text, std::string_view listing, const So
     return ruleset;
 }
 
+void Ruleset::renumber(const Ruleset& now) {
+    for (const auto& [name, chain] : chains_) {
+        const auto* is = now.chain(name);
+        if (is == nullptr || is->rules.size() != chain.rules.size()) continue;
+        for (const auto index : chain.rules) by_handle_.erase({name, rules_[index].handle});
+        for (std::size_t i = 0; i < chain.rules.size(); ++i) {
+            auto& rule = rules_[chain.rules[i]];
+            rule.handle = now.rules_[is->rules[i]].handle;
+            by_handle_[{name, rule.handle}] = chain.rules[i];
+        }
+    }
+}
+
 bool Ruleset::empty() const {
     return rules_.empty() && std::ranges::none_of(chains_, [](const auto& entry) { return entry.second.policy_drop; });
 }

@@ -40,6 +40,9 @@ public:
     static Ruleset parse(std::string_view json, std::string_view listing, const Source& source,
                          std::string_view plain_json = {});
 
+    // The same rules loaded again, in the same order, have the handles of `now`. Chains of another length stay as they are.
+    void renumber(const Ruleset& now);
+
     // It stops nothing and changes nothing.
     bool empty() const;
     const std::vector<Rule>& rules() const { return rules_; }

@@ -149,21 +149,107 @@ LIMITS = [
     (["iifname outside icmp type echo-request limit rate 5/second accept"], ["iifname outside icmp type echo-request accept"]),
     (["iifname outside meta l4proto gre limit rate 5/minute accept"], ["iifname outside meta l4proto gre accept"]),
     (["iifname outside ip6 nexthdr tcp tcp dport 22 limit rate 5/minute accept"], ["iifname outside ip6 nexthdr tcp tcp dport 22 accept"]),
+    ([FOR_SSH + "quota until 25 mbytes accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "quota until 25 mbytes accept"], [FOR_SSH + "quota until 50 mbytes accept"]),
+    ([FOR_SSH + "quota over 25 mbytes drop", FOR_SSH + "accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "limit rate 1 mbytes/second accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "limit rate 1 mbytes/second accept"], [FOR_SSH + "limit rate 2 mbytes/second accept"]),
+    ([FOR_SSH + "limit rate 100000/second burst 5000 packets accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "limit rate 100000/second burst 5000 packets accept"], [FOR_SSH + "limit rate 100000/second burst 6000 packets accept"]),
+    ([FOR_SSH + "meter ssh { ip saddr limit rate 3/minute } accept"], [FOR_SSH + "accept"]),
+    ([FOR_SSH + "meter ssh { ip saddr limit rate 3/minute } accept"], [FOR_SSH + "meter ssh { ip saddr limit rate 30/minute } accept"]),
+    ([FOR_SSH + "ct count 20 accept"], [FOR_SSH + "ct count 200 accept"]),
+    ([FOR_SSH + "limit rate 10/day accept"], [FOR_SSH + "limit rate 10/hour accept"]),
+    # One limit more stands before, and stays: it must not hide what becomes of the other one.
+    (["iifname outside limit rate over 100/second drop", FOR_SSH + "limit rate over 5/second drop", FOR_SSH + "accept"],
+     ["iifname outside limit rate over 100/second drop", FOR_SSH + "accept"]),
+    (["numgen random mod 100 < 3 drop", FOR_SSH + "ct count over 5 drop", FOR_SSH + "accept"], ["numgen random mod 100 < 3 drop", FOR_SSH + "accept"]),
 ]
+# The same of rules in tables of iptables.
+IPTABLES_SSH = "-A FORWARD -i outside -p tcp --dport 22 "
+IPTABLES_LIMITS = [
+    ([IPTABLES_SSH + "-m limit --limit 10/sec -j ACCEPT"], [IPTABLES_SSH + "-j ACCEPT"]),
+    ([IPTABLES_SSH + "-m limit --limit 10/sec -j ACCEPT"], [IPTABLES_SSH + "-m limit --limit 100/sec -j ACCEPT"]),
+    ([IPTABLES_SSH + "-m hashlimit --hashlimit-upto 5/min --hashlimit-burst 3 --hashlimit-mode srcip --hashlimit-name ssh -j ACCEPT"], [IPTABLES_SSH + "-j ACCEPT"]),
+    ([IPTABLES_SSH + "-m hashlimit --hashlimit-above 5/min --hashlimit-burst 3 --hashlimit-mode srcip --hashlimit-name ssh -j DROP", IPTABLES_SSH + "-j ACCEPT"],
+     [IPTABLES_SSH + "-j ACCEPT"]),
+    ([IPTABLES_SSH + "-m connlimit --connlimit-above 3 -j REJECT --reject-with tcp-reset", IPTABLES_SSH + "-j ACCEPT"], [IPTABLES_SSH + "-j ACCEPT"]),
+    ([IPTABLES_SSH + "-m statistic --mode random --probability 0.25 -j DROP", IPTABLES_SSH + "-j ACCEPT"], [IPTABLES_SSH + "-j ACCEPT"]),
+    ([IPTABLES_SSH + "-m recent --name seen --set", IPTABLES_SSH + "-m recent --name seen --update --seconds 60 --hitcount 4 -j DROP", IPTABLES_SSH + "-j ACCEPT"],
+     [IPTABLES_SSH + "-j ACCEPT"]),
+    ([IPTABLES_SSH + "-m quota --quota 25000000 -j ACCEPT"], [IPTABLES_SSH + "-j ACCEPT"]),
+]
+
+
+def iptables_ruleset(rules):
+    return ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]",
+            "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", *rules, "COMMIT"]
 
 
 def limit_cases(wmlab, folder, count, fail):
     """A limit that goes, comes and stays: opened by the last rule of the new file, closed, nothing."""
     seconds = []
-    for before, after in LIMITS[:count]:
-        old, new = (ruleset(["ct state established,related accept"] + rules)[0] for rules in (before, after))
-        line = next(i for i, text in enumerate(new, 1) if text.strip() == after[-1])
-        same = [text.replace(" accept", " counter accept") for text in old]
+    nft = [tuple(ruleset(["ct state established,related accept"] + rules)[0] for rules in both) for both in LIMITS]
+    iptables = [tuple(iptables_ruleset(rules) for rules in both) for both in IPTABLES_LIMITS]
+    for old, new in (nft + iptables)[::-1][:count] if count < len(nft) else nft + iptables:
+        line = max(i for i, text in enumerate(new, 1) if text.endswith((" accept", "-j ACCEPT")))
+        same = [text.replace(" accept", " counter accept").replace("-j ACCEPT", "-m comment --comment same -j ACCEPT") for text in old]
         for sort, one, other, wanted in [("openings", old, new, ({line}, set())), ("closings", new, old, (set(), {line})), ("rewrites", old, same, (set(), set()))]:
             code, got, took = told(wmlab, folder, one, other)
             seconds.append(took)
             if (lines_of(got["opened"]), lines_of(got["closed"])) != wanted or code != (1 if wanted[0] else 0):
                 fail(sort, f"limits; exit {code}, wanted {wanted}", one, other, got)
+    return seconds
+
+
+def random_limit(rng, port, name):
+    """Lines before the chain, and two forms of rules for this port: with a limit, and with a weaker one or none."""
+    match = rng.choice([f"iifname outside tcp dport {port} ", f"tcp dport {port} ", f"iifname outside oifname inside tcp dport {{ {port}, {port + 1} }} "])
+    rate, more = rng.choice([("3/minute", "9/minute"), ("10/second burst 20 packets", "10/second burst 90 packets"), ("2/hour", "2/minute"),
+                             ("20 kbytes/second", "1 mbytes/second"), ("7/second", "1000/second"), ("90000/second burst 9000 packets", "99000/second burst 9000 packets")])
+    form = rng.choice(["accept", "drop", "chain", "name", "quota", "quota name", "count", "meter", "set", "chance"])
+    accept, drop = match + "accept", match + "drop"
+    several = {
+        "accept": ("", [f"{match}limit rate {rate} accept"], [f"{match}limit rate {more} accept"]),
+        "drop": ("", [f"{match}limit rate over {rate} drop", accept], [f"{match}limit rate over {more} drop", accept]),
+        "chain": (f"  chain {name} {{\n    limit rate over {rate} drop\n    accept\n  }}", [f"{match}jump {name}"], [accept]),
+        "name": (f"  limit {name} {{\n    rate {rate}\n  }}", [f'{match}limit name "{name}" accept'], [accept]),
+        "quota": ("", [f"{match}quota until 7 mbytes accept"], [f"{match}quota until 8 mbytes accept"]),
+        "quota name": (f"  quota {name} {{\n    over 7 mbytes\n  }}", [f'{match}quota name "{name}" drop', accept], [accept]),
+        "count": ("", [f"{match}ct count over 4 reject with tcp reset", accept], [f"{match}ct count over 40 reject with tcp reset", accept]),
+        "meter": ("", [f"{match}meter {name} {{ ip saddr limit rate over 3/minute }} drop", accept], [accept]),
+        "set": (f"  set {name} {{\n    type ipv4_addr\n    flags dynamic, timeout\n    timeout 1m\n  }}",
+                [f"{match}add @{name} {{ ip saddr limit rate over 3/minute }} drop", accept], [accept]),
+        "chance": ("", [f"{match}numgen random mod 10 < 3 drop", accept], [accept]),
+    }[form]
+    before, limited, weaker = several
+    return form, before, limited, weaker if rng.random() < 0.5 else [accept]
+
+
+def random_limit_cases(wmlab, folder, count, rng, fail):
+    """One limit among others that stay is taken away or raised; told is its port and nothing else, the other way round it is closed,
+    and nothing where only the writing differs."""
+    seconds = []
+    for _ in range(count):
+        others = [random_limit(rng, port, f"other{port}") for port in rng.sample([2000, 2100, 2200], rng.randint(0, 3))]
+        common = rng.sample(["limit rate over 500/second drop", "ct count over 1000 drop", "numgen random mod 1000 == 0 drop"], rng.randint(0, 2))
+        port = rng.choice([22, 3389, 8443])
+        form, before, limited, weaker = random_limit(rng, port, "mine")
+
+        def whole(own):
+            rules = common + [rule for other in others for rule in other[2]]
+            rules += own
+            return ruleset(["ct state established,related accept"] + rules, before="\n".join(filter(None, [before, *(other[1] for other in others)])))[0]
+
+        old, new = whole(limited), whole(weaker)
+        same = [text.replace(" accept", " counter accept").replace("other2", "another2").replace("mine", "yours").replace("3/minute", "180/hour") for text in old]
+        for sort, one, other, wanted in [("openings", old, new, (True, False)), ("closings", new, old, (False, True)), ("rewrites", old, same, (False, False))]:
+            code, got, took = told(wmlab, folder, one, other)
+            seconds.append(took)
+            ports = [{single for entry in got[way] for single in entry.get("ports", [])} for way in ("opened", "closed")]
+            good = all({part for text in found for part in re.split("[-,]", text)} <= {str(port), str(port + 1)} for found in ports)
+            if (bool(ports[0]), bool(ports[1])) != wanted or not good or code != (1 if wanted[0] else 0):
+                fail(sort, f"limit, {form}; exit {code}, ports {ports}", one, other, got)
     return seconds
 
 
@@ -192,6 +278,7 @@ def main():
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--only", default="")
     ask.add_argument("--limits", type=int, default=len(LIMITS), help="how many of the changes of limits")
+    ask.add_argument("--random-limits", type=int, default=0, help="how many changes of one limit among others")
     options = ask.parse_args()
     rng = random.Random(options.seed)
     wmlab = str(pathlib.Path(options.wmlab).resolve())
@@ -205,6 +292,7 @@ def main():
             print(f"WRONG {sort}: {why}\n--- before\n" + "\n".join(before) + "\n--- after\n" + "\n".join(after) + f"\n--- told\n{json.dumps(got)[:1500]}", flush=True)
 
         seconds += limit_cases(wmlab, folder, options.limits, fail)
+        seconds += random_limit_cases(wmlab, folder, options.random_limits, rng, fail)
         for number in range(options.count):
             lines, places = RULESETS[number % len(RULESETS)]
             kind, rule, chain = opening(rng, lines, places)

@@ -1,5 +1,9 @@
 #include "lab/host/interruption.hpp"
 
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <csignal>
 
 #include "tests/catch.hpp"
@@ -7,22 +11,42 @@
 namespace wmlab::lab {
 namespace {
 
-TEST_CASE("host: an end that is asked for is an exception where nobody listens otherwise, and the handlers before come back", "[host]") {
-    static volatile std::sig_atomic_t before = 0;
-    const auto handler = std::signal(SIGTERM, [](int) { before = before + 1; });
-    CHECK_NOTHROW(Interruption::check());
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-        const Interruption listening;
-        CHECK_NOTHROW(Interruption::check());
-        std::raise(number);
-        CHECK_THROWS_AS(Interruption::check(), Interrupted);
-        CHECK_THROWS_AS(Interruption::check(), Interrupted);  // it is not forgotten
+bool woken() {
+    pollfd wait{Interruptions::descriptor(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) == 1;
+}
+
+// In a process of its own: signals are noted for the rest of it.
+TEST_CASE("host: an end that is asked for is not forgotten until it is answered, and wakes who waits", "[host]") {
+    const auto child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        bool good = Interruptions::unanswered() == 0;
+        Interruptions::note();
+        good &= Interruptions::unanswered() == 0 && !woken();
+        int count = 0;
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+            std::raise(number);
+            good &= Interruptions::unanswered() == ++count && Interruptions::last_signal() == number && woken();
+            try {
+                Interruptions::check();
+                good = false;
+            } catch (const Interrupted&) {
+            }
+        }
+        Interruptions::note();  // again: nothing
+        good &= Interruptions::unanswered() == 3;
+        Interruptions::forget_wake();
+        good &= !woken() && Interruptions::unanswered() == 3;
+        std::raise(SIGINT);
+        Interruptions::answer();
+        good &= Interruptions::unanswered() == 0 && !woken();
+        ::_exit(good ? 0 : 1);
     }
-    CHECK_NOTHROW(Interruption::check());
-    CHECK(before == 0);
-    std::raise(SIGTERM);
-    CHECK(before == 1);
-    std::signal(SIGTERM, handler);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
 }
 
 }  // namespace

@@ -52,29 +52,3 @@ TEST_CASE("literals: addresses that no rule can tell apart", "[rules]") {
         CHECK(literals(row.text).same_address(ip(row.one.c_str()), ip(row.other.c_str())) == row.same);
     }
 }
-
-TEST_CASE("literals: rules that depend on the packets before", "[rules]") {
-    const auto found = literals(
-        "table inet t {\n set scanners {\n  type ipv4_addr\n  flags dynamic,timeout\n }\n set good {\n  type ipv4_addr\n }\n}\n");
-    struct Row {
-        std::string text;
-        bool past;
-    };
-    const auto row = GENERATE(values<Row>({
-        {"tcp dport 22 limit rate 5/second accept", true},
-        {"tcp dport 22 ct count over 3 reject", true},
-        {"quota over 10 mbytes drop", true},
-        {"numgen random mod 10 < 3 drop", true},
-        {"ip saddr @scanners drop", true},
-        {"update @scanners { ip saddr limit rate over 10/second } drop", true},
-        {"add @scanners { ip saddr }", false},
-        {"ip saddr @good accept", false},
-        {"limit rate 5/minute log prefix \"blocked \"", false},
-        {"tcp dport 22 accept", false},
-    }));
-    DYNAMIC_SECTION(row.text) {
-        Rule rule;
-        rule.text = row.text;
-        CHECK(depends_on_the_past(rule, found) == row.past);
-    }
-}
