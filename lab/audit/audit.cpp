@@ -214,8 +214,7 @@ AuditReport audit(const Scenario& asked, const AuditOptions& options) {
                                    job.to.zone == to.zone && literals.same_address(job.from.address, from.address) &&
                                    literals.same_address(job.to.address, to.address);
                         });
-                        if (same == jobs.end())
-                            same = jobs.insert(same, {from, to, protocol, {}, {}, 0, report.directions.size() - 1});
+                        if (same == jobs.end()) same = jobs.insert(same, {from, to, protocol, {}, {}, 0, report.directions.size() - 1});
                         pairs.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs.begin())});
                     }
         }

@@ -515,9 +515,8 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
         if (!id && message.in == in && (!known_id || !message.packet || message.ip_id == (parts.first_nonce() & 0xFFFF))) id = message.id;
         if (!id || message.id != *id || message.chain.table == rules::trace_table_name) return;
         if (message.type == rules::TraceMessage::Type::rule && message.handle != 0)
-            decision.steps.push_back({message.chain, parts.handle_read(message.chain, message.handle),
-                                      message.verdict == rules::TraceMessage::Verdict::accept, message.verdict,
-                                      message.target});
+            decision.steps.push_back({message.chain, parts.handle_read(message.chain, message.handle), message.verdict == rules::TraceMessage::Verdict::accept,
+                                      message.verdict, message.target});
         else if (message.type == rules::TraceMessage::Type::policy)
             decision.steps.push_back({message.chain, 0, message.verdict == rules::TraceMessage::Verdict::accept,
                                       message.verdict, {}});

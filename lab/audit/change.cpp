@@ -204,14 +204,18 @@ private:
 
     // What one packet after the other meets under one ruleset, with one rule after the other settled as if much had come before.
     // How many rules were left out, because it takes too long.
-    std::size_t look_later(Bench& bench, const Asked& asked, const std::vector<std::vector<Outcome>>& first, std::optional<std::size_t>& behind, Laters& laters) {
+    std::size_t look_later(Bench& bench, const Asked& asked, const std::vector<std::vector<Outcome>>& first, std::optional<std::size_t>& behind,
+                           Laters& laters) {
         const auto& rules = bench.past_rules();
         std::size_t left = 0, sets = 0;
         const auto try_as = [&](const std::function<rules::Past(std::size_t)>& past, std::optional<std::size_t> rule) {
             bench.settle(past);
             const auto* own = rule ? bench.rule_of(rules[*rule]) : nullptr;
-            const auto by_itself = std::ranges::find_if(asked.rules, [&](const Asked::ByRule& one) { return own && one.chain == own->chain && one.handle == own->handle; });
-            const auto concerned = [&](const Crafted& packet, const Outcome& outcome) { return by_itself == asked.rules.end() || may_match(*by_itself, packet, outcome); };
+            const auto by_itself =
+                std::ranges::find_if(asked.rules, [&](const Asked::ByRule& one) { return own && one.chain == own->chain && one.handle == own->handle; });
+            const auto concerned = [&](const Crafted& packet, const Outcome& outcome) {
+                return by_itself == asked.rules.end() || may_match(*by_itself, packet, outcome);
+            };
             each_of(bench, behind, first, concerned, [&](const Place& place, const Outcome& was, const Outcome& is) {
                 if (was.open() == is.open() || was.end == Outcome::End::unknown) return;
                 if (is.end == Outcome::End::unknown) {
@@ -243,7 +247,8 @@ private:
 
     // Sends those of the plan that are concerned once more.
     template <class Concerned, class Each>
-    void each_of(Bench& bench, std::optional<std::size_t>& behind, const std::vector<std::vector<Outcome>>& first, const Concerned& concerned, const Each& each) {
+    void each_of(Bench& bench, std::optional<std::size_t>& behind, const std::vector<std::vector<Outcome>>& first, const Concerned& concerned,
+                 const Each& each) {
         for (std::size_t p = 0; p < plan_.phases.size(); ++p) {
             std::vector<std::size_t> which;
             std::vector<Crafted> packets;
@@ -268,7 +273,8 @@ private:
         Laters before, after;
         const auto left = look_later(before_, asked_before_, old_, behind_before_, before) + look_later(after_, asked_after_, now_, behind_after_, after);
         if (left > 0)
-            comparison.not_tried.push_back(fmt::format("what becomes of packets once {} rules have used up their limits, or their sets are filled: there are too many", left));
+            comparison.not_tried.push_back(
+                fmt::format("what becomes of packets once {} rules have used up their limits, or their sets are filled: there are too many", left));
         std::set<Place> places;
         for (const auto* laters : {&before, &after})
             for (const auto& [place, _] : *laters) places.insert(place);
@@ -328,7 +334,8 @@ private:
                 if (reasons[i] || traces_ >= traces_max) continue;
                 traces_ += past == rules::Past::nothing ? 1 : 0;
                 auto found = ask_both({limited_[i].difference.phase, limited_[i].difference.packet});
-                if (past == rules::Past::nothing || (limited_[i].difference.opens ? found.after : found.before).outcome == limited_[i].outcome) reasons[i] = std::move(found);
+                if (past == rules::Past::nothing || (limited_[i].difference.opens ? found.after : found.before).outcome == limited_[i].outcome)
+                    reasons[i] = std::move(found);
             }
         }
         for (std::size_t i = 0; i < limited_.size(); ++i) {

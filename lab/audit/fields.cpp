@@ -187,8 +187,7 @@ public:
                 asked_.filters_v6 = true;
         for (const auto& rule : ruleset_.rules()) own(rule);
         for (const auto& rule : ruleset_.rules()) shape(rule);
-        for (const auto& [rule, mine] : own_)
-            asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rule->chain, rule->handle});
+        for (const auto& [rule, mine] : own_) asked_.rules.push_back({mine.values, mine.protocols, mine.flags, mine.others, rule->chain, rule->handle});
         if (asked_.opaque) read_word_by_word();
     }
 
@@ -221,8 +220,8 @@ private:
                 if (left && right) condition(rule, mine, *left, rules::text_at(*body, "op"), *right);
             } else if (what == "xt" && body) {
                 const auto type = rules::text_at(*body, "type"), name = rules::text_at(*body, "name");
-                if (type != "match" || one_of(name, {"comment", "tcp", "udp", "multiport", "icmp", "conntrack", "state",
-                                                     "iprange", "limit", "hashlimit", "connlimit", "statistic", "quota", "addrtype", "physdev"})) {
+                if (type != "match" || one_of(name, {"comment", "tcp", "udp", "multiport", "icmp", "conntrack", "state", "iprange", "limit", "hashlimit",
+                                                     "connlimit", "statistic", "quota", "addrtype", "physdev"})) {
                     asked_.opaque = asked_.opaque || type == "match";
                     continue;
                 }

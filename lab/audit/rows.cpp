@@ -171,7 +171,8 @@ void split_by_needs(const scenario::Scenario& scenario, Asked& asked) {
 }
 
 std::string named(const rules::Rule& rule) {
-    return rule.place ? fmt::format("{}:{}: {}", rule.place->file, rule.place->line, rule.place->text) : fmt::format("a rule of {}: {}", rule.chain.text(), rule.text);
+    return rule.place ? fmt::format("{}:{}: {}", rule.place->file, rule.place->line, rule.place->text)
+                      : fmt::format("a rule of {}: {}", rule.chain.text(), rule.text);
 }
 
 std::string asks_of_the_past(std::string_view rule) {

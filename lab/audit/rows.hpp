@@ -34,7 +34,7 @@ std::string key_of(const std::optional<RuleRef>& rule);  // the same for the sam
 bool filtered(const rules::Ruleset& ruleset, std::string_view hook, bool v6);
 // Ports on either side of what a flow needs are never in one class with it.
 void split_by_needs(const scenario::Scenario& scenario, Asked& asked);
-std::string named(const rules::Rule& rule);  // "fw.nft:12: tcp dport 22 accept"
+std::string named(const rules::Rule& rule);           // "fw.nft:12: tcp dport 22 accept"
 std::string asks_of_the_past(std::string_view rule);  // why it was not tried
 std::string could_open(const Odd& odd);  // in words: "tcp to ports 80-90"
 

@@ -75,8 +75,7 @@ SweptChange sweep_change(const Job& job, bool allow_open) {
 }
 
 // What a patch opens that no flow needs.
-std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before,
-                                  const std::filesystem::path& after) {
+std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after) {
     Comparison comparison;
     explore_change(scenario, before, after, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
     std::set<std::tuple<std::string, std::string, std::string>> ways_back;
@@ -208,9 +207,8 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
                 job.turn->tell(job.text.scenario.file.string(), done.report, done.report.coverage.value_or(std::vector<RuleUse>{}));
             if (!coverage) done.report.coverage.reset(), done.evidence.coverage = false;
             if (done.report.baseline && !done.interrupted)
-                done.interrupted |= !unless_interrupted(done.report, "what differs where chance or counts decide was not tried again", [&] {
-                    kept.again = run_chance_again(job, inside, options, done.report);
-                });
+                done.interrupted |= !unless_interrupted(done.report, "what differs where chance or counts decide was not tried again",
+                                                        [&] { kept.again = run_chance_again(job, inside, options, done.report); });
             if (values.contains("live") && done.report.baseline && !done.interrupted) {
                 kept.live = run_live(job.text, inside, options, job.baseline, job.ruleset);
                 done.interrupted = kept.live->run.interrupted;
@@ -219,9 +217,8 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             }
             if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted) {
                 done.interrupted |= !unless_interrupted(done.report, "the suggestions were not tried to their end", [&] {
-                    prove_suggestions(done.report, job.text, inside, options, [&](const auto& now, const auto& patched) {
-                        return opened_beside(job.text.scenario, now, patched);
-                    });
+                    prove_suggestions(done.report, job.text, inside, options,
+                                      [&](const auto& now, const auto& patched) { return opened_beside(job.text.scenario, now, patched); });
                     kept.proof = proof_of(done.report);
                 });
             }

@@ -166,8 +166,7 @@ void restore(const Namespace& firewall, const std::filesystem::path& file, const
     auto program = find_program("iptables-nft-restore");
     if (program.empty()) program = find_program("/usr/sbin/iptables-nft-restore");
     if (program.empty())
-        throw SetupFailed{"load " + file.string(),
-                          "it is an iptables-save file and iptables-nft-restore is not installed",
+        throw SetupFailed{"load " + file.string(), "it is an iptables-save file and iptables-nft-restore is not installed",
                           "install iptables (Debian: `apt install iptables`)"};
     auto result = run_tool(firewall, {program.string()}, text);
     // Its socket has the buffer that everyone has: less than one message of a long file needs, where nobody is root.

@@ -62,8 +62,8 @@ std::optional<Asking> counted(std::string_view what, const json::object& body) {
     if (what == "limit") {
         const auto unit = text_at(body, "rate_unit");
         const bool bytes = !unit.empty() && unit != "packets";
-        asking.limit = {bytes ? Limit::Sort::bytes : Limit::Sort::packets,
-                          number("rate") * factor_of(unit) / seconds_of(text_at(body, "per")), number("burst") * factor_of(text_at(body, "burst_unit")), ""};
+        asking.limit = {bytes ? Limit::Sort::bytes : Limit::Sort::packets, number("rate") * factor_of(unit) / seconds_of(text_at(body, "per")),
+                        number("burst") * factor_of(text_at(body, "burst_unit")), ""};
     } else if (what == "quota") {
         const double bytes = number("val") * factor_of(text_at(body, "val_unit")) + number("bytes");
         asking.limit = {Limit::Sort::quota, bytes, 0, ""};
@@ -104,7 +104,8 @@ public:
 
     void read(const json::array& expr) {
         for (const auto& part : expr)
-            if (const auto* object = part.if_object(); object != nullptr && !object->empty()) stops_ = stops_ || one_of(object->begin()->key(), {"drop", "reject"});
+            if (const auto* object = part.if_object(); object != nullptr && !object->empty())
+                stops_ = stops_ || one_of(object->begin()->key(), {"drop", "reject"});
         for (const auto& part : expr) {
             const auto* object = part.if_object();
             if (object == nullptr || object->empty()) {
@@ -114,7 +115,8 @@ public:
             }
             const std::string_view what = object->begin()->key();
             const auto& body = object->begin()->value();
-            if (one_of(what, {"accept", "drop", "reject", "jump", "goto", "return", "queue", "dnat", "snat", "redirect", "masquerade", "mangle", "tproxy", "synproxy", "vmap"}))
+            if (one_of(what, {"accept", "drop", "reject", "jump", "goto", "return", "queue", "dnat", "snat", "redirect", "masquerade", "mangle", "tproxy",
+                              "synproxy", "vmap"}))
                 rule.decides = true;
             if (one_of(what, {"set", "map"}) && body.is_object() && body.get_object().contains("op")) {
                 fills(body.get_object());
@@ -149,8 +151,10 @@ private:
         rule.limits.push_back(asking.limit);
         for (const auto past : pasts_all) {
             auto& expr = as[static_cast<std::size_t>(past)];
-            if (asking.limit.sort == Limit::Sort::set && (past == Past::nothing || past == Past::limits_used_up)) expr.push_back(part);
-            else if (!asking.goes_on(past)) expr.push_back(never());
+            if (asking.limit.sort == Limit::Sort::set && (past == Past::nothing || past == Past::limits_used_up))
+                expr.push_back(part);
+            else if (!asking.goes_on(past))
+                expr.push_back(never());
         }
     }
 
@@ -218,8 +222,10 @@ std::vector<std::string_view> saved_words(std::string_view line) {
         }
         auto end = at;
         for (bool quoted = false; end < line.size() && (quoted || line[end] != ' '); ++end) {
-            if (line[end] == '\\' && end + 1 < line.size()) ++end;
-            else if (line[end] == '"') quoted = !quoted;
+            if (line[end] == '\\' && end + 1 < line.size())
+                ++end;
+            else if (line[end] == '"')
+                quoted = !quoted;
         }
         end = std::min(end, line.size());
         words.push_back(line.substr(at, end - at));
@@ -237,7 +243,11 @@ double number_in(std::string_view word) {
 double rate_of(std::string_view word) {  // "10/sec", "512kb/s"
     const auto slash = word.find('/');
     const auto unit = slash == std::string_view::npos ? std::string_view{} : word.substr(slash + 1);
-    return number_in(word) * (word.find("kb/") != std::string_view::npos ? 1024 : word.find("mb/") != std::string_view::npos ? 1024 * 1024 : 1) / seconds_of(unit);
+    return number_in(word) *
+           (word.find("kb/") != std::string_view::npos   ? 1024
+            : word.find("mb/") != std::string_view::npos ? 1024 * 1024
+                                                         : 1) /
+           seconds_of(unit);
 }
 
 // What an extension of iptables asks of the past: its words, without `-m NAME`.

@@ -2,8 +2,8 @@
 // settled, so that they decide every packet alike: as if nothing had come before, as if every limit were used up and chance fell the other
 // way, as if every such set held what is looked for. Pure.
 #pragma once
-#include <boost/json/array.hpp>
 #include <array>
+#include <boost/json/array.hpp>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Limit {
 
 struct PastRule {
     ChainName chain;
-    std::size_t position = 0;  // in its chain, from 0
+    std::size_t position = 0;   // in its chain, from 0
     std::vector<Limit> limits;  // sorted
     bool decides = false;       // what becomes of a packet; false: it logs, counts, or fills a set
     bool settles = true;        // false: nft does not tell enough of it to load it again
@@ -51,9 +51,9 @@ public:
 
 private:
     std::vector<PastRule> rules_;
-    struct Settled {  // where a rule was, and in whose place it goes
+    struct Settled {                    // where a rule was, and in whose place it goes
         std::array<std::string, 4> as;  // by Past
-        std::size_t line = 0;  // iptables: of the saved text
+        std::size_t line = 0;           // iptables: of the saved text
     };
     std::vector<Settled> settled_;
     std::vector<std::string> lines_;  // iptables

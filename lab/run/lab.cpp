@@ -48,8 +48,8 @@ std::function<void(const CapturedFrame&)> each_frame_to(std::optional<Captures>&
 
 }  // namespace
 
-Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset,
-         Recorder& recorder, const Setting& where, const std::filesystem::path& captures_directory)
+Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::filesystem::path& ruleset, Recorder& recorder, const Setting& where,
+         const std::filesystem::path& captures_directory)
     : setting{where},
       boxes{rules_of_boxes(scenario, ruleset, scenario::several_boxes(scenario) && (setting.plain || !setting.built_in()))},
       network{scenario, setting, !all_open(boxes)},

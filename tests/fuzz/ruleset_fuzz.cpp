@@ -11,9 +11,9 @@
 
 #include "lab/rules/circumstances.hpp"
 #include "lab/rules/literals.hpp"
-#include "lab/rules/past.hpp"
 #include "lab/rules/match.hpp"
 #include "lab/rules/near_miss.hpp"
+#include "lab/rules/past.hpp"
 #include "lab/rules/reach.hpp"
 #include "lab/rules/ruleset.hpp"
 #include "lab/rules/site.hpp"
