@@ -46,7 +46,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t batch = 32, datagram_max = 2048;
 constexpr auto marker_limit = 1s;
 constexpr unsigned tries_max = 3;
-constexpr std::array<std::uint8_t, 14> protocols_heard{1, 2, 4, 6, 17, 41, 47, 50, 51, 58, 89, 115, 132, 253};
+constexpr std::array<std::uint8_t, 16> protocols_heard{1, 2, 4, 6, 17, 33, 41, 47, 50, 51, 58, 89, 115, 132, 136, 253};
 
 bool write_setting(const char* path, const char* value) {
     const Descriptor file{::open(path, O_WRONLY | O_CLOEXEC)};
@@ -363,8 +363,7 @@ struct Bench::Parts {
                 auto& outcome = outcomes[*nonce - base];
                 if (outcome.end == Outcome::End::forwarded) continue;
                 outcome.end = Outcome::End::local;
-                const bool ports = heard_as[i].first == tcp_number || heard_as[i].first == udp_number;
-                if (ports && bytes.size() >= 4) outcome.port = static_cast<std::uint16_t>(bytes[2] << 8 | bytes[3]);
+                if (has_ports(heard_as[i].first) && bytes.size() >= 4) outcome.port = static_cast<std::uint16_t>(bytes[2] << 8 | bytes[3]);
             }
     }
 

@@ -48,7 +48,6 @@ void put_bits(Bytes& bytes, std::size_t start, const Shape::Raw& raw) {
 constexpr std::size_t nonce_size = 4;
 
 // RFC 9260, 3.1 and 3.3.2. A packet that begins no association is invalid to the kernel's connection tracking.
-constexpr std::uint8_t sctp_number = 132;
 constexpr std::size_t sctp_header = 12, sctp_init = 20;
 using Crc32c = boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true>;
 
@@ -68,10 +67,19 @@ void put_sctp_checksum(Bytes& bytes, std::size_t at) {
     for (unsigned i = 0; i < 4; ++i) bytes[at + 8 + i] = static_cast<std::uint8_t>(crc.checksum() >> (8 * i));
 }
 
+// RFC 4340, 5.1: a DCCP-Request, with a sequence number of 48 bits and a service code.
+constexpr std::size_t dccp_request = 20;
+void put_dccp_request(Bytes& bytes, std::size_t at, std::uint32_t nonce) {
+    bytes[at + 4] = dccp_request / 4;  // where the data begin, in words
+    bytes[at + 8] = 0 << 1 | 1;        // type 0, extended sequence numbers
+    put32(bytes, at + 12, nonce);
+}
+
 std::size_t header_size(std::uint8_t protocol, const Shape& shape) {
     if (protocol == tcp_number) return sizeof(tcphdr) + (shape.segment_max ? 4 : 0);
     if (protocol == sctp_number) return sctp_header + sctp_init - nonce_size;  // the nonce is the initial TSN
-    return protocol == udp_number || protocol == icmp_v4 || protocol == icmp_v6 ? 8 : 0;
+    if (protocol == dccp_number) return dccp_request;
+    return protocol == udp_number || protocol == udplite_number || protocol == icmp_v4 || protocol == icmp_v6 ? 8 : 0;
 }
 
 }  // namespace
@@ -175,6 +183,11 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
         put32(bytes, at + 4, nonce);  // identifier and sequence of an echo
     } else if (packet.protocol == sctp_number) {
         put_sctp_init(bytes, at, packet, nonce);
+    } else if (packet.protocol == dccp_number) {
+        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
+        put_dccp_request(bytes, at, nonce);
+    } else if (packet.protocol == udplite_number) {  // RFC 3828: the checksum covers all of it
+        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
     }
     // At both ends of the data: rules that look into it may ask for the beginning.
     if (payload >= nonce_size && packet.protocol != tcp_number) {
@@ -190,7 +203,8 @@ std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::
                         packet.protocol + static_cast<std::uint32_t>(transport + payload);
     const auto behind = std::span{bytes}.subspan(at);
     if (packet.protocol == tcp_number) put16(bytes, at + 16, folded(sum_of(behind, pseudo)));
-    if (packet.protocol == udp_number) {
+    if (packet.protocol == dccp_number) put16(bytes, at + 6, folded(sum_of(behind, pseudo)));
+    if (packet.protocol == udp_number || packet.protocol == udplite_number) {
         const auto sum = folded(sum_of(behind, pseudo));
         put16(bytes, at + 6, sum == 0 ? 0xFFFF : sum);
     }
@@ -232,7 +246,7 @@ std::optional<Sighted> sighted(std::span<const std::uint8_t> bytes) {
     }
     if (at > bytes.size()) return std::nullopt;
     const auto transport = bytes.subspan(at);
-    if ((seen.protocol == tcp_number || seen.protocol == udp_number) && transport.size() >= 4)
+    if (has_ports(seen.protocol) && transport.size() >= 4)
         seen.source_port = static_cast<std::uint16_t>(get16(transport, 0)),
         seen.destination_port = static_cast<std::uint16_t>(get16(transport, 2));
     if ((seen.protocol == icmp_v4 || seen.protocol == icmp_v6) && !transport.empty()) seen.type = transport[0];

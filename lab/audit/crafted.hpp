@@ -54,7 +54,12 @@ struct Crafted {
     Address source, destination;
 };
 inline constexpr std::uint8_t firewall_itself = 255;
-inline constexpr std::uint8_t icmp_v4 = 1, igmp_number = 2, tcp_number = 6, udp_number = 17, icmp_v6 = 58;
+inline constexpr std::uint8_t icmp_v4 = 1, igmp_number = 2, tcp_number = 6, udp_number = 17, dccp_number = 33, icmp_v6 = 58, sctp_number = 132, udplite_number = 136;
+// Beside TCP and UDP: where rules name them, each port of theirs is tried, too.
+inline constexpr std::array further_transports{dccp_number, sctp_number, udplite_number};
+constexpr bool has_ports(std::uint8_t protocol) {
+    return protocol == tcp_number || protocol == udp_number || protocol == dccp_number || protocol == sctp_number || protocol == udplite_number;
+}
 
 // From the network header on. `nonce` stands where no firewall changes it.
 std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::uint32_t nonce);

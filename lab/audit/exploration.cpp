@@ -257,7 +257,11 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
             std::erase_if(sources, [&](const Span& s) { return s.first == span.first && s.last == span.first; });
             sources.push_back(span);
         }
-    for (const auto protocol : {tcp_number, udp_number}) {
+    std::vector<std::uint8_t> transports{tcp_number, udp_number};
+    if (on(Dimension::protocols))
+        for (const auto protocol : further_transports)
+            if (asked.protocols.contains(protocol)) transports.push_back(protocol);
+    for (const auto protocol : transports) {
         variants.push_back(plain(protocol));
         if (on(Dimension::source_ports))
             for (const auto& span : sources) {
@@ -281,7 +285,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
     }
     if (on(Dimension::shapes))
         for (std::size_t i = 1; i < asked.shapes.size(); ++i)
-            for (const auto protocol : {tcp_number, udp_number}) {
+            for (const auto protocol : transports) {
                 const auto& wanted = asked.shapes[i].protocols;
                 if (!wanted.empty() && !wanted.contains(protocol)) continue;
                 auto variant = plain(protocol);
@@ -315,7 +319,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
     if (on(Dimension::protocols))
         for (unsigned number = 0; number < 256; ++number) {
             const auto protocol = static_cast<std::uint8_t>(number);
-            if (protocol == tcp_number || protocol == udp_number || protocol == icmp_v4 || protocol == icmp_v6) continue;
+            if (protocol == icmp_v4 || protocol == icmp_v6 || std::ranges::find(transports, protocol) != transports.end()) continue;
             Variant variant;
             variant.protocol = protocol, variant.ports = false, variant.dimension = Dimension::protocols;
             variant.everywhere = asked.protocols.contains(protocol);

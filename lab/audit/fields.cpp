@@ -399,8 +399,13 @@ private:
             return shaped(mine, values(op, list, words_number(service_of), bits), op, left, right, std::move(put), fits);
         }
         if (one_of(protocol, {"tcp", "udp", "th", "udplite", "sctp", "dccp"})) {
-            if ((field == "sport" || field == "dport") && (protocol == "tcp" || protocol == "udp"))
-                mine.protocols.insert(protocol == "tcp" ? tcp_number : udp_number);
+            const auto number = protocol_of(protocol);
+            if (number) {
+                asked_.protocols.insert(static_cast<std::uint8_t>(*number));
+                mine.protocols.insert(static_cast<std::uint8_t>(*number));
+            } else {  // `th dport`: of whatever has ports
+                asked_.protocols.insert(further_transports.begin(), further_transports.end());
+            }
             if (field == "sport") return add(mine, Field::source_port, op, values(op, list, plain_number, 16));
             if (field == "dport") return add(mine, Field::destination_port, op, values(op, list, plain_number, 16));
             if (protocol == "tcp" && field == "flags") {
@@ -409,7 +414,6 @@ private:
                         mine.flags.insert(static_cast<std::uint8_t>(span.first));
                 return;
             }
-            if (protocol != "th") mine.protocols.insert(protocol == "tcp" ? tcp_number : udp_number);
             std::function<void(Shape&, unsigned)> put;
             if (protocol == "udp" && field == "length") put = [](Shape& s, unsigned v) { s.payload = v < 8 ? 0 : v - 8; };
             if (protocol == "tcp" && field == "window") put = [](Shape& s, unsigned v) { s.window = v; };
@@ -513,6 +517,7 @@ private:
                 named.insert(static_cast<std::uint8_t>(number));
         asked_.protocols.insert(named.begin(), named.end());
         if (op == "==" || op == "in") mine.protocols.insert(named.begin(), named.end());
+        else asked_.protocols.insert(further_transports.begin(), further_transports.end());
     }
 
     static std::string wanted(Own& mine, const std::string& subject, std::string_view op, const json::value& right) {

@@ -12,7 +12,16 @@ namespace wmlab::lab {
 namespace {
 
 std::string protocol_name(std::uint8_t number) {
-    return number == tcp_number ? "tcp" : number == udp_number ? "udp" : number == icmp_v4 ? "icmp" : number == icmp_v6 ? "icmpv6" : "ip";
+    switch (number) {
+        case tcp_number: return "tcp";
+        case udp_number: return "udp";
+        case icmp_v4: return "icmp";
+        case icmp_v6: return "icmpv6";
+        case dccp_number: return "dccp";
+        case sctp_number: return "sctp";
+        case udplite_number: return "udplite";
+        default: return "ip";
+    }
 }
 
 struct Same {  // what rows must have in common
@@ -116,7 +125,7 @@ std::vector<Row> rows_of(const scenario::Scenario& scenario, const Plan& plan, c
     told.hook = by_firewall ? "output" : outcome.end == Outcome::End::local ? "input" : "forward";
     told.from_zone = by_firewall ? "firewall" : scenario.zones[source.zone].name;
     told.to_zone = told.hook == "input" ? "firewall" : scenario.zones[outcome.zone].name;
-    told.protocol = protocol_name(variant.protocol);
+    told.protocol = variant.ports || !has_ports(variant.protocol) ? protocol_name(variant.protocol) : "ip";
     row.conditions = {variant.words};
     Span wanted{0, 0};
     if (variant.ports) {

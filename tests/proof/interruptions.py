@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """An end that is asked for at any moment comes, whatever is going on then: labs, sweeps, trials of suggestions, or what is between them.
 
-    interruptions.py WMLAB [--count N] [--seed N]
+    interruptions.py WMLAB [--count N] [--seed N] [--within SECONDS]
 
-N requests, at moments drawn from the whole time that each command takes, by SIGINT and SIGTERM. Each has to end within ten seconds, with
+N requests, at moments drawn from the whole time that each command takes (or from its first seconds), by SIGINT and SIGTERM. Each has to end within ten seconds, with
 130 or with the result that it had by then; nothing that it started may be left."""
 import argparse
 import os
@@ -63,6 +63,7 @@ def main():
     ask.add_argument("wmlab")
     ask.add_argument("--count", type=int, default=60)
     ask.add_argument("--seed", type=int, default=1)
+    ask.add_argument("--within", type=float, help="seconds from which the moments are drawn")
     options = ask.parse_args()
     rng = random.Random(options.seed)
     wmlab = str(pathlib.Path(options.wmlab).resolve())
@@ -80,13 +81,14 @@ def main():
                                     stderr=subprocess.STDOUT, text=True)
 
         whole = []  # how long each takes, and how it ends
-        for command in COMMANDS:
+        for command in [] if options.within else COMMANDS:
             start = time.monotonic()
             process = begun(command)
             process.communicate(timeout=200)
             whole.append((time.monotonic() - start, process.returncode))
         for number in range(options.count):
-            command, (seconds, code) = COMMANDS[number % len(COMMANDS)], whole[number % len(COMMANDS)]
+            command = COMMANDS[number % len(COMMANDS)]
+            seconds, code = whole[number % len(COMMANDS)] if whole else (options.within, 1)
             asked_by, moment = rng.choice([signal.SIGINT, signal.SIGTERM]), rng.uniform(0.01, seconds)
             process = begun(command)
             try:
@@ -105,7 +107,7 @@ def main():
             took = time.monotonic() - start
             slowest = max(slowest, took)
             # In its first moments no handler is there yet, and the signal ends the process by itself.
-            good = process.returncode in (130, code, 4, 128 + asked_by) or (moment < 0.1 and process.returncode == -asked_by)
+            good = process.returncode in (0, code, 4, 130, 128 + asked_by) or (moment < 0.1 and process.returncode == -asked_by)
             left = processes_of(mark)
             if took > LIMIT or not good or left:
                 wrong += 1
