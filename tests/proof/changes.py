@@ -271,6 +271,52 @@ def random_limit_cases(wmlab, folder, count, rng, fail):
     return seconds
 
 
+def in_front(lines, rule):
+    """The rule as the first of the forwarding chain."""
+    at = next(i for i, text in enumerate(lines) if "type filter hook forward" in text)
+    return lines[:at + 1] + ["    " + rule] + lines[at + 1:]
+
+
+def table(name, chain, rule):
+    return [f"table {name} {{", "  chain own {", f"    {chain}", f"    {rule}", "  }", "}"]
+
+
+ESTABLISHED = "ct state established,related accept"
+# Changes that are no rule in the chain that decides: how they are made, and whether they open something.
+STRUCTURES = [
+    ("policy", True, lambda lines: [text.replace("policy drop", "policy accept") for text in lines]),
+    ("priority", False, lambda lines: [text.replace("priority filter; policy drop", "priority 10; policy drop") for text in lines]),
+    ("new with the established", True, lambda lines: [text.replace(ESTABLISHED, "ct state established,related,new accept") for text in lines]),
+    ("untracked by another table", True,
+     lambda lines: in_front(lines, "ct state untracked accept") + table("inet own", "type filter hook prerouting priority raw;", "udp dport 999 notrack")),
+    ("the table is gone", True, lambda lines: lines[lines.index("table ip nat {"):]),
+    ("mark of another table", True,
+     lambda lines: in_front(lines, "meta mark 7 accept") + table("inet own", "type filter hook prerouting priority mangle;", "udp dport 999 meta mark set 7")),
+    ("connection mark of another table", True,
+     lambda lines: in_front(lines, "ct mark 7 accept") + table("inet own", "type filter hook prerouting priority mangle;", "udp dport 999 ct mark set 7")),
+    ("translation by another table", True,
+     lambda lines: in_front(lines, "ct status dnat accept") +
+     table("ip own", "type nat hook prerouting priority dstnat - 1;", "iifname outside udp dport 999 dnat to 10.10.0.10:53")),
+    ("accepted on its way in only", False, lambda lines: lines + table("netdev own", 'type filter hook ingress device "outside" priority 0;', "udp dport 999 accept")),
+    ("accepted by a chain before", False, lambda lines: table("inet own", "type filter hook forward priority -5;", "udp dport 999 accept") + lines),
+    ("dropped by a chain behind", False, lambda lines: lines + table("inet own", "type filter hook forward priority 20;", "udp dport 999 drop")),
+]
+
+
+def structure_cases(wmlab, folder, count, fail):
+    seconds = []
+    for lines, _ in RULESETS[:count]:
+        for name, opens, made in STRUCTURES:
+            changed = made(lines)
+            if changed == lines:
+                continue
+            code, got, took = told(wmlab, folder, lines, changed)
+            seconds.append(took)
+            if bool(got["opened"]) != opens or code != (1 if opens else 0):
+                fail("openings" if opens else "rewrites", f"{name}; exit {code}", lines, changed, got)
+    return seconds
+
+
 def told(wmlab, folder, before, after):
     (folder / "before.nft").write_text("\n".join(before) + "\n")
     (folder / "after.nft").write_text("\n".join(after) + "\n")
@@ -297,6 +343,7 @@ def main():
     ask.add_argument("--only", default="")
     ask.add_argument("--limits", type=int, default=len(LIMITS), help="how many of the changes of limits")
     ask.add_argument("--random-limits", type=int, default=0, help="how many changes of one limit among others")
+    ask.add_argument("--structures", type=int, default=len(RULESETS), help="of how many rulesets something else than a rule is changed")
     options = ask.parse_args()
     rng = random.Random(options.seed)
     wmlab = str(pathlib.Path(options.wmlab).resolve())
@@ -310,6 +357,7 @@ def main():
             print(f"WRONG {sort}: {why}\n--- before\n" + "\n".join(before) + "\n--- after\n" + "\n".join(after) + f"\n--- told\n{json.dumps(got)[:1500]}", flush=True)
 
         seconds += limit_cases(wmlab, folder, options.limits, fail)
+        seconds += structure_cases(wmlab, folder, options.structures, fail)
         seconds += random_limit_cases(wmlab, folder, options.random_limits, rng, fail)
         for number in range(options.count):
             lines, places = RULESETS[number % len(RULESETS)]
