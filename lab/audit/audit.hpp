@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "common/scenario/model.hpp"
-#include "lab/audit/exploration.hpp"
+#include "lab/audit/plan.hpp"
 #include "lab/audit/findings.hpp"
 
 namespace wmlab::lab {

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "common/scenario/model.hpp"
-#include "lab/audit/exploration.hpp"
+#include "lab/audit/plan.hpp"
 #include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {

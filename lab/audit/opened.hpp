@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/scenario/model.hpp"
-#include "lab/audit/exploration.hpp"
+#include "lab/audit/plan.hpp"
 #include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
