@@ -9,16 +9,12 @@
 #include <vector>
 
 #include "lab/audit/crafted.hpp"
+#include "lab/audit/numbers.hpp"
 #include "lab/rules/ruleset.hpp"
 #include "lab/verdict/report.hpp"
 
 namespace wmlab::lab {
 
-struct Span {  // both ends included
-    Wide first = 0, last = 0;
-    bool contains(Wide value) const { return first <= value && value <= last; }
-    auto operator<=>(const Span&) const = default;
-};
 using Spans = std::vector<Span>;
 
 enum class Field { source, destination, source_v6, destination_v6, source_port, destination_port };
