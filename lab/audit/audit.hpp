@@ -5,8 +5,8 @@
 #include <functional>
 
 #include "common/scenario/model.hpp"
-#include "lab/audit/plan.hpp"
 #include "lab/audit/findings.hpp"
+#include "lab/audit/plan.hpp"
 
 namespace wmlab::lab {
 

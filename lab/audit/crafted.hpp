@@ -54,7 +54,8 @@ struct Crafted {
     Address source, destination;
 };
 inline constexpr std::uint8_t firewall_itself = 255;
-inline constexpr std::uint8_t icmp_v4 = 1, igmp_number = 2, tcp_number = 6, udp_number = 17, dccp_number = 33, icmp_v6 = 58, sctp_number = 132, udplite_number = 136;
+inline constexpr std::uint8_t icmp_v4 = 1, igmp_number = 2, tcp_number = 6, udp_number = 17, dccp_number = 33, icmp_v6 = 58, sctp_number = 132,
+                              udplite_number = 136;
 // Beside TCP and UDP: where rules name them, each port of theirs is tried, too.
 inline constexpr std::array further_transports{dccp_number, sctp_number, udplite_number};
 constexpr bool has_ports(std::uint8_t protocol) {

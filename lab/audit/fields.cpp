@@ -376,7 +376,8 @@ private:
                 named.insert(static_cast<std::uint8_t>(number));
         asked_.protocols.insert(named.begin(), named.end());
         if (op == "==" || op == "in") mine.protocols.insert(named.begin(), named.end());
-        else asked_.protocols.insert(further_transports.begin(), further_transports.end());
+        else
+            asked_.protocols.insert(further_transports.begin(), further_transports.end());
     }
 
     static std::string wanted(Own& mine, const std::string& subject, std::string_view op, const json::value& right) {

@@ -17,9 +17,9 @@ struct Span {  // both ends included
 };
 
 // What nft writes as a word. Nothing: it is none of these.
-std::optional<unsigned> service_of(std::string_view name);              // DSCP and ECN: "af41", "ce"
-std::optional<unsigned> flag_of(std::string_view name);                 // of TCP
-std::optional<unsigned> protocol_of(std::string_view name);             // of IP; also those of protocols(5)
+std::optional<unsigned> service_of(std::string_view name);   // DSCP and ECN: "af41", "ce"
+std::optional<unsigned> flag_of(std::string_view name);      // of TCP
+std::optional<unsigned> protocol_of(std::string_view name);  // of IP; also those of protocols(5)
 std::optional<unsigned> icmp_type_of(std::string_view name, bool v6);
 
 using Number = std::function<std::optional<Wide>(const boost::json::value&)>;

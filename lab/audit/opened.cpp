@@ -83,8 +83,8 @@ Explored explore_ruleset(const scenario::Scenario& given, const std::filesystem:
             open.contains({packet.zone, anyone.at(source.zone), origin.to, static_cast<std::uint16_t>(plain), origin.ports}))
             return;
         const bool translated = !v6 && (outcome.destination != target.address || (variant.ports && outcome.port != packet.destination_port));
-        const bool plainly = plain == origin.variant && variant.words.empty() && (variant.protocol == tcp_number || variant.protocol == udp_number) && !translated && outcome.end == Outcome::End::forwarded &&
-                             packet.zone != firewall_itself && !v6 && options.ports_swept;
+        const bool plainly = plain == origin.variant && variant.words.empty() && (variant.protocol == tcp_number || variant.protocol == udp_number) &&
+                             !translated && outcome.end == Outcome::End::forwarded && packet.zone != firewall_itself && !v6 && options.ports_swept;
         auto found = rows_of(scenario, plan, packet, origin, outcome, needs);
         std::erase_if(found, [&](const Row& row) {
             return !row.told.flows.empty() || (plainly && options.swept && options.swept(*row.from.begin(), *row.to.begin()));

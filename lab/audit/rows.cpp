@@ -13,14 +13,22 @@ namespace {
 
 std::string protocol_name(std::uint8_t number) {
     switch (number) {
-        case tcp_number: return "tcp";
-        case udp_number: return "udp";
-        case icmp_v4: return "icmp";
-        case icmp_v6: return "icmpv6";
-        case dccp_number: return "dccp";
-        case sctp_number: return "sctp";
-        case udplite_number: return "udplite";
-        default: return "ip";
+        case tcp_number:
+            return "tcp";
+        case udp_number:
+            return "udp";
+        case icmp_v4:
+            return "icmp";
+        case icmp_v6:
+            return "icmpv6";
+        case dccp_number:
+            return "dccp";
+        case sctp_number:
+            return "sctp";
+        case udplite_number:
+            return "udplite";
+        default:
+            return "ip";
     }
 }
 
