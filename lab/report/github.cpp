@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -70,6 +71,7 @@ std::string render_github(const Report& report, const Style&) {
     for (const auto& flow : report.flows)
         last += fmt::format("{}{}: {}{}\n", flow.as_expected ? "" : "! ", flow.id, headline(flow),
                             flow.transport.empty() ? "" : " over " + flow.transport);
+    for (const auto& load : report.loads) last += fmt::format("load: {}\n", load_paragraph(load));
     if (report.coverage)
         for (const auto& use : *report.coverage) last += fmt::format("{}: {}\n", rule_words(use.rule), use_words(use));
     last += identity_line(report.identity);

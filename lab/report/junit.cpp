@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -50,6 +51,7 @@ std::string properties(const Report& report) {
         add("baseline", report.baseline->ruleset);
         for (const auto& words : changes_words(*report.baseline)) add("change", words);
     }
+    for (const auto& load : report.loads) add("load", load_paragraph(load));
     for (const auto& incident : report.incidents) add("event", happening_words(incident));
     if (report.baseline && report.baseline->live)
         for (const auto& words : effects_words(effects_of(*report.baseline->live))) add("live", words);

@@ -8,6 +8,7 @@
 #include "lab/explain/pages.hpp"
 #include "lab/report/json_string.hpp"
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -107,6 +108,11 @@ json::object run_properties(const Report& report) {
     json::array flows;
     for (const auto& flow : report.flows) flows.push_back(flow_properties(report, flow));
     object["flows"] = std::move(flows);
+    if (!report.loads.empty()) {
+        json::array loads;
+        for (const auto& load : report.loads) loads.push_back(string(load_paragraph(load)));
+        object["loads"] = std::move(loads);
+    }
     if (report.baseline) {
         object["baseline"] = string(report.baseline->ruleset);
         json::array changes;

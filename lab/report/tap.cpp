@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "lab/report/renderers.hpp"
+#include "lab/verdict/load_words.hpp"
 
 namespace wmlab::lab {
 namespace {
@@ -63,6 +64,7 @@ std::string render_tap(const Report& report, const Style&) {
         out += fmt::format("# change, against {}\n", report.baseline->ruleset);
         for (const auto& words : changes_words(*report.baseline)) out += fmt::format("# {}\n", words);
     }
+    for (const auto& load : report.loads) out += fmt::format("# load: {}\n", load_paragraph(load));
     if (report.coverage)
         for (const auto& use : *report.coverage) out += fmt::format("# {}: {}\n", rule_words(use.rule), use_words(use));
     return out + fmt::format("# {}\n", summary_words(report));
