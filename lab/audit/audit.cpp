@@ -81,15 +81,12 @@ double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs
                 const std::scoped_lock lock{mutex};
                 if (next == jobs.size() || failure) return;
                 job = &jobs[next++];
-                if (options.progress)
-                    options.progress(job->from.name + " -> " + job->to.name + " " +
-                                     std::string{scenario::text(job->protocol)});
+                if (options.progress) options.progress(job->from.name + " -> " + job->to.name + " " + std::string{scenario::text(job->protocol)});
                 network.forget_connections();
             }
             try {
-                job->sweep = sweep({&network.host(job->from.name), job->from.address},
-                                   {&network.host(job->to.name), job->to.address}, between(network, scenario, *job),
-                                   job->protocol);
+                job->sweep = sweep({&network.host(job->from.name), job->from.address}, {&network.host(job->to.name), job->to.address},
+                                   between(network, scenario, *job), job->protocol);
                 job->seconds = job->sweep.seconds;
             } catch (...) {
                 const std::scoped_lock lock{mutex};
@@ -125,8 +122,7 @@ bool find_rules(Network& network, Job& job, const rules::Ruleset& ruleset, const
 // left out of the sweep; afterwards, with all rules, both ends of every stretch of ports are tried again.
 constexpr std::size_t worth_leaving_out = 500;
 
-std::vector<const rules::Rule*> to_leave_out(Network& network, const Scenario& scenario, const std::vector<Job>& jobs,
-                                             const rules::Ruleset& ruleset) {
+std::vector<const rules::Rule*> to_leave_out(Network& network, const Scenario& scenario, const std::vector<Job>& jobs, const rules::Ruleset& ruleset) {
     if (ruleset.rules().size() < worth_leaving_out) return {};
     std::vector<rules::Packet> probes;
     for (const auto& job : jobs) {
@@ -142,151 +138,182 @@ std::vector<const rules::Rule*> to_leave_out(Network& network, const Scenario& s
     return found;
 }
 
-}  // namespace
+// One audit, step by step.
+class PortAudit {
+public:
+    PortAudit(const Scenario& asked, const AuditOptions& options)
+        : asked_{asked},
+          options_{options},
+          given_{scenario::without_samples(asked)},  // `anyone` is tried as an address that no host has
+          scenario_{with_strangers(given_)},
+          file_{options.ruleset.empty() ? given_.firewall.ruleset : options.ruleset},
+          network_{scenario_} {}
 
-AuditReport audit(const Scenario& asked, const AuditOptions& options) {
-    const auto start = std::chrono::steady_clock::now();
-    const auto given = scenario::without_samples(asked);  // `anyone` is tried as an address that no host has
-    Scenario scenario = given;
-    std::map<std::string, std::vector<scenario::Host>> sources, targets;  // by zone: hosts that take part in a flow
-    std::set<std::string> used;
-    for (const auto& instance : scenario::instances(asked)) {
-        used.insert(instance.from), used.insert(instance.to);
-        if (instance.flow->proxy) used.insert(instance.flow->proxy->host);
-    }
-    for (const auto& host : given.hosts)
-        if (used.contains(host.name)) sources[host.zone].push_back(host), targets[host.zone].push_back(host);
-    for (const auto& zone : given.zones) {
-        if (auto host = stranger(given, zone)) {
-            sources[zone.name].push_back(*host);
-            scenario.hosts.push_back(std::move(*host));
+    AuditReport run() {
+        report_.scenario = given_.name;
+        report_.ruleset = file_.string();
+        if (!file_.empty()) dialect_ = load_ruleset(network_.firewall(), file_);
+        report_.notes = network_.notes();
+        read_rules();
+        make_ready();
+        choose_pairs();
+        const auto left_out = rules_ ? to_leave_out(network_, scenario_, jobs_, *rules_) : std::vector<const rules::Rule*>{};
+        take_out(network_.firewall(), left_out);
+        for (std::size_t direction = 0; direction < report_.directions.size(); ++direction) {
+            const auto [first, last] = std::ranges::equal_range(jobs_, direction, {}, &Job::direction);
+            report_.directions[direction].seconds += sweep_all(network_, scenario_, std::span{first, last}, options_);
         }
+        if (rules_) name_rules(left_out.size());
+        const auto explored = explore_further();
+        const auto needs = rules::needs(asked_);
+        for (const auto& pair : pairs_) report_.pairs.push_back(told(pair, needs, explored));
+        report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+        return std::move(report_);
     }
 
-    AuditReport report;
-    report.scenario = given.name;
-    const auto ruleset = options.ruleset.empty() ? given.firewall.ruleset : options.ruleset;
-    report.ruleset = ruleset.string();
-    Network network{scenario};
-    auto dialect = rules::Dialect::nft;
-    if (!ruleset.empty()) dialect = load_ruleset(network.firewall(), ruleset);
-    report.notes = network.notes();
-
-    std::optional<rules::Ruleset> rules_loaded;
-    rules::Literals literals;
-    if (!ruleset.empty()) {
-        rules_loaded = read_ruleset(network.firewall(), ruleset);
-        rules::collect_literals(list_rules(network.firewall()), literals);
-        for (const auto& file : rules_loaded->source().files)
-            rules::collect_literals(rules::read_from_disk(file).value_or(""), literals);
+private:
+    static Scenario with_strangers(const Scenario& given) {
+        auto scenario = given;
+        for (const auto& zone : given.zones)
+            if (auto host = stranger(given, zone)) scenario.hosts.push_back(std::move(*host));
+        return scenario;
     }
+
+    void read_rules() {
+        if (file_.empty()) return;
+        rules_ = read_ruleset(network_.firewall(), file_);
+        rules::collect_literals(list_rules(network_.firewall()), literals_);
+        for (const auto& file : rules_->source().files) rules::collect_literals(rules::read_from_disk(file).value_or(""), literals_);
+        settle();
+    }
+
     // One probe is not to decide about another: limits and sets that packets fill.
-    const auto settle = [&] {
-        const auto& firewall = network.firewall();
-        const auto past = past_rules(firewall, dialect);
+    void settle() {
+        const auto past = past_rules(network_.firewall(), dialect_);
         if (past.rules().empty()) return;
-        settle_rules(firewall, dialect, past, {});  // which of them it could not load, the further packets tell
-        rules_loaded->renumber(rules::Ruleset::parse(running_json(firewall), {}, {}));
-    };
-    if (rules_loaded) settle();
-    std::vector<Neighbour> neighbours;
-    for (const auto& host : scenario.hosts)
-        neighbours.push_back({{&network.host(host.name), host.address}, scenario.zone(host.zone)->gateway});
-    get_acquainted(neighbours, network.firewall());
+        settle_rules(network_.firewall(), dialect_, past, {});  // which of them it could not load, the further packets tell
+        rules_->renumber(rules::Ruleset::parse(running_json(network_.firewall()), {}, {}));
+    }
 
-    // Answers are none of the audit's business: without them it takes half the time.
-    for (const auto& host : scenario.hosts)
-        load_rules(network.host(host.name),
-                   "table ip wmlab_quiet {\n chain before {\n  type filter hook prerouting priority raw\n"
-                   "  ip protocol { tcp, udp, icmp } drop\n }\n}\n");
+    void make_ready() {
+        std::vector<Neighbour> neighbours;
+        for (const auto& host : scenario_.hosts) neighbours.push_back({{&network_.host(host.name), host.address}, scenario_.zone(host.zone)->gateway});
+        get_acquainted(neighbours, network_.firewall());
+        // Answers are none of the audit's business: without them it takes half the time.
+        for (const auto& host : scenario_.hosts)
+            load_rules(network_.host(host.name),
+                       "table ip wmlab_quiet {\n chain before {\n  type filter hook prerouting priority raw\n"
+                       "  ip protocol { tcp, udp, icmp } drop\n }\n}\n");
+    }
 
-    std::vector<Job> jobs;  // those of one direction follow each other
-    std::vector<Pair> pairs;
-    for (const auto& from_zone : given.zones)
-        for (const auto& to_zone : given.zones) {
-            if (from_zone.name == to_zone.name) continue;
-            report.directions.push_back({from_zone.name, to_zone.name, 0});
-            for (const auto& from : sources[from_zone.name])
-                for (const auto& to : targets[to_zone.name])
-                    for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
-                        auto same = std::ranges::find_if(jobs, [&](const Job& job) {
-                            return !options.every_host && job.protocol == protocol && job.from.zone == from.zone &&
-                                   job.to.zone == to.zone && literals.same_address(job.from.address, from.address) &&
-                                   literals.same_address(job.to.address, to.address);
-                        });
-                        if (same == jobs.end()) same = jobs.insert(same, {from, to, protocol, {}, {}, 0, report.directions.size() - 1});
-                        pairs.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs.begin())});
-                    }
+    // Hosts that take part in a flow, and who is anyone of each zone, to hosts that do.
+    void choose_pairs() {
+        std::set<std::string> used;
+        for (const auto& instance : scenario::instances(asked_)) {
+            used.insert(instance.from), used.insert(instance.to);
+            if (instance.flow->proxy) used.insert(instance.flow->proxy->host);
         }
-    const auto left_out =
-        rules_loaded ? to_leave_out(network, scenario, jobs, *rules_loaded) : std::vector<const rules::Rule*>{};
-    take_out(network.firewall(), left_out);
-    const auto sweep_direction = [&](std::size_t direction) {
-        const auto [first, last] = std::ranges::equal_range(jobs, direction, {}, &Job::direction);
-        report.directions[direction].seconds += sweep_all(network, scenario, std::span{first, last}, options);
-    };
-    for (std::size_t direction = 0; direction < report.directions.size(); ++direction) sweep_direction(direction);
-    if (rules_loaded) {
-        if (!left_out.empty()) {
-            report.notes.push_back(fmt::format(
-                "{} of {} rules, which no probe can match by its addresses and interfaces, were left out while all "
-                "ports were probed; with all rules every end of a stretch of open or closed ports was probed again",
-                left_out.size(), rules_loaded->rules().size()));
-            load_rules(network.firewall(), "flush ruleset");
-            load_ruleset(network.firewall(), ruleset);
-            rules_loaded = read_ruleset(network.firewall(), ruleset);
+        std::map<std::string, std::vector<scenario::Host>> sources, targets;  // by zone
+        for (const auto& host : given_.hosts)
+            if (used.contains(host.name)) sources[host.zone].push_back(host), targets[host.zone].push_back(host);
+        for (const auto& host : scenario_.hosts)
+            if (given_.host(host.name) == nullptr) sources[host.zone].push_back(host);
+        for (const auto& from_zone : given_.zones)
+            for (const auto& to_zone : given_.zones) {
+                if (from_zone.name == to_zone.name) continue;
+                report_.directions.push_back({from_zone.name, to_zone.name, 0});
+                for (const auto& from : sources[from_zone.name])
+                    for (const auto& to : targets[to_zone.name])
+                        for (const auto protocol : {Protocol::tcp, Protocol::udp}) add_pair(from, to, protocol);
+            }
+    }
+
+    // Pairs of hosts that no rule can tell apart share a sweep. Those of one direction follow each other.
+    void add_pair(const scenario::Host& from, const scenario::Host& to, Protocol protocol) {
+        auto same = std::ranges::find_if(jobs_, [&](const Job& job) {
+            return !options_.every_host && job.protocol == protocol && job.from.zone == from.zone && job.to.zone == to.zone &&
+                   literals_.same_address(job.from.address, from.address) && literals_.same_address(job.to.address, to.address);
+        });
+        if (same == jobs_.end()) same = jobs_.insert(same, {from, to, protocol, {}, {}, 0, report_.directions.size() - 1});
+        pairs_.push_back({from, to, protocol, static_cast<std::size_t>(same - jobs_.begin())});
+    }
+
+    void name_rules(std::size_t left_out) {
+        if (left_out > 0) {
+            report_.notes.push_back(
+                fmt::format("{} of {} rules, which no probe can match by its addresses and interfaces, were left out while all "
+                            "ports were probed; with all rules every end of a stretch of open or closed ports was probed again",
+                            left_out, rules_->rules().size()));
+            load_rules(network_.firewall(), "flush ruleset");
+            load_ruleset(network_.firewall(), file_);
+            rules_ = read_ruleset(network_.firewall(), file_);
             settle();
         }
-        switch_trace_on(network.firewall(), *rules_loaded, 1'000'000);
-        for (auto& job : jobs) {
-            if (!find_rules(network, job, *rules_loaded, literals, !left_out.empty())) {
-                sweep_all(network, scenario, std::span{&job, 1}, options);
-                find_rules(network, job, *rules_loaded, literals, false);
+        switch_trace_on(network_.firewall(), *rules_, 1'000'000);
+        for (auto& job : jobs_) {
+            if (!find_rules(network_, job, *rules_, literals_, left_out > 0)) {
+                sweep_all(network_, scenario_, std::span{&job, 1}, options_);
+                find_rules(network_, job, *rules_, literals_, false);
             }
-            report.directions[job.direction].seconds += job.seconds - job.sweep.seconds;
+            report_.directions[job.direction].seconds += job.seconds - job.sweep.seconds;
         }
     }
 
-    Explored explored;
-    if (!ruleset.empty()) {
-        if (options.progress) options.progress("further packets");
+    Explored explore_further() {
+        if (file_.empty()) return {};
+        if (options_.progress) options_.progress("further packets");
         ExploreOptions further;
-        further.dimensions = options.dimensions;
+        further.dimensions = options_.dimensions;
         std::set<std::pair<std::string, std::string>> swept;
-        for (const auto& pair : pairs) {
+        for (const auto& pair : pairs_) {
             const bool stranger_from = pair.from.name.starts_with(std::string{anyone} + "-");
             swept.insert({stranger_from ? std::string{anyone} : pair.from.name, pair.to.name});
         }
         further.swept = [&](const std::string& from, const std::string& to) { return swept.contains({from, to}); };
-        explored = explore_ruleset(asked, ruleset, further);
+        auto explored = explore_ruleset(asked_, file_, further);
+        report_.opened = std::move(explored.opened), report_.conditional = std::move(explored.conditional);
+        report_.tried = std::move(explored.tried), report_.not_tried = std::move(explored.not_tried);
+        report_.notes.insert(report_.notes.end(), explored.notes.begin(), explored.notes.end());
+        report_.explored_seconds = explored.seconds;
+        return explored;
     }
-    report.opened = std::move(explored.opened), report.conditional = std::move(explored.conditional);
-    report.tried = std::move(explored.tried), report.not_tried = std::move(explored.not_tried);
-    report.notes.insert(report.notes.end(), explored.notes.begin(), explored.notes.end());
-    report.explored_seconds = explored.seconds;
 
-    const auto of_all = rules::needs(asked);
-    for (const auto& [from, to, protocol, number] : pairs) {
-        const auto& job = jobs[number];
+    PairAudit told(const Pair& of, const rules::Needs& of_all, const Explored& explored) const {
+        const auto& [from, to, protocol, number] = of;
+        const auto& job = jobs_[number];
         auto needed = of_all;
         for (auto* list : {&needed.needs, &needed.alternatives})
             for (auto& need : *list) {  // whoever it is may be anyone
                 if (need.source_net && need.source_zone == from.zone) need.source = from.name;
                 if (need.destination_net && need.destination_zone == to.zone) need.destination = to.name;
             }
-        auto pair =
-            find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules, needed.alternatives, [&](unsigned port) {
-                return explored.reaches && explored.reaches(from.name, to.name, protocol, port);
-            });
+        const auto reached = [&explored, &one = of](unsigned port) {
+            return explored.reaches && explored.reaches(one.from.name, one.to.name, one.protocol, port);
+        };
+        auto pair = find_openings(from.name, to.name, protocol, job.sweep.ports, needed.needs, job.rules, needed.alternatives, reached);
         pair.from_zone = from.zone, pair.to_zone = to.zone;
         pair.seconds = job.seconds, pair.rounds = job.sweep.rounds;
         if (!job.sweep.lost.empty()) pair.doubts.push_back(job.sweep.lost);
-        if (job.from.name != from.name || job.to.name != to.name)
-            pair.probed_as = job.from.name + " -> " + job.to.name, pair.seconds = 0, pair.rounds = 0;
-        report.pairs.push_back(std::move(pair));
+        if (job.from.name != from.name || job.to.name != to.name) pair.probed_as = job.from.name + " -> " + job.to.name, pair.seconds = 0, pair.rounds = 0;
+        return pair;
     }
-    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return report;
-}
+
+    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    const Scenario& asked_;
+    const AuditOptions& options_;
+    const Scenario given_, scenario_;  // the latter with one stranger in each zone
+    const std::filesystem::path file_;
+    Network network_;
+    rules::Dialect dialect_ = rules::Dialect::nft;
+    std::optional<rules::Ruleset> rules_;
+    rules::Literals literals_;
+    std::vector<Job> jobs_;
+    std::vector<Pair> pairs_;
+    AuditReport report_;
+};
+
+}  // namespace
+
+AuditReport audit(const Scenario& asked, const AuditOptions& options) { return PortAudit{asked, options}.run(); }
 
 }  // namespace wmlab::lab
