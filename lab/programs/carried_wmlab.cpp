@@ -96,4 +96,26 @@ std::string own_archive() {
     return archive;
 }
 
+std::string bring_wmlab(Process& program, const std::string& machine, std::string_view version) {
+    const auto missing = fmt::format("wmlab is not installed there in version {}", version);
+    if (machine != own_machine()) {
+        program.close_input();
+        return fmt::format("{}, and it is a machine of another kind ({}, here {}): install the same version", missing, machine, own_machine());
+    }
+    auto archive = own_archive();
+    if (archive.empty()) {
+        program.close_input();
+        return missing + ", and cannot be brought there: its own files cannot be read";
+    }
+    program.write(std::to_string(archive.size()) + "\n");
+    program.write(std::move(archive));
+    return {};
+}
+
+void remove_carried_files(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    if (std::filesystem::exists(directory / loader_name, ignored) && std::filesystem::exists(directory / carried_program_name, ignored))
+        std::filesystem::remove_all(directory, ignored);
+}
+
 }  // namespace wmlab::lab
