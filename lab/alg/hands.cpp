@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::size_t hand_noise_max = 2048;
-constexpr milliseconds latency_max{2000}, look_at_own_sockets{2}, look_at_pipes{100};
+constexpr milliseconds latency_max{2000}, look_at_own_sockets{2}, look_at_pipes{100}, look_once_more{500};
 
 class OwnHand final : public Hand {
 public:
@@ -66,7 +66,7 @@ public:
 
     // In its place, or broken.
     bool settled() {
-        if (!hello_ && broken_.empty() && steady_clock::now() >= limit_) {
+        if (!hello_ && broken_.empty() && late()) {
             const auto said = boost::algorithm::trim_copy(noise_);
             fail(fmt::format("nothing comes back after {} s{}{}", (carrying_ ? limits_.carry : limits_.start).count() / 1000, said.empty() ? "" : ": ", said));
         }
@@ -84,13 +84,13 @@ public:
         answer_.reset();
         asked_ = steady_clock::now();
         limit_ = asked_ + question.patience + limits_.answer;
-        waits_ = question.patience > 0ms;
+        waits_ = question.patience > 0ms, warned_ = false;
         if (broken_.empty()) process_->write(hand_line(number_, question) + "\n");
     }
     std::optional<HandAnswer> answer() override {
         if (answer_) return std::exchange(answer_, std::nullopt);
         if (broken_.empty() && lab_.interruptions > 0) fail("interrupted");
-        if (broken_.empty() && steady_clock::now() >= limit_) fail("it does not answer any more");
+        if (broken_.empty() && late()) fail("it does not answer any more");
         if (broken_.empty()) return std::nullopt;
         HandAnswer none;
         none.step = "act on another machine as " + host_, none.cause = broken_;
@@ -101,6 +101,14 @@ public:
     milliseconds latency() const override { return latency_; }
 
 private:
+    // What came while this process was busy, or stopped, has not been read yet.
+    bool late() {
+        if (steady_clock::now() < limit_) return false;
+        if (warned_) return true;
+        warned_ = true, limit_ = steady_clock::now() + look_once_more;
+        return false;
+    }
+
     std::string prefix() const { return fmt::format("{}", fmt::join(lab_.setting.launched.find(host_)->second, " ")); }
 
     void read(std::string_view line) {
@@ -127,7 +135,7 @@ private:
             const auto machine = object != nullptr ? rules::text_at(*object, "carry") : std::string{};
             if (machine.empty()) return;  // what a login shell says for itself
             if (const auto why = bring_wmlab(*process_, machine, version()); !why.empty()) return fail(why);
-            carrying_ = true, limit_ = steady_clock::now() + limits_.carry;
+            carrying_ = true, warned_ = false, limit_ = steady_clock::now() + limits_.carry;
         }
     }
 
@@ -139,7 +147,7 @@ private:
     std::shared_ptr<Process> process_;
     std::string noise_, broken_;
     std::optional<HandHello> hello_;
-    bool carrying_ = false, waits_ = false;
+    bool carrying_ = false, waits_ = false, warned_ = false;
     unsigned number_ = 0;
     steady_clock::time_point asked_, limit_;
     std::optional<HandAnswer> answer_;

@@ -4,10 +4,10 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 
 #include "lab/programs/launcher.hpp"
@@ -41,8 +41,10 @@ void add_to_archive(std::string& archive, std::string_view name, const std::stri
 }
 
 std::string content_of(const std::filesystem::path& file) {
-    std::ifstream in{file, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
+    std::ifstream in{file, std::ios::binary | std::ios::ate};
+    std::string content(static_cast<std::size_t>(std::max<std::streamoff>(in.tellg(), 0)), '\0');
+    in.seekg(0);
+    return in.read(content.data(), static_cast<std::streamsize>(content.size())) ? content : std::string{};
 }
 
 int collect(dl_phdr_info* info, std::size_t, void* into) {
