@@ -37,6 +37,7 @@ SCENARIO
 scenario "  booth:  { zone: inside,  address: 10.10.0.11 }
   studio: { zone: outside, address: 10.20.0.11 }" > "$work/s.yaml"
 scenario "" > "$work/two.yaml"
+scenario "  booth:  { zone: inside,  address: 10.10.0.11 }" > "$work/mixed.yaml"
 cat > "$work/rules.nft" <<'RULES'
 flush ruleset
 table inet filter {
@@ -95,14 +96,14 @@ trial() { # trial CASE
     check "$1: exit code of the built-in lab" "$want" "$got"
     check "$1: the same is said as in the built-in lab" "$(said "$work/built-in-$1.json")" "$(said "$work/$1.json")"
     case $1 in
-    right) check "$1: verdict" conforming "$(said "$work/$1.json" | head -1)" ;;
-    nothing) check "$1: verdict" "does not help" "$(said "$work/$1.json" | head -1)" ;;
+    right) check "$1: verdict" conforming "$(said "$work/$1.json" | sed -n 1p)" ;;
+    nothing) check "$1: verdict" "does not help" "$(said "$work/$1.json" | sed -n 1p)" ;;
     *) check "$1: the fault is found" 1 "$got" ;;
     esac
 }
 # Of a pair of machines without others; one has no wmlab, and the other may send no packets of its own making.
 pair() {
-    local got=0 wrong="$work/wrong-$1"
+    local got=0
     machines right
     alg "$work/two.yaml" --launch "media=$(over media)" --only correct --only retransmitted --only another-player --protocol mms --report "json:$work/pair.json" \
         --launch "player=nsenter --target ${pid[player]} --net setpriv --bounding-set -net_raw --inh-caps -net_raw env TMPDIR=$work PATH=$PATH" > "$work/pair.output" 2>&1 || got=$?
@@ -116,6 +117,34 @@ another-player; not tried" "$(said "$work/pair.json")"
     contains "no neighbours: what is left out" "$(whys "$work/pair.json")" "udp stranger:1755 -> player:2000 (there is no host in the place of stranger)"
     contains "no raw packets: told" "$(whys "$work/pair.json")" "player may not send packets of its own making: Operation not permitted"
     check "brought there: nothing is left" "" "$(find "$work" -maxdepth 1 -name 'tmp.*')"
+}
+# The player and what is made beside it on a network card of this machine, the server on another one.
+mixed() {
+    local got=0
+    place machine
+    place firewall
+    place media
+    cable machine eth1 firewall outside
+    cable media eth0 firewall inside
+    at firewall ip addr add 10.10.0.1/24 dev inside
+    at firewall ip addr add 10.20.0.1/24 dev outside
+    at media ip addr add 10.10.0.10/24 dev eth0
+    at media ip addr add 10.10.0.11/24 dev eth0 # of booth, too: a neighbour by a second address
+    at media ip route add default via 10.10.0.1
+    forwarding firewall
+    load_ruleset "$work/rules.nft"
+    at firewall $python "$inspector" outside inside any-source > "$work/inspector-mixed" 2>&1 &
+    until grep -qs ready "$work/inspector-mixed"; do sleep 0.02; done
+    touch "$work/media" # the lab does not see our processes
+    mount --bind "/proc/${pid[media]}/ns/net" "$work/media"
+    at machine timeout 100 "$bin/wmlab" alg "$work/mixed.yaml" --attach outside=eth1 --launch "media=nsenter --net=$work/media env PATH=$bin:$PATH" \
+        --launch "booth=nsenter --net=$work/media env PATH=$bin:$PATH" --only retransmitted --only another-player --protocol mms --report "json:$work/mixed.json" > "$work/mixed.output" 2>&1 || got=$?
+    umount "$work/media"
+    check "a card here, a machine there: exit code" 1 $got
+    [ $got = 1 ] || cat "$work/mixed.output"
+    check "a card here, a machine there: what is said" "opens too much
+retransmitted; opens too much; udp booth:1755 -> player:2040
+another-player; conforming" "$(said "$work/mixed.json")"
 }
 # What can be wrong with a machine: the rest of the announcements are not waited for.
 machine() { # machine CASE PART PREFIX [HOST]: of player, and HOST is what is told about
@@ -166,10 +195,13 @@ if [ "$whole" = all ]; then
 fi
 in_parallel trial "${cases[@]}" &
 trials=$!
-(failed=0; pair right; exit $failed) > "$work/pair.log" 2>&1 &
+(failed=0; pair; exit $failed) > "$work/pair.log" 2>&1 &
 pairs=$!
+(failed=0; mixed; exit $failed) > "$work/mixed.log" 2>&1 &
+mixes=$!
 wrong_machines
 wait $trials || failed=1
 wait $pairs || failed=1
-cat "$work/pair.log"
+wait $mixes || failed=1
+cat "$work/pair.log" "$work/mixed.log"
 exit $failed
