@@ -70,7 +70,9 @@ public:
         return value == nullptr ? 0 : number_in(*value, key, most);
     }
     std::uint64_t number_in(const json::value& value, std::string_view key, std::uint64_t most) {
-        const auto got = value.is_uint64() ? value.get_uint64() : value.is_int64() && value.get_int64() >= 0 ? static_cast<std::uint64_t>(value.get_int64()) : most + 1;
+        const auto got = value.is_uint64()                            ? value.get_uint64()
+                         : value.is_int64() && value.get_int64() >= 0 ? static_cast<std::uint64_t>(value.get_int64())
+                                                                      : most + 1;
         if (got <= most) return got;
         fail(key, fmt::format("is no number from 0 to {}", most));
         return 0;

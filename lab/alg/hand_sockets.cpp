@@ -100,8 +100,8 @@ bool fill_checksums(std::span<std::byte> packet) {
     const auto protocol = std::to_integer<unsigned>(packet[9]);
     const std::size_t checksum_at = protocol == IPPROTO_TCP ? 16 : 6, needed = protocol == IPPROTO_TCP ? 20 : 8;
     constexpr std::uint32_t more_fragments_and_offset = 0x3FFF;
-    if ((protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) || (number(6) & more_fragments_and_offset) != 0 || header < ip_header_min || length > packet.size() ||
-        length < header + needed)
+    if ((protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) || (number(6) & more_fragments_and_offset) != 0 || header < ip_header_min ||
+        length > packet.size() || length < header + needed)
         return false;
     put_number(packet, ip_checksum_at, 0);
     put_number(packet, ip_checksum_at, internet_checksum(words_sum(packet.first(header))));
@@ -290,7 +290,8 @@ HandAnswer HandSockets::again(Connection& connection) const {
         const auto size = ::recvfrom(connection.wire.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&about), &about_size);
         if (size <= 0) break;
         const auto length = static_cast<std::size_t>(size);
-        if (about.sll_pkttype != PACKET_OUTGOING || length < bytes.size() || std::memcmp(buffer.data() + length - bytes.size(), bytes.data(), bytes.size()) != 0)
+        if (about.sll_pkttype != PACKET_OUTGOING || length < bytes.size() ||
+            std::memcmp(buffer.data() + length - bytes.size(), bytes.data(), bytes.size()) != 0)
             continue;
         const auto header = about.sll_hatype == ARPHRD_ETHER || about.sll_hatype == ARPHRD_LOOPBACK ? ethernet_header : 0;
         fill_checksums(std::span{buffer}.first(length).subspan(std::min(header, length)));
@@ -393,7 +394,8 @@ void HandSockets::wait_for(std::vector<pollfd>& sockets) const {
         for (const auto& [place, socket] : round_)
             if (place.first == scenario::Protocol::udp) sockets.push_back({socket.get(), POLLIN, 0});
         for (const auto& [number, socket] : connecting_)
-            if (const auto state = connection_state(socket.get()); state != TCP_CLOSE && state != TCP_ESTABLISHED) sockets.push_back({socket.get(), POLLOUT, 0});
+            if (const auto state = connection_state(socket.get()); state != TCP_CLOSE && state != TCP_ESTABLISHED)
+                sockets.push_back({socket.get(), POLLOUT, 0});
     } else if (question_->what == What::refused) {
         sockets.push_back({trying_.get(), POLLOUT, 0});
     } else if (connection != connections_.end()) {

@@ -20,8 +20,8 @@ namespace wmlab::lab {
 class HandSockets {
 public:
     HandSockets(std::string host, const Namespace& place) : host_{std::move(host)}, place_{place} {}
-    void ask(HandQuestion question);      // forgets one that is not answered yet
-    std::optional<HandAnswer> answer();   // once; nothing: not yet, or nothing was asked
+    void ask(HandQuestion question);     // forgets one that is not answered yet
+    std::optional<HandAnswer> answer();  // once; nothing: not yet, or nothing was asked
     bool asked() const { return question_.has_value(); }
     void wait_for(std::vector<pollfd>& sockets) const;  // what may bring the answer before its time; look every few ms, too
     std::chrono::steady_clock::time_point limit() const { return limit_; }

@@ -39,7 +39,8 @@ private:
 
 class DistantHand final : public Hand {
 public:
-    DistantHand(Lab& lab, const std::string& host, const HandLimits& limits) : lab_{lab}, host_{host}, limits_{limits}, limit_{steady_clock::now() + limits.start} {
+    DistantHand(Lab& lab, const std::string& host, const HandLimits& limits)
+        : lab_{lab}, host_{host}, limits_{limits}, limit_{steady_clock::now() + limits.start} {
         Start start;
         start.host = host;
         start.argv = {"sh", "-s"};

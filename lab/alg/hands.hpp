@@ -24,7 +24,7 @@ public:
     virtual std::optional<HandAnswer> answer() = 0;  // once; nothing: not yet
     virtual void wait_for(std::vector<pollfd>&) const {}
     virtual bool here() const { return true; }
-    virtual std::string broken() const { return {}; }  // why it does not act any more; empty: it does
+    virtual std::string broken() const { return {}; }                                           // why it does not act any more; empty: it does
     virtual std::chrono::milliseconds latency() const { return std::chrono::milliseconds{0}; }  // of question and answer
 };
 

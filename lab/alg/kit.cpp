@@ -264,10 +264,10 @@ private:
         }
         if (one.names_foreign && finding.opened) finding.notes.emplace_back("it opens for who announced it, whatever the address says");
         if (one.wish == Wish::may_open) finding.notes.emplace_back(finding.opened ? "it opens" : "it does not open");
-        finding.conduct = !finding.through.empty()                       ? Conduct::opens_too_much
+        finding.conduct = !finding.through.empty()                     ? Conduct::opens_too_much
                           : one.wish == Wish::opens && !finding.opened ? Conduct::does_not_help
-                          : !finding.left_out.empty()                    ? Conduct::partly_tried
-                                                                        : Conduct::conforming;
+                          : !finding.left_out.empty()                  ? Conduct::partly_tried
+                                                                       : Conduct::conforming;
         return finding;
     }
 
@@ -337,11 +337,13 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
     report.inspector = fmt::format("{}", fmt::join(options.inspector, " "));
     report.captures = options.captures.string();
     std::map<std::string, std::vector<Announces>> stages;  // by the pair of hosts
+    std::set<std::string> elsewhere;                       // hosts on other machines
     for (const auto kind : options.kinds.empty() ? kinds_of(text.scenario) : options.kinds) {
         const auto [from, to] = speakers(text.scenario, kind);
         stages[from + " " + to].push_back(kind);
     }
     for (const auto& [_, kinds] : stages) {
+        if (report.interrupted) break;
         const auto staged = stage(text.scenario, kinds.front(), options.setting);
         for (const auto& missing : staged.missing)
             if (std::ranges::find(report.notes, missing) == report.notes.end()) report.notes.push_back(missing);
@@ -351,21 +353,31 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
         const auto inspector = start_inspector(lab, options, text.directory);
         Kit kit{lab, staged, options, report};
         for (const auto kind : kinds) kit.run(kind);
+        report.interrupted = lab.interruptions > 0;
         if (inspector && inspector->ending()) report.notes.push_back("the inspector ended meanwhile: " + inspector->ending()->text());
         if (inspector) {
             inspector->signal(SIGTERM);
             lab.wait_regardless([&] { return inspector->ending().has_value(); }, steady_clock::now() + kill_limit);
         }
         report.notes.insert(report.notes.end(), lab.notes.begin(), lab.notes.end());
+        for (const auto& host : staged.scenario.hosts)
+            if (!options.setting.has(host)) elsewhere.insert(host.name);
         lab.wire.stop();
         if (lab.captures)
             for (auto& problem : lab.captures->close()) report.notes.push_back(std::move(problem));
     }
+    if (!elsewhere.empty() && report.count(Conduct::does_not_help) > 0)
+        report.notes.push_back(
+            fmt::format("what stays shut may also be stopped by a packet filter of their own on the machines of {}", fmt::join(elsewhere, ", ")));
+    if (!elsewhere.empty() && !options.captures.empty())
+        report.notes.push_back(fmt::format("there are no captures of {}, on other machines", fmt::join(elsewhere, ", ")));
+    if (report.interrupted) report.notes.emplace_back("interrupted: the announcements that are missing were not tried");
     report.seconds = std::chrono::duration<double>{steady_clock::now() - start}.count();
     return report;
 }
 
 int exit_code(const AlgReport& report) {
+    if (report.interrupted) return ends::interrupted;
     const auto worst = report.conduct();
     if (worst == Conduct::conforming) return ends::as_expected;
     return worst == Conduct::not_tried || worst == Conduct::partly_tried ? ends::undecided : ends::not_as_expected;

@@ -36,6 +36,7 @@ struct AlgReport {
     std::vector<AlgFinding> findings;
     std::vector<std::string> notes;
     double seconds = 0;
+    bool interrupted = false;
     std::size_t count(Conduct conduct) const;
     Conduct conduct() const;  // the worst
 };
@@ -53,7 +54,7 @@ struct AlgOptions {
 // Inside the sandbox. SetupFailed, RulesetRefused.
 AlgReport try_announcements(const ScenarioText& text, const Inside& inside, const AlgOptions& options);
 std::vector<Announces> kinds_of(const scenario::Scenario& scenario);
-// 0 conforming, 1 something does not help or opens too much, 4 something could not be tried, or not wholly.
+// 0 conforming, 1 something does not help or opens too much, 4 something could not be tried, or not wholly, 130 interrupted.
 int exit_code(const AlgReport& report);
 
 // "text", "json", "junit", "html", "markdown"

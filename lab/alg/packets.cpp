@@ -75,7 +75,7 @@ Arrived arrive(Hands& hands, const std::vector<Probe>& probes, const std::string
         for (const auto& [protocol, port] : part.places) one.places.push_back({protocol, port});
     });
     Arrived result{std::vector<bool>(probes.size(), false), std::vector<std::string>(probes.size())};
-    for (const auto& answer : ask_all(What::send, [](const Part& part, HandQuestion& one) { one.packets = part.packets; }))
+    for (const auto& answer : ask_all(What::send, [](const Part&part, HandQuestion&one) { one.packets = part.packets; }))
         for (const auto& [number, why] : answer.kept)
             if (number < probes.size()) result.kept[number] = why;
     ask_all(What::look, [](const Part& part, HandQuestion& one) { one.wanted = part.wanted; });

@@ -30,7 +30,8 @@ HandQuestion full_question() {
 
 HandAnswer full_answer() {
     HandAnswer answer;
-    answer.step = "open UDP port 10.20.0.10:2000 on player", answer.cause = "Address already in use", answer.yes = true, answer.address = {0x0A140A0A}, answer.port = 4321;
+    answer.step = "open UDP port 10.20.0.10:2000 on player", answer.cause = "Address already in use", answer.yes = true, answer.address = {0x0A140A0A},
+    answer.port = 4321;
     answer.arrived = {0, 2}, answer.kept = {{1, "Network is unreachable"}}, answer.note = "\"quoted\"\n";
     return answer;
 }
@@ -278,7 +279,8 @@ TEST_CASE("hand: who was not told its address does nothing", "[alg]") {
 }
 
 TEST_CASE("hand: a line that is no question ends it, with what is wrong", "[alg]") {
-    const auto got = served(hand_line(1, beginning(loopback)) + "\n" + line_of(R"("what":"say","port":70000)") + "\n" + hand_line(3, beginning(loopback)) + "\n");
+    const auto got =
+        served(hand_line(1, beginning(loopback)) + "\n" + line_of(R"("what":"say","port":70000)") + "\n" + hand_line(3, beginning(loopback)) + "\n");
     CHECK(got.code == 3);
     REQUIRE(got.lines.size() == 3);
     CHECK(hand_answer(got.lines[2]).message.cause == "port is no number from 0 to 65535");

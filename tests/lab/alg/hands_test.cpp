@@ -62,14 +62,17 @@ TEST_CASE("hands: a machine that does not do its part is told in words, and nobo
         {"is killed", "kill -KILL $$", "it ended with signal 9"},
         {"no such program", "exec nonesuch-program", "nonesuch-program"},
         {"another version", R"(echo '{"hand":"hello","protocol":1,"version":"0.0.1"}'; cat > /dev/null)", "wmlab is another version there, `0.0.1`"},
-        {"another protocol", fmt::format(R"(echo '{{"hand":"hello","protocol":2,"version":"{}"}}'; cat > /dev/null)", version()), "wmlab is another version there"},
+        {"another protocol", fmt::format(R"(echo '{{"hand":"hello","protocol":2,"version":"{}"}}'; cat > /dev/null)", version()),
+         "wmlab is another version there"},
         {"a hello that is none", R"(echo '{"hand":"hello","protocol":"one"}'; cat > /dev/null)", "it says what is not understood: protocol is no number"},
         {"another kind of machine", R"(echo '{"carry":"pdp11"}'; cat > /dev/null)", "a machine of another kind (pdp11"},
         {"a line without end", "tr '\\0' x < /dev/zero | head -c 300000; echo; cat > /dev/null", "it says a line of 300000 bytes"},
         {"a banner, then a good one, that does not answer", "echo Welcome; echo '{}'; " + hello() + "cat > /dev/null", "it does not answer any more"},
-        {"an answer that is none", hello() + R"(read -r line; echo '{"hand":"answer","number":1,"port":70000}'; cat > /dev/null)", "it says what is not understood: port is no number"},
+        {"an answer that is none", hello() + R"(read -r line; echo '{"hand":"answer","number":1,"port":70000}'; cat > /dev/null)",
+         "it says what is not understood: port is no number"},
         {"an answer to another question", hello() + R"(read -r line; echo '{"hand":"answer","number":99}'; cat > /dev/null)", "it does not answer any more"},
-        {"one that cannot", hello() + R"(read -r line; echo '{"hand":"answer","number":1,"step":"act as player there","cause":"it is no player"}'; cat > /dev/null)",
+        {"one that cannot",
+         hello() + R"(read -r line; echo '{"hand":"answer","number":1,"step":"act as player there","cause":"it is no player"}'; cat > /dev/null)",
          "it is no player"},
     }));
     DYNAMIC_SECTION(row.name) {
@@ -89,7 +92,8 @@ TEST_CASE("hands: a machine that ends later is told when it is asked", "[alg]") 
         {"kill -KILL $$", "it ended with signal 9 (Killed)"},
         {"read -r line; echo lost >&2; exit 1", "it ended with exit status 1: lost"},
         {"cat > /dev/null", "it does not answer any more"},
-        {R"(read -r line; echo '{"hand":"answer","number":2,"arrived":[1,2,"three"]}'; cat > /dev/null)", "it says what is not understood: arrived is no number"},
+        {R"(read -r line; echo '{"hand":"answer","number":2,"arrived":[1,2,"three"]}'; cat > /dev/null)",
+         "it says what is not understood: arrived is no number"},
     }));
     DYNAMIC_SECTION(script) {
         Machine machine{hello() + begun + script};
@@ -100,7 +104,9 @@ TEST_CASE("hands: a machine that ends later is told when it is asked", "[alg]") 
 }
 
 TEST_CASE("hands: a good one answers, and what another could not do is no fault of its own", "[alg]") {
-    Machine machine{hello() + begun + R"(read -r line; echo '{"hand":"answer","number":2,"step":"open a port","cause":"it is taken"}'; read -r line; echo '{"hand":"answer","number":3}'; cat > /dev/null)"};
+    Machine machine{
+        hello() + begun +
+        R"(read -r line; echo '{"hand":"answer","number":2,"step":"open a port","cause":"it is taken"}'; read -r line; echo '{"hand":"answer","number":3}'; cat > /dev/null)"};
     CHECK(machine.player->broken().empty());
     CHECK(machine.refusal() == "cannot open a port: it is taken");
     CHECK(machine.refusal().empty());
