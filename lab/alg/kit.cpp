@@ -337,7 +337,7 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
     report.inspector = fmt::format("{}", fmt::join(options.inspector, " "));
     report.captures = options.captures.string();
     std::map<std::string, std::vector<Announces>> stages;  // by the pair of hosts
-    std::set<std::string> elsewhere;                       // hosts on other machines
+    std::set<std::string> here, elsewhere;                 // hosts, and those on other machines
     for (const auto kind : options.kinds.empty() ? kinds_of(text.scenario) : options.kinds) {
         const auto [from, to] = speakers(text.scenario, kind);
         stages[from + " " + to].push_back(kind);
@@ -360,8 +360,7 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
             lab.wait_regardless([&] { return inspector->ending().has_value(); }, steady_clock::now() + kill_limit);
         }
         report.notes.insert(report.notes.end(), lab.notes.begin(), lab.notes.end());
-        for (const auto& host : staged.scenario.hosts)
-            if (!options.setting.has(host)) elsewhere.insert(host.name);
+        for (const auto& host : staged.scenario.hosts) (options.setting.has(host) ? here : elsewhere).insert(host.name);
         lab.wire.stop();
         if (lab.captures)
             for (auto& problem : lab.captures->close()) report.notes.push_back(std::move(problem));
@@ -371,6 +370,7 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
             fmt::format("what stays shut may also be stopped by a packet filter of their own on the machines of {}", fmt::join(elsewhere, ", ")));
     if (!elsewhere.empty() && !options.captures.empty())
         report.notes.push_back(fmt::format("there are no captures of {}, on other machines", fmt::join(elsewhere, ", ")));
+    if (here.empty()) report.captures.clear();
     if (report.interrupted) report.notes.emplace_back("interrupted: the announcements that are missing were not tried");
     report.seconds = std::chrono::duration<double>{steady_clock::now() - start}.count();
     return report;

@@ -107,7 +107,7 @@ int alg_command(Arguments arguments) {
         [&](const Inside& inside) {
             const auto report = try_announcements(*text, inside, options);
             if (options.progress) options.progress("");
-            if (report.findings.empty()) std::cerr << "alg: no announcement matches\n";
+            if (report.findings.empty() && !report.interrupted) std::cerr << "alg: no announcement matches\n";
             for (const auto& target : targets) {
                 const auto rendered = render_alg(target.format, report);
                 if (target.file == "-") {
