@@ -169,12 +169,17 @@ private:
         return false;
     }
 
-    // Returns when the firewall has read what was said before, as far as a plain announcement can show it.
-    void let_it_read(Announces kind) {
-        if (kind == Announces::msbd) return wait(after_patience);  // there is none
+    // Returns when the firewall has read what was said before, as far as a plain announcement can show it. Its connection
+    // stays until it has been looked what is open: its end may close more than its own port.
+    std::unique_ptr<AlgConnection> let_it_read(Announces kind) {
+        if (kind == Announces::msbd) {  // there is none
+            wait(after_patience);
+            return nullptr;
+        }
         const auto plain = marker(hosts_.parties(), kind, markers_++);
-        const auto connection = make(plain);
+        auto connection = make(plain);
         if (!connection || !opens_within(plain, unhelpful_.contains(kind) ? milliseconds{400} : marker_patience)) unhelpful_.insert(kind);
+        return connection;
     }
 
     // Packets of the stream, often enough that nobody takes it for idle. How far they were apart.
@@ -251,7 +256,7 @@ private:
                 finding.notes.push_back(fmt::format("packets of the stream were up to {} ms apart: that is how long the machines took", apart.count()));
         if (one.wish == Wish::opens && one.then == Announcement::Then::nothing && opens_within(one, unhelpful_.contains(one.kind) ? after_patience : help_patience))
             finding.opened_after = std::chrono::duration<double, std::milli>{steady_clock::now() - said}.count();
-        let_it_read(one.kind);
+        const auto plain = let_it_read(one.kind);
         const auto after = arrive(hands_, probes, one.id, after_patience);
         const auto& open = after.probes;
         finding.opened = open.front() || finding.opened_after > 0;
