@@ -21,6 +21,7 @@ std::string about(const AlgFinding& finding) {
     std::vector<std::string> words;
     if (!finding.why.empty()) words.push_back(finding.why);
     for (const auto& through : finding.through) words.push_back(through + " got through");
+    for (const auto& packet : finding.left_out) words.push_back("not tried: " + packet);
     if (finding.conduct == Conduct::does_not_help) words.emplace_back("the announced port stays shut");
     if (finding.opened_after > 0) words.push_back(fmt::format("open after {:.0f} ms", finding.opened_after));
     words.insert(words.end(), finding.notes.begin(), finding.notes.end());
@@ -28,9 +29,10 @@ std::string about(const AlgFinding& finding) {
 }
 
 std::string sum(const AlgReport& report) {
-    return fmt::format("{} announcements: {} conforming, {} that do not help, {} that open too much, {} not tried; {:.1f} s", report.findings.size(),
-                       report.count(Conduct::conforming), report.count(Conduct::does_not_help), report.count(Conduct::opens_too_much),
-                       report.count(Conduct::not_tried), report.seconds);
+    const auto partly = report.count(Conduct::partly_tried);
+    return fmt::format("{} announcements: {} conforming,{} {} that do not help, {} that open too much, {} not tried; {:.1f} s", report.findings.size(),
+                       report.count(Conduct::conforming), partly == 0 ? "" : fmt::format(" {} partly tried,", partly), report.count(Conduct::does_not_help),
+                       report.count(Conduct::opens_too_much), report.count(Conduct::not_tried), report.seconds);
 }
 
 std::string subject(const AlgReport& report) {
@@ -69,6 +71,7 @@ std::string as_json(const AlgReport& report) {
                            {"verdict", string(text(finding.conduct))},
                            {"opened", finding.opened},
                            {"through", strings(finding.through)},
+                           {"left_out", strings(finding.left_out)},
                            {"notes", strings(finding.notes)}};
         if (finding.opened_after > 0) entry["milliseconds"] = finding.opened_after;
         if (!finding.why.empty()) entry["why"] = string(finding.why);

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <map>
 #include <memory>
@@ -11,11 +12,13 @@
 #include <set>
 
 #include "lab/alg/packets.hpp"
+#include "lab/host/error.hpp"
 #include "lab/verdict/exit_code.hpp"
 
 namespace wmlab::lab {
 namespace {
 
+using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using Wish = Announcement::Wish;
@@ -50,19 +53,25 @@ std::pair<std::string, std::string> speakers(const scenario::Scenario& scenario,
     return *any;
 }
 
-// The two of them and one more host in each zone: the scenario's, where it has one.
-scenario::Scenario stage(const scenario::Scenario& whole, Announces kind) {
-    auto staged = whole;
-    staged.flows.clear(), staged.contents.clear(), staged.events.clear(), staged.hosts.clear();
+// The two of them and one more host in each zone: the scenario's, where it has one, else one that is made, where hosts
+// can be: not on other machines.
+struct Stage {
+    scenario::Scenario scenario;
+    std::array<scenario::Host, 4> hosts;  // client, other, server, stranger
+    std::vector<std::string> missing;     // sentences
+};
+
+Stage stage(const scenario::Scenario& whole, Announces kind, const Setting& setting) {
+    Stage staged;
+    staged.scenario = whole;
+    auto& hosts = staged.scenario.hosts;
+    staged.scenario.flows.clear(), staged.scenario.contents.clear(), staged.scenario.events.clear(), hosts.clear();
     const auto [from, to] = speakers(whole, kind);
-    const auto add = [&](const std::string& name) { staged.hosts.push_back(*whole.host(name)); };
-    const auto neighbour = [&](const std::string& of, const std::string& called) {
+    const auto add = [&](std::size_t index, const scenario::Host& host) { staged.hosts.at(index) = hosts.emplace_back(host); };
+    const auto neighbour = [&](std::size_t index, const std::string& of, const std::string& called) {
         const auto& zone = *whole.zone(whole.host(of)->zone);
         for (const auto& host : whole.hosts)
-            if (host.zone == zone.name && host.name != of && host.launch.empty()) {
-                staged.hosts.push_back(host);
-                return;
-            }
+            if (host.zone == zone.name && host.name != of) return add(index, host);
         scenario::Host made;
         made.name = called;
         made.zone = zone.name;
@@ -70,19 +79,24 @@ scenario::Scenario stage(const scenario::Scenario& whole, Announces kind) {
             made.address = {value};
             if (made.address != zone.gateway && whole.host_at(made.address) == nullptr) break;
         }
-        staged.hosts.push_back(std::move(made));
+        if (setting.built_in() || setting.attached.contains(zone.name)) return add(index, made);
+        staged.hosts.at(index) = made;
+        staged.missing.push_back(fmt::format(
+            "zone {} has no host beside {}, and none can be made on another machine: what opens for others there is not seen. Give the scenario one more host in that zone, with its `launch`",
+            zone.name, of));
     };
-    add(from), neighbour(from, "other"), add(to), neighbour(to, "stranger");
-    for (auto& host : staged.hosts) host.run.clear(), host.published.clear();
+    add(0, *whole.host(from)), neighbour(1, from, "other"), add(2, *whole.host(to)), neighbour(3, to, "stranger");
+    for (auto& host : hosts) host.run.clear(), host.published.clear();
     return staged;
 }
 
 class Kit {
 public:
-    Kit(Lab& lab, const scenario::Scenario& staged, const AlgOptions& options, AlgReport& report) : lab_{lab}, options_{options}, report_{report} {
+    Kit(Lab& lab, const Stage& staged, const AlgOptions& options, AlgReport& report)
+        : lab_{lab}, hands_{lab, staged.scenario}, options_{options}, report_{report} {
         const auto host = [&](std::size_t index) {
             const auto& one = staged.hosts.at(index);
-            return AlgHost{one.name, one.address, lab.place_of(one.name)};
+            return AlgHost{one.name, one.address, hands_.of(one.name)};
         };
         hosts_ = {host(0), host(1), host(2), host(3)};
     }
@@ -92,7 +106,15 @@ public:
             if (lab_.interruptions > 0) return;
             if (options_.only && !options_.only(announcement)) continue;
             if (options_.progress) options_.progress(announcement.id);
-            report_.findings.push_back(examine(announcement));
+            AlgFinding finding;
+            try {
+                finding = examine(announcement);
+            } catch (const SetupFailed& failure) {
+                finding = {};
+                finding.announcement = announcement, finding.why = failure.what();
+            }
+            if (lab_.interruptions > 0) return;  // it was cut short
+            report_.findings.push_back(std::move(finding));
             if (options_.setting.built_in()) lab_.network.forget_connections();
         }
     }
@@ -120,9 +142,9 @@ private:
     }
 
     // Nothing where its first words do not come through.
-    std::unique_ptr<AlgConnection> make(const Announcement& one) const {
+    std::unique_ptr<AlgConnection> make(const Announcement& one) {
         const auto by = one.kind == Announces::mapper_udp ? scenario::Protocol::udp : scenario::Protocol::tcp;
-        auto connection = AlgConnection::open(hosts_.client, hosts_.server, by, one.control_port, connect_patience);
+        auto connection = AlgConnection::open(hands_, hosts_.client, hosts_.server, by, one.control_port, connect_patience);
         for (const auto& segment : one.segments) {
             if (!connection) break;
             const bool heard = connection->say(segment);
@@ -133,43 +155,84 @@ private:
     }
 
     // The way of its announcement is open, and what is to be said has been said.
-    bool made(const Announcement& one, std::unique_ptr<AlgConnection>& connection) const {
-        if (one.refused) return AlgConnection::refused(hosts_.client, hosts_.server, one.control_port, connect_patience);
+    bool made(const Announcement& one, std::unique_ptr<AlgConnection>& connection) {
+        if (one.refused) return AlgConnection::refused(hands_, hosts_.client, hosts_.server, one.control_port, connect_patience);
         connection = make(one);
         return connection != nullptr;
     }
 
     bool opens_within(const Announcement& one, milliseconds patience) {
-        const auto limit = steady_clock::now() + patience;
+        const auto limit = steady_clock::now() + patience + 4 * std::max(hosts_.client.hand->latency(), hosts_.server.hand->latency());
         do {
-            if (arrive({announced(one)}, one.id, poll_patience).front()) return true;
+            if (arrive(hands_, {announced(one)}, one.id, poll_patience).probes.front()) return true;
         } while (steady_clock::now() < limit && lab_.interruptions == 0);
         return false;
     }
 
-    // Returns when the firewall has read what was said before, as far as a plain announcement can show it.
-    void let_it_read(Announces kind) {
-        if (kind == Announces::msbd) return wait(after_patience);  // there is none
+    // Returns when the firewall has read what was said before, as far as a plain announcement can show it. Its connection
+    // stays until it has been looked what is open: its end may close more than its own port.
+    std::unique_ptr<AlgConnection> let_it_read(Announces kind) {
+        if (kind == Announces::msbd) {  // there is none
+            wait(after_patience);
+            return nullptr;
+        }
         const auto plain = marker(hosts_.parties(), kind, markers_++);
-        const auto connection = make(plain);
+        auto connection = make(plain);
         if (!connection || !opens_within(plain, unhelpful_.contains(kind) ? milliseconds{400} : marker_patience)) unhelpful_.insert(kind);
+        return connection;
     }
 
-    // Packets of the stream, often enough that nobody takes it for idle.
-    void keep(const Announcement& one) {
+    // Packets of the stream, often enough that nobody takes it for idle. How far they were apart.
+    milliseconds keep(const Announcement& one) {
         const auto limit = steady_clock::now() + 2 * options_.lifetime;
-        for (unsigned n = 0; steady_clock::now() < limit && lab_.interruptions == 0; ++n)
-            arrive({announced(one)}, fmt::format("{} kept {}", one.id, n), poll_patience), wait(poll_patience);
+        auto longest = 0ms;
+        for (unsigned n = 0; steady_clock::now() < limit && lab_.interruptions == 0; ++n) {
+            const auto sent = steady_clock::now();
+            arrive(hands_, {announced(one)}, fmt::format("{} kept {}", one.id, n), poll_patience), wait(poll_patience);
+            longest = std::max(longest, std::chrono::duration_cast<milliseconds>(steady_clock::now() - sent));
+        }
+        return longest;
+    }
+
+    static bool acts(const AlgHost& host) { return host.hand != nullptr && host.hand->broken().empty(); }
+
+    static std::string out_of_reach(const AlgHost& host) {
+        return host.hand == nullptr ? fmt::format("there is no host in the place of {}", host.name) : host.hand->broken();
+    }
+
+    // Whose address a wrong announcement names, and what opens for it.
+    const AlgHost& named(const Announcement& one) const { return one.kind == Announces::mms ? hosts_.other : hosts_.stranger; }
+
+    // All that may open, the stream's own first; those that cannot be sent or received are left out.
+    std::vector<Probe> probes_of(const Announcement& one, AlgFinding& finding) const {
+        std::vector<Probe> probes{announced(one)};
+        for (const auto& probe : others(one)) {
+            const auto* missing = !acts(*probe.from) ? probe.from : !acts(*probe.to) ? probe.to : nullptr;
+            if (missing == nullptr) {
+                probes.push_back(probe);
+            } else {
+                finding.left_out.push_back(fmt::format("{} ({})", probe.words(), out_of_reach(*missing)));
+            }
+        }
+        return probes;
     }
 
     AlgFinding examine(const Announcement& one) {
         AlgFinding finding;
         finding.announcement = one;
-        auto probes = others(one);
-        probes.insert(probes.begin(), announced(one));
-        const auto open_before = arrive(probes, one.id + " before", before_patience);
+        if (one.names_foreign && !acts(named(one))) {
+            finding.why = fmt::format("{}, whose address it names: whether that opens cannot be seen", out_of_reach(named(one)));
+            return finding;
+        }
+        const auto probes = probes_of(one, finding);
+        const auto before = arrive(hands_, probes, one.id + " before", before_patience);
+        const auto& open_before = before.probes;
         if (open_before.front()) {
             finding.why = fmt::format("{} gets through before anything is announced", probes.front().words());
+            return finding;
+        }
+        if (!probes.front().from->hand->here() && !before.kept.front().empty()) {
+            finding.why = fmt::format("{} does not leave its own machine: {}", probes.front().words(), before.kept.front());
             return finding;
         }
         std::unique_ptr<AlgConnection> connection;
@@ -181,29 +244,40 @@ private:
                                       hosts_.client.name, hosts_.server.name, one.control_port);
             return finding;
         }
+        if (connection && !connection->not_repeated().empty()) {
+            finding.why = connection->not_repeated();
+            return finding;
+        }
         const auto said = steady_clock::now();
         if (one.then == Announcement::Then::close) connection->close();
         if (one.then == Announcement::Then::idle || one.then == Announcement::Then::close) wait(options_.lifetime);
-        if (one.then == Announcement::Then::kept) keep(one);
+        if (one.then == Announcement::Then::kept)
+            if (const auto apart = keep(one); 2 * apart > options_.lifetime)
+                finding.notes.push_back(fmt::format("packets of the stream were up to {} ms apart: that is how long the machines took", apart.count()));
         if (one.wish == Wish::opens && one.then == Announcement::Then::nothing && opens_within(one, unhelpful_.contains(one.kind) ? after_patience : help_patience))
             finding.opened_after = std::chrono::duration<double, std::milli>{steady_clock::now() - said}.count();
-        let_it_read(one.kind);
-        const auto open = arrive(probes, one.id, after_patience);
+        const auto plain = let_it_read(one.kind);
+        const auto after = arrive(hands_, probes, one.id, after_patience);
+        const auto& open = after.probes;
         finding.opened = open.front() || finding.opened_after > 0;
         for (std::size_t i = 0; i < probes.size(); ++i) {
             const bool needed = i == 0 && (one.wish != Wish::stays || one.names_foreign);
+            if (!open[i] && !probes[i].from->hand->here() && !after.kept[i].empty())
+                finding.left_out.push_back(fmt::format("{} (it does not leave its own machine: {})", probes[i].words(), after.kept[i]));
             if (!open[i] || needed) continue;
             (open_before[i] ? finding.notes : finding.through).push_back(probes[i].words() + (open_before[i] ? " gets through without it too" : ""));
         }
         if (one.names_foreign && finding.opened) finding.notes.emplace_back("it opens for who announced it, whatever the address says");
         if (one.wish == Wish::may_open) finding.notes.emplace_back(finding.opened ? "it opens" : "it does not open");
-        finding.conduct = !finding.through.empty()                       ? Conduct::opens_too_much
+        finding.conduct = !finding.through.empty()                     ? Conduct::opens_too_much
                           : one.wish == Wish::opens && !finding.opened ? Conduct::does_not_help
-                                                                        : Conduct::conforming;
+                          : !finding.left_out.empty()                  ? Conduct::partly_tried
+                                                                       : Conduct::conforming;
         return finding;
     }
 
     Lab& lab_;
+    Hands hands_;
     const AlgOptions& options_;
     AlgReport& report_;
     Hosts hosts_;
@@ -236,7 +310,7 @@ std::shared_ptr<Process> start_inspector(Lab& lab, const AlgOptions& options, co
 }  // namespace
 
 std::string_view text(Conduct conduct) {
-    constexpr std::string_view names[] = {"conforming", "does not help", "opens too much", "not tried"};
+    constexpr std::string_view names[] = {"conforming", "does not help", "opens too much", "partly tried", "not tried"};
     return names[static_cast<std::size_t>(conduct)];
 }
 
@@ -245,7 +319,7 @@ std::size_t AlgReport::count(Conduct wanted) const {
 }
 
 Conduct AlgReport::conduct() const {
-    for (const auto worst : {Conduct::opens_too_much, Conduct::does_not_help, Conduct::not_tried})
+    for (const auto worst : {Conduct::opens_too_much, Conduct::does_not_help, Conduct::not_tried, Conduct::partly_tried})
         if (count(worst) > 0) return worst;
     return findings.empty() ? Conduct::not_tried : Conduct::conforming;
 }
@@ -268,35 +342,50 @@ AlgReport try_announcements(const ScenarioText& text, const Inside& inside, cons
     report.inspector = fmt::format("{}", fmt::join(options.inspector, " "));
     report.captures = options.captures.string();
     std::map<std::string, std::vector<Announces>> stages;  // by the pair of hosts
+    std::set<std::string> here, elsewhere;                 // hosts, and those on other machines
     for (const auto kind : options.kinds.empty() ? kinds_of(text.scenario) : options.kinds) {
         const auto [from, to] = speakers(text.scenario, kind);
         stages[from + " " + to].push_back(kind);
     }
     for (const auto& [_, kinds] : stages) {
-        const auto staged = stage(text.scenario, kinds.front());
+        if (report.interrupted) break;
+        const auto staged = stage(text.scenario, kinds.front(), options.setting);
+        for (const auto& missing : staged.missing)
+            if (std::ranges::find(report.notes, missing) == report.notes.end()) report.notes.push_back(missing);
         Recorder recorder{{}, {}};
         const auto captures = options.captures.empty() || stages.size() == 1 ? options.captures : options.captures / staged.hosts.front().name;
-        Lab lab{staged, inside, options.ruleset, recorder, options.setting, captures};
+        Lab lab{staged.scenario, inside, options.ruleset, recorder, options.setting, captures};
         const auto inspector = start_inspector(lab, options, text.directory);
         Kit kit{lab, staged, options, report};
         for (const auto kind : kinds) kit.run(kind);
+        report.interrupted = lab.interruptions > 0;
         if (inspector && inspector->ending()) report.notes.push_back("the inspector ended meanwhile: " + inspector->ending()->text());
         if (inspector) {
             inspector->signal(SIGTERM);
             lab.wait_regardless([&] { return inspector->ending().has_value(); }, steady_clock::now() + kill_limit);
         }
         report.notes.insert(report.notes.end(), lab.notes.begin(), lab.notes.end());
+        for (const auto& host : staged.scenario.hosts) (options.setting.has(host) ? here : elsewhere).insert(host.name);
         lab.wire.stop();
         if (lab.captures)
             for (auto& problem : lab.captures->close()) report.notes.push_back(std::move(problem));
     }
+    if (!elsewhere.empty() && report.count(Conduct::does_not_help) > 0)
+        report.notes.push_back(
+            fmt::format("what stays shut may also be stopped by a packet filter of their own on the machines of {}", fmt::join(elsewhere, ", ")));
+    if (!elsewhere.empty() && !options.captures.empty())
+        report.notes.push_back(fmt::format("there are no captures of {}, on other machines", fmt::join(elsewhere, ", ")));
+    if (here.empty()) report.captures.clear();
+    if (report.interrupted) report.notes.emplace_back("interrupted: the announcements that are missing were not tried");
     report.seconds = std::chrono::duration<double>{steady_clock::now() - start}.count();
     return report;
 }
 
 int exit_code(const AlgReport& report) {
+    if (report.interrupted) return ends::interrupted;
     const auto worst = report.conduct();
-    return worst == Conduct::conforming ? ends::as_expected : worst == Conduct::not_tried ? ends::undecided : ends::not_as_expected;
+    if (worst == Conduct::conforming) return ends::as_expected;
+    return worst == Conduct::not_tried || worst == Conduct::partly_tried ? ends::undecided : ends::not_as_expected;
 }
 
 }  // namespace wmlab::lab

@@ -15,6 +15,7 @@ enum class Conduct {
     conforming,      // what is to open opens, and nothing else
     does_not_help,   // what is to open stays shut
     opens_too_much,  // packets get through that nobody announced, or that a wrong announcement named
+    partly_tried,    // nothing wrong was seen, but not all that may open could be tried
     not_tried,
 };
 std::string_view text(Conduct conduct);  // "opens too much"
@@ -25,6 +26,7 @@ struct AlgFinding {
     bool opened = false;               // for the stream that was announced
     double opened_after = 0;           // ms after it was made; 0: not known
     std::vector<std::string> through;  // packets that got through and should not
+    std::vector<std::string> left_out;  // packets that could not be tried
     std::vector<std::string> notes;
     std::string why;  // not_tried
 };
@@ -34,6 +36,7 @@ struct AlgReport {
     std::vector<AlgFinding> findings;
     std::vector<std::string> notes;
     double seconds = 0;
+    bool interrupted = false;
     std::size_t count(Conduct conduct) const;
     Conduct conduct() const;  // the worst
 };
@@ -51,7 +54,7 @@ struct AlgOptions {
 // Inside the sandbox. SetupFailed, RulesetRefused.
 AlgReport try_announcements(const ScenarioText& text, const Inside& inside, const AlgOptions& options);
 std::vector<Announces> kinds_of(const scenario::Scenario& scenario);
-// 0 conforming, 1 something does not help or opens too much, 4 something could not be tried.
+// 0 conforming, 1 something does not help or opens too much, 4 something could not be tried, or not wholly, 130 interrupted.
 int exit_code(const AlgReport& report);
 
 // "text", "json", "junit", "html", "markdown"

@@ -8,10 +8,12 @@
 #include <iostream>
 
 #include "common/scenario/values.hpp"
+#include "lab/alg/hand_sockets.hpp"
 #include "lab/alg/kit.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
+#include "lab/programs/carried_wmlab.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
@@ -48,9 +50,9 @@ int alg_command(Arguments arguments) {
     namespace po = boost::program_options;
     Usage usage{
         "alg",
-        "SCENARIO",
+        "SCENARIO | --hand",
         "Announces ports through the firewall as MMS players and the endpoint mapper do, rightly and wrongly, and says which packets "
-        "get through because of it: whether the firewall opens what the streams need, and only that. Exit code 0: conforming, 1: it does not help or opens too much, 4: something could not be tried.",
+        "get through because of it: whether the firewall opens what the streams need, and only that. Exit code 0: conforming, 1: it does not help or opens too much, 4: something could not be tried, or not wholly.",
         {},
         "\nThe rules must let TCP 1755 and 135 through to the server, and nothing of what is announced.\n"};
     auto add = usage.options.add_options();
@@ -63,10 +65,17 @@ int alg_command(Arguments arguments) {
     add("only", po::value<std::vector<std::string>>()->composing()->value_name("GLOB"), "only announcements whose name matches; repeatable");
     add("report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(), "text, json, junit, html or markdown; repeatable");
     add("quiet,q", "no progress");
+    add("hand", "without SCENARIO: acts for one host on this machine; `wmlab alg` with --launch talks to it");
+    add("carried", po::value<std::string>()->value_name("DIR"), "with --hand: where its own files were put; removed at once");
     add_setting_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;
+    if (values->contains("carried")) remove_carried_files((*values)["carried"].as<std::string>());
     const auto files = words(*values);
+    if (values->contains("hand")) {
+        if (!files.empty()) throw UsageError{"alg: --hand takes no scenario, it is told what to do on its standard input"};
+        return saying_refusals([] { return serve_hand(STDIN_FILENO, std::cout); });
+    }
     if (files.size() != 1) throw UsageError{"alg: one scenario, please"};
     const auto targets = alg_targets(*values);
     AlgOptions options;
@@ -82,8 +91,6 @@ int alg_command(Arguments arguments) {
     if (!text) return 2;
     text->scenario.events.clear();
     options.setting = setting_option(*values, text->scenario);
-    if (!options.setting.launched.empty())
-        throw UsageError{"alg: its hosts are on this machine, in the built-in lab or on network cards (--attach): other machines (launch) cannot take part"};
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
     refuse_several(text->scenario, "alg");
@@ -100,7 +107,7 @@ int alg_command(Arguments arguments) {
         [&](const Inside& inside) {
             const auto report = try_announcements(*text, inside, options);
             if (options.progress) options.progress("");
-            if (report.findings.empty()) std::cerr << "alg: no announcement matches\n";
+            if (report.findings.empty() && !report.interrupted) std::cerr << "alg: no announcement matches\n";
             for (const auto& target : targets) {
                 const auto rendered = render_alg(target.format, report);
                 if (target.file == "-") {

@@ -20,6 +20,7 @@
 #include "lab/firewall/same_rules.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
+#include "lab/programs/carried_wmlab.hpp"
 #include "lab/run/recorder.hpp"
 #include "lab/verdict/exit_code.hpp"
 
@@ -60,13 +61,6 @@ void rename_file(boost::json::value& value, const std::string& from, const std::
     if (!object) return;
     if (auto* file = object->if_contains("file"); file && file->is_string() && file->get_string() == from) *file = to;
     for (auto& member : *object) rename_file(member.value(), from, to);
-}
-
-// The files that brought this program here; the kernel keeps what is mapped.
-void remove_carried(const std::filesystem::path& directory) {
-    std::error_code ignored;
-    if (std::filesystem::exists(directory / "loader", ignored) && std::filesystem::exists(directory / "wmlab", ignored))
-        std::filesystem::remove_all(directory, ignored);
 }
 
 // By hand, for `wmlab judge`: names the rules of a firewall whose rules are running, and leaves them alone.
@@ -132,7 +126,7 @@ int firewall_command(Arguments arguments) {
         "with --join: where its own files were put; removed at once");
     const auto values = parse(usage, arguments);
     if (!values) return 0;
-    if (values->contains("carried")) remove_carried((*values)["carried"].as<std::string>());
+    if (values->contains("carried")) remove_carried_files((*values)["carried"].as<std::string>());
     const auto files = words(*values);
     if (values->contains("join")) {
         if (files.empty()) return serve_join(STDIN_FILENO, std::cout);

@@ -4,10 +4,10 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 
 #include "lab/programs/launcher.hpp"
@@ -41,8 +41,10 @@ void add_to_archive(std::string& archive, std::string_view name, const std::stri
 }
 
 std::string content_of(const std::filesystem::path& file) {
-    std::ifstream in{file, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
+    std::ifstream in{file, std::ios::binary | std::ios::ate};
+    std::string content(static_cast<std::size_t>(std::max<std::streamoff>(in.tellg(), 0)), '\0');
+    in.seekg(0);
+    return in.read(content.data(), static_cast<std::streamsize>(content.size())) ? content : std::string{};
 }
 
 int collect(dl_phdr_info* info, std::size_t, void* into) {
@@ -94,6 +96,28 @@ std::string own_archive() {
     add_to_archive(archive, carried_program_name, program);
     archive.append(2 * tar_block, '\0');
     return archive;
+}
+
+std::string bring_wmlab(Process& program, const std::string& machine, std::string_view version) {
+    const auto missing = fmt::format("wmlab is not installed there in version {}", version);
+    if (machine != own_machine()) {
+        program.close_input();
+        return fmt::format("{}, and it is a machine of another kind ({}, here {}): install the same version", missing, machine, own_machine());
+    }
+    auto archive = own_archive();
+    if (archive.empty()) {
+        program.close_input();
+        return missing + ", and cannot be brought there: its own files cannot be read";
+    }
+    program.write(std::to_string(archive.size()) + "\n");
+    program.write(std::move(archive));
+    return {};
+}
+
+void remove_carried_files(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    if (std::filesystem::exists(directory / loader_name, ignored) && std::filesystem::exists(directory / carried_program_name, ignored))
+        std::filesystem::remove_all(directory, ignored);
 }
 
 }  // namespace wmlab::lab

@@ -125,13 +125,17 @@ Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions op
 }
 
 Gateway::~Gateway() {
-    if (!state_->process || state_->over) return;
-    state_->process->close_input();
-    const auto over = [&] { return state_->over; };
-    lab_.wait_regardless(over, steady_clock::now() + std::chrono::seconds{2});
-    if (state_->over) return;
-    state_->process->signal(SIGKILL);
-    lab_.wait_regardless(over, steady_clock::now() + kill_limit);
+    if (state_->process) end_program(lab_, *state_->process);
+}
+
+void end_program(Lab& lab, Process& program) {
+    const auto over = [&] { return program.ending().has_value(); };
+    if (over()) return;
+    program.close_input();
+    lab.wait_regardless(over, steady_clock::now() + std::chrono::seconds{2});
+    if (over()) return;
+    program.signal(SIGKILL);
+    lab.wait_regardless(over, steady_clock::now() + kill_limit);
 }
 
 std::string Gateway::who() const { return fmt::format("the firewall behind `{}`", fmt::join(options_.prefix, " ")); }
@@ -173,24 +177,8 @@ void Gateway::read(std::string_view line) {
 }
 
 void Gateway::carry(const std::string& machine) {
-    if (machine != own_machine()) {
-        state_->failed = fmt::format(
-            "wmlab is not installed there in version {}, and it is a machine of another kind ({}, here {}): install the same version",
-            WMLAB_VERSION, machine, own_machine());
-        state_->process->close_input();
-        return;
-    }
-    auto archive = own_archive();
-    if (archive.empty()) {
-        state_->failed = fmt::format(
-            "wmlab is not installed there in version {}, and cannot be brought there: its own files cannot be read",
-            WMLAB_VERSION);
-        state_->process->close_input();
-        return;
-    }
-    state_->carrying = true;
-    state_->process->write(std::to_string(archive.size()) + "\n");
-    state_->process->write(std::move(archive));
+    state_->failed = bring_wmlab(*state_->process, machine, WMLAB_VERSION);
+    state_->carrying = state_->failed.empty();
 }
 
 // Which line each rule is: of the file where its rules run, else of what the firewall prints.

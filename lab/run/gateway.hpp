@@ -50,6 +50,9 @@ private:
     std::unique_ptr<State> state_;
 };
 
+// A program that ends with its input: ended so, or killed when it has not in two seconds.
+void end_program(Lab& lab, Process& program);
+
 // The packets that must have come to the firewall, by what the ends of each flow wrote down; with the names that the
 // ruleset under test has for the interfaces.
 std::vector<rules::Packet> packets_sent(const scenario::Scenario& scenario, std::span<const evidence::Event> events);

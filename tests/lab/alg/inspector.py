@@ -3,7 +3,7 @@
 the endpoint mapper announce, as elements with a time-out of the sets `mms` and `mapper` of the table inet filter.
 What it cannot do: hold a packet back until the port is open, or drop one; that takes a queue in the kernel. And connections that have begun
 through a port outlive it, by `ct state established`.
-Usage: inspector.py OUTSIDE INSIDE [FAULT...]: players are behind OUTSIDE; each FAULT is a mistake that real inspectors were seen to make:"""
+Usage: inspector.py names, or inspector.py OUTSIDE INSIDE [FAULT...]: players are behind OUTSIDE; each FAULT is a mistake that real inspectors were seen to make:"""
 import re, signal, socket, struct, subprocess, sys
 
 FAULTS = {
@@ -44,6 +44,9 @@ FAULTS = {
     "msbd-refused-range": "opens the whole fallback range when 7007 is refused",
     "helps-nobody": "opens nothing",
 }
+if sys.argv[1:] == ["names"]:
+    print(*FAULTS)
+    sys.exit()
 outside, inside = sys.argv[1:3]
 faults = set(sys.argv[3:])
 if faults - set(FAULTS):
