@@ -466,7 +466,8 @@ private:
             std::vector<std::string_view> all;
             for (const auto& [file, text] : texts) all.push_back(text);
             for (const auto* rule : candidates(piece, source)) {
-                piece.widens = rules::widened(texts.at(piece.file), scratch_->place(rule->file, rule->line)->second, *piece.accept, piece.dialect, all);
+                const auto place = *scratch_->place(rule->file, rule->line);
+                piece.widens = rules::widened(texts.at(piece.file), place.second, *piece.accept, piece.dialect, all, almost_matched(piece, place));
                 if (!piece.widens) continue;
                 piece.turn = ++turn;
                 texts.at(piece.file) = rules::with_edit(std::move(texts.at(piece.file)), *piece.widens);

@@ -271,8 +271,10 @@ std::optional<Reading> read_iptables(const std::vector<Token>& tokens) {
 }
 
 // The one list in which the two differ. Nothing: in none or in several, or they are not two halves of one rule.
-std::optional<Part> part_that_differs(const AcceptRule& rule, AcceptRule more) {
+std::optional<Part> part_that_differs(const AcceptRule& rule, AcceptRule more, bool same_ways) {
     if (rule.ports.empty() || more.ports.empty()) return std::nullopt;
+    if (same_ways && more.in.empty()) more.in = rule.in;
+    if (same_ways && more.out.empty()) more.out = rule.out;
     if (rule.out.empty() && !more.destinations.empty()) more.out.clear();  // the routes say by which it goes there
     const auto both = merged({rule, more});
     if (both.size() != 1 || both[0] == rule) return std::nullopt;
@@ -337,14 +339,15 @@ std::optional<TextEdit> iptables_edit(std::string_view text, const Reading::Oper
 
 }  // namespace
 
-std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all) {
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all,
+                                bool same_ways) {
     const auto tokens = rule_at(text, line, dialect);
     const std::string_view verdict = dialect == Dialect::nft ? "accept" : "ACCEPT";
     if (std::ranges::find(tokens, verdict, &Token::word) == tokens.end()) return std::nullopt;
     const auto names = dialect == Dialect::nft ? names_in(text, line) : AcceptRule::Names{};
     const auto reading = dialect == Dialect::nft ? NftReader{text, tokens, names}.read() : read_iptables(tokens);
     if (!reading) return std::nullopt;
-    const auto part = part_that_differs(reading->rule, more);
+    const auto part = part_that_differs(reading->rule, more, same_ways);
     if (!part || !reading->operands.contains(*part)) return std::nullopt;
     const auto& operand = reading->operands.at(*part);
     const auto words = missing(reading->rule, more, *part, dialect, names);

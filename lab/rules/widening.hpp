@@ -16,8 +16,10 @@ struct TextEdit {  // within a line of a text: no line more, none less
 };
 // The change of `text` after which the rule that stands on this line also accepts what `more` does, and nothing else: a port or an
 // address more in its list, or in the set or define that it alone uses (`all`: every text of the ruleset). Nothing: there is no such
-// change, or the rule asks for what an AcceptRule does not.
-std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all);
+// change, or the rule asks for what an AcceptRule does not. `same_ways`: the packets come and go by the rule's interfaces, whether `more`
+// says so or not.
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all,
+                                bool same_ways = false);
 std::string with_edit(std::string text, const TextEdit& edit);
 
 }  // namespace wmlab::lab::rules

@@ -114,6 +114,16 @@ TEST_CASE("widening: a value more in the list of a rule that lets exactly the re
     CHECK(after(row.text, row.more, Dialect::nft) == row.wanted);
 }
 
+TEST_CASE("widening: a rule of interfaces that its packets come by, and of others", "[rules]") {
+    const std::string text = "iifname \"wan\" oifname \"lan\" ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport 1755 accept\n";
+    const auto more = AcceptRule::from("ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport 80 accept", Dialect::nft);
+    const auto elsewhere = AcceptRule::from("iifname \"dmz\" ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport 80 accept", Dialect::nft);
+    REQUIRE((more && elsewhere));
+    CHECK_FALSE(widened(text, 1, *more, Dialect::nft, {text}));
+    CHECK(widened(text, 1, *more, Dialect::nft, {text}, true));
+    CHECK_FALSE(widened(text, 1, *elsewhere, Dialect::nft, {text}, true));
+}
+
 TEST_CASE("widening: one value after the other makes a rule right that lacked two", "[rules]") {
     std::string text = "ip saddr 10.20.0.10 ip daddr 10.10.0.10 tcp dport { 80, 1755 } accept\n";
     for (const std::string more :
