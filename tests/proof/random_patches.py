@@ -2,7 +2,7 @@
 """What `wmlab run --suggest` writes, for random rulesets: patch(1) applies it, the flows that it is for then pass and none does worse, no line and
 no value of a list that it adds can be spared, and it opens nothing else.
 
-    random_patches.py WMLAB [--count N] [--seed N] [--kind nft|iptables|nft-lists|iptables-lists] [--jobs N] [--trials N] [--keep DIR]
+    random_patches.py WMLAB [--count N] [--seed N] [--kind nft|iptables|nft-lists|iptables-lists] [--jobs N] [--trials N] [--seconds N] [--keep DIR]
 
 A quarter of the count is of each kind: rulesets of every sort (random_rules/nft.py, iptables.py), and such whose rules lack a value of a set, list,
 range or define (random_rules/lists.py). What else is open is asked of a firewall that knows nothing of the lab (random_rules/oracle.py): the same
@@ -229,8 +229,11 @@ def judge(wmlab, folder, kind, seed, trials, figures):
         yield f"the audit of the change: exit {audit.returncode}, {audit.stdout[:600]} {audit.stderr[-300:]}\n{patch['diff']}"
 
 
-def one(wmlab, kind, seed, trials, keep):
+def one(wmlab, kind, seed, trials, keep, until):
     figures = collections.Counter()
+    if until and time.monotonic() > until:
+        figures["left out for want of time"] += 1
+        return figures, []
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(keep) / f"{kind}-{seed}" if keep else pathlib.Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -249,6 +252,7 @@ def main():
     ask.add_argument("--kind", choices=KINDS)
     ask.add_argument("--jobs", type=int, default=6)
     ask.add_argument("--trials", type=int, default=5, help="lines and values that are left out by turns, at most, of each patch")
+    ask.add_argument("--seconds", type=float, help="begin no further ruleset after this time")
     ask.add_argument("--keep")
     options = ask.parse_args()
     if os.geteuid() != 0:
@@ -258,7 +262,8 @@ def main():
     start, figures, failed = time.monotonic(), collections.Counter(), 0
     wmlab = str(pathlib.Path(options.wmlab).resolve())
     with concurrent.futures.ProcessPoolExecutor(max_workers=options.jobs) as pool:
-        waiting = {pool.submit(one, wmlab, *case, options.trials, options.keep): case for case in cases}
+        until = start + options.seconds if options.seconds else None
+        waiting = {pool.submit(one, wmlab, *case, options.trials, options.keep, until): case for case in cases}
         for done in concurrent.futures.as_completed(waiting):
             counts, wrong = done.result()
             figures.update(counts)
@@ -266,7 +271,8 @@ def main():
             for why in wrong:
                 print(f"WRONG {waiting[done][0]} {waiting[done][1]}: {why}", flush=True)
     print(", ".join(f"{count} {what}" for what, count in sorted(figures.items())))
-    print(f"{len(cases) - failed - figures['invalid']} passed, {failed} failed, {time.monotonic() - start:.0f} s")
+    passed = len(cases) - failed - figures["invalid"] - figures["left out for want of time"]
+    print(f"{passed} passed, {failed} failed, {time.monotonic() - start:.0f} s")
     return 1 if failed or not figures["patches"] else 0
 
 
