@@ -53,7 +53,7 @@ def generate(kind, seed):
 
 
 class Truth:
-    """Which packets a firewall lets through that knows nothing of the lab."""
+    """Which packets a firewall lets through that knows nothing of the lab, and where they come to: translation may lead them to a flow's end."""
 
     def __init__(self):
         addresses = {address for hosts in (lab_site.HOSTS, lists.HOSTS) for _, address in hosts.values()} | set(lab_site.NOWHERE) | set(STRANGERS.values())
@@ -67,12 +67,13 @@ class Truth:
             firewall.place.run("iptables-nft-restore", text=file.read_text())
         else:
             firewall.place.run("nft", "-f", str(file))
-        found = set()
+        found = {}
         for number, (protocol, zone, source, destination, port) in enumerate(packets):
             more = dict(flags=oracle.SYN, seq=1000) if protocol == "tcp" else dict(payload=b"wmlab-probe 0123456789abcdef\n")
             data = oracle.packet(protocol, (source, 33000 + number % 20000), (destination, port), number % 60000 + 1, **more)
-            if any(one.kind == "forwarded" for one in firewall.send(zone, data)):
-                found.add((protocol, source, destination, port))
+            for one in firewall.send(zone, data):
+                if one.kind == "forwarded":
+                    found[protocol, source, destination, port] = (protocol, source, *one.destination)
         return found
 
 
@@ -220,7 +221,8 @@ def judge(wmlab, folder, kind, seed, trials, figures):
     truth = truth or Truth()
     packets = packets_of(rng, hosts, flows, (text, after))
     needed = {(flow.protocol, hosts[flow.source][1], hosts[flow.destination][1], flow.port) for flow in flows if flow.id not in stopped}
-    opened = truth.passing(file, is_iptables, packets) - truth.passing(folder / "before", is_iptables, packets) - needed
+    now, was = truth.passing(file, is_iptables, packets), truth.passing(folder / "before", is_iptables, packets)
+    opened = [packet for packet, arrival in now.items() if packet not in was and not {packet, arrival} & needed]
     figures["packets"] += len(packets)
     if opened:
         yield f"it opens {sorted(opened)[:5]}\n{patch['diff']}"
