@@ -39,7 +39,8 @@ struct Piece {
     rules::Dialect dialect = rules::Dialect::nft;
     std::string chain, command, bare;
     std::optional<rules::AcceptRule> accept;  // the same as `bare`, where it says only who may send what to whom
-    std::optional<rules::TextEdit> widens;    // of the file: in place of the rule one more value in another's list
+    std::optional<rules::TextEdit> widens;    // of the file, after those made before: instead of the rule, a value more in another's list
+    std::size_t turn = 0;                     // of `widens`
     std::set<std::string> flows;
     int round = 0;
 
@@ -100,10 +101,10 @@ public:
 
     void write(const std::vector<Piece>& pieces) {
         std::map<fs::path, std::vector<rules::Put>> puts;
-        std::map<fs::path, std::vector<rules::TextEdit>> edits;
+        std::map<fs::path, std::map<std::size_t, rules::TextEdit>> edits;  // by turn
         for (const auto& piece : in_order(pieces)) {
             if (piece.widens) {
-                edits[piece.file].push_back(*piece.widens);
+                edits[piece.file].emplace(piece.turn, *piece.widens);
                 continue;
             }
             if (piece.command != "section") {
@@ -121,7 +122,9 @@ public:
             puts[piece.file].push_back({piece.line, rules::section_of(rules, piece.dialect, piece.chain)});
         }
         for (const auto& [file, text] : texts_) {
-            written_[file] = rules::with_rules(rules::with_edits(text, edits[file]), puts[file]);
+            auto edited = text;
+            for (const auto& [turn, edit] : edits[file]) edited = rules::with_edit(std::move(edited), edit);
+            written_[file] = rules::with_rules(edited, puts[file]);
             std::ofstream{folder_ / file.lexically_relative(origin_), std::ios::binary | std::ios::trunc}
                 << written_[file].text;
         }
@@ -208,9 +211,7 @@ std::vector<Piece> merged_pieces(const std::vector<Piece>& pieces) {
             auto piece = pieces[i];
             piece.flows.clear();
             for (const auto j : together)  // those whose rule went into this one
-                if (rules::merged({rule, *pieces[j].accept}).size() == 1 &&
-                    rules::merged({rule, *pieces[j].accept})[0] == rule)
-                    piece.flows.insert(pieces[j].flows.begin(), pieces[j].flows.end());
+                if (rule.covers(*pieces[j].accept)) piece.flows.insert(pieces[j].flows.begin(), pieces[j].flows.end());
             piece.accept = std::move(rule);
             piece.bare = piece.accept->text(piece.dialect, piece.name_of_chain()).front();
             out.push_back(std::move(piece));
@@ -333,19 +334,29 @@ public:
         for (auto& flow : report_.flows)
             if (!flow.suggestions.empty()) flow.suggestion_proven = mended.contains(flow.id);
         for (const auto& id : wanted_)
-            if (!mended.contains(id))
-                patch.notes.push_back(id + " does not pass with what was suggested: no rule was kept for it");
-        write_diff(patch);
+            if (!mended.contains(id)) patch.notes.push_back(id + " does not pass with what was suggested: no rule was kept for it");
         if (opened && patch.proven) {
-            scratch_->write(pieces_);
-            for (auto& excess : opened(origin_, scratch_->ruleset())) {
-                patch.proven = patch.proven && excess.answers;
-                patch.notes.push_back(std::move(excess.words));
+            auto excess = opened_by(opened, pieces_);
+            const auto more_than_answers = [](const std::vector<Excess>& all) { return !std::ranges::all_of(all, &Excess::answers); };
+            if (more_than_answers(excess) && !as_rules_.empty()) {  // rules of their own may open less than wider lists
+                auto less = opened_by(opened, as_rules_);
+                if (!more_than_answers(less) && good(try_flows(as_rules_, {all_.begin(), all_.end()}), mended, passed))
+                    excess = std::move(less), pieces_ = std::move(as_rules_);
+            }
+            for (auto& one : excess) {
+                patch.proven = patch.proven && one.answers;
+                patch.notes.push_back(std::move(one.words));
             }
         }
+        write_diff(patch);
     }
 
 private:
+    std::vector<Excess> opened_by(const Opened& opened, const std::vector<Piece>& pieces) {
+        scratch_->write(pieces);
+        return opened(origin_, scratch_->ruleset());
+    }
+
     Report try_flows(const std::vector<Piece>& pieces, const std::set<std::string>& flows) {
         scratch_->write(pieces);
         again_.ruleset = scratch_->ruleset();
@@ -430,34 +441,68 @@ private:
         auto pieces = widened_pieces();
         if (std::ranges::any_of(pieces, [](const Piece& piece) { return piece.widens.has_value(); })) {
             auto whole = try_flows(pieces, all);
-            const bool good = std::ranges::all_of(mended, [&](const auto& id) { return passed(whole, id); }) &&
-                              std::ranges::all_of(report_.flows, [&](const auto& flow) { return !flow.as_expected || passed(whole, flow.id); });
-            if (good) {
-                pieces_ = std::move(pieces);
+            if (good(whole, mended, passed)) {
+                as_rules_ = std::exchange(pieces_, std::move(pieces));
                 return whole;
             }
         }
         return try_flows(pieces_, all);
     }
 
+    template <class Passed>
+    bool good(const Report& whole, const std::set<std::string>& mended, const Passed& passed) const {
+        return std::ranges::all_of(mended, [&](const auto& id) { return passed(whole, id); }) &&
+               std::ranges::all_of(report_.flows, [&](const auto& flow) { return !flow.as_expected || passed(whole, flow.id); });
+    }
+
+    // Each list that gets a value may make its rule the one that another value makes right: one after the other, until none is found.
     std::vector<Piece> widened_pieces() const {
         auto pieces = pieces_;
+        auto texts = scratch_->texts();
         const auto source = rules::read_source(origin_, rules::read_from_disk, text_.scenario.firewall.include_path);
-        std::vector<std::string_view> all;
-        for (const auto& [file, text] : scratch_->texts()) all.push_back(text);
-        std::set<std::pair<fs::path, unsigned>> taken;
-        for (auto& piece : pieces) {
-            if (!piece.accept || !piece.command.empty()) continue;
-            const auto chain = std::ranges::find_if(source.chains, [&](const auto& entry) { return entry.first.text() == piece.chain; });
-            if (chain == source.chains.end() || !chain->second.certain) continue;
-            for (auto rule = chain->second.rules.rbegin(); rule != chain->second.rules.rend() && !piece.widens; ++rule) {
-                const auto place = scratch_->place(rule->file, rule->line);
-                if (!place || !rule->alone || place->first != piece.file || place->second >= piece.line || taken.contains(*place)) continue;
-                piece.widens = rules::widened(scratch_->texts().at(piece.file), place->second, *piece.accept, piece.dialect, all);
-                if (piece.widens) taken.insert(*place);
+        std::size_t turn = 0;
+        const auto widen = [&](Piece& piece) {
+            if (!piece.accept || !piece.command.empty() || piece.widens) return false;
+            std::vector<std::string_view> all;
+            for (const auto& [file, text] : texts) all.push_back(text);
+            for (const auto* rule : candidates(piece, source)) {
+                const auto place = *scratch_->place(rule->file, rule->line);
+                piece.widens = rules::widened(texts.at(piece.file), place.second, *piece.accept, piece.dialect, all, almost_matched(piece, place));
+                if (!piece.widens) continue;
+                piece.turn = ++turn;
+                texts.at(piece.file) = rules::with_edit(std::move(texts.at(piece.file)), *piece.widens);
+                return true;
             }
+            return false;
+        };
+        for (bool found = true; found;) {
+            found = false;
+            for (auto& piece : pieces) found = widen(piece) || found;
         }
         return pieces;
+    }
+
+    // The rules whose lists may get what the piece lets through: those before it in its chain, the nearest first, and those of other chains of
+    // its table that almost matched its flows.
+    std::vector<const rules::Place*> candidates(const Piece& piece, const rules::Source& source) const {
+        std::vector<const rules::Place*> found;
+        for (const bool own : {true, false})
+            for (const auto& [name, chain] : source.chains) {
+                if (!chain.certain || (name.text() == piece.chain) != own) continue;
+                if (!own && name.text().substr(0, name.text().rfind(' ')) != piece.chain.substr(0, piece.chain.rfind(' '))) continue;
+                for (auto rule = chain.rules.rbegin(); rule != chain.rules.rend(); ++rule) {
+                    const auto place = rule->alone ? scratch_->place(rule->file, rule->line) : std::nullopt;
+                    if (!place || place->first != piece.file) continue;
+                    if (own ? place->second < piece.line : almost_matched(piece, *place)) found.push_back(&*rule);
+                }
+            }
+        return found;
+    }
+
+    bool almost_matched(const Piece& piece, const std::pair<fs::path, unsigned>& place) const {
+        return std::ranges::any_of(report_.flows, [&](const FlowResult& flow) {
+            return piece.flows.contains(flow.id) && flow.near_miss && scratch_->place(flow.near_miss->rule.file, flow.near_miss->rule.line) == place;
+        });
     }
 
     void write_diff(Patch& patch) {
@@ -488,6 +533,7 @@ private:
     std::vector<std::string> all_;
     std::set<std::string> wanted_;
     std::vector<Piece> pieces_;
+    std::vector<Piece> as_rules_;  // the same without a wider list, where one is wider
 };
 
 }  // namespace

@@ -368,10 +368,12 @@ PastRules PastRules::of_nft(std::string_view text) {
         if (!rule.asks()) return;
         rule.rule.chain = chain, rule.rule.position = position;
         const auto command = [&](json::array&& settled) {
-            json::object replaced{{"family", chain.family}, {"table", chain.table}, {"chain", chain.chain}, {"handle", number_at(body, "handle")}};
             if (settled.empty()) settled.push_back(json::object{{"counter", nullptr}});
-            replaced["expr"] = std::move(settled);
-            return json::serialize(json::object{{"replace", json::object{{"rule", std::move(replaced)}}}});
+            const json::object old{{"family", chain.family}, {"table", chain.table}, {"chain", chain.chain}, {"handle", number_at(body, "handle")}};
+            auto put = old;  // before it; `replace` ends libnftables 1.0.6 where the rule has a range in a set
+            put["expr"] = std::move(settled);
+            return json::serialize(json::object{{"insert", json::object{{"rule", std::move(put)}}}}) + "," +
+                   json::serialize(json::object{{"delete", json::object{{"rule", old}}}});
         };
         auto& settled = all.settled_.emplace_back();
         for (std::size_t past = 0; past < settled.as.size(); ++past) settled.as[past] = command(std::move(rule.as[past]));

@@ -30,12 +30,14 @@ std::string indent_at(const std::vector<std::string_view>& lines, std::size_t at
     if (at >= lines.size()) return {};
     auto own = indent_of(lines[at]);
     if (lines[at].substr(own.size(), 1) != "}") return own;
+    std::string rules;  // what goes on over several lines is further in
     for (auto i = at; i-- > 0;) {
         if (is_blank(lines[i])) continue;
-        const auto before = indent_of(lines[i]);
-        if (before.size() > own.size()) return before;
-        break;
+        auto before = indent_of(lines[i]);
+        if (before.size() <= own.size()) break;
+        if (rules.empty() || before.size() < rules.size()) rules = std::move(before);
     }
+    if (!rules.empty()) return rules;
     return own + (own.find(' ') != std::string::npos ? "    " : "\t");
 }
 

@@ -6,8 +6,6 @@
 namespace wmlab::lab::rules {
 namespace {
 
-constexpr std::size_t multiport_max = 15;  // a range counts twice
-
 std::string listed(const std::vector<std::string>& words) {
     if (words.size() == 1) return words[0];
     std::string text = "{ ";
@@ -211,7 +209,25 @@ std::optional<AcceptRule> AcceptRule::from(const std::string& text, Dialect dial
         if (!good) return std::nullopt;
     }
     if (!accepts || rule.protocol.empty() || rule.protocol == "igmp") return std::nullopt;
+    // In whatever order a file has them.
+    join(rule.sources, {}), join(rule.destinations, {});
+    join_ports(rule.ports, {});
     return rule;
+}
+
+bool AcceptRule::covers(const AcceptRule& other) const {
+    // An empty list is everything.
+    const auto holds = [](const auto& all, const auto& parts, const auto& within) {
+        return all.empty() || (!parts.empty() && std::ranges::all_of(parts, [&](const auto& part) {
+                   return std::ranges::any_of(all, [&](const auto& one) { return within(part, one); });
+               }));
+    };
+    const auto in_net = [](const scenario::Subnet& part, const scenario::Subnet& net) { return net.prefix <= part.prefix && net.contains(part.network); };
+    const auto in_range = [](const scenario::PortRange& part, const scenario::PortRange& range) {
+        return range.first <= part.first && part.last <= range.last;
+    };
+    return (in.empty() || in == other.in) && (out.empty() || out == other.out) && protocol == other.protocol && (answers == other.answers || ports.empty()) &&
+           holds(sources, other.sources, in_net) && holds(destinations, other.destinations, in_net) && holds(ports, other.ports, in_range);
 }
 
 std::vector<AcceptRule> merged(std::vector<AcceptRule> rules) {

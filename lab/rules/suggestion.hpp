@@ -25,10 +25,13 @@ struct AcceptRule {
     std::vector<std::string> text(Dialect dialect, std::string_view chain, const Names& names = {}) const;
     static std::optional<AcceptRule> from(const std::string& text,
                                           Dialect dialect);  // of text() with one line, no names
+    bool covers(const AcceptRule& other) const;              // every packet that the other accepts
     bool operator==(const AcceptRule&) const = default;
 };
 // As few rules as let exactly the same packets through.
 std::vector<AcceptRule> merged(std::vector<AcceptRule> rules);
+// What one list of ports of iptables' multiport holds; a range counts twice.
+constexpr std::size_t multiport_max = 15;
 std::vector<scenario::PortList> multiport_parts(const scenario::PortList& ports);
 
 // The names that a nftables file gives at its top level before this line, each for one address or interface.

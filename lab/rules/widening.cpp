@@ -8,6 +8,8 @@
 namespace wmlab::lab::rules {
 namespace {
 
+constexpr unsigned lines_max = 200;  // of a rule with lists
+
 enum class Part { sources, destinations, ports };
 
 struct Token {
@@ -19,7 +21,7 @@ struct Token {
 bool blank(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
 bool in_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.' || c == '/' || c == '\\'; }
 
-// Words, quoted texts, and braces and commas by themselves, up to a comment.
+// Words, quoted texts, and braces and commas by themselves; without comments.
 std::vector<Token> tokens_of(std::string_view text, std::size_t from, std::size_t to) {
     std::vector<Token> tokens;
     for (auto at = from; at < to;) {
@@ -27,7 +29,10 @@ std::vector<Token> tokens_of(std::string_view text, std::size_t from, std::size_
             ++at;
             continue;
         }
-        if (text[at] == '#') break;
+        if (text[at] == '#') {
+            at = std::min(text.find('\n', at), to);
+            continue;
+        }
         auto end = at + 1;
         if (text[at] == '"') {
             while (end < to && text[end] != '"') ++end;
@@ -51,6 +56,16 @@ std::pair<std::size_t, std::size_t> line_at(std::string_view text, unsigned line
     return {from, std::min(text.find('\n', from), text.size())};
 }
 
+// The words of the rule on this line, and of those behind it as far as a list of its goes on.
+std::vector<Token> rule_at(std::string_view text, unsigned line, Dialect dialect) {
+    for (auto last = line;; ++last) {
+        const auto to = line_at(text, last).second;
+        auto tokens = tokens_of(text, line_at(text, line).first, to);
+        const auto open = std::ranges::count(tokens, "{", &Token::word) - std::ranges::count(tokens, "}", &Token::word);
+        if (open <= 0 || to >= text.size() || last - line > lines_max || dialect == Dialect::iptables) return tokens;
+    }
+}
+
 // Where a word stands by itself: "@hosts", not "@hosts2".
 std::vector<std::size_t> mentions(std::string_view text, std::string_view word) {
     std::vector<std::size_t> all;
@@ -69,27 +84,57 @@ struct List {  // what is between braces
 std::optional<List> braces_at(std::string_view text, std::size_t at) {
     while (at < text.size() && blank(text[at])) ++at;
     if (at >= text.size() || text[at] != '{') return std::nullopt;
-    const auto end = text.find_first_of("{}#\"", at + 1);
-    if (end == std::string_view::npos || text[end] != '}') return std::nullopt;  // something within that is no value
-    return List{at + 1, end};
+    for (auto end = text.find_first_of("{}#\"", at + 1); end != std::string_view::npos; end = text.find_first_of("{}#\"", end)) {
+        if (text[end] == '}') return List{at + 1, end};
+        if (text[end] != '#') return std::nullopt;  // something within that is no value
+        end = text.find('\n', end);
+        if (end == std::string_view::npos) break;
+    }
+    return std::nullopt;
 }
 
-// The values of a named list: `set hosts { ... elements = { ... } }`, `define HOSTS = { ... }`. Nothing: it is not made so, or twice.
-std::optional<List> definition_of(std::string_view text, std::string_view reference) {
+struct Definition {
+    List list;
+    bool intervals = true;  // it takes ranges and networks
+};
+
+// The values of a named list: `set hosts { ... elements = { ... } }`, `define HOSTS = { ... }`. Nothing: it is not made so, or twice,
+// or takes no value more.
+std::optional<Definition> definition_of(std::string_view text, std::string_view reference) {
     const std::string name{reference.substr(1)};
     const bool set = reference.front() == '@';
-    const auto places = mentions(text, set ? "set " + name : "define " + name);
+    auto places = mentions(text, set ? "set " + name : "define " + name);
+    std::erase_if(places, [&](std::size_t place) {  // in a comment
+        const auto newline = place == 0 ? std::string_view::npos : text.rfind('\n', place - 1);
+        const auto begin = newline == std::string_view::npos ? 0 : newline + 1;
+        return text.substr(begin, place - begin).find('#') != std::string_view::npos;
+    });
     if (places.size() != 1) return std::nullopt;
-    auto at = places[0] + (set ? 4 : 7) + name.size();
-    if (set) {
-        const auto end = text.find("elements", at);
-        const auto next_block = text.find('}', at);
-        if (end == std::string_view::npos || end > next_block) return std::nullopt;
-        at = end + 8;
+    const auto behind_name = places[0] + (set ? 4 : 7) + name.size();
+    if (!set) {
+        const auto equals = text.find_first_not_of(" \t", behind_name);
+        const auto list = equals != std::string_view::npos && text[equals] == '=' ? braces_at(text, equals + 1) : std::nullopt;
+        return list ? std::optional{Definition{*list}} : std::nullopt;
     }
-    while (at < text.size() && blank(text[at])) ++at;
-    if (at >= text.size() || text[at] != '=') return std::nullopt;
-    return braces_at(text, at + 1);
+    Definition definition;
+    const auto tokens = tokens_of(text, behind_name, text.size());
+    if (tokens.empty() || tokens[0].word != "{") return std::nullopt;
+    definition.intervals = false;
+    bool elements = false;
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        const auto word = tokens[i].word;
+        if (word == "}") return elements ? std::optional{definition} : std::nullopt;
+        definition.intervals = definition.intervals || word == "interval";
+        // It may be full, or lose its values, or get others from packets.
+        if (word == "size" || word == "timeout" || word == "dynamic" || word == "{") return std::nullopt;
+        if (word != "elements") continue;
+        const auto list = i + 2 < tokens.size() && tokens[i + 1].word == "=" ? braces_at(text, tokens[i + 2].offset) : std::nullopt;
+        if (!list || elements) return std::nullopt;
+        elements = true;
+        definition.list = *list;
+        while (i < tokens.size() && tokens[i].offset < list->to) ++i;  // on the brace behind it
+    }
+    return std::nullopt;
 }
 
 // One rule as AcceptRule::from() reads it, and where its lists stand.
@@ -99,6 +144,7 @@ struct Reading {
         std::optional<List> list;  // empty: one value
         Token value, keyword;      // of one value
         bool own = true;           // false: of a definition
+        bool intervals = true;     // it takes ranges and networks
         std::string reference;
     };
     std::map<Part, Operand> operands;
@@ -169,8 +215,9 @@ private:
             operand.list = List{tokens_[at_ + 1].end(), tokens_[end].offset};
             at_ = end;
         } else if (!word.empty() && (word.front() == '@' || (word.front() == '$' && !values_.contains(word)))) {
-            operand.list = definition_of(text_, word);
-            if (!operand.list) return fail();
+            const auto definition = definition_of(text_, word);
+            if (!definition) return fail();
+            operand.list = definition->list, operand.intervals = definition->intervals;
             operand.own = false, operand.reference = word;
             ++at_;
         } else {
@@ -224,8 +271,11 @@ std::optional<Reading> read_iptables(const std::vector<Token>& tokens) {
 }
 
 // The one list in which the two differ. Nothing: in none or in several, or they are not two halves of one rule.
-std::optional<Part> part_that_differs(const AcceptRule& rule, const AcceptRule& more) {
+std::optional<Part> part_that_differs(const AcceptRule& rule, AcceptRule more, bool same_ways) {
     if (rule.ports.empty() || more.ports.empty()) return std::nullopt;
+    if (same_ways && more.in.empty()) more.in = rule.in;
+    if (same_ways && more.out.empty()) more.out = rule.out;
+    if (rule.out.empty() && !more.destinations.empty()) more.out.clear();  // the routes say by which it goes there
     const auto both = merged({rule, more});
     if (both.size() != 1 || both[0] == rule) return std::nullopt;
     std::vector<Part> parts;
@@ -269,17 +319,19 @@ std::string joined(const std::vector<std::string>& words, std::string_view by) {
 
 TextEdit nft_edit(std::string_view text, const Reading::Operand& operand, const std::vector<std::string>& words) {
     if (!operand.list) return {operand.value.offset, operand.value.word.size(), "{ " + std::string{operand.value.word} + ", " + joined(words, ", ") + " }"};
-    auto at = operand.list->to;
-    while (at > operand.list->from && blank(text[at - 1])) --at;
-    const bool comma = at > operand.list->from && text[at - 1] == ',';
-    return {at, 0, (comma ? " " : ", ") + joined(words, ", ")};
+    const auto values = tokens_of(text, operand.list->from, operand.list->to);
+    if (values.empty()) return {operand.list->from, 0, " " + joined(words, ", ")};
+    return {values.back().end(), 0, (values.back().word == "," ? " " : ", ") + joined(words, ", ")};
 }
 
-std::optional<TextEdit> iptables_edit(const Reading& reading, const Reading::Operand& operand, const std::vector<std::string>& words,
-                                      const scenario::PortList& more) {
-    auto both = reading.rule.ports;
-    both.insert(both.end(), more.begin(), more.end());
-    if (multiport_parts(both).size() > 1) return std::nullopt;  // more than one match can hold
+std::optional<TextEdit> iptables_edit(std::string_view text, const Reading::Operand& operand, const std::vector<std::string>& words) {
+    auto all = words;
+    if (!operand.list) all.emplace_back(operand.value.word);
+    for (const auto& token : operand.list ? tokens_of(text, operand.list->from, operand.list->to) : std::vector<Token>{})
+        if (token.word != ",") all.emplace_back(token.word);
+    std::size_t used = 0;
+    for (const auto& word : all) used += word.find(':') == std::string::npos ? 1 : 2;
+    if (used > multiport_max) return std::nullopt;  // more than one match can hold
     if (operand.list) return TextEdit{operand.list->to, 0, "," + joined(words, ",")};
     return TextEdit{operand.keyword.offset, operand.value.end() - operand.keyword.offset,
                     "-m multiport " + std::string{operand.keyword.word} + "s " + std::string{operand.value.word} + "," + joined(words, ",")};
@@ -287,19 +339,21 @@ std::optional<TextEdit> iptables_edit(const Reading& reading, const Reading::Ope
 
 }  // namespace
 
-std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all) {
-    const auto [from, to] = line_at(text, line);
-    auto tokens = tokens_of(text, from, to);
-    if (tokens.empty()) return std::nullopt;
+std::optional<TextEdit> widened(const std::string& text, unsigned line, const AcceptRule& more, Dialect dialect, const std::vector<std::string_view>& all,
+                                bool same_ways) {
+    const auto tokens = rule_at(text, line, dialect);
+    const std::string_view verdict = dialect == Dialect::nft ? "accept" : "ACCEPT";
+    if (std::ranges::find(tokens, verdict, &Token::word) == tokens.end()) return std::nullopt;
     const auto names = dialect == Dialect::nft ? names_in(text, line) : AcceptRule::Names{};
     const auto reading = dialect == Dialect::nft ? NftReader{text, tokens, names}.read() : read_iptables(tokens);
     if (!reading) return std::nullopt;
-    const auto part = part_that_differs(reading->rule, more);
+    const auto part = part_that_differs(reading->rule, more, same_ways);
     if (!part || !reading->operands.contains(*part)) return std::nullopt;
     const auto& operand = reading->operands.at(*part);
     const auto words = missing(reading->rule, more, *part, dialect, names);
     if (!words || words->empty()) return std::nullopt;
-    if (dialect == Dialect::iptables) return iptables_edit(*reading, operand, *words, more.ports);
+    if (dialect == Dialect::iptables) return iptables_edit(text, operand, *words);
+    if (!operand.intervals && std::ranges::any_of(*words, [](const auto& word) { return word.find_first_of("-/") != std::string::npos; })) return std::nullopt;
     if (!operand.own) {  // others that use the list would let more through too
         std::size_t uses = 0;
         for (const auto& each : all) uses += mentions(each, operand.reference).size();
@@ -308,10 +362,6 @@ std::optional<TextEdit> widened(const std::string& text, unsigned line, const Ac
     return nft_edit(text, operand, *words);
 }
 
-std::string with_edits(std::string text, std::vector<TextEdit> edits) {
-    std::ranges::sort(edits, [](const TextEdit& a, const TextEdit& b) { return a.offset > b.offset; });
-    for (const auto& edit : edits) text.replace(edit.offset, edit.length, edit.text);
-    return text;
-}
+std::string with_edit(std::string text, const TextEdit& edit) { return text.replace(edit.offset, edit.length, edit.text); }
 
 }  // namespace wmlab::lab::rules

@@ -20,7 +20,10 @@ std::string listing(const std::string& expr, const std::string& beside = "") {
 // The expressions of the rule that is loaded in its place.
 std::string settled(const PastRules& rules, Past past) {
     const auto commands = json::parse(rules.with(std::vector<Past>(rules.rules().size(), past)));
-    const auto& rule = commands.at("nftables").as_array().back().at("replace").at("rule").as_object();
+    const auto& list = commands.at("nftables").as_array();
+    const auto& rule = list.at(list.size() - 2).at("insert").at("rule").as_object();  // before the one that goes
+    const auto& gone = list.back().at("delete").at("rule").as_object();
+    CHECK(gone.at("handle") == rule.at("handle"));
     CHECK(rule.at("handle") == 9);
     std::string words;
     for (const auto& part : rule.at("expr").as_array()) {

@@ -41,6 +41,18 @@ TEST_CASE("rules that say the same of several hosts or ports become one, and not
     REQUIRE(merged({a, b, c, d}).size() == 1);
     CHECK(merged({a, d}).size() == 2);  // one rule for both would open two ways more
     CHECK(merged({a, b, c}).size() == 2);
+    const auto all_four = merged({a, b, c, d})[0];
+    for (const auto& one : {a, b, c, d, all_four}) CHECK(all_four.covers(one));  // whatever the number of lists it differs in
+    CHECK_FALSE(a.covers(all_four));
+    CHECK_FALSE(all_four.covers(from_to("10.20.0.12", "10.10.0.10", 80)));
+    CHECK_FALSE(all_four.covers(from_to("10.20.0.10", "10.10.0.10", 81)));
+    auto anyone = a, by_interface = a, other_protocol = a;
+    anyone.sources.clear(), by_interface.in = "eth0", other_protocol.protocol = "udp";
+    CHECK(anyone.covers(a));
+    CHECK_FALSE(a.covers(anyone));
+    CHECK(a.covers(by_interface));
+    CHECK_FALSE(by_interface.covers(a));
+    CHECK_FALSE(a.covers(other_protocol));
     std::vector<AcceptRule> twenty;
     for (int i = 0; i < 20; ++i)
         twenty.push_back(from_to(("10.20.0." + std::to_string(i + 10)).c_str(), "10.10.0.10", 80));
