@@ -28,8 +28,7 @@ std::string spans_text(const Spans& spans, bool v6) {
 Wide sample_of(const Spans& spans, const std::set<Wide>& taken) {
     for (const auto& span : spans)
         for (Wide value = span.first; value <= span.last && value < span.first + 64; ++value)
-            if (!taken.contains(value) && ((value & 0xFF) != 0 || span.first == span.last) && ((value & 0xFF) != 0xFF || span.first == span.last))
-                return value;
+            if (!taken.contains(value) && ((value & 0xFF) != 0 || span.first == span.last) && ((value & 0xFF) != 0xFF || span.first == span.last)) return value;
     return spans.front().first;
 }
 
@@ -51,29 +50,47 @@ std::string port_words(const Span& span) {
 
 std::string_view text(Dimension dimension) {
     switch (dimension) {
-        case Dimension::source_ports: return "source-ports";
-        case Dimension::tcp_flags: return "tcp-flags";
-        case Dimension::addresses: return "addresses";
-        case Dimension::own_addresses: return "own-addresses";
-        case Dimension::own_hooks: return "firewall-itself";
-        case Dimension::protocols: return "protocols";
-        case Dimension::icmp_types: return "icmp-types";
-        case Dimension::shapes: return "shapes";
-        default: return "ipv6";
+        case Dimension::source_ports:
+            return "source-ports";
+        case Dimension::tcp_flags:
+            return "tcp-flags";
+        case Dimension::addresses:
+            return "addresses";
+        case Dimension::own_addresses:
+            return "own-addresses";
+        case Dimension::own_hooks:
+            return "firewall-itself";
+        case Dimension::protocols:
+            return "protocols";
+        case Dimension::icmp_types:
+            return "icmp-types";
+        case Dimension::shapes:
+            return "shapes";
+        default:
+            return "ipv6";
     }
 }
 
 std::string words(Dimension dimension) {
     switch (dimension) {
-        case Dimension::source_ports: return "source ports 20, 53, 80, 1755 and all that rules name";
-        case Dimension::tcp_flags: return "TCP segments without SYN and with odd flags";
-        case Dimension::addresses: return "addresses of every range and set that rules name, and others beside them";
-        case Dimension::own_addresses: return "published addresses and the firewall's own (port forwards)";
-        case Dimension::own_hooks: return "what the firewall itself takes from and sends to each zone";
-        case Dimension::protocols: return "IP protocols 0-255";
-        case Dimension::icmp_types: return "ICMP types 0-255";
-        case Dimension::shapes: return "lengths, times to live, DSCP and other contents that rules ask for";
-        default: return "IPv6";
+        case Dimension::source_ports:
+            return "source ports 20, 53, 80, 1755 and all that rules name";
+        case Dimension::tcp_flags:
+            return "TCP segments without SYN and with odd flags";
+        case Dimension::addresses:
+            return "addresses of every range and set that rules name, and others beside them";
+        case Dimension::own_addresses:
+            return "published addresses and the firewall's own (port forwards)";
+        case Dimension::own_hooks:
+            return "what the firewall itself takes from and sends to each zone";
+        case Dimension::protocols:
+            return "IP protocols 0-255";
+        case Dimension::icmp_types:
+            return "ICMP types 0-255";
+        case Dimension::shapes:
+            return "lengths, times to live, DSCP and other contents that rules ask for";
+        default:
+            return "IPv6";
     }
 }
 
@@ -202,7 +219,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                 PlanEnd end;
                 end.zone = z, end.others = found.spans.size() == 1 && all.size() == 1 ? "anyone" : spans_text(found.spans, true);
                 end.anyone = all.size() == 1;
-                end.address = {(network | 0x77) , true};
+                end.address = {(network | 0x77), true};
                 if (!found.spans.front().contains(end.address.value)) end.address.value = found.sample() + 2;
                 add_end(std::move(end));
             }
@@ -221,7 +238,8 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                 PlanEnd end;
                 end.zone = z, end.kind = PlanEnd::Kind::outside;
                 end.others = ordinary ? "any address beyond the zones" : spans_text(found.spans, true);
-                end.address = {found.spans.front().contains((Wide{0x20010DB8} << 96) + 0x7777) ? (Wide{0x20010DB8} << 96) + 0x7777 : sample_of(found.spans, {}), true};
+                end.address = {found.spans.front().contains((Wide{0x20010DB8} << 96) + 0x7777) ? (Wide{0x20010DB8} << 96) + 0x7777 : sample_of(found.spans, {}),
+                               true};
                 add_end(std::move(end));
             }
         }
@@ -236,8 +254,7 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
     for (std::size_t i = 0; i < source_classes.size(); ++i)
         for (const auto& span : source_classes[i].spans) {
             const Wide first = std::max<Wide>(span.first, 1024);
-            if (span.last >= first && span.last - first + 1 > widest)
-                widest = span.last - first + 1, usual = {first, span.last}, usual_class = i;
+            if (span.last >= first && span.last - first + 1 > widest) widest = span.last - first + 1, usual = {first, span.last}, usual_class = i;
         }
     const auto plain = [&](std::uint8_t protocol) {
         Variant variant;
@@ -396,8 +413,9 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                             std::vector<std::uint32_t> found;
                             for (std::uint32_t e = 0; e < count && found.size() < 6; ++e) {
                                 const auto spans = rule.values.find(ends[e].address.v6 ? six_field : v4);
-                                if (spans == rule.values.end() ? ends[e].kind != PlanEnd::Kind::outside
-                                                               : std::ranges::any_of(spans->second, [&](const Span& span) { return span.contains(ends[e].address.value); }))
+                                if (spans == rule.values.end()
+                                        ? ends[e].kind != PlanEnd::Kind::outside
+                                        : std::ranges::any_of(spans->second, [&](const Span& span) { return span.contains(ends[e].address.value); }))
                                     found.push_back(e);
                             }
                             return found;
@@ -406,7 +424,8 @@ Plan::Plan(const scenario::Scenario& scenario, const Asked& asked, const Dimensi
                         std::vector<std::size_t> at;
                         const auto wanted = rule.values.find(Field::destination_port);
                         for (std::size_t p = 0; p < ports.size() && at.size() < 3; ++p)
-                            if (wanted == rule.values.end() || std::ranges::any_of(wanted->second, [&](const Span& span) { return span.contains(ports[p].sample()); }))
+                            if (wanted == rule.values.end() ||
+                                std::ranges::any_of(wanted->second, [&](const Span& span) { return span.contains(ports[p].sample()); }))
                                 at.push_back(p);
                         for (const auto s : from_ends)
                             for (const auto t : to_ends)
@@ -469,8 +488,8 @@ NeedIndex::NeedIndex(const scenario::Scenario& scenario) {
     needs_.insert(needs_.end(), found.alternatives.begin(), found.alternatives.end());
 }
 
-std::vector<std::string> NeedIndex::flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone,
-                                          std::uint8_t protocol, Span span) const {
+std::vector<std::string> NeedIndex::flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone, std::uint8_t protocol,
+                                          Span span) const {
     std::vector<std::string> found;
     const auto is = [](const std::string& name, const std::optional<scenario::Subnet>& net, const std::string& zone, const std::string& is_name,
                        const Place& is_at) { return net ? zone == is_at.zone && (!is_at.beyond || net->prefix == 0) : name == is_name; };

@@ -15,23 +15,23 @@
 namespace wmlab::lab {
 
 enum class Dimension { source_ports, tcp_flags, addresses, own_addresses, own_hooks, protocols, icmp_types, shapes, ipv6 };
-inline constexpr Dimension all_dimensions[] = {
-    Dimension::source_ports, Dimension::tcp_flags,  Dimension::addresses,  Dimension::own_addresses, Dimension::own_hooks,
-    Dimension::protocols,    Dimension::icmp_types, Dimension::shapes, Dimension::ipv6};
-std::string_view text(Dimension dimension);        // "source-ports"
-std::string words(Dimension dimension);            // "source ports: 20, 53, 80, 1755 and those that rules name"
+inline constexpr Dimension all_dimensions[] = {Dimension::source_ports,  Dimension::tcp_flags, Dimension::addresses,
+                                               Dimension::own_addresses, Dimension::own_hooks, Dimension::protocols,
+                                               Dimension::icmp_types,    Dimension::shapes,    Dimension::ipv6};
+std::string_view text(Dimension dimension);  // "source-ports"
+std::string words(Dimension dimension);      // "source ports: 20, 53, 80, 1755 and those that rules name"
 using Dimensions = std::set<Dimension>;
 
-struct PlanEnd {  // addresses that no rule tells from one another
-    Address address;                   // the one that is tried
+struct PlanEnd {      // addresses that no rule tells from one another
+    Address address;  // the one that is tried
     std::size_t zone = 0;
-    std::vector<std::string> hosts;    // of the scenario, among them
-    std::string others;                // the rest in words; empty: there is none
+    std::vector<std::string> hosts;  // of the scenario, among them
+    std::string others;              // the rest in words; empty: there is none
     enum class Kind { zone, outside, gateway, published } kind = Kind::zone;
-    bool anyone = false;               // the rest of its zone
+    bool anyone = false;  // the rest of its zone
 };
 
-struct Variant {  // of packets to a port or of a protocol
+struct Variant {        // of packets to a port or of a protocol
     std::string words;  // empty: the plain one
     std::uint8_t protocol = 6, flags = 0, type = 0, code = 0;
     std::optional<Span> source_ports;
@@ -79,8 +79,8 @@ public:
         bool beyond = false;  // an address that no zone has
     };
     // Hosts or other addresses. Who is in a zone may be `anyone` of it.
-    std::vector<std::string> flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone,
-                                   std::uint8_t protocol, Span ports) const;
+    std::vector<std::string> flows(const std::string& from, const Place& from_zone, const std::string& to, const Place& to_zone, std::uint8_t protocol,
+                                   Span ports) const;
 
     std::vector<std::string> memberships(const std::string& host) const;  // flows for which the firewall itself takes its IGMP
 

@@ -26,8 +26,7 @@ std::optional<unsigned> service_of(std::string_view name) {
     if (name == "ef") return 46;
     if (name == "be" || name == "lephb") return name == "be" ? 0 : 1;
     if (name.size() == 3 && name.starts_with("cs")) return static_cast<unsigned>(name[2] - '0') * 8;
-    if (name.size() == 4 && name.starts_with("af"))
-        return static_cast<unsigned>(name[2] - '0') * 8 + static_cast<unsigned>(name[3] - '0') * 2;
+    if (name.size() == 4 && name.starts_with("af")) return static_cast<unsigned>(name[2] - '0') * 8 + static_cast<unsigned>(name[3] - '0') * 2;
     static const std::map<std::string_view, unsigned> congestion{{"not-ect", 0}, {"ect1", 1}, {"ect0", 2}, {"ce", 3}};
     const auto found = congestion.find(name);
     return found == congestion.end() ? std::nullopt : std::optional{found->second};
@@ -41,10 +40,10 @@ std::optional<unsigned> flag_of(std::string_view name) {
 }
 
 std::optional<unsigned> protocol_of(std::string_view name) {
-    static const std::map<std::string_view, unsigned> known{
-        {"icmp", 1}, {"igmp", 2},   {"tcp", 6},    {"udp", 17},       {"ipv6", 41},  {"gre", 47},      {"esp", 50},
-        {"ah", 51},  {"ospf", 89},  {"vrrp", 112}, {"icmpv6", 58},    {"sctp", 132}, {"udplite", 136}, {"dccp", 33},
-        {"pim", 103}, {"comp", 108}, {"ipip", 4},   {"ipencap", 4},    {"ipv6-icmp", 58}, {"l2tp", 115}, {"eigrp", 88}};
+    static const std::map<std::string_view, unsigned> known{{"icmp", 1},       {"igmp", 2},   {"tcp", 6},   {"udp", 17},   {"ipv6", 41},   {"gre", 47},
+                                                            {"esp", 50},       {"ah", 51},    {"ospf", 89}, {"vrrp", 112}, {"icmpv6", 58}, {"sctp", 132},
+                                                            {"udplite", 136},  {"dccp", 33},  {"pim", 103}, {"comp", 108}, {"ipip", 4},    {"ipencap", 4},
+                                                            {"ipv6-icmp", 58}, {"l2tp", 115}, {"eigrp", 88}};
     if (const auto found = known.find(name); found != known.end()) return found->second;
     const auto* entry = ::getprotobyname(std::string{name}.c_str());
     return entry == nullptr ? std::nullopt : std::optional{static_cast<unsigned>(entry->p_proto)};
@@ -52,16 +51,16 @@ std::optional<unsigned> protocol_of(std::string_view name) {
 
 std::optional<unsigned> icmp_type_of(std::string_view name, bool v6) {
     static const std::map<std::string_view, unsigned> four{
-        {"echo-reply", 0},      {"destination-unreachable", 3}, {"source-quench", 4},      {"redirect", 5},
-        {"echo-request", 8},    {"router-advertisement", 9},    {"router-solicitation", 10}, {"time-exceeded", 11},
-        {"parameter-problem", 12}, {"timestamp-request", 13},   {"timestamp-reply", 14},   {"info-request", 15},
-        {"info-reply", 16},     {"address-mask-request", 17},   {"address-mask-reply", 18}};
-    static const std::map<std::string_view, unsigned> six{
-        {"destination-unreachable", 1}, {"packet-too-big", 2}, {"time-exceeded", 3},    {"parameter-problem", 4},
-        {"echo-request", 128},          {"echo-reply", 129},   {"mld-listener-query", 130}, {"mld-listener-report", 131},
-        {"mld-listener-done", 132},     {"mld-listener-reduction", 132}, {"nd-router-solicit", 133},
-        {"nd-router-advert", 134},      {"nd-neighbor-solicit", 135}, {"nd-neighbor-advert", 136}, {"nd-redirect", 137},
-        {"router-renumbering", 138},    {"mld2-listener-report", 143}};
+        {"echo-reply", 0},         {"destination-unreachable", 3}, {"source-quench", 4},        {"redirect", 5},
+        {"echo-request", 8},       {"router-advertisement", 9},    {"router-solicitation", 10}, {"time-exceeded", 11},
+        {"parameter-problem", 12}, {"timestamp-request", 13},      {"timestamp-reply", 14},     {"info-request", 15},
+        {"info-reply", 16},        {"address-mask-request", 17},   {"address-mask-reply", 18}};
+    static const std::map<std::string_view, unsigned> six{{"destination-unreachable", 1},  {"packet-too-big", 2},        {"time-exceeded", 3},
+                                                          {"parameter-problem", 4},        {"echo-request", 128},        {"echo-reply", 129},
+                                                          {"mld-listener-query", 130},     {"mld-listener-report", 131}, {"mld-listener-done", 132},
+                                                          {"mld-listener-reduction", 132}, {"nd-router-solicit", 133},   {"nd-router-advert", 134},
+                                                          {"nd-neighbor-solicit", 135},    {"nd-neighbor-advert", 136},  {"nd-redirect", 137},
+                                                          {"router-renumbering", 138},     {"mld2-listener-report", 143}};
     const auto& names = v6 ? six : four;
     const auto found = names.find(name);
     return found == names.end() ? std::nullopt : std::optional{found->second};
@@ -152,14 +151,13 @@ std::string words_of(const json::value& value) {
         const std::string_view what = object->begin()->key();
         const auto& inner = object->begin()->value();
         if (const auto* body = inner.if_object()) {
-            const auto key = rules::text_at(*body, "key"), protocol = rules::text_at(*body, "protocol"),
-                       field = rules::text_at(*body, "field"), name = rules::text_at(*body, "name");
+            const auto key = rules::text_at(*body, "key"), protocol = rules::text_at(*body, "protocol"), field = rules::text_at(*body, "field"),
+                       name = rules::text_at(*body, "name");
             if (!protocol.empty()) return protocol + " " + field;
             if (!key.empty()) return std::string{what} + " " + key;
             if (!name.empty()) return std::string{what} + " " + name + (field.empty() ? "" : " " + field);
         }
-        if (what == "range" && inner.is_array() && inner.get_array().size() == 2)
-            return words_of(inner.get_array()[0]) + "-" + words_of(inner.get_array()[1]);
+        if (what == "range" && inner.is_array() && inner.get_array().size() == 2) return words_of(inner.get_array()[0]) + "-" + words_of(inner.get_array()[1]);
         if (one_of(what, {"&", "|", "^", "<<", ">>"}) && inner.is_array()) {
             std::string all;
             for (const auto& side : inner.get_array()) all += (all.empty() ? "" : " " + std::string{what} + " ") + words_of(side);
