@@ -310,9 +310,9 @@ public:
         std::set<std::string> mended;
         for (const auto& id : wanted_)
             if (passed(last, id)) mended.insert(id);
-        std::erase_if(pieces_, [&](const Piece& piece) {
-            return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); });
-        });
+        // What was suggested for others goes, also out of the lists of rules that are kept.
+        std::erase_if(single_, [&](const Piece& piece) { return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); }); });
+        pieces_ = merged_pieces(single_);
         leave_out_by_turns(mended, passed);
         // The whole, with all flows.
         patch.proven = !mended.empty();
@@ -381,8 +381,8 @@ private:
                 });
             });
             if (found.empty()) break;
-            pieces_.insert(pieces_.end(), found.begin(), found.end());
-            pieces_ = merged_pieces(pieces_);
+            single_.insert(single_.end(), found.begin(), found.end());
+            pieces_ = merged_pieces(single_);
             last = try_flows(pieces_, open);
             for (const auto& flow : last.flows) {
                 ends[flow.id] = flow;
@@ -532,7 +532,8 @@ private:
     fs::path origin_;
     std::vector<std::string> all_;
     std::set<std::string> wanted_;
-    std::vector<Piece> pieces_;
+    std::vector<Piece> single_;    // as they were suggested, each for its flows
+    std::vector<Piece> pieces_;    // the same, merged
     std::vector<Piece> as_rules_;  // the same without a wider list, where one is wider
 };
 
