@@ -19,6 +19,7 @@
 #include "lab/firewall/settling.hpp"
 #include "lab/firewall/tracer.hpp"
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/network/network.hpp"
 #include "lab/rules/literals.hpp"
 #include "lab/rules/unmatchable.hpp"
@@ -79,7 +80,7 @@ double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs
             Job* job = nullptr;
             {
                 const std::scoped_lock lock{mutex};
-                if (next == jobs.size() || failure) return;
+                if (next == jobs.size() || failure || Interruptions::unanswered() > 0) return;
                 job = &jobs[next++];
                 if (options.progress) options.progress(job->from.name + " -> " + job->to.name + " " + std::string{scenario::text(job->protocol)});
                 network.forget_connections();
@@ -100,6 +101,7 @@ double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs
     work();
     for (auto& worker : workers) worker.join();
     if (failure) std::rethrow_exception(failure);
+    Interruptions::check();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -110,7 +112,7 @@ bool find_rules(Network& network, Job& job, const rules::Ruleset& ruleset, const
     const SweepEnd from{&network.host(job.from.name), job.from.address};
     const SweepEnd to{&network.host(job.to.name), job.to.address};
     const auto open = stretches(job.sweep.ports, literals);
-    job.rules = openers(from, to, network.firewall(), job.protocol, ruleset, open);
+    job.rules = openers(from, to, network.firewall(), job.protocol, ruleset, open, literals.ports_opaque);
     if (confirm && (std::ranges::any_of(open, [&](const Stretch& s) { return !job.rules[s.first]; }) ||
                     !stay_closed(from, to, network.firewall(), job.protocol, ruleset, job.sweep.ports)))
         return false;

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "lab/host/error.hpp"
+#include "lab/host/interruption.hpp"
 #include "lab/rules/decision_log.hpp"
 #include "lab/rules/trace.hpp"
 
@@ -25,6 +26,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t traced_at_once = 24;
 constexpr auto trace_limit = 300ms;
 constexpr unsigned trace_tries = 3;
+constexpr std::size_t asked_max = 4000;  // ports of one pair of hosts: seconds
 
 // Which of the probes under way the kernel has told the end of.
 class Followed {
@@ -76,6 +78,7 @@ void ask(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, sc
     std::random_device random;
     std::vector<std::uint16_t> unsent;
     for (std::size_t at = 0; at < ports.size(); at += traced_at_once) {
+        Interruptions::check();
         const auto next = ports.subspan(at, std::min(traced_at_once, ports.size() - at));
         std::vector<std::uint16_t> missing{next.begin(), next.end()};
         for (unsigned attempt = 0; attempt < trace_tries && !missing.empty(); ++attempt) {
@@ -87,30 +90,11 @@ void ask(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, sc
     listener->stop_and_lost();
 }
 
-}  // namespace
-
-std::vector<Stretch> stretches(const std::vector<PortState>& ports, const rules::Literals& literals) {
-    std::vector<Stretch> found;
-    for (unsigned port = 1; port < port_count; ++port) {
-        if (ports[port] != PortState::open) continue;
-        const auto number = static_cast<std::uint16_t>(port);
-        if (!found.empty() && found.back().last + 1u == port && !literals.ports_opaque &&
-            !literals.ports.contains(port))
-            found.back().last = number;
-        else
-            found.push_back({number, number});
-    }
-    return found;
-}
-
-std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall,
-                                            scenario::Protocol protocol, const rules::Ruleset& ruleset,
-                                            const std::vector<Stretch>& stretches) {
-    std::vector<std::uint16_t> firsts;
-    for (const auto& stretch : stretches) firsts.push_back(stretch.first);
+// By whose word they come through, into `rules`.
+void name_openers(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol, const rules::Ruleset& ruleset,
+                  std::span<const std::uint16_t> ports, std::vector<std::optional<RuleRef>>& rules) {
     rules::DecisionLog log;
-    ask(from, to, firewall, protocol, ruleset, firsts, [&](const rules::Decision& decision) { log.add(decision); });
-    std::vector<std::optional<RuleRef>> rules(port_count);
+    ask(from, to, firewall, protocol, ruleset, ports, [&](const rules::Decision& decision) { log.add(decision); });
     const auto prefix = to.address.text() + ":";
     for (const auto& event : log.take(ruleset)) {
         const auto& f = event.fields;
@@ -118,12 +102,68 @@ std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd
         const std::string destination{f.at("destination").as_string()};
         if (!rule || f.at("fate").as_string() != "forwarded" || !destination.starts_with(prefix)) continue;
         const auto& r = rule->as_object();
-        rules[std::stoul(destination.substr(prefix.size()))] =
-            RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(),
-                    std::string{r.at("text").as_string()}, std::string{r.at("chain").as_string()}};
+        rules[std::stoul(destination.substr(prefix.size()))] = RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(),
+                                                                       std::string{r.at("text").as_string()}, std::string{r.at("chain").as_string()}};
     }
+}
+
+bool same_rule(const std::optional<RuleRef>& a, const std::optional<RuleRef>& b) {
+    return a && b ? a->file == b->file && a->line == b->line && a->text == b->text && a->chain == b->chain : !a && !b;
+}
+
+}  // namespace
+
+std::vector<Stretch> stretches(const std::vector<PortState>& ports, const rules::Literals& literals) {
+    std::vector<Stretch> found;
+    for (unsigned port = 1; port < port_count; ++port) {
+        if (ports[port] != PortState::open) continue;
+        const auto number = static_cast<std::uint16_t>(port);
+        if (!found.empty() && found.back().last + 1u == port && !literals.ports.contains(port))
+            found.back().last = number;
+        else
+            found.push_back({number, number});
+    }
+    return found;
+}
+
+std::vector<std::optional<RuleRef>> openers(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, scenario::Protocol protocol,
+                                            const rules::Ruleset& ruleset, const std::vector<Stretch>& stretches, bool opaque) {
+    std::vector<std::optional<RuleRef>> rules(port_count);
+    const auto ask_at = [&](std::span<const std::uint16_t> ports) { name_openers(from, to, firewall, protocol, ruleset, ports, rules); };
+    std::vector<std::uint16_t> ports;
     for (const auto& stretch : stretches)
-        for (unsigned port = stretch.first + 1u; port <= stretch.last; ++port) rules[port] = rules[stretch.first];
+        if (ports.size() < asked_max) ports.push_back(stretch.first);
+    ask_at(ports);
+    if (!opaque) {
+        for (const auto& stretch : stretches)
+            for (unsigned port = stretch.first + 1u; port <= stretch.last; ++port) rules[port] = rules[stretch.first];
+        return rules;
+    }
+    // Between two ports with the same rule all have it; between two with different ones it is looked further.
+    auto left = asked_max - ports.size();
+    auto open = stretches;
+    std::erase_if(open, [](const Stretch& s) { return s.first == s.last; });
+    ports.clear();
+    for (const auto& stretch : open)
+        if (ports.size() < left) ports.push_back(stretch.last);
+    ask_at(ports);
+    left -= ports.size();
+    while (!open.empty()) {
+        ports.clear();
+        std::vector<Stretch> next;
+        for (const auto& [first, last] : open) {
+            if (same_rule(rules[first], rules[last])) {
+                for (unsigned port = first + 1u; port < last; ++port) rules[port] = rules[first];
+            } else if (last - first > 1 && ports.size() < left) {
+                const auto middle = static_cast<std::uint16_t>(first + (last - first) / 2);
+                ports.push_back(middle);
+                next.push_back({first, middle}), next.push_back({middle, last});
+            }
+        }
+        ask_at(ports);
+        left -= ports.size();
+        open = std::move(next);
+    }
     return rules;
 }
 

@@ -50,7 +50,7 @@ private:
 
 // Loads nftables text (the trace table). SetupFailed: the kernel lacks something; the user's rules are untouched.
 void load_rules(const Namespace& firewall, const std::string& nft);
-// The same in JSON.
+// The same in JSON, in a process of its own: there are rules of which libnftables 1.0.6 writes JSON that ends it when it reads it again.
 void load_json(const Namespace& firewall, const std::string& json);
 
 }  // namespace wmlab::lab
