@@ -17,13 +17,13 @@ using namespace std::chrono_literals;
 namespace {
 
 using What = HandQuestion::What;
-constexpr auto udp = scenario::Protocol::udp, tcp = scenario::Protocol::tcp;
+constexpr auto by_udp = scenario::Protocol::udp, by_tcp = scenario::Protocol::tcp;
 
 HandQuestion full_question() {
     HandQuestion question;
-    question.what = What::say, question.connection = 7, question.protocol = udp, question.address = {0x0A140A0A}, question.port = 1755;
-    question.text = "mapper-correct before", question.places = {{udp, 1755}, {tcp, 0}}, question.wanted = {0, 3, 255};
-    question.packets = {{0, udp, 1755, 2000, {0x0A0A0A0A}}, {1, tcp, 0, 3001, {0x0A140A0A}}};
+    question.what = What::say, question.connection = 7, question.protocol = by_udp, question.address = {0x0A140A0A}, question.port = 1755;
+    question.text = "mapper-correct before", question.places = {{by_udp, 1755}, {by_tcp, 0}}, question.wanted = {0, 3, 255};
+    question.packets = {{0, by_udp, 1755, 2000, {0x0A0A0A0A}}, {1, by_tcp, 0, 3001, {0x0A140A0A}}};
     question.bytes = {std::byte{0}, std::byte{0xFF}, std::byte{0x0A}}, question.size = 1400, question.again = true, question.patience = 1500ms;
     return question;
 }
@@ -228,7 +228,7 @@ constexpr std::uint32_t loopback = 0x7F000001, nowhere = 0xC0000201;  // 192.0.2
 
 TEST_CASE("hand: served over a pipe, it says who it is, answers, and ends with its input in the middle of a wait", "[alg]") {
     HandQuestion bind, look;
-    bind.what = What::bind, bind.text = "one", bind.places = {{udp, 0}};
+    bind.what = What::bind, bind.text = "one", bind.places = {{by_udp, 0}};
     look.what = What::look, look.wanted = {0}, look.patience = hand_patience_max;
     const auto before = std::chrono::steady_clock::now();
     const auto got = served(hand_line(1, beginning(loopback)) + "\n" + hand_line(2, bind) + "\n" + hand_line(3, look) + "\n" + hand_line(4, look) + "\n");
@@ -273,7 +273,7 @@ TEST_CASE("hand: who was not told its address does nothing", "[alg]") {
     const auto here = Namespace::current();
     HandSockets sockets{"player", here};
     HandQuestion bind;
-    bind.what = What::bind, bind.places = {{udp, 0}};
+    bind.what = What::bind, bind.places = {{by_udp, 0}};
     sockets.ask(bind);
     CHECK(sockets.answer()->cause == "its address was not told");
 }
@@ -302,17 +302,17 @@ TEST_CASE("hand: two of them on one machine send packets to each other, and what
     ask(sends, beginning(loopback)), ask(receives, beginning(loopback));
     // A port that is free: bound, told by its peer, and let go.
     HandQuestion probe, listen, accept, say, hear, refused;
-    probe.what = What::connect, probe.connection = 1, probe.protocol = tcp, probe.address = {loopback}, probe.port = 1;
+    probe.what = What::connect, probe.connection = 1, probe.protocol = by_tcp, probe.address = {loopback}, probe.port = 1;
     const auto port = ask(sends, probe).port;
     probe.what = What::close, ask(sends, probe);
 
     HandQuestion bind, send, look, end;
-    bind.what = What::bind, bind.text = "one", bind.places = {{udp, port}, {tcp, port}};
+    bind.what = What::bind, bind.text = "one", bind.places = {{by_udp, port}, {by_tcp, port}};
     REQUIRE(ask(receives, bind) == HandAnswer{});
-    bind.places = {{udp, 0}};
+    bind.places = {{by_udp, 0}};
     REQUIRE(ask(sends, bind) == HandAnswer{});
     send.what = What::send;
-    send.packets = {{0, udp, 0, port, {loopback}}, {2, tcp, 0, port, {loopback}}};
+    send.packets = {{0, by_udp, 0, port, {loopback}}, {2, by_tcp, 0, port, {loopback}}};
     REQUIRE(ask(sends, send) == HandAnswer{});
     look.what = What::look, look.wanted = {0}, look.patience = 20s;
     CHECK(ask(receives, look).arrived == std::vector<unsigned>{0});
@@ -326,7 +326,7 @@ TEST_CASE("hand: two of them on one machine send packets to each other, and what
     CHECK(ask(sends, end).arrived == std::vector<unsigned>{2});
 
     // A connection, and a port where nobody listens.
-    listen.what = What::listen, listen.connection = 1, listen.protocol = tcp, listen.port = port;
+    listen.what = What::listen, listen.connection = 1, listen.protocol = by_tcp, listen.port = port;
     REQUIRE(ask(receives, listen) == HandAnswer{});
     probe.what = What::connect, probe.port = port;
     const auto own = ask(sends, probe);
