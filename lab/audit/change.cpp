@@ -18,6 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t traces_max = 3000;
 constexpr double pasts_seconds_max = 20;
+constexpr std::size_t asked_of_a_kind = 5;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -325,19 +326,45 @@ private:
     }
 
     // By whose word: of the rule that still lets a packet through once all limits are used up, where one does.
-    void tell_limited() {
-        std::vector<std::optional<BothReasons>> reasons(limited_.size());
+    void ask_limited(const std::vector<std::size_t>& which, std::vector<std::optional<BothReasons>>& reasons) {
         for (const auto past : {rules::Past::limits_used_up, rules::Past::nothing}) {
-            if (limited_.empty()) return;
+            const auto asked = [&](std::size_t i) { return !reasons[i]; };
+            if (std::ranges::none_of(which, asked)) return;
             for (auto* bench : {&before_, &after_}) bench->settle([&](std::size_t) { return past; });
-            for (std::size_t i = 0; i < limited_.size(); ++i) {
-                if (reasons[i] || traces_ >= traces_max) continue;
-                traces_ += past == rules::Past::nothing ? 1 : 0;
+            for (const auto i : which) {
+                if (!asked(i)) continue;
                 auto found = ask_both({limited_[i].difference.phase, limited_[i].difference.packet});
-                if (past == rules::Past::nothing || (limited_[i].difference.opens ? found.after : found.before).outcome == limited_[i].outcome)
-                    reasons[i] = std::move(found);
+                const auto& more = limited_[i].difference.opens ? found.after : found.before;
+                if (past == rules::Past::nothing || more.outcome == limited_[i].outcome) reasons[i] = std::move(found);
             }
         }
+    }
+
+    // Of what the same limit keeps back on the same way a few stand for all, where the same rule lets them through.
+    using LimitedKind = std::tuple<bool, std::string, std::string, unsigned, unsigned, bool, Outcome::End, std::uint8_t>;
+    void tell_limited() {
+        std::map<LimitedKind, std::vector<std::size_t>> kinds;
+        for (std::size_t i = 0; i < limited_.size(); ++i) {
+            const auto& [difference, outcome, condition, other] = limited_[i];
+            const auto& packet = plan_.phases[difference.phase].packets[difference.packet];
+            kinds[{difference.opens, condition, key_of(other), packet.zone, packet.protocol, packet.destination.v6, outcome.end, outcome.zone}].push_back(i);
+        }
+        std::vector<std::optional<BothReasons>> reasons(limited_.size());
+        const auto accepts = [&](std::size_t i) { return key_of((limited_[i].difference.opens ? reasons[i]->after : reasons[i]->before).accepts); };
+        std::vector<std::size_t> first, further;
+        for (const auto& [kind, all] : kinds)
+            for (std::size_t n = 0; n < asked_of_a_kind; ++n) first.push_back(all[n * (all.size() - 1) / (asked_of_a_kind - 1)]);
+        ask_limited(first, reasons);
+        for (const auto& [kind, all] : kinds) {
+            const bool agree = std::ranges::all_of(all, [&](std::size_t i) { return !reasons[i] || accepts(i) == accepts(all.front()); });
+            for (const auto i : all)
+                if (agree) {
+                    if (!reasons[i]) reasons[i] = reasons[all.front()];
+                } else if (further.size() < traces_max) {
+                    further.push_back(i);
+                }
+        }
+        ask_limited(further, reasons);
         for (std::size_t i = 0; i < limited_.size(); ++i) {
             auto known = reasons[i].value_or(BothReasons{});
             if (limited_[i].other) (limited_[i].difference.opens ? known.before : known.after).last = limited_[i].other;
