@@ -40,7 +40,7 @@ std::optional<WireSight> sight_of(const Event& event) {
 
 class Wires {
 public:
-    explicit Wires(std::span<const Event> events) {
+    Wires(std::span<const Event> events, const Report& report) {
         for (const auto& event : events)
             if (event.event == What::wire)
                 if (auto sight = sight_of(event))
@@ -52,9 +52,17 @@ public:
                 by_destination_port_[{addresses, sight.destination.port}].push_back(&sight);
             }
         }
+        for (const auto& flow : report.flows) {
+            own(flow.legs);
+            for (const auto& attempt : flow.attempts) own(attempt.legs);
+        }
+        for (const auto& [addresses, sights] : by_addresses_)
+            for (const auto& sight : sights)
+                if (!owned_.contains({sight.source, sight.destination})) nobodys_[addresses].push_back(&sight);
     }
 
-    // What went from one address to the other, at any host.
+    // What went from one address to the other, at any host. Where a port is not known, only what belongs to no leg that names both of its ports: in a crowd
+    // the rest is other flows' doing.
     std::vector<const WireSight*> between(const Endpoint& source, const Endpoint& destination) const {
         std::vector<const WireSight*> found;
         const auto addresses = source.address + " " + destination.address;
@@ -63,27 +71,39 @@ public:
                 (destination.port == 0 || sight.destination.port == destination.port))
                 found.push_back(&sight);
         };
-        // One conversation of thousands between the two is found by whichever port fewer of them have.
-        if (source.port != 0 || destination.port != 0) {
-            const std::vector<const WireSight*>* fewest = nullptr;
-            for (const auto& [by_port, port] : {std::pair{&by_source_port_, source.port}, {&by_destination_port_, destination.port}}) {
-                if (port == 0) continue;
-                const auto at = by_port->find({addresses, port});
-                if (at == by_port->end()) return found;
-                if (fewest == nullptr || at->second.size() < fewest->size()) fewest = &at->second;
-            }
-            for (const auto* sight : *fewest) look(*sight);
+        if (source.port == 0 || destination.port == 0) {
+            const auto at = nobodys_.find(addresses);
+            if (at != nobodys_.end())
+                for (const auto* sight : at->second) look(*sight);
             return found;
         }
-        const auto at = by_addresses_.find(addresses);
-        if (at != by_addresses_.end()) std::ranges::for_each(at->second, look);
+        // One conversation of thousands between the two is found by whichever port fewer of them have.
+        const std::vector<const WireSight*>* fewest = nullptr;
+        for (const auto& [by_port, port] : {std::pair{&by_source_port_, source.port}, {&by_destination_port_, destination.port}}) {
+            const auto at = by_port->find({addresses, port});
+            if (at == by_port->end()) return found;
+            if (fewest == nullptr || at->second.size() < fewest->size()) fewest = &at->second;
+        }
+        for (const auto* sight : *fewest) look(*sight);
         return found;
     }
 
 private:
+    void own(const std::vector<LegResult>& legs) {
+        for (const auto& leg : legs)
+            for (const auto& [from, to] : {std::pair{&leg.source, &leg.destination}, {&leg.source_seen, &leg.destination_seen}}) {
+                const auto source = Endpoint::from(from->empty() ? leg.source : *from), destination = Endpoint::from(to->empty() ? leg.destination : *to);
+                if (source.port == 0 || destination.port == 0) continue;
+                owned_.emplace(source, destination);
+                owned_.emplace(destination, source);
+            }
+    }
+
     using ByPort = std::map<std::pair<std::string, std::uint16_t>, std::vector<const WireSight*>>;
     std::map<std::string, std::vector<WireSight>, std::less<>> by_addresses_;
     ByPort by_source_port_, by_destination_port_;
+    std::set<std::pair<Endpoint, Endpoint>> owned_;  // by legs that name both ports, in both directions
+    std::map<std::string, std::vector<const WireSight*>, std::less<>> nobodys_;
 };
 
 class LadderMaker {
@@ -165,6 +185,7 @@ private:
 
     void way(const LegResult& leg, const Between& left, const Between& came) {
         if (!drawn_.insert(left.source.text() + " " + left.destination.text()).second) return;
+        const bool whole = came.source.port != 0 && came.destination.port != 0;
         const auto arrivals = wires_.between(came.source, came.destination);
         for (const auto* sight : wires_.between(left.source, left.destination)) {
             if (!sight->out || sight->protocol != leg.protocol) continue;
@@ -176,6 +197,7 @@ private:
             std::string to;
             for (const auto* arrival : arrivals) {
                 if (arrival->out || arrival->kind != sight->kind || arrival->protocol != sight->protocol) continue;
+                if (!whole && !same_conversation(*sight, *arrival)) continue;
                 there += arrival->packets;
                 to = arrival->host;
             }
@@ -201,6 +223,12 @@ private:
                 add(std::move(step));
             }
         }
+    }
+
+    // Of two sights with the leg's addresses: ports change only with addresses.
+    static bool same_conversation(const WireSight& left, const WireSight& came) {
+        return (left.source.port == came.source.port || left.source.address != came.source.address) &&
+               (left.destination.port == came.destination.port || left.destination.address != came.destination.address);
     }
 
     void media() {
@@ -279,7 +307,7 @@ std::shared_ptr<Picture> picture_of(const Report& report, const scenario::Scenar
         picture->zones.push_back(std::move(drawn));
     }
     const Evidence evidence{scenario, events};
-    const Wires wires{events};
+    const Wires wires{events, report};
     for (const auto& flow : report.flows)
         picture->ladders.emplace(flow.id, LadderMaker{scenario, evidence, wires, flow}.make());
     return picture;

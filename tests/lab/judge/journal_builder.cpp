@@ -316,7 +316,7 @@ void mms_tcp_session(Story& story, const std::string& flow) {
 void mms_udp_session(Story& story, const std::string& flow, const UdpSession& session) {
     story.started("player", flow, "mms-udp", "udp");
     const auto control = story.connect(flow, "control", "player", "media", 1755);
-    const auto here = story.address("player", 1217), there = story.address("media", 1755);
+    const auto here = story.address("player", session.sink), there = story.address("media", 1755);
     story.on("player", flow, "media", What::announced, {{"protocol", "udp"}}).local = here;
     story.talk(control);
     Story::Stream stream{flow,    "media",      "player",        there, here,

@@ -116,6 +116,7 @@ struct UdpSession {
     bool ask_again = true;
     double longest_gap = 30;
     std::string outcome = "worked";
+    unsigned sink = 1217;  // the player's port
 };
 void mms_udp_session(Story& story, const std::string& flow, const UdpSession& session = {});
 
