@@ -13,6 +13,7 @@
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
+#include "common/net/hopeless.hpp"
 #include "common/process/malformed.hpp"
 #include "common/process/mms_words.hpp"
 #include "common/process/outgoing.hpp"
@@ -23,6 +24,7 @@ namespace {
 using evidence::What;
 using mms::Transport;
 
+constexpr milliseconds overtaken_max{50};  // how much earlier than datagrams sent before it the end of the stream comes over TCP, beyond round trips
 constexpr int datagram_buffer = 1 << 20;
 constexpr std::uint64_t packets_before_asking = 2;  // media has come before a datagram of ours could open its way
 constexpr unsigned asks_again_max = 3;
@@ -48,7 +50,10 @@ private:
         if (transport_ == Transport::udp && !bind(outcome)) co_return;
         protocol_.emplace(protocol_options());
         readers_.spawn(read_control());
-        if (datagrams_) readers_.spawn(read_datagrams());
+        if (datagrams_) {
+            readers_.spawn(read_datagrams());
+            expect_datagrams();
+        }
         perform(protocol_->start(Clock::now()));
         co_await clock_.run();
         outcome.worked = finished_.worked && problem_.empty();
@@ -61,6 +66,17 @@ private:
         }
         keep_media(outcome);
         co_await connection_.outbox().flushed(patience_);
+    }
+
+    // Media that a firewall keeps from us for good; told while a list is walked through, so acted on later.
+    void expect_datagrams() {
+        datagrams_expected_.emplace(
+            "udp", net::text(net::udp::endpoint{server().address(), server().port()}), [this] { return net::text(datagrams_->local()); },
+            [this] {
+                asio::post(client_.context.io, [weak = weak_from_this()] {
+                    if (const auto self = weak.lock(); self && !self->over_) self->perform(self->protocol_->datagrams_lost(Clock::now()));
+                });
+            });
     }
 
     // Only now is the address known on which the server can reach us.
@@ -92,6 +108,7 @@ private:
         options.local_port = datagrams_ ? datagrams_->local().port() : connection_.local().port();
         options.url = play_.url.text();
         options.reply_timeout = patience_;
+        options.linger = std::min(options.linger, net::patient(overtaken_max, connection_.round_trip()));
         if (play_.start) options.start.position = *play_.start;
         return options;
     }
@@ -375,6 +392,7 @@ private:
 
     void disconnect(const std::string& reason) override {
         connection_.close(reason);
+        datagrams_expected_.reset();
         if (datagrams_) datagrams_->close();
         if (asker_) asker_->close();
     }
@@ -391,6 +409,7 @@ private:
 
     process::Outgoing connection_;
     std::optional<net::DatagramSocket> datagrams_, asker_;
+    std::optional<net::Waiting> datagrams_expected_;
     std::optional<net::udp::endpoint> media_from_;
     std::optional<mms::PlayerSession> protocol_;
 

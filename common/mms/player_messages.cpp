@@ -102,6 +102,7 @@ void PlayerSession::on(const LinkMacToViewerReportReadBlock& message, TimePoint 
     if (refused(message.hr, "the server does not send the header", out)) return;
     if (transport_ == Transport::udp) {
         reply_deadline_.reset();  // the Header timer runs
+        if (datagrams_lost_) header_missing(now, out);
     } else {
         reply_deadline_ = now + options_.reply_timeout;
         awaited_ = "LinkViewerToMacReadBlock with the header";

@@ -426,6 +426,13 @@ void PlayerSession::header_silent(TimePoint now, PlayerActions& out) {
     read_block(now, out);
 }
 
+PlayerActions PlayerSession::datagrams_lost(TimePoint now) {
+    PlayerActions out;
+    datagrams_lost_ = true;
+    if (transport_ == Transport::udp && state_ == State::header && reads_unanswered_ == 0) header_missing(now, out);
+    return out;
+}
+
 void PlayerSession::header_missing(TimePoint now, PlayerActions& out) {
     MediaSilent silent;
     silent.attempt = header_attempt_;

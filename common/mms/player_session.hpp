@@ -142,6 +142,8 @@ public:
     PlayerActions receive(bytes::Bytes control, TimePoint now);    // any piece of the TCP stream
     PlayerActions datagram(bytes::Bytes datagram, TimePoint now);  // from the server's address, on local_port
     PlayerActions disconnected(TimePoint now);                     // the server closed the control connection
+    // Nothing that the server sends over UDP arrives, however often it is asked: ends the wait for the header as soon as the server says that it sends one.
+    PlayerActions datagrams_lost(TimePoint now);
     std::optional<TimePoint> next_deadline() const;
     PlayerActions tick(TimePoint now);
 
@@ -220,6 +222,7 @@ private:
     std::uint32_t header_incarnation_ = 0;
     HeaderParts header_parts_;
     unsigned header_attempt_ = 0;
+    bool datagrams_lost_ = false;
     unsigned reads_unanswered_ = 0;  // the header may overtake ReportReadBlock
     bool entry_follows_ = false;     // StreamChange over TCP: the media comes without StartPlaying
     std::vector<std::byte> header_;

@@ -21,14 +21,18 @@ Waiting::Waiting(std::string protocol, std::string remote, std::function<std::st
 Waiting::~Waiting() { everyone().erase(place_); }
 
 void tell(const Lost& lost) {
-    const auto [first, last] = everyone().equal_range(lost.protocol + ' ' + lost.remote);
-    for (auto entry = first; entry != last; ++entry) {
-        auto& waiting = *entry->second;
-        if (waiting.known_.empty()) waiting.known_ = waiting.local_();
-        if (waiting.known_ != lost.local) continue;
-        waiting.give_up_();  // sets a timer: nobody leaves the list meanwhile
-        return;
-    }
+    const auto end_waits = [&](const std::string& remote, const std::string& local) {
+        const auto [first, last] = everyone().equal_range(lost.protocol + ' ' + remote);
+        for (auto entry = first; entry != last; ++entry) {
+            auto& waiting = *entry->second;
+            if (waiting.known_.empty()) waiting.known_ = waiting.local_();
+            if (waiting.known_ != local) continue;
+            waiting.give_up_();  // sets a timer: nobody leaves the list meanwhile
+            return;
+        }
+    };
+    end_waits(lost.remote, lost.local);
+    end_waits(lost.local, lost.remote);
 }
 
 }  // namespace wmlab::net

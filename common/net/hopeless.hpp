@@ -15,7 +15,7 @@ struct Lost {  // packets with these addresses, as their sender has them
 // Somebody who waits, for as long as it lives.
 class Waiting {
 public:
-    // `local` is asked once, when something is lost to `remote`: a socket may get its address late.
+    // For something from `remote`. `local` is asked once, when something between the two is lost: a socket may get its address late.
     Waiting(std::string protocol, std::string remote, std::function<std::string()> local, std::function<void()> give_up);
     ~Waiting();
     Waiting(const Waiting&) = delete;
@@ -29,6 +29,7 @@ private:
     std::string known_;  // the local address, once it is
 };
 
+// Ends the waits of those whose question is lost, and of those to whom the answer is.
 void tell(const Lost& lost);
 
 }  // namespace wmlab::net

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "lab/firewall/loading.hpp"
 #include "lab/firewall/settling.hpp"
 #include "lab/firewall/tracer.hpp"
+#include "lab/host/at_once.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
 #include "lab/network/network.hpp"
@@ -73,34 +73,18 @@ OnTheWay between(const Network& network, const Scenario& scenario, const Job& jo
 double sweep_all(Network& network, const Scenario& scenario, std::span<Job> jobs, const AuditOptions& options) {
     const auto start = std::chrono::steady_clock::now();
     std::mutex mutex;
-    std::size_t next = 0;
-    std::exception_ptr failure;
-    const auto work = [&] {
-        for (;;) {
-            Job* job = nullptr;
-            {
-                const std::scoped_lock lock{mutex};
-                if (next == jobs.size() || failure || Interruptions::unanswered() > 0) return;
-                job = &jobs[next++];
-                if (options.progress) options.progress(job->from.name + " -> " + job->to.name + " " + std::string{scenario::text(job->protocol)});
-                network.forget_connections();
-            }
-            try {
-                job->sweep = sweep({&network.host(job->from.name), job->from.address}, {&network.host(job->to.name), job->to.address},
-                                   between(network, scenario, *job), job->protocol);
-                job->seconds = job->sweep.seconds;
-            } catch (...) {
-                const std::scoped_lock lock{mutex};
-                failure = std::current_exception();
-            }
+    at_once(jobs.size(), std::min(std::max(std::thread::hardware_concurrency(), 1u), 4u), [&](std::size_t i) {
+        auto& job = jobs[i];
+        {
+            const std::scoped_lock lock{mutex};
+            if (Interruptions::unanswered() > 0) return;
+            if (options.progress) options.progress(job.from.name + " -> " + job.to.name + " " + std::string{scenario::text(job.protocol)});
+            network.forget_connections();
         }
-    };
-    std::vector<std::thread> workers;
-    const auto at_once = std::min<std::size_t>({std::max(std::thread::hardware_concurrency(), 1u), 4, jobs.size()});
-    for (std::size_t i = 1; i < at_once; ++i) workers.emplace_back(work);
-    work();
-    for (auto& worker : workers) worker.join();
-    if (failure) std::rethrow_exception(failure);
+        job.sweep = sweep({&network.host(job.from.name), job.from.address}, {&network.host(job.to.name), job.to.address}, between(network, scenario, job),
+                          job.protocol);
+        job.seconds = job.sweep.seconds;
+    });
     Interruptions::check();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }

@@ -26,6 +26,7 @@
 #include "common/evidence/fields.hpp"
 #include "common/scenario/model.hpp"
 #include "lab/capture/packet.hpp"
+#include "lab/host/at_once.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/remedy.hpp"
 
@@ -47,6 +48,8 @@ RingSize ring_size(bool whole_frames, std::size_t taps) {
     const auto bytes = std::clamp<std::size_t>(memory_max / std::max<std::size_t>(taps, 1), ring_block * 4, 8U << 20);
     return {frame, static_cast<unsigned>(bytes / ring_block * ring_block / frame)};
 }
+
+constexpr std::size_t rings_at_once = 16;  // made and unmade: each waits some 20 ms for the kernel's grace period, which all can share
 
 constexpr std::size_t rows_max = 1'000'000;  // an audit of all ports needs some 500,000
 constexpr std::size_t fragments_max = 4096;  // remembered to join later fragments to their first
@@ -187,6 +190,9 @@ struct Wire::Parts {
     std::vector<Tap> taps;
     std::function<void(const CapturedFrame&)> every_frame;
     std::vector<std::unique_ptr<Ring>> rings;
+    ~Parts() {
+        at_once(rings.size(), rings_at_once, [this](std::size_t i) { rings[i].reset(); });
+    }
     Descriptor epoll, wake;
     std::thread thread;
 
@@ -355,10 +361,10 @@ Wire::Wire(std::vector<Tap> taps, std::function<void(const CapturedFrame&)> ever
             throw setup_failed("watch the wires", errno);
     };
     add(parts.wake.get());
-    for (const auto& tap : parts.taps) {
-        parts.rings.push_back(std::make_unique<Ring>(tap, ring_size(bool(parts.every_frame), parts.taps.size())));
-        add(parts.rings.back()->fd());
-    }
+    const auto size = ring_size(bool(parts.every_frame), parts.taps.size());
+    parts.rings.resize(parts.taps.size());
+    at_once(parts.taps.size(), rings_at_once, [&](std::size_t i) { parts.rings[i] = std::make_unique<Ring>(parts.taps[i], size); });
+    for (const auto& ring : parts.rings) add(ring->fd());
     // signals are the runner's: this thread must not take them
     sigset_t all, before;
     sigfillset(&all);

@@ -339,8 +339,8 @@ std::optional<Trouble> Evidence::trouble_of(const Run& run) const {
 }
 
 std::optional<Trouble> Evidence::trouble(std::string_view host, std::string_view flow) const {
-    for (const auto* event : runner_)
-        if (event->event == What::process_died && event->host == host)
+    for (const auto* event : runner(What::process_died))
+        if (event->host == host)
             if (const auto why = text_field(*event, field::unreachable); !why.empty())
                 return Trouble{Reason::process_died, fmt::format("{} takes no part: {}.", host, why)};
     bool any = false;

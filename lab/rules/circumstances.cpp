@@ -41,6 +41,9 @@ constexpr std::array<std::string_view, 6> plain_ct = {"state", "direction", "sta
 constexpr std::array<std::string_view, 21> plain_extensions = {
     "conntrack", "state", "tcp",     "udp",    "icmp",   "multiport", "iprange",    "comment", "mark",  "addrtype", "physdev",
     "LOG",       "NFLOG", "REJECT", "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "TCPMSS", "MARK", "set"};
+constexpr std::array<std::string_view, 8> fields_of_two_ports = {"saddr", "daddr", "sport", "dport", "protocol", "nexthdr", "flags", "type"};
+constexpr std::array<std::string_view, 12> meta_of_two_ports = {"iif",      "iifname", "iifgroup", "iiftype", "oif",      "oifname",
+                                                                "oifgroup", "oiftype", "l4proto",  "nfproto", "protocol", "pkttype"};
 constexpr std::array<std::string_view, 3> changing_fields = {"id", "checksum", "sequence"};
 
 template <class Words>
@@ -211,6 +214,19 @@ std::vector<Conditional> conditionals(const Ruleset& ruleset) {
         all.push_back(std::move(one));
     }
     return all;
+}
+
+bool same_for_all_between_two_ports(const Ruleset& ruleset) {
+    return plain(ruleset) && std::ranges::all_of(ruleset.rules(), [](const Rule& rule) {
+               bool same = true;
+               each_member(rule.expr, [&](std::string_view key, const json::value& value) {
+                   const auto* body = value.if_object();
+                   if (key == "payload" && (body == nullptr || !has(fields_of_two_ports, text_at(*body, "field")))) same = false;
+                   if (key == "meta" && (body == nullptr || !has(meta_of_two_ports, text_at(*body, "key")))) same = false;
+                   if (key == "ct" && (body == nullptr || text_at(*body, "key") != "state")) same = false;
+               });
+               return same;
+           });
 }
 
 bool plain(const Ruleset& ruleset) {

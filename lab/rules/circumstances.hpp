@@ -33,4 +33,8 @@ std::vector<Conditional> conditionals(const Ruleset& ruleset);
 // more: what was dropped once is dropped again.
 bool plain(const Ruleset& ruleset);
 
+// Plain, and nothing but interfaces, protocols, addresses, ports, TCP flags and the state of the connection decide: whatever else is sent between the
+// same two ports in the same state meets the same end, however long it is and whatever it holds.
+bool same_for_all_between_two_ports(const Ruleset& ruleset);
+
 }  // namespace wmlab::lab::rules

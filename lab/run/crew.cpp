@@ -410,9 +410,8 @@ bool Crew::ended(const scenario::FlowInstance& flow) const {
     return member == nullptr || member->over || !(member->ready || member->again || member->late);
 }
 
-void Crew::lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local,
-                const std::string& remote) {
-    const auto* const host = scenario_.host_at(sender);
+void Crew::lost(scenario::Ipv4 address, const std::string& protocol, const std::string& local, const std::string& remote) {
+    const auto* const host = scenario_.host_at(address);
     if (host == nullptr) return;
     for (const auto& member : members_)
         if (member->host == host->name && !member->over)

@@ -42,8 +42,8 @@ public:
     void start();  // the flows may begin; who must connect to a port chosen meanwhile is told which
     // Every one of these flows has ended, or its opening program has.
     bool ended(const scenario::FlowInstance& flow) const;
-    // What the host at this address sends so is dropped for good: who waits there for an answer need not.
-    void lost(scenario::Ipv4 sender, const std::string& protocol, const std::string& local, const std::string& remote);
+    // What is sent so is dropped for good: who waits for it, or for an answer to it, on the host with this address need not.
+    void lost(scenario::Ipv4 host, const std::string& protocol, const std::string& local, const std::string& remote);
     // Ends the host's simulators as a crash does; `again`: and starts them anew, at once. The evidence says on whose word.
     void kill(const std::string& host, bool again);
     void stop();  // told so first, made to after a while; returns when all have ended

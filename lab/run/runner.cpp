@@ -109,11 +109,11 @@ public:
     explicit Drops(Lab& lab) : lab_{lab} {}
 
     void see(const rules::Decision& decision) {  // any thread
-        constexpr std::uint8_t syn = 0x02, ack = 0x10;
+        constexpr std::uint8_t syn = 0x02;
         if (!plain || decision.fate != rules::Decision::Fate::dropped || !decision.complete || decision.own) return;
         const auto& packet = decision.arrived;
-        const bool begins = packet.protocol == "tcp" ? (packet.tcp_flags & (syn | ack)) == syn
-                                                     : packet.protocol == "udp" && packet.ct_state != "established";
+        // Behind the beginning another packet may be another matter: a longer one, or one that nobody waits for.
+        const bool begins = packet.protocol == "tcp" ? (packet.tcp_flags & syn) != 0 : packet.protocol == "udp" && packet.ct_state != "established";
         if (!begins) return;
         boost::asio::post(lab_.io, [this, packet] {
             const auto place = [](scenario::Ipv4 address, std::uint16_t port) {
@@ -121,8 +121,9 @@ public:
             };
             const auto from = place(packet.source, packet.source_port);
             const auto to = place(packet.destination, packet.destination_port);
-            if (crew != nullptr && told_.insert(packet.protocol + " " + from + " " + to).second)
-                crew->lost(packet.source, packet.protocol, from, to);
+            if (crew == nullptr || !told_.insert(packet.protocol + " " + from + " " + to).second) return;
+            crew->lost(packet.source, packet.protocol, from, to);
+            if (packet.protocol == "tcp" || by_ports) crew->lost(packet.destination, packet.protocol, from, to);
         });
     }
     void wave(Crew* next) {  // null: it is over
@@ -130,7 +131,9 @@ public:
         told_.clear();
     }
 
-    std::atomic<bool> plain = false;
+    // What was dropped once is dropped when it is sent again; and whatever else is sent between the same ports: of several datagrams that come to somebody
+    // who waits, the one he waits for may be another than the one that was dropped.
+    std::atomic<bool> plain = false, by_ports = false;
 
 private:
     Lab& lab_;
@@ -223,13 +226,14 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     const bool several = lab.boxes.size() > 1;
     std::deque<BoxTracer> tracers;
     if (options.trace && options.setting.built_in()) {
-        bool plain = text.scenario.events.empty();  // what is dropped now may pass when something has happened
+        bool plain = text.scenario.events.empty(), by_ports = plain;  // what is dropped now may pass when something has happened
         for (const auto& box : lab.boxes) {
             if (box.ruleset.empty()) continue;
             const auto whose = several ? box.name() + ": " : std::string{};
             try {
                 auto& tracer = tracers.emplace_back(box, lab.network.firewall(box.name()), options, [&](const rules::Decision& decision) { drops.see(decision); }).tracer;
                 plain = plain && rules::plain(tracer.ruleset());
+                by_ports = by_ports && rules::same_for_all_between_two_ports(tracer.ruleset());
                 auto conditionals = rules::conditionals(tracer.ruleset());
                 result.conditionals.insert(result.conditionals.end(), conditionals.begin(), conditionals.end());
                 if (tracer.ruleset().empty())
@@ -246,6 +250,7 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
             }
         }
         drops.plain = plain && !tracers.empty();
+        drops.by_ports = drops.plain && by_ports;
     }
     std::optional<Incidents> incidents;
     if (!text.scenario.events.empty() && !options.control && options.setting.built_in())

@@ -249,6 +249,34 @@ TEST_CASE("departure 3.1.6.1: a deadline below the Header timer's four retries e
     CHECK(link.silences.size() < 5);
 }
 
+TEST_CASE("a header that is known to be lost is not waited for", "[mms]") {
+    Link link;
+    link.wire = [](DataKind, std::uint32_t) { return std::vector<milliseconds>{}; };
+    // Told before the header is asked for (a packet pair was lost), while it is on its way, and later.
+    const auto told = GENERATE(0ms, 9ms, 13ms, 400ms);
+    link.player_options.packet_pair = PacketPair::udp;
+    link.run(0ms);
+    link.at(told, [&link] { link.perform(link.player->datagrams_lost(link.now)); });
+    link.run(10min);
+    REQUIRE(link.finished);
+    CHECK_FALSE(link.finished->worked);
+    CHECK(link.finished->hr == bytes::NS_E_TIMEOUT);
+    CHECK(link.finished_at.time_since_epoch() <= told + 50ms);
+    CHECK(link.silences.size() == 1);
+    CHECK(count(link.to_server, "LinkViewerToMacReadBlock") == 1);
+    CHECK(count(link.to_player, "LinkMacToViewerReportReadBlock") == 1);  // the header was sent: the evidence has what was lost
+}
+
+TEST_CASE("that datagrams are lost ends no play that does not wait for a header over UDP", "[mms]") {
+    const auto transport = GENERATE(Transport::udp, Transport::tcp);
+    Link link{transport};
+    link.run(0ms);
+    if (transport == Transport::tcp) link.perform(link.player->datagrams_lost(link.now));
+    link.on_media = [](Link& one) { one.perform(one.player->datagrams_lost(one.now)); };
+    link.run();
+    CHECK(link.complete());
+}
+
 TEST_CASE("a header that comes after a retry is enough", "[mms]") {
     Link link;
     link.player_options.incarnations =

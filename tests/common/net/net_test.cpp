@@ -17,6 +17,7 @@
 #include "common/net/bind.hpp"
 #include "common/net/connect.hpp"
 #include "common/net/datagram.hpp"
+#include "common/net/hopeless.hpp"
 #include "common/net/outbox.hpp"
 #include "common/net/reprieve.hpp"
 #include "common/net/tasks.hpp"
@@ -148,6 +149,29 @@ TEST_CASE("connect: a full backlog is silence, and says how long was waited", "[
     CHECK(connected.error().waited >= 30ms);
     CHECK(connected.error().error.empty());
     CHECK_THAT(connected.error().local, StartsWith("127.0.0.1:"));
+}
+
+TEST_CASE("who waits gives up when the question or the answer is known to be lost, and nobody else does", "[net]") {
+    struct Row {
+        std::string name;
+        Lost lost;
+        bool ends;
+    };
+    const std::string here = "10.20.0.10:40112", there = "10.10.0.10:1755";
+    for (const auto& [name, lost, ends] :
+         {Row{"the question", {"tcp", here, there}, true}, Row{"the answer", {"tcp", there, here}, true},
+          Row{"another protocol's", {"udp", here, there}, false}, Row{"from another port", {"tcp", "10.20.0.10:40113", there}, false},
+          Row{"an answer to another port", {"tcp", there, "10.20.0.10:40113"}, false}, Row{"to another port", {"tcp", here, "10.10.0.10:1756"}, false}}) {
+        INFO(name);
+        int given_up = 0;
+        {
+            const Waiting waiting{"tcp", there, [&] { return here; }, [&] { ++given_up; }};
+            tell(lost);
+            CHECK(given_up == (ends ? 1 : 0));
+        }
+        tell(lost);
+        CHECK(given_up == (ends ? 1 : 0));  // who no longer waits is not told
+    }
 }
 
 TEST_CASE("accept: a connection whose taker throws is lost, and no other", "[net]") {

@@ -28,15 +28,23 @@ TEST_CASE("rules that look at more than the packet, and rulesets that are plain"
     struct Row {
         std::string name, expr;
         std::optional<Circumstance> circumstance;
-        bool plain;
+        bool plain, by_ports = false;  // by_ports: same_for_all_between_two_ports
     };
     const auto port = match(R"({"payload":{"protocol":"tcp","field":"dport"}})", "80");
+    const auto to_interface = match(R"({"meta":{"key":"oifname"}})", R"("inside")");
     const Row rows[] = {
-        {"a port", "[" + port + "," + drop + "]", std::nullopt, true},
-        {"the state of the connection", "[" + match(R"({"ct":{"key":"state"}})", R"("new")") + "," + drop + "]", std::nullopt, true},
+        {"a port", "[" + port + "," + drop + "]", std::nullopt, true, true},
+        {"a port and an interface", "[" + port + "," + to_interface + "," + drop + "]", std::nullopt, true, true},
+        {"the length of the packet", "[" + match(R"({"meta":{"key":"length"}})", "1000") + "," + drop + "]", std::nullopt, true, false},
+        {"the length in the header", "[" + match(R"({"payload":{"protocol":"ip","field":"length"}})", "1000") + "," + drop + "]", std::nullopt, true, false},
+        {"the length of a datagram", "[" + match(R"({"payload":{"protocol":"udp","field":"length"}})", "1000") + "," + drop + "]", std::nullopt, true, false},
+        {"the time to live", "[" + match(R"({"payload":{"protocol":"ip","field":"ttl"}})", "63") + "," + drop + "]", std::nullopt, true, false},
+        {"a mark, which another rule may set by anything", "[" + match(R"({"meta":{"key":"mark"}})", "1") + "," + drop + "]", std::nullopt, true, false},
+        {"the state of the connection", "[" + match(R"({"ct":{"key":"state"}})", R"("new")") + "," + drop + "]", std::nullopt, true, true},
         {"a rate", R"([{"limit":{"rate":1,"burst":5,"per":"minute"}},)" + drop + "]", Circumstance::rate, false},
         {"a rate that only logs", R"([{"limit":{"rate":1,"burst":5,"per":"minute"}},{"log":null}])", std::nullopt, false},
-        {"a rate of ICMP, which no stream is", "[" + match(R"({"meta":{"key":"l4proto"}})", R"("icmp")") + R"(,{"limit":{"rate":1,"burst":5,"per":"minute"}},)" + drop + "]", std::nullopt, false},
+        {"a rate of ICMP, which no stream is",
+         "[" + match(R"({"meta":{"key":"l4proto"}})", R"("icmp")") + R"(,{"limit":{"rate":1,"burst":5,"per":"minute"}},)" + drop + "]", std::nullopt, false},
         {"a quota", R"([{"quota":{"val":10,"val_unit":"bytes","inv":true}},)" + drop + "]", Circumstance::amount, false},
         {"connections at a time", R"([{"ct count":{"val":2,"inv":true}},)" + drop + "]", Circumstance::earlier, false},
         {"by turns", "[" + match(R"({"numgen":{"mode":"inc","mod":2,"offset":0}})", "1") + "," + drop + "]", Circumstance::earlier, false},
@@ -46,7 +54,7 @@ TEST_CASE("rules that look at more than the packet, and rulesets that are plain"
         {"a number that each packet has anew", "[" + match(R"({"payload":{"protocol":"ip","field":"id"}})", "1") + "," + drop + "]", std::nullopt, false},
         {"octets at an offset", "[" + match(R"({"payload":{"base":"th","offset":64,"len":16}})", "1") + "," + drop + "]", std::nullopt, false},
         {"an extension: recent", R"([{"xt":{"type":"match","name":"recent"}},)" + drop + "]", Circumstance::earlier, false},
-        {"an extension: multiport", R"([{"xt":{"type":"match","name":"multiport"}},)" + drop + "]", std::nullopt, true},
+        {"an extension: multiport", R"([{"xt":{"type":"match","name":"multiport"}},)" + drop + "]", std::nullopt, true, true},
         {"an extension that nobody knows", R"([{"xt":{"type":"match","name":"u32"}},)" + drop + "]", std::nullopt, false},
         {"a program decides", R"([{"queue":{"num":0}}])", std::nullopt, false},
     };
@@ -57,6 +65,7 @@ TEST_CASE("rules that look at more than the packet, and rulesets that are plain"
         CHECK(found.size() == (row.circumstance ? 1 : 0));
         if (row.circumstance && !found.empty()) CHECK(found.front().circumstance == *row.circumstance);
         CHECK(plain(ruleset) == row.plain);
+        CHECK(same_for_all_between_two_ports(ruleset) == row.by_ports);
     }
 }
 
