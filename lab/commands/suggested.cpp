@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <map>
@@ -19,6 +20,7 @@
 #include "lab/host/descriptor.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
+#include "lab/rules/numbering.hpp"
 #include "lab/rules/patch.hpp"
 #include "lab/rules/suggestion.hpp"
 #include "lab/rules/widening.hpp"
@@ -28,9 +30,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int rounds_max = 6;             // one rule may uncover the next: the media leg shows only when control works
-constexpr std::size_t left_out_max = 24;  // rules of a patch that are left out by turns
-constexpr std::size_t at_a_time = 4;      // of them: trials wait more than they compute
+constexpr int rounds_max = 6;                     // one rule may uncover the next: the media leg shows only when control works
+constexpr std::chrono::seconds by_turns_max{60};  // rules of a patch are left out by turns: so many as can be in this time
+constexpr std::size_t at_a_time = 4;              // of them: trials wait more than they compute
 
 // A rule of the patch.
 struct Piece {
@@ -48,12 +50,26 @@ struct Piece {
         const auto blank = command.find(' ');
         return blank == std::string::npos ? 0 : std::stoul(command.substr(blank + 1));
     }
+    // So many rules of its chain: nft counts them from 0, iptables from 1.
+    std::size_t behind() const { return dialect == rules::Dialect::iptables && number() > 0 ? number() - 1 : number(); }
+    void insert_behind(std::size_t rules) {
+        command = rules == 0 ? "insert" : "insert " + std::to_string(dialect == rules::Dialect::iptables ? rules + 1 : rules);
+    }
     std::string name_of_chain() const { return chain.substr(chain.rfind(' ') + 1); }
     bool same_place(const Piece& other) const {
         return file == other.file && line == other.line && chain == other.chain && command == other.command &&
                (number() == 0 || round == other.round);
     }
 };
+
+// Commands that put a rule at a number: the last place first, so that the numbers before it hold.
+std::vector<Piece> in_order(std::vector<Piece> pieces) {
+    std::ranges::stable_sort(pieces, [](const Piece& a, const Piece& b) {
+        if (a.round != b.round) return a.round < b.round;
+        return a.number() > b.number();
+    });
+    return pieces;
+}
 
 // A copy of the ruleset and of what it includes, in a folder of its own, with a patch's rules in it.
 class RulesetCopy {
@@ -132,16 +148,6 @@ public:
 
     const std::string& text_of(const fs::path& file) const { return written_.at(file).text; }
 
-private:
-    // Commands that put a rule at a number: the last place first, so that the numbers before it hold.
-    static std::vector<Piece> in_order(std::vector<Piece> pieces) {
-        std::ranges::stable_sort(pieces, [](const Piece& a, const Piece& b) {
-            if (a.round != b.round) return a.round < b.round;
-            return a.chain == b.chain && a.number() > b.number();
-        });
-        return pieces;
-    }
-
     std::vector<std::string> lines_of(const Piece& piece) const {
         std::vector<std::string> bare{piece.bare};
         if (piece.accept)
@@ -151,6 +157,7 @@ private:
         return bare;
     }
 
+private:
     fs::path origin_, folder_, ruleset_;
     std::map<fs::path, std::string> texts_;
     std::map<fs::path, rules::Patched> written_;
@@ -220,15 +227,42 @@ std::vector<Piece> merged_pieces(const std::vector<Piece>& pieces) {
     return out;
 }
 
-std::vector<Piece> without(const std::vector<Piece>& pieces, std::size_t left_out) {
+// `kept` with the numbers of its commands as they are when only these of `all` go in; in the order in which they do.
+std::vector<Piece> renumbered(const std::vector<Piece>& all, std::vector<Piece> kept, const RulesetCopy& scratch) {
+    const auto place_of = [](const Piece& piece) { return std::pair{piece.round, piece.behind()}; };
+    std::map<std::pair<fs::path, std::string>, std::map<std::pair<int, std::size_t>, rules::Inserted>> chains;
+    const auto count = [&](const std::vector<Piece>& pieces, std::size_t rules::Inserted::*rules) {
+        for (const auto& piece : pieces)
+            if (piece.command.starts_with("insert")) {
+                auto& place = chains[{piece.file, piece.chain}][place_of(piece)];
+                place.round = piece.round, place.behind = piece.behind();
+                place.*rules += scratch.lines_of(piece).size();
+            }
+    };
+    count(all, &rules::Inserted::had);
+    count(kept, &rules::Inserted::has);
+    kept = in_order(std::move(kept));
+    for (auto& [chain, places] : chains) {
+        std::vector<rules::Inserted> insertions;
+        for (const auto& [place, inserted] : places) insertions.push_back(inserted);
+        const auto numbers = rules::renumbered(insertions);
+        for (auto& piece : kept)
+            if (piece.command.starts_with("insert") && chain == std::pair{piece.file, piece.chain})
+                for (std::size_t i = 0; auto& [place, inserted] : places) {
+                    if (place == place_of(piece)) {
+                        piece.insert_behind(numbers[i]);
+                        break;
+                    }
+                    ++i;
+                }
+    }
+    return kept;
+}
+
+std::vector<Piece> without(const std::vector<Piece>& pieces, std::size_t left_out, const RulesetCopy& scratch) {
     auto rest = pieces;
-    const auto gone = rest[left_out];
     rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(left_out));
-    for (auto& piece : rest)  // numbers behind it are one less
-        if (gone.number() > 0 && piece.chain == gone.chain && piece.round > gone.round &&
-            piece.number() > gone.number())
-            piece.command = "insert " + std::to_string(piece.number() - 1);
-    return rest;
+    return renumbered(pieces, std::move(rest), scratch);
 }
 
 // Something that is tried in a process of its own, with labs of its own.
@@ -310,20 +344,22 @@ public:
         std::set<std::string> mended;
         for (const auto& id : wanted_)
             if (passed(last, id)) mended.insert(id);
-        // What was suggested for others goes, also out of the lists of rules that are kept.
-        std::erase_if(single_, [&](const Piece& piece) { return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); }); });
-        pieces_ = merged_pieces(single_);
-        leave_out_by_turns(mended, passed);
-        // The whole, with all flows.
         patch.proven = !mended.empty();
-        if (!mended.empty()) {
+        for (auto failed = true; failed;) {
+            failed = false;
+            keep_rules_of(mended);
+            if (mended.empty()) break;
+            leave_out_by_turns(mended, passed);
+            // The whole, with all flows. Rules of those that do not pass so are taken out again, which may be what others passed by.
             const auto whole = widen_rules(mended, passed);
             for (const auto& id : std::set<std::string>{mended})
                 if (!passed(whole, id)) {
+                    failed = true;
                     mended.erase(id);
                     patch.proven = false;
                     patch.notes.push_back(id + " passes with these rules by itself, and not beside the other flows");
                 }
+            if (failed) continue;
             for (const auto& flow : report_.flows)
                 if (flow.as_expected && !passed(whole, flow.id)) {
                     patch.proven = false;
@@ -352,6 +388,13 @@ public:
     }
 
 private:
+    // What was suggested for others goes, also out of the lists of rules that are kept.
+    void keep_rules_of(const std::set<std::string>& mended) {
+        const auto all = merged_pieces(single_);
+        std::erase_if(single_, [&](const Piece& piece) { return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); }); });
+        pieces_ = renumbered(all, merged_pieces(single_), *scratch_);
+    }
+
     std::vector<Excess> opened_by(const Opened& opened, const std::vector<Piece>& pieces) {
         scratch_->write(pieces);
         return opened(origin_, scratch_->ruleset());
@@ -397,24 +440,28 @@ private:
     template <class Passed>
     void leave_out_by_turns(const std::set<std::string>& mended, const Passed& passed) {
         if (pieces_.size() < 2) return;  // the control has shown it
-        if (pieces_.size() > left_out_max) {
-            report_.patch->notes.push_back(
-                fmt::format("{} rules: only the first {} were left out by turns", pieces_.size(), left_out_max));
-        }
         const auto not_needed = [&](const std::vector<Piece>& pieces, std::size_t i) {
             std::set<std::string> flows;
             for (const auto& id : pieces[i].flows)
                 if (mended.contains(id)) flows.insert(id);
-            const auto done = try_flows(without(pieces, i), flows);
+            again_.control = expect_less_than_pass(flows);  // else it is enough that a flow does not pass
+            const auto done = try_flows(without(pieces, i, *scratch_), flows);
+            again_.control = true;
             return std::ranges::all_of(flows, [&](const auto& id) { return passed(done, id); });
         };
         // Each by itself, several labs at a time; those that were not needed then one after the other, because without
         // one of them another may be.
-        const auto count = std::min(pieces_.size(), left_out_max);
+        const auto until = std::chrono::steady_clock::now() + by_turns_max;
         std::vector<std::size_t> spare;
-        for (std::size_t i = 0; i < count; i += at_a_time) {
+        for (std::size_t i = 0; i < pieces_.size(); i += at_a_time) {
+            if (std::chrono::steady_clock::now() > until) {
+                report_.patch->notes.push_back(
+                    fmt::format("{} rules: only the first {} were left out by turns, for all of them that takes more than {} seconds", pieces_.size(), i,
+                                by_turns_max.count()));
+                break;
+            }
             std::vector<Aside> trials;
-            for (auto j = i; j < std::min(i + at_a_time, count); ++j)
+            for (auto j = i; j < std::min(i + at_a_time, pieces_.size()); ++j)
                 trials.emplace_back([&, j] {
                     RulesetCopy own{origin_, text_.scenario.firewall.include_path};
                     scratch_ = &own;
@@ -428,9 +475,14 @@ private:
         }
         bool first = true;
         for (auto i = spare.rbegin(); i != spare.rend(); ++i) {
-            if (first || not_needed(pieces_, *i)) pieces_ = without(pieces_, *i);
+            if (first || not_needed(pieces_, *i)) pieces_ = without(pieces_, *i, *scratch_);
             first = false;
         }
+    }
+
+    bool expect_less_than_pass(const std::set<std::string>& flows) const {
+        return std::ranges::any_of(
+            report_.flows, [&](const FlowResult& flow) { return flows.contains(flow.id) && flow.expected.verdict.value_or(Verdict::pass) != Verdict::pass; });
     }
 
     // Where a rule of the user's lets just the rest through, its list gets one more value: what comes through is the same. The

@@ -82,14 +82,15 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
             return FurtherRun{std::move(done.events), std::move(done.problems), done.interrupted};
         };
         FurtherRuns more;
-        more.control = [&](const std::vector<std::string>& flows) {
-            // the same flows, hosts and programs with the firewall open
-            auto open = wish;
-            open.ruleset.clear();
-            open.control = true;
-            open.flows = flows;
-            return further(control_folder, open);
-        };
+        if (options.control)
+            more.control = [&](const std::vector<std::string>& flows) {
+                // the same flows, hosts and programs with the firewall open
+                auto open = wish;
+                open.ruleset.clear();
+                open.control = true;
+                open.flows = flows;
+                return further(control_folder, open);
+            };
         more.alone = [&](const std::string& flow) {
             auto alone = wish;
             alone.flows = {flow};

@@ -24,6 +24,7 @@ struct TrialOptions {
     unsigned trace_buffer = 0;       // RunOptions
     std::vector<std::string> notes{};  // for the report
     bool coverage = false;           // and what every rule did
+    bool control = true;             // play what is stopped with the firewall open, too; without that it is inconclusive
     std::filesystem::path journals;  // the control's go into its folder `control`
     std::function<void(const evidence::Event&)> seen;
     std::function<void(const std::string&)> say;
