@@ -44,6 +44,7 @@ struct Piece {
     std::optional<rules::TextEdit> widens;    // of the file, after those made before: instead of the rule, a value more in another's list
     std::size_t turn = 0;                     // of `widens`
     std::set<std::string> flows;
+    std::set<std::string> narrower;  // what may stand for `bare` where that opens too much
     int round = 0;
 
     std::size_t number() const {  // of `insert 3`
@@ -186,6 +187,7 @@ std::vector<Piece> suggested_in(const Report& report, const RulesetCopy& scratch
                 pieces, [&](const Piece& p) { return p.same_place(piece) && p.bare == piece.bare; });
             auto& kept = same == pieces.end() ? pieces.emplace_back(std::move(piece)) : *same;
             kept.flows.insert(flow.id);
+            if (!suggestion.narrower.empty()) kept.narrower.insert(suggestion.narrower);
         }
     }
     return pieces;
@@ -200,10 +202,12 @@ std::vector<Piece> merged_pieces(const std::vector<Piece>& pieces) {
         if (!pieces[i].accept) {
             const auto same = std::ranges::find_if(
                 out, [&](const Piece& p) { return p.same_place(pieces[i]) && p.bare == pieces[i].bare; });
-            if (same != out.end())
-                same->flows.insert(pieces[i].flows.begin(), pieces[i].flows.end());
-            else
+            if (same == out.end()) {
                 out.push_back(pieces[i]);
+                continue;
+            }
+            same->flows.insert(pieces[i].flows.begin(), pieces[i].flows.end());
+            same->narrower.insert(pieces[i].narrower.begin(), pieces[i].narrower.end());
             continue;
         }
         std::vector<std::size_t> together;
@@ -257,6 +261,19 @@ std::vector<Piece> renumbered(const std::vector<Piece>& all, std::vector<Piece> 
                 }
     }
     return kept;
+}
+
+// Rules for everybody as rules for the flows' sources alone.
+std::vector<Piece> narrowed(const std::vector<Piece>& pieces, const RulesetCopy& scratch) {
+    std::vector<Piece> narrow;
+    for (const auto& piece : pieces) {
+        if (piece.narrower.empty()) narrow.push_back(piece);
+        for (const auto& bare : piece.narrower) {
+            narrow.push_back(piece);
+            narrow.back().bare = bare;
+        }
+    }
+    return renumbered(pieces, std::move(narrow), scratch);
 }
 
 std::vector<Piece> without(const std::vector<Piece>& pieces, std::size_t left_out, const RulesetCopy& scratch) {
@@ -374,10 +391,11 @@ public:
         if (opened && patch.proven) {
             auto excess = opened_by(opened, pieces_);
             const auto more_than_answers = [](const std::vector<Excess>& all) { return !std::ranges::all_of(all, &Excess::answers); };
-            if (more_than_answers(excess) && !as_rules_.empty()) {  // rules of their own may open less than wider lists
-                auto less = opened_by(opened, as_rules_);
-                if (!more_than_answers(less) && good(try_flows(as_rules_, {all_.begin(), all_.end()}), mended, passed))
-                    excess = std::move(less), pieces_ = std::move(as_rules_);
+            for (auto& pieces : more_than_answers(excess) ? narrower_ways() : std::vector<std::vector<Piece>>{}) {
+                auto less = opened_by(opened, pieces);
+                if (more_than_answers(less) || !good(try_flows(pieces, {all_.begin(), all_.end()}), mended, passed)) continue;
+                excess = std::move(less), pieces_ = std::move(pieces);
+                break;
             }
             for (auto& one : excess) {
                 patch.proven = patch.proven && one.answers;
@@ -393,6 +411,15 @@ private:
         const auto all = merged_pieces(single_);
         std::erase_if(single_, [&](const Piece& piece) { return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); }); });
         pieces_ = renumbered(all, merged_pieces(single_), *scratch_);
+    }
+
+    // The same with rules that may open less: of their own instead of wider lists, for the flows' own sources.
+    std::vector<std::vector<Piece>> narrower_ways() const {
+        std::vector<std::vector<Piece>> ways;
+        if (!as_rules_.empty()) ways.push_back(as_rules_);
+        for (const auto* pieces : {&pieces_, &as_rules_})
+            if (std::ranges::any_of(*pieces, [](const Piece& piece) { return !piece.narrower.empty(); })) ways.push_back(narrowed(*pieces, *scratch_));
+        return ways;
     }
 
     std::vector<Excess> opened_by(const Opened& opened, const std::vector<Piece>& pieces) {

@@ -473,8 +473,9 @@ private:
         const auto view = box == boxes.end() ? scenario_ : scenario::as_seen_by(scenario_, *box);
         const auto* in = view.zone(source->zone);
         const auto* out = view.zone(host->zone);
-        const auto add = [&](const json::object& place, std::string bare) {
+        const auto add = [&](const json::object& place, std::string bare, std::string narrower = {}) {
             Suggestion suggestion;
+            suggestion.narrower = std::move(narrower);
             suggestion.dialect = dialect == Dialect::iptables ? "iptables" : "nft";
             suggestion.file = text_at(place, field::file);
             suggestion.line = static_cast<unsigned>(number_at(place, field::line));
@@ -484,9 +485,15 @@ private:
             suggestion.rule = as_command(suggestion.bare, dialect, suggestion.chain, suggestion.command);
             add_suggestion(flow, std::move(suggestion));
         };
-        if (const auto* place = object_at(*places, "dnat"))
-            add(*place, dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect, text_at(*place, field::chain),
-                                  in != nullptr ? in->interface : std::string{}));
+        if (const auto* place = object_at(*places, "dnat")) {
+            const auto rule = [&](std::optional<scenario::Subnet> of) {
+                return dnat_rule(*published, host->address, leg.protocol, needed->destination_ports, dialect, text_at(*place, field::chain),
+                                 in != nullptr ? in->interface : std::string{}, of);
+            };
+            const auto everybody = anyone_as(flow, first, "prerouting");
+            const auto from = everybody ? everybody->net : scenario::Subnet{source->address, 32};
+            add(*place, rule({}), from.prefix == 0 ? std::string{} : rule(from));
+        }
         if (const auto* place = object_at(*places, "forward")) {
             auto inner = *needed;
             inner.destination_address = host->address;

@@ -10,7 +10,8 @@ namespace wmlab::lab::rules {
 std::vector<std::size_t> renumbered(const std::vector<Inserted>& all) {
     std::vector<std::size_t> order(all.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return all[a].round != all[b].round ? all[a].round < all[b].round : all[a].behind > all[b].behind; });
+    std::ranges::stable_sort(
+        order, [&](std::size_t a, std::size_t b) { return all[a].round != all[b].round ? all[a].round < all[b].round : all[a].behind > all[b].behind; });
 
     struct Slot {
         std::size_t had, has;

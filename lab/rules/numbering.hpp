@@ -5,7 +5,8 @@
 
 namespace wmlab::lab::rules {
 
-// What is inserted into a chain at one place. Numbers of one round count the chain as all earlier rounds have left it: in a round what goes furthest behind goes first.
+// What is inserted into a chain at one place. Numbers of one round count the chain as all earlier rounds have left it: in a round what goes furthest behind
+// goes first.
 struct Inserted {
     int round = 0;
     std::size_t behind = 0;        // so many rules of the chain

@@ -308,10 +308,10 @@ std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_v
     return dialect == Dialect::nft ? nft_text(rule, {}) : iptables_text(rule, chain, rule.ports);
 }
 
-std::string dnat_rule(scenario::Ipv4 published, scenario::Ipv4 address, std::string_view protocol,
-                      const scenario::PortList& ports, Dialect dialect, const std::string& chain,
-                      const std::string& in) {
+std::string dnat_rule(scenario::Ipv4 published, scenario::Ipv4 address, std::string_view protocol, const scenario::PortList& ports, Dialect dialect,
+                      const std::string& chain, const std::string& in, std::optional<scenario::Subnet> source) {
     AcceptRule rule{in, {}, {}, {{published, 32}}, std::string{protocol}, false, ports};
+    if (source) rule.sources = {*source};
     if (dialect == Dialect::nft) {
         auto text = nft_text(rule, {});
         text.resize(text.size() - std::string_view{"accept"}.size());

@@ -52,10 +52,9 @@ std::string accept_rule(const scenario::Leg& leg, Dialect dialect, std::string_v
 // Lets the answers of accepted connections through: "ct state established,related accept".
 std::string accept_answers(Dialect dialect, std::string_view chain);
 
-// Leads what is for the first address, on these ports, to the second. `chain` as in as_command().
-std::string dnat_rule(scenario::Ipv4 published, scenario::Ipv4 address, std::string_view protocol,
-                      const scenario::PortList& ports, Dialect dialect, const std::string& chain,
-                      const std::string& in);
+// Leads what is for the first address, on these ports, to the second; of `source` alone, or of everybody. `chain` as in as_command().
+std::string dnat_rule(scenario::Ipv4 published, scenario::Ipv4 address, std::string_view protocol, const scenario::PortList& ports, Dialect dialect,
+                      const std::string& chain, const std::string& in, std::optional<scenario::Subnet> source = {});
 // A table of its own for rules of a chain that the file does not have.
 std::string section_of(const std::vector<std::string>& rules, Dialect dialect, const std::string& chain);
 

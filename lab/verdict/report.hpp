@@ -113,6 +113,7 @@ struct Suggestion {
     unsigned line = 0;
     std::string chain{}, command{};  // "inet filter forward"; how it is written there: rules::as_command()
     std::string bare{};          // the rule without the command
+    std::string narrower{};      // the same for this flow's source alone, where `bare` is for everybody's packets
 };
 
 struct Patch {              // one change of the user's files that makes the flows pass (--suggest)

@@ -19,7 +19,8 @@ template <class Count>
 Rules built(Rules chain, const std::vector<Inserted>& all, const std::vector<std::size_t>& behind, Count count) {
     std::vector<std::size_t> order(all.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return all[a].round != all[b].round ? all[a].round < all[b].round : all[a].behind > all[b].behind; });
+    std::ranges::stable_sort(
+        order, [&](std::size_t a, std::size_t b) { return all[a].round != all[b].round ? all[a].round < all[b].round : all[a].behind > all[b].behind; });
     for (const auto i : order)
         for (std::size_t rule = count(all[i]); rule > 0; --rule)
             chain.insert(chain.begin() + static_cast<std::ptrdiff_t>(behind[i]), std::to_string(i) + "." + std::to_string(rule - 1));
@@ -43,7 +44,10 @@ TEST_CASE("rules inserted by number keep their places when others stay away", "[
             for (std::size_t i = upto(3); i > 0; --i) {
                 // Where a rule of the user's decides: never between two rules of one insertion.
                 const auto at = upto(chain.size());
-                if (taken[at] || (at < chain.size() && at > 0 && chain[at].substr(0, chain[at].find('.') + 1) == chain[at - 1].substr(0, chain[at - 1].find('.') + 1) && !chain[at].starts_with("own"))) continue;
+                if (taken[at] ||
+                    (at < chain.size() && at > 0 && chain[at].substr(0, chain[at].find('.') + 1) == chain[at - 1].substr(0, chain[at - 1].find('.') + 1) &&
+                     !chain[at].starts_with("own")))
+                    continue;
                 taken[at] = true;
                 const auto rules = 1 + upto(2);
                 all.push_back({round, at, rules, upto(rules)});
