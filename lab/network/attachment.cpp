@@ -148,12 +148,11 @@ void wait_for_device(const Post& post) {  // in the host's namespace
 }
 
 void send_probes(const Post& from, const std::vector<Post>& all) {
-    std::vector<std::byte> frame(ETH_ALEN, std::byte{0xff});
-    frame.insert(frame.end(), from.hardware.begin(), from.hardware.end());
-    frame.push_back(std::byte{experimental_ethertype >> 8});
-    frame.push_back(std::byte{experimental_ethertype & 0xff});
-    const auto magic = std::as_bytes(std::span{from.magic});
-    frame.insert(frame.end(), magic.begin(), magic.end());
+    ether_header header{};
+    std::memset(header.ether_dhost, 0xff, ETH_ALEN);
+    std::memcpy(header.ether_shost, from.hardware.data(), ETH_ALEN);
+    header.ether_type = htons(experimental_ethertype);
+    const auto frame = std::string{reinterpret_cast<const char*>(&header), sizeof header} + from.magic;
     [[maybe_unused]] const auto sent =
         ::sendto(from.raw.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&from.everybody),
                  sizeof from.everybody);
