@@ -20,29 +20,41 @@ struct Row {
 constexpr Row table[] = {
     {"it worked", [](const Account&, Outcome outcome) { return outcome == Outcome::worked; }, Verdict::pass, {}, Direction::none},
     {"a wire lost packets to its witness, and the protocol failed",
-     [](const Account& a, Outcome outcome) { return a.lost && outcome == Outcome::failed; }, Verdict::inconclusive, {}, Direction::none},
-    {"nothing sent there arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there && a.all; }, Verdict::blocked,
-     Cause::dropped, Direction::there},
-    {"nothing sent back arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back && a.all; }, Verdict::blocked,
-     Cause::dropped, Direction::back},
+     [](const Account& a, Outcome outcome) { return a.lost && outcome == Outcome::failed; },
+     Verdict::inconclusive,
+     {},
+     Direction::none},
+    {"nothing sent there arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there && a.all; }, Verdict::blocked, Cause::dropped,
+     Direction::there},
+    {"nothing sent back arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back && a.all; }, Verdict::blocked, Cause::dropped,
+     Direction::back},
     {"it went to another place", [](const Account& a, Outcome) { return a.complete && a.change == Alteration::destination; }, Verdict::blocked,
      Cause::translated, Direction::there},
-    {"of datagrams sent there some did not arrive", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there && a.udp; },
-     Verdict::blocked, Cause::dropped, Direction::there},
-    {"of datagrams sent back some did not arrive", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back && a.udp; },
-     Verdict::blocked, Cause::dropped, Direction::back},
-    {"of the stream there some never arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there; }, Verdict::blocked,
-     Cause::starved, Direction::there},
-    {"of the stream back some never arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back; }, Verdict::blocked,
-     Cause::starved, Direction::back},
+    {"of datagrams sent there some did not arrive", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there && a.udp; }, Verdict::blocked,
+     Cause::dropped, Direction::there},
+    {"of datagrams sent back some did not arrive", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back && a.udp; }, Verdict::blocked,
+     Cause::dropped, Direction::back},
+    {"of the stream there some never arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::there; }, Verdict::blocked, Cause::starved,
+     Direction::there},
+    {"of the stream back some never arrived", [](const Account& a, Outcome) { return a.complete && a.loss == Loss::back; }, Verdict::blocked, Cause::starved,
+     Direction::back},
     {"what was sent there came changed", [](const Account& a, Outcome) { return a.complete && a.change == Alteration::payload && a.change_there; },
      Verdict::blocked, Cause::modified, Direction::there},
     {"what was sent back came changed", [](const Account& a, Outcome) { return a.complete && a.change == Alteration::payload; }, Verdict::blocked,
      Cause::modified, Direction::back},
+    {"packets were lost there and sent again, and none back",
+     [](const Account& a, Outcome outcome) { return a.complete && a.only == Loss::there && outcome == Outcome::unclear; }, Verdict::blocked, Cause::starved,
+     Direction::there},
+    {"packets were lost back and sent again, and none there",
+     [](const Account& a, Outcome outcome) { return a.complete && a.only == Loss::back && outcome == Outcome::unclear; }, Verdict::blocked, Cause::starved,
+     Direction::back},
     {"something answered in another's name", [](const Account& a, Outcome) { return a.complete && a.answered; }, Verdict::blocked, Cause::reset,
      Direction::there},
-    {"nothing is known to have been lost or changed", [](const Account& a, Outcome outcome) { return !a.lost && outcome == Outcome::failed; },
-     Verdict::failed, {}, Direction::none},
+    {"nothing is known to have been lost or changed",
+     [](const Account& a, Outcome outcome) { return !a.lost && outcome == Outcome::failed; },
+     Verdict::failed,
+     {},
+     Direction::none},
 };
 
 // Whether the packets came to an address and port of the far end that the leg is for: by its own address, or by the one
@@ -85,6 +97,7 @@ Account sum_up(const LegContext& context, const ConnectionLedger& ledger) {
         account.loss = Loss::back;
         account.all = ledger.back.none_arrived();
     }
+    if (!account.udp && ledger.there.lost.empty() != ledger.back.lost.empty()) account.only = ledger.there.lost.empty() ? Loss::back : Loss::there;
     if (ledger.elsewhere || !belongs(context, ledger)) {
         account.change = Alteration::destination;
     } else if (ledger.there.changed + ledger.back.changed > 0) {

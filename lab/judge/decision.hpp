@@ -21,6 +21,7 @@ struct Account {
     bool lost = false;      // a wire was watched, and its record is not whole: what is missing proves nothing
     enum class Loss { none, there, back } loss = Loss::none;  // of packets that were needed
     bool all = false;       // nothing at all arrived that way
+    Loss only = Loss::none;  // the one direction of a TCP connection that lost any packet, whatever came of it when it was sent again
     Alteration change = Alteration::none;
     bool change_there = true;
     bool answered = false;  // packets came in the far end's name that it never sent

@@ -42,6 +42,8 @@ TEST_CASE("the decision table: each row") {
     auto changed_there = account_of(Loss::none, false, false, Alteration::payload), changed_back = changed_there;
     changed_back.change_there = false;
     const auto elsewhere = account_of(Loss::none, false, false, Alteration::destination);
+    auto again_there = account_of(Loss::none), again_back = account_of(Loss::none);
+    again_there.only = Loss::there, again_back.only = Loss::back;
     const Asked rows[] = {
         {"it worked, whatever was lost", account_of(Loss::back), Outcome::worked, Verdict::pass, {}, Direction::none},
         {"the witness lost packets", overrun, Outcome::failed, Verdict::inconclusive, {}, Direction::none},
@@ -54,6 +56,9 @@ TEST_CASE("the decision table: each row") {
         {"the stream back", account_of(Loss::back), Outcome::failed, Verdict::blocked, Cause::starved, Direction::back},
         {"changed there", changed_there, Outcome::failed, Verdict::blocked, Cause::modified, Direction::there},
         {"changed back", changed_back, Outcome::failed, Verdict::blocked, Cause::modified, Direction::back},
+        {"sent again there, and nobody says how it ended", again_there, Outcome::unclear, Verdict::blocked, Cause::starved, Direction::there},
+        {"sent again back, and nobody says how it ended", again_back, Outcome::unclear, Verdict::blocked, Cause::starved, Direction::back},
+        {"sent again there, and an end says that it failed", again_there, Outcome::failed, Verdict::failed, {}, Direction::none},
         {"another's answer", answered, Outcome::failed, Verdict::blocked, Cause::reset, Direction::there},
         {"all arrived", account_of(Loss::none), Outcome::failed, Verdict::failed, {}, Direction::none},
         {"all arrived, and nobody says how it ended", account_of(Loss::none), Outcome::unclear, {}, {}, Direction::none},
@@ -165,17 +170,22 @@ TEST_CASE("the ledger: which way the packets that were needed were lost") {
         std::string name;
         Lists lists;
         Loss loss;
+        Loss only;  // the one way that lost any packet
     };
     const std::vector<Row> rows{
-        {"nothing is lost", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"}, Loss::none},
-        {"some of the stream there", {"1:0:64:a@0 2:64:c8:b@10 3:64:c8:b@400", "1:0:64:a@5", "7:1:0:0@20", "7:1:0:0@25"}, Loss::there},
-        {"a copy made up for what was lost there", {"1:64:64:a@0 2:64:64:a@200", "2:64:64:a@205", "7:1:64:c@220", "7:1:64:c@225"}, Loss::none},
-        {"some of the stream back, sent again in vain", {"1:64:64:a@0", "1:64:64:a@5", "6:1:0:0@7 7:1:64:c@20 8:1:64:c@220", "6:1:0:0@9"}, Loss::back},
-        {"some of the stream back, sent once", {"1:64:64:a@0", "1:64:64:a@5", "6:1:0:0@7 7:1:64:c@20", "6:1:0:0@9"}, Loss::back},
+        {"nothing is lost", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"}, Loss::none, Loss::none},
+        {"some of the stream there", {"1:0:64:a@0 2:64:c8:b@10 3:64:c8:b@400", "1:0:64:a@5", "7:1:0:0@20", "7:1:0:0@25"}, Loss::there, Loss::there},
+        {"a copy made up for what was lost there", {"1:64:64:a@0 2:64:64:a@200", "2:64:64:a@205", "7:1:64:c@220", "7:1:64:c@225"}, Loss::none, Loss::there},
+        {"some of the stream back, sent again in vain",
+         {"1:64:64:a@0", "1:64:64:a@5", "6:1:0:0@7 7:1:64:c@20 8:1:64:c@220", "6:1:0:0@9"},
+         Loss::back,
+         Loss::back},
+        {"some of the stream back, sent once", {"1:64:64:a@0", "1:64:64:a@5", "6:1:0:0@7 7:1:64:c@20", "6:1:0:0@9"}, Loss::back, Loss::back},
         {"copies made up for what was lost there, so late that the answer was sent when nobody looked any more",
          {"1:64:64:a@0 2:64:64:a@900", "2:64:64:a@905", "6:1:0:0@907 7:1:64:c@920", "6:1:0:0@909"},
-         Loss::there},
-        {"both ways lose, the way back first", {"1:64:64:a@500 2:64:64:a@900", "", "6:1:0:0@7 7:1:64:c@20 8:1:64:c@220", "6:1:0:0@9"}, Loss::back},
+         Loss::there,
+         Loss::none},
+        {"both ways lose, the way back first", {"1:64:64:a@500 2:64:64:a@900", "", "6:1:0:0@7 7:1:64:c@20 8:1:64:c@220", "6:1:0:0@9"}, Loss::back, Loss::none},
     };
     for (const auto& row : rows) {
         INFO(row.name);
@@ -183,6 +193,7 @@ TEST_CASE("the ledger: which way the packets that were needed were lost") {
         account_of_story(row.lists, {}, {}, "media", &sum);
         REQUIRE(sum.complete);
         CHECK(static_cast<int>(sum.loss) == static_cast<int>(row.loss));
+        CHECK(static_cast<int>(sum.only) == static_cast<int>(row.only));
     }
 }
 
