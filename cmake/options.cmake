@@ -24,7 +24,7 @@ target_compile_options(wmlab_warnings INTERFACE -Wall -Wextra -Wconversion -Wsha
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 sees uninitialised members in every std::variant and std::optional it inlines at -O2; the sanitizers look for real ones.
   target_compile_options(wmlab_warnings INTERFACE -Wno-maybe-uninitialized)
-  # At -O1 it inlines one half only of the pair by which Asio allocates a coroutine's frame.
+  # Optimising, it inlines one half only of the pair by which Asio allocates a coroutine's frame.
   target_compile_options(wmlab_warnings INTERFACE -Wno-mismatched-new-delete)
   # Meant for headers; g++ takes a source that is compiled together with others for one.
   target_compile_options(wmlab_warnings INTERFACE $<$<BOOL:${CMAKE_UNITY_BUILD}>:-Wno-subobject-linkage>)
