@@ -101,7 +101,9 @@ private:
     bool known_by_plainer(const Crafted& packet, const Origin& origin) const {
         const auto& source = plan_.ends[origin.from];
         const auto plain = plan_.plain_of(origin);
-        const auto came_from = [&](std::uint32_t from) { return open_.contains({packet.zone, from, origin.to, static_cast<std::uint16_t>(plain), origin.ports}); };
+        const auto came_from = [&](std::uint32_t from) {
+            return open_.contains({packet.zone, from, origin.to, static_cast<std::uint16_t>(plain), origin.ports});
+        };
         if (plain != origin.variant && came_from(origin.from)) return true;
         // Open to anyone of the zone: also to those addresses of it that rules name.
         return !plan_.ends[origin.to].address.v6 && packet.zone != firewall_itself && !source.anyone && source.hosts.empty() && anyone_.contains(source.zone) &&

@@ -299,6 +299,89 @@ std::string write_merged(const SiteTable& sites, const ReportWish& wish, bool se
     return problem;
 }
 
+// Options that not every scenario and setting can have: of this job.
+void take_ruleset_options(Job& job, const po::variables_map& values, bool several) {
+    for (const auto* option : {"baseline", "live", "suggest", "apply-suggestions", "coverage", "watch"})
+        if (values.contains(option)) refuse_several(job.text.scenario, fmt::format("run: --{}", option));
+    if (values.contains("baseline")) {
+        if (!job.setting.built_in()) throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
+        job.baseline = ruleset_for(values["baseline"].as<std::string>(), job.text.scenario);
+        if (values.contains("live") && job.ruleset.empty()) throw UsageError{"run: --live applies a ruleset, and there is none: name it with --ruleset"};
+    }
+    if (values.contains("apply-suggestions") && !job.setting.built_in())
+        throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
+    if (values.contains("suggest")) {
+        if (!job.setting.built_in() || job.ruleset.empty()) throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
+        job.patch = values["suggest"].as<std::string>();
+        if (several) job.patch = of_its_own(job.patch, job.name);
+    }
+    if (values.contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
+        throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
+}
+
+// Where it writes; one of several to files and folders of its own.
+void take_files(Job& job, const po::variables_map& values, const ReportWish& wish, bool several) {
+    job.targets = wish.targets;
+    if (values.contains("journal")) job.journals = values["journal"].as<std::string>();
+    if (values.contains("pcap")) job.captures = values["pcap"].as<std::string>();
+    if (values.contains("bundle")) {
+        job.bundle = values["bundle"].as<std::string>();
+        if (several) job.bundle = of_its_own(job.bundle, job.name);
+        if (!std::ofstream{job.bundle, std::ios::app}) throw UsageError{"run: cannot write " + job.bundle.string()};
+    }
+    if (!several) return;
+    if (!job.captures.empty()) job.captures /= job.name;
+    if (!job.journals.empty()) job.journals /= job.name;
+    for (auto& target : job.targets)
+        if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
+}
+
+// Nothing: a watch wants none of its flows this time.
+std::optional<Job> job_of(const std::string& file, ScenarioText text, const po::variables_map& values, const ReportWish& wish, bool several, const Turn* turn) {
+    Job job;
+    job.text = std::move(text);
+    job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
+    job.setting = setting_option(values, job.text.scenario);
+    std::optional<std::string> ruleset;
+    if (values.contains("ruleset")) ruleset = values["ruleset"].as<std::string>();
+    job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
+    take_ruleset_options(job, values, several);
+    take_files(job, values, wish, several);
+    job.turn = turn;
+    // Of flows from `anyone` it is known later which there are.
+    if (!choose_flows(job, values) && !(job.setting.built_in() && needs_samples(job.text.scenario)))
+        throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(values))};
+    if (turn != nullptr && turn->narrowed()) {
+        if (job.flows.empty() && !needs_samples(job.text.scenario)) return std::nullopt;
+        job.journals.clear(), job.captures.clear(), job.bundle.clear(), job.patch.clear();
+    }
+    return job;
+}
+
+int run_jobs(std::vector<Job>& jobs, const Inside& inside, const po::variables_map& values, const ReportWish& wish) {
+    int code = ends::as_expected;
+    SiteTable sites;
+    for (auto& job : jobs) {
+        std::optional<Report> report;
+        try {
+            add_samples(job, values);
+            if (job.flows.empty()) continue;  // a watch's, of others
+            code = worse(code, run_job(job, inside, values, wish, report));
+        } catch (const Interrupted&) {
+            code = ends::interrupted;
+        } catch (const SetupFailed& failure) {
+            if (jobs.size() == 1) throw;
+            std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
+            code = worse(code, ends::not_set_up);
+        }
+        if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
+        if (code == ends::interrupted) break;
+    }
+    const auto problem = write_merged(sites, wish, jobs.size() > 1);
+    std::cerr << problem;
+    return problem.empty() ? code : worse(code, ends::not_as_expected);
+}
+
 // All that was asked for, once; `turn`: as one run of a watch.
 int run_once(const po::variables_map& values, const Turn* turn) {
     const auto files = scenario_files(words(values));
@@ -308,106 +391,45 @@ int run_once(const po::variables_map& values, const Turn* turn) {
         std::string none;
         if (wish.targets.empty()) wish.targets.push_back(*report_target("text", none));
     }
-    std::optional<std::string> ruleset;
-    if (values.contains("ruleset")) ruleset = values["ruleset"].as<std::string>();
-
     std::vector<Job> jobs;
     bool good = true;
     for (const auto& file : files) {
         auto text = read_scenario_text(file, files_wanted(values));
         good = good && text.has_value();
-        if (!text) continue;
-        Job job;
-        job.text = std::move(*text);
-        job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
-        job.setting = setting_option(values, job.text.scenario);
-        if (!jobs.empty() && jobs.front().setting.kind() != job.setting.kind())
-            throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one",
-                                         file, files.front())};
-        job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
-        for (const auto* option : {"baseline", "live", "suggest", "apply-suggestions", "coverage", "watch"})
-            if (values.contains(option)) refuse_several(job.text.scenario, fmt::format("run: --{}", option));
-        if (values.contains("baseline")) {
-            if (!job.setting.built_in())
-                throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
-            job.baseline = ruleset_for(values["baseline"].as<std::string>(), job.text.scenario);
-            if (values.contains("live") && job.ruleset.empty())
-                throw UsageError{"run: --live applies a ruleset, and there is none: name it with --ruleset"};
-        }
-        if (values.contains("apply-suggestions") && !job.setting.built_in())
-            throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
-        if (values.contains("suggest")) {
-            if (!job.setting.built_in() || job.ruleset.empty())
-                throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
-            job.patch = values["suggest"].as<std::string>();
-            if (files.size() > 1) job.patch = of_its_own(job.patch, job.name);
-        }
-        if (values.contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
-            throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
-        job.targets = wish.targets;
-        if (values.contains("journal")) job.journals = values["journal"].as<std::string>();
-        if (values.contains("pcap")) job.captures = values["pcap"].as<std::string>();
-        if (values.contains("bundle")) {
-            job.bundle = values["bundle"].as<std::string>();
-            if (files.size() > 1) job.bundle = of_its_own(job.bundle, job.name);
-            if (!std::ofstream{job.bundle, std::ios::app}) throw UsageError{"run: cannot write " + job.bundle.string()};
-        }
-        if (files.size() > 1) {
-            if (!job.captures.empty()) job.captures /= job.name;
-            if (!job.journals.empty()) job.journals /= job.name;
-            for (auto& target : job.targets)
-                if (!target.file.empty() && target.file != "-") target.file = of_its_own(target.file, job.name);
-        }
-        job.turn = turn;
-        // Of flows from `anyone` it is known later which there are.
-        if (!choose_flows(job, values) && !(job.setting.built_in() && needs_samples(job.text.scenario)))
-            throw UsageError{fmt::format("run: {} has no flow {}", file, narrowing(values))};
-        if (turn != nullptr && turn->narrowed()) {
-            if (job.flows.empty() && !needs_samples(job.text.scenario)) continue;
-            job.journals.clear(), job.captures.clear(), job.bundle.clear(), job.patch.clear();
-        }
-        jobs.push_back(std::move(job));
+        auto job = text ? job_of(file, std::move(*text), values, wish, files.size() > 1, turn) : std::nullopt;
+        if (!job) continue;
+        if (!jobs.empty() && jobs.front().setting.kind() != job->setting.kind())
+            throw UsageError{fmt::format("run: the hosts of {} are elsewhere than those of {}; run them one by one", file, files.front())};
+        jobs.push_back(std::move(*job));
     }
     if (!good) return 2;
     if (jobs.empty()) return 0;  // a watch, and the flows it wanted first are gone
-
     const auto setting = jobs.front().setting;
-    const auto in_turn = [&](const Inside& inside) {
-        int code = ends::as_expected;
-        SiteTable sites;
-        for (auto& job : jobs) {
-            std::optional<Report> report;
-            try {
-                add_samples(job, values);
-                if (job.flows.empty()) continue;  // a watch's, of others
-                code = worse(code, run_job(job, inside, values, wish, report));
-            } catch (const Interrupted&) {
-                code = ends::interrupted;
-            } catch (const SetupFailed& failure) {
-                if (jobs.size() == 1) throw;
-                std::cerr << fmt::format("wmlab: {}: {}\n", job.text.scenario.file.string(), failure.what());
-                code = worse(code, ends::not_set_up);
-            }
-            if (report) sites.add(job.name, job.text.scenario, *report, jobs.size() > 1);
-            if (code == ends::interrupted) break;
-        }
-        const auto problem = write_merged(sites, wish, jobs.size() > 1);
-        std::cerr << problem;
-        return problem.empty() ? code : worse(code, ends::not_as_expected);
-    };
-    return inside_sandbox(in_turn, setting);
+    return inside_sandbox([&](const Inside& inside) { return run_jobs(jobs, inside, values, wish); }, setting);
 }
 
-}  // namespace
+// Options that do not go together, and numbers that are none. UsageError.
+void refuse_what_does_not_go_together(const po::variables_map& values, const std::vector<std::string>& files) {
+    if (files.empty()) throw UsageError{"run: which scenario?"};
+    if (values.contains("keep") && files.size() > 1) throw UsageError{"run: --keep takes one scenario"};
+    report_wish(values);  // says what is wrong with it
+    for (const auto* option : {"apply-suggestions", "suggest", "coverage"})
+        if (values.contains("no-trace") && values.contains(option))
+            throw UsageError{fmt::format("run: --{} needs the trace, which --no-trace switches off", option)};
+    constexpr unsigned jobs_max = 100'000;  // what was written with a minus sign is far above
+    if (const auto& jobs = values["jobs"]; !jobs.defaulted() && (jobs.as<unsigned>() == 0 || jobs.as<unsigned>() > jobs_max))
+        throw UsageError{"run: `--jobs` is how many flows run at the same time, 1 or more; leave it out for no limit"};
+    if (values.contains("live") && !values.contains("baseline"))
+        throw UsageError{"run: --live applies the ruleset while the streams play under an older one: name that with --baseline"};
+    if (values.contains("live") && values.contains("keep"))
+        throw UsageError{"run: --live makes a lab of its own after the others, and --keep wants the last one to stay"};
+    if (!values.contains("watch")) return;
+    if (values.contains("keep")) throw UsageError{"run: --keep waits for you with the lab standing, and --watch for a change"};
+    if (std::ranges::find(files, "-") != files.end()) throw UsageError{"run: --watch waits for a file to change, and - is none"};
+}
 
-int run_command(Arguments arguments) {
-    Usage usage{
-        "run",
-        "SCENARIO|DIR...",
-        "Builds the lab, runs all flows, and says for each whether it works through the firewall; if not, on which leg it was stopped, how, and by which rule. No root needed where user namespaces are allowed (wmlab doctor).",
-        {},
-        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal folders then carry its name, and a report file without it holds the flows of all.\n"};
-    auto add = usage.options.add_options();
+void add_run_options(po::options_description& options) {
+    auto add = options.add_options();
     add("ruleset", po::value<std::string>()->value_name("FILE"),
         "nftables or iptables-save file to load into the firewall, instead of the scenario's");
     add("baseline", po::value<std::string>()->value_name("FILE"),
@@ -435,33 +457,24 @@ int run_command(Arguments arguments) {
         "write what would make the stopped flows pass as one change of the ruleset, for `patch -p0`; proven first, as --apply-suggestions does");
     add("keep", "keep the lab up after the run, and say how to enter it, until Ctrl-C");
     add("watch", "run again when the scenario, what it includes, or a ruleset changes: first the flows that the edit touches, then all; until Ctrl-C");
-    add_setting_options(usage.options);
-    add_report_options(usage.options);
+    add_setting_options(options);
+    add_report_options(options);
+}
+
+}  // namespace
+
+int run_command(Arguments arguments) {
+    Usage usage{
+        "run",
+        "SCENARIO|DIR...",
+        "Builds the lab, runs all flows, and says for each whether it works through the firewall; if not, on which leg it was stopped, how, and by which rule. No root needed where user namespaces are allowed (wmlab doctor).",
+        {},
+        "\nA directory stands for its .yaml and .yml files. Of several scenarios each is a run of its own; report files and journal folders then carry its name, and a report file without it holds the flows of all.\n"};
+    add_run_options(usage.options);
     const auto values = parse(usage, arguments);
     if (!values) return 0;
-    const auto files = scenario_files(words(*values));
-    if (files.empty()) throw UsageError{"run: which scenario?"};
-    if (values->contains("keep") && files.size() > 1) throw UsageError{"run: --keep takes one scenario"};
-    report_wish(*values);  // says what is wrong with it
-    if (values->contains("no-trace") && values->contains("apply-suggestions"))
-        throw UsageError{"run: --apply-suggestions needs the trace, which --no-trace switches off"};
-    constexpr unsigned jobs_max = 100'000;  // what was written with a minus sign is far above
-    if (const auto& jobs = (*values)["jobs"];
-        !jobs.defaulted() && (jobs.as<unsigned>() == 0 || jobs.as<unsigned>() > jobs_max))
-        throw UsageError{"run: `--jobs` is how many flows run at the same time, 1 or more; leave it out for no limit"};
-    if (values->contains("no-trace") && values->contains("suggest"))
-        throw UsageError{"run: --suggest needs the trace, which --no-trace switches off"};
-    if (values->contains("no-trace") && values->contains("coverage"))
-        throw UsageError{"run: --coverage needs the trace, which --no-trace switches off"};
-
-    if (values->contains("live") && !values->contains("baseline"))
-        throw UsageError{"run: --live applies the ruleset while the streams play under an older one: name that with --baseline"};
-    if (values->contains("live") && values->contains("keep"))
-        throw UsageError{"run: --live makes a lab of its own after the others, and --keep wants the last one to stay"};
-
+    refuse_what_does_not_go_together(*values, scenario_files(words(*values)));
     if (!values->contains("watch")) return run_once(*values, nullptr);
-    if (values->contains("keep")) throw UsageError{"run: --keep waits for you with the lab standing, and --watch for a change"};
-    if (std::ranges::find(files, "-") != files.end()) throw UsageError{"run: --watch waits for a file to change, and - is none"};
     WatchWish wish;
     wish.scenarios = [&] { return scenario_files(words(*values)); };
     for (const auto* option : {"ruleset", "baseline"})
