@@ -175,6 +175,7 @@ struct Bench::Parts {
     }
 
     // Rules that are loaded again may have other handles than those of `ruleset`, and have the same places.
+    void listen_to_trace();  // of everything that comes, from the first time on
     std::uint64_t handle_read(const rules::ChainName& chain, std::uint64_t handle) {
         if (past.rules().empty()) return handle;
         if (!handles_now) {
@@ -468,41 +469,81 @@ void Bench::send(std::span<const Crafted> packets, std::span<const Shape> shapes
     }
 }
 
+namespace {
+
+// Everything that has been traced and not read yet.
+template <class Each>
+void read_trace(const Descriptor& trace, const Each& each) {
+    std::vector<std::byte> buffer(64 * 1024);
+    for (;;) {
+        const auto size = ::recv(trace.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (size < 0 && (errno == ENOBUFS || errno == EINTR)) continue;  // many packets since the last ask: there are more to read
+        if (size <= 0) return;
+        std::span<const std::byte> rest{buffer.data(), static_cast<std::size_t>(size)};
+        while (rest.size() >= NLMSG_HDRLEN) {
+            std::uint32_t length;
+            std::memcpy(&length, rest.data(), sizeof length);
+            if (length < NLMSG_HDRLEN || length > rest.size()) break;
+            if (const auto message = rules::parse_trace(rest.first(length))) each(*message);
+            rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(length), rest.size()));
+        }
+    }
+}
+
+RuleRef referred(const rules::Ruleset& ruleset, const rules::Decision& decision, const rules::Decision::Step& step) {
+    if (const auto* rule = step.handle != 0 ? rules::rule_of(ruleset, decision, step) : nullptr) return reference(*rule);
+    const auto* chain = ruleset.chain(step.chain);
+    if (chain && chain->policy && step.handle == 0) return {chain->policy->file, chain->policy->line, chain->policy->text, step.chain.text()};
+    return {"", 0, chain && chain->policy_drop ? "policy drop" : "policy accept", step.chain.text()};
+}
+
+// What a packet that met `hook` was accepted, translated and ended by.
+Reasons reasons_of(const rules::Ruleset& ruleset, const rules::Decision& decision, std::string_view hook) {
+    Reasons reasons;
+    const rules::Decision::Step* decider = nullptr;
+    bool filtering = false;
+    for (const auto& step : decision.steps) {
+        const auto* chain = ruleset.chain(step.chain);
+        if (chain && !chain->hook.empty()) filtering = chain->hook == hook && chain->type != "nat";
+        if (filtering && step.accepts && (step.handle != 0 || !decider || decider->handle == 0)) decider = &step;
+        if (chain && chain->type == "nat" && step.handle != 0 && (chain->hook == "prerouting" || chain->hook == "output"))
+            reasons.translates = referred(ruleset, decision, step);
+        if (step.handle != 0) reasons.rules.push_back({step.chain, step.handle});
+    }
+    // A chain that is jumped to from nat has no type of its own: the rule itself tells.
+    if (!reasons.translates)
+        for (const auto& step : decision.steps)
+            if (const auto* rule = step.handle != 0 ? ruleset.rule(step.chain, step.handle) : nullptr)
+                if (rules::leads_elsewhere(*rule)) reasons.translates = reference(*rule);
+    if (decider) reasons.accepts = referred(ruleset, decision, *decider);
+    if (!decision.steps.empty()) reasons.last = referred(ruleset, decision, decision.steps.back());
+    return reasons;
+}
+
+}  // namespace
+
+void Bench::Parts::listen_to_trace() {
+    if (!traced) {
+        load_rules(network.firewall(), std::string{ask_table});
+        traced = true;
+    }
+    if (trace) return;
+    const Entered inside{network.firewall()};
+    trace = Descriptor{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    const int group = NFNLGRP_NFTRACE;
+    if (!trace || ::bind(trace.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ||
+        ::setsockopt(trace.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
+        throw setup_failed("listen to the kernel's trace", errno);
+}
+
 Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     Interruptions::check();
     auto& parts = *parts_;
     const Pinned pinned;
-    if (!parts.traced) {
-        load_rules(parts.network.firewall(), std::string{ask_table});
-        parts.traced = true;
-    }
-    if (!parts.trace) {
-        const Entered inside{parts.network.firewall()};
-        parts.trace = Descriptor{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
-        sockaddr_nl address{};
-        address.nl_family = AF_NETLINK;
-        const int group = NFNLGRP_NFTRACE;
-        if (!parts.trace || ::bind(parts.trace.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ||
-            ::setsockopt(parts.trace.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
-            throw setup_failed("listen to the kernel's trace", errno);
-    }
-    std::vector<std::byte> buffer(64 * 1024);
-    const auto drain = [&](const auto& each) {
-        for (;;) {
-            const auto size = ::recv(parts.trace.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-            if (size < 0 && (errno == ENOBUFS || errno == EINTR)) continue;  // many packets since the last ask: there are more to read
-            if (size <= 0) return;
-            std::span<const std::byte> rest{buffer.data(), static_cast<std::size_t>(size)};
-            while (rest.size() >= NLMSG_HDRLEN) {
-                std::uint32_t length;
-                std::memcpy(&length, rest.data(), sizeof length);
-                if (length < NLMSG_HDRLEN || length > rest.size()) break;
-                if (const auto message = rules::parse_trace(rest.first(length))) each(*message);
-                rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(length), rest.size()));
-            }
-        }
-    };
-    drain([](const rules::TraceMessage&) {});
+    parts.listen_to_trace();
+    read_trace(parts.trace, [](const rules::TraceMessage&) {});
     std::array<Outcome, 1> outcome;
     parts.send_batch(std::span{&packet, 1}, shapes, outcome);
     // The first packet that came in where ours did, or that the firewall sent as ours; answers come after it.
@@ -510,46 +551,19 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     const bool known_id = !packet.destination.v6 && !shapes[packet.shape].id;
     std::optional<std::uint32_t> id;
     rules::Decision decision;
-    drain([&](const rules::TraceMessage& message) {
+    read_trace(parts.trace, [&](const rules::TraceMessage& message) {
+        using Type = rules::TraceMessage::Type;
         if (!id && message.in == in && (!known_id || !message.packet || message.ip_id == (parts.first_nonce() & 0xFFFF))) id = message.id;
         if (!id || message.id != *id || message.chain.table == rules::trace_table_name) return;
-        if (message.type == rules::TraceMessage::Type::rule && message.handle != 0)
-            decision.steps.push_back({message.chain, parts.handle_read(message.chain, message.handle), message.verdict == rules::TraceMessage::Verdict::accept,
-                                      message.verdict, message.target});
-        else if (message.type == rules::TraceMessage::Type::policy)
-            decision.steps.push_back({message.chain, 0, message.verdict == rules::TraceMessage::Verdict::accept,
-                                      message.verdict, {}});
+        const bool accepts = message.verdict == rules::TraceMessage::Verdict::accept;
+        if (message.type == Type::rule && message.handle != 0)
+            decision.steps.push_back({message.chain, parts.handle_read(message.chain, message.handle), accepts, message.verdict, message.target});
+        else if (message.type == Type::policy)
+            decision.steps.push_back({message.chain, 0, accepts, message.verdict, {}});
     });
-    Reasons reasons;
+    const bool local = outcome[0].end == Outcome::End::local;
+    auto reasons = reasons_of(parts.ruleset, decision, packet.zone == firewall_itself ? "output" : local ? "input" : "forward");
     reasons.outcome = outcome[0];
-    const std::string_view hook = packet.zone == firewall_itself                     ? "output"
-                                  : outcome[0].end == Outcome::End::local            ? "input"
-                                                                                     : "forward";
-    const rules::Decision::Step* decider = nullptr;
-    bool filtering = false;
-    const auto referred = [&](const rules::Decision::Step& step) -> std::optional<RuleRef> {
-        if (const auto* rule = step.handle != 0 ? rules::rule_of(parts.ruleset, decision, step) : nullptr)
-            return reference(*rule);
-        const auto* chain = parts.ruleset.chain(step.chain);
-        if (chain && chain->policy && step.handle == 0)
-            return RuleRef{chain->policy->file, chain->policy->line, chain->policy->text, step.chain.text()};
-        return RuleRef{"", 0, chain && chain->policy_drop ? "policy drop" : "policy accept", step.chain.text()};
-    };
-    for (const auto& step : decision.steps) {
-        const auto* chain = parts.ruleset.chain(step.chain);
-        if (chain && !chain->hook.empty()) filtering = chain->hook == hook && chain->type != "nat";
-        if (filtering && step.accepts && (step.handle != 0 || !decider || decider->handle == 0)) decider = &step;
-        if (chain && chain->type == "nat" && step.handle != 0 && (chain->hook == "prerouting" || chain->hook == "output"))
-            reasons.translates = referred(step);
-        if (step.handle != 0) reasons.rules.push_back({step.chain, step.handle});
-    }
-    // A chain that is jumped to from nat has no type of its own: the rule itself tells.
-    if (!reasons.translates)
-        for (const auto& step : decision.steps)
-            if (const auto* rule = step.handle != 0 ? parts.ruleset.rule(step.chain, step.handle) : nullptr)
-                if (rules::leads_elsewhere(*rule)) reasons.translates = reference(*rule);
-    if (decider) reasons.accepts = referred(*decider);
-    if (!decision.steps.empty()) reasons.last = referred(decision.steps.back());
     return reasons;
 }
 

@@ -203,6 +203,71 @@ void refuse_if_nothing_is_left(const Lab& lab, const std::vector<Flows>& waves) 
     throw lab.unreachable.begin()->second;
 }
 
+// The kernel's trace at every firewall of the built-in lab, and what its ruleset says about the run.
+void start_tracers(Lab& lab, const ScenarioText& text, const RunOptions& options, std::deque<BoxTracer>& tracers, Drops& drops, Run& result) {
+    if (!options.trace || !options.setting.built_in()) return;
+    bool plain = text.scenario.events.empty(), by_ports = plain;  // what is dropped now may pass when something has happened
+    for (const auto& box : lab.boxes) {
+        if (box.ruleset.empty()) continue;
+        const auto whose = lab.boxes.size() > 1 ? box.name() + ": " : std::string{};
+        try {
+            const auto& ruleset =
+                tracers.emplace_back(box, lab.network.firewall(box.name()), options, [&](const rules::Decision& decision) { drops.see(decision); })
+                    .tracer.ruleset();
+            plain = plain && rules::plain(ruleset);
+            by_ports = by_ports && rules::same_for_all_between_two_ports(ruleset);
+            auto conditionals = rules::conditionals(ruleset);
+            result.conditionals.insert(result.conditionals.end(), conditionals.begin(), conditionals.end());
+            if (ruleset.empty())
+                lab.notes.push_back(
+                    box.ruleset.string() +
+                    " holds no rule and no policy that drops: the firewall forwards everything. (What iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
+            for (const auto& sentence : rules::misfits(ruleset, box.view)) {
+                if (options.crew.say) options.crew.say("note: " + whose + sentence);
+                lab.notes.push_back(whose + sentence);
+            }
+        } catch (const SetupFailed& failure) {
+            plain = false;
+            lab.notes.push_back(whose + "no rule can be named: " + failure.what());
+        }
+    }
+    drops.plain = plain && !tracers.empty();
+    drops.by_ports = drops.plain && by_ports;
+}
+
+// Firewalls elsewhere: Linux gateways that are asked for their rules and trace, devices whose logs are read.
+struct Elsewhere {
+    std::deque<Gateway> gateways;
+    std::deque<DeviceLogSource> logs;
+
+    Elsewhere(Lab& lab, const RunOptions& options) {
+        const bool several = lab.boxes.size() > 1;
+        for (const auto& box : lab.boxes) {
+            if (options.setting.built_in()) break;
+            const auto& prefix = several ? box.view.firewall.launch : options.setting.firewall;
+            if (!prefix.empty())
+                gateways.emplace_back(lab, box.view,
+                                      GatewayOptions{prefix, several ? box.view.firewall.ruleset : options.ruleset, options.trace, options.trace_buffer,
+                                                     several && !options.journals.empty() ? options.journals / box.name() : options.journals});
+            if (!box.view.firewall.log.empty()) logs.emplace_back(lab, box.view.firewall.log, box.name());
+        }
+    }
+
+    void finish(Lab& lab, Recorder& recorder, Run& result) {
+        for (auto& gateway : gateways) {
+            for (auto& event : gateway.finish(recorder.events)) {
+                if (lab.boxes.size() > 1) event.fields[field::box] = gateway.box();
+                recorder.add(std::move(event));
+            }
+            lab.notes.insert(lab.notes.end(), gateway.notes.begin(), gateway.notes.end());
+        }
+        for (auto& log : logs) {
+            result.device_logs[log.box] = log.finish();
+            lab.notes.insert(lab.notes.end(), log.notes.begin(), log.notes.end());
+        }
+    }
+};
+
 }  // namespace
 
 milliseconds longest(const scenario::Flow& flow) {
@@ -223,49 +288,12 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
     Lab lab{text.scenario, inside, options.ruleset, recorder, setting, options.captures};
     Run result;
     Drops drops{lab};
-    const bool several = lab.boxes.size() > 1;
     std::deque<BoxTracer> tracers;
-    if (options.trace && options.setting.built_in()) {
-        bool plain = text.scenario.events.empty(), by_ports = plain;  // what is dropped now may pass when something has happened
-        for (const auto& box : lab.boxes) {
-            if (box.ruleset.empty()) continue;
-            const auto whose = several ? box.name() + ": " : std::string{};
-            try {
-                auto& tracer = tracers.emplace_back(box, lab.network.firewall(box.name()), options, [&](const rules::Decision& decision) { drops.see(decision); }).tracer;
-                plain = plain && rules::plain(tracer.ruleset());
-                by_ports = by_ports && rules::same_for_all_between_two_ports(tracer.ruleset());
-                auto conditionals = rules::conditionals(tracer.ruleset());
-                result.conditionals.insert(result.conditionals.end(), conditionals.begin(), conditionals.end());
-                if (tracer.ruleset().empty())
-                    lab.notes.push_back(
-                        box.ruleset.string() +
-                        " holds no rule and no policy that drops: the firewall forwards everything. (What iptables-save, iptables-legacy-save and nft list ruleset print are three things.)");
-                for (const auto& sentence : rules::misfits(tracer.ruleset(), box.view)) {
-                    if (options.crew.say) options.crew.say("note: " + whose + sentence);
-                    lab.notes.push_back(whose + sentence);
-                }
-            } catch (const SetupFailed& failure) {
-                plain = false;
-                lab.notes.push_back(whose + "no rule can be named: " + failure.what());
-            }
-        }
-        drops.plain = plain && !tracers.empty();
-        drops.by_ports = drops.plain && by_ports;
-    }
+    start_tracers(lab, text, options, tracers, drops, result);
     std::optional<Incidents> incidents;
     if (!text.scenario.events.empty() && !options.control && options.setting.built_in())
         incidents.emplace(lab, recorder, text, options.ruleset, tracers.empty() ? nullptr : &tracers.front().tracer);
-    std::deque<Gateway> gateways;
-    std::deque<DeviceLogSource> device_logs;
-    for (const auto& box : lab.boxes) {
-        if (options.setting.built_in()) break;
-        const auto& prefix = several ? box.view.firewall.launch : options.setting.firewall;
-        if (!prefix.empty())
-            gateways.emplace_back(lab, box.view,
-                                  GatewayOptions{prefix, several ? box.view.firewall.ruleset : options.ruleset, options.trace,
-                                                 options.trace_buffer, several && !options.journals.empty() ? options.journals / box.name() : options.journals});
-        if (!box.view.firewall.log.empty()) device_logs.emplace_back(lab, box.view.firewall.log, box.name());
-    }
+    Elsewhere elsewhere{lab, options};
     {
         HostPrograms programs{lab, recorder, text, hosts_of(waves), options.crew.say};
         for (std::size_t number = 0; number < waves.size() && lab.interruptions == 0; ++number) {
@@ -279,20 +307,10 @@ Run run(const ScenarioText& text, const Inside& inside, const RunOptions& option
         result.interrupted = lab.interruptions > 0;
         for (auto& one : tracers)
             for (auto& event : one.tracer.finish(options.coverage, arrivals(one.box.view, recorder.events))) {
-                if (several) event.fields[field::box] = one.box.name();
+                if (lab.boxes.size() > 1) event.fields[field::box] = one.box.name();
                 recorder.add(std::move(event));
             }
-        for (auto& gateway : gateways) {
-            for (auto& event : gateway.finish(recorder.events)) {
-                if (several) event.fields[field::box] = gateway.box();
-                recorder.add(std::move(event));
-            }
-            lab.notes.insert(lab.notes.end(), gateway.notes.begin(), gateway.notes.end());
-        }
-        for (auto& log : device_logs) {
-            result.device_logs[log.box] = log.finish();
-            lab.notes.insert(lab.notes.end(), log.notes.begin(), log.notes.end());
-        }
+        elsewhere.finish(lab, recorder, result);
         recorder.finish(result.interrupted ? "signal" : "finished");
         result.events = std::move(recorder.events);
         evidence::align_clocks(result.events);
