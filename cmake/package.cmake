@@ -20,7 +20,7 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "iptables, tinyproxy-bin")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "iptables, patch, tinyproxy-bin")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "wireshark-common, tshark")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "test lab for the ports of Windows Media Services 4.1 (KB189416)
  Runs protocol-accurate servers, players and encoders through a firewall and says

@@ -27,8 +27,8 @@ packages_for() {
             boost=$(boost_version)
             printf '%s\n' g++ cmake ninja-build ccache git ca-certificates "libboost$boost-dev" "libboost-program-options$boost-dev" \
                 "libboost-json$boost-dev" "libboost-url$boost-dev" libspdlog-dev libyaml-cpp-dev libnftables-dev libarchive-dev libssl-dev ;;
-        run) # tinyproxy: of the shipped scenarios
-            printf '%s\n' nftables iptables iproute2 tinyproxy-bin ;;
+        run) # patch: for what --suggest writes; tinyproxy: of the shipped scenarios
+            printf '%s\n' nftables iptables iproute2 patch tinyproxy-bin ;;
         libraries) # what the programs are linked to
             printf '%s\n' "$(newest 'libboost-program-options1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" "$(newest 'libboost-json1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" \
                 "$(newest 'libboost-url1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" "$(newest 'libspdlog1\.[0-9]+(t64)?')" "$(newest 'libyaml-cpp0\.[0-9]+(t64)?')" \
