@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -347,32 +348,47 @@ public:
         for (const auto& flow : report_.flows)
             if (!flow.suggestions.empty()) wanted_.insert(flow.id);
         if (wanted_.empty()) return;
-        // The control: what passes now without any change owes nothing to a rule.
+        leave_what_passes_anyway(patch);
+        const auto last = find_rules();
+        for (const auto& id : wanted_)
+            if (passed(last, id)) mended_.insert(id);
+        prove_together(patch);
+        patch.flows.assign(mended_.begin(), mended_.end());
+        for (auto& flow : report_.flows)
+            if (!flow.suggestions.empty()) flow.suggestion_proven = mended_.contains(flow.id);
+        for (const auto& id : wanted_)
+            if (!mended_.contains(id)) patch.notes.push_back(id + " does not pass with what was suggested: no rule was kept for it");
+        if (opened && patch.proven) open_nothing_else(opened, patch);
+        write_diff(patch);
+    }
+
+private:
+    static bool passed(const Report& report, const std::string& id) {
+        const auto flow = std::ranges::find(report.flows, id, &FlowResult::id);
+        return flow != report.flows.end() && flow->as_expected;
+    }
+
+    // The control: what passes now without any change owes nothing to a rule.
+    void leave_what_passes_anyway(Patch& patch) {
         const auto control = try_flows({}, wanted_);
         for (const auto& flow : control.flows)
             if (flow.as_expected && wanted_.erase(flow.id) > 0)
                 patch.notes.push_back(flow.id +
                                       " passes without any change when it is tried again, without the flows that are as expected: no rule is credited with it");
-        auto last = find_rules();
-        const auto passed = [](const Report& report, const std::string& id) {
-            const auto flow = std::ranges::find(report.flows, id, &FlowResult::id);
-            return flow != report.flows.end() && flow->as_expected;
-        };
-        std::set<std::string> mended;
-        for (const auto& id : wanted_)
-            if (passed(last, id)) mended.insert(id);
-        patch.proven = !mended.empty();
-        for (auto failed = true; failed;) {
+    }
+
+    // As few rules as are needed, and the whole with all flows. Rules of those that do not pass so are taken out again, which may be what others passed by.
+    void prove_together(Patch& patch) {
+        patch.proven = !mended_.empty();
+        for (auto failed = true; failed && !mended_.empty();) {
             failed = false;
-            keep_rules_of(mended);
-            if (mended.empty()) break;
-            leave_out_by_turns(mended, passed);
-            // The whole, with all flows. Rules of those that do not pass so are taken out again, which may be what others passed by.
-            const auto whole = widen_rules(mended, passed);
-            for (const auto& id : std::set<std::string>{mended})
+            keep_rules_of_mended();
+            leave_out_by_turns();
+            const auto whole = widen_rules();
+            for (const auto& id : std::set<std::string>{mended_})
                 if (!passed(whole, id)) {
                     failed = true;
-                    mended.erase(id);
+                    mended_.erase(id);
                     patch.proven = false;
                     patch.notes.push_back(id + " passes with these rules by itself, and not beside the other flows");
                 }
@@ -383,34 +399,33 @@ public:
                     patch.notes.push_back(flow.id + " is no longer as expected with these rules");
                 }
         }
-        patch.flows.assign(mended.begin(), mended.end());
-        for (auto& flow : report_.flows)
-            if (!flow.suggestions.empty()) flow.suggestion_proven = mended.contains(flow.id);
-        for (const auto& id : wanted_)
-            if (!mended.contains(id)) patch.notes.push_back(id + " does not pass with what was suggested: no rule was kept for it");
-        if (opened && patch.proven) {
-            auto excess = opened_by(opened, pieces_);
-            const auto more_than_answers = [](const std::vector<Excess>& all) { return !std::ranges::all_of(all, &Excess::answers); };
-            for (auto& pieces : more_than_answers(excess) ? narrower_ways() : std::vector<std::vector<Piece>>{}) {
-                auto less = opened_by(opened, pieces);
-                if (more_than_answers(less) || !good(try_flows(pieces, {all_.begin(), all_.end()}), mended, passed)) continue;
-                excess = std::move(less), pieces_ = std::move(pieces);
-                break;
-            }
-            for (auto& one : excess) {
-                patch.proven = patch.proven && one.answers;
-                patch.notes.push_back(std::move(one.words));
-            }
-        }
-        write_diff(patch);
+        if (mended_.empty()) pieces_.clear();
     }
 
-private:
-    // What was suggested for others goes, also out of the lists of rules that are kept.
-    void keep_rules_of(const std::set<std::string>& mended) {
-        const auto all = merged_pieces(single_);
-        std::erase_if(single_, [&](const Piece& piece) { return std::ranges::none_of(piece.flows, [&](const auto& id) { return mended.contains(id); }); });
-        pieces_ = renumbered(all, merged_pieces(single_), *scratch_);
+    void open_nothing_else(const Opened& opened, Patch& patch) {
+        auto excess = opened_by(opened, pieces_);
+        const auto more_than_answers = [](const std::vector<Excess>& all) { return !std::ranges::all_of(all, &Excess::answers); };
+        for (auto& pieces : more_than_answers(excess) ? narrower_ways() : std::vector<std::vector<Piece>>{}) {
+            auto less = opened_by(opened, pieces);
+            if (more_than_answers(less) || !good(try_flows(pieces, {all_.begin(), all_.end()}))) continue;
+            excess = std::move(less), pieces_ = std::move(pieces);
+            break;
+        }
+        for (auto& one : excess) {
+            patch.proven = patch.proven && one.answers;
+            patch.notes.push_back(std::move(one.words));
+        }
+    }
+
+    bool helps_mended(const Piece& piece) const {
+        return std::ranges::any_of(piece.flows, [&](const auto& id) { return mended_.contains(id); });
+    }
+
+    // What was suggested for others stays away, also from the lists of rules that are kept.
+    void keep_rules_of_mended() {
+        std::vector<Piece> kept;
+        std::ranges::copy_if(single_, std::back_inserter(kept), [&](const Piece& piece) { return helps_mended(piece); });
+        pieces_ = renumbered(merged_pieces(single_), merged_pieces(kept), *scratch_);
     }
 
     // The same with rules that may open less: of their own instead of wider lists, for the flows' own sources.
@@ -464,13 +479,12 @@ private:
         return all;
     }
 
-    template <class Passed>
-    void leave_out_by_turns(const std::set<std::string>& mended, const Passed& passed) {
+    void leave_out_by_turns() {
         if (pieces_.size() < 2) return;  // the control has shown it
         const auto not_needed = [&](const std::vector<Piece>& pieces, std::size_t i) {
             std::set<std::string> flows;
             for (const auto& id : pieces[i].flows)
-                if (mended.contains(id)) flows.insert(id);
+                if (mended_.contains(id)) flows.insert(id);
             again_.control = expect_less_than_pass(flows);  // else it is enough that a flow does not pass
             const auto done = try_flows(without(pieces, i, *scratch_), flows);
             again_.control = true;
@@ -514,13 +528,12 @@ private:
 
     // Where a rule of the user's lets just the rest through, its list gets one more value: what comes through is the same. The
     // report of all flows.
-    template <class Passed>
-    Report widen_rules(const std::set<std::string>& mended, const Passed& passed) {
+    Report widen_rules() {
         const std::set<std::string> all{all_.begin(), all_.end()};
         auto pieces = widened_pieces();
         if (std::ranges::any_of(pieces, [](const Piece& piece) { return piece.widens.has_value(); })) {
             auto whole = try_flows(pieces, all);
-            if (good(whole, mended, passed)) {
+            if (good(whole)) {
                 as_rules_ = std::exchange(pieces_, std::move(pieces));
                 return whole;
             }
@@ -528,9 +541,8 @@ private:
         return try_flows(pieces_, all);
     }
 
-    template <class Passed>
-    bool good(const Report& whole, const std::set<std::string>& mended, const Passed& passed) const {
-        return std::ranges::all_of(mended, [&](const auto& id) { return passed(whole, id); }) &&
+    bool good(const Report& whole) const {
+        return std::ranges::all_of(mended_, [&](const auto& id) { return passed(whole, id); }) &&
                std::ranges::all_of(report_.flows, [&](const auto& flow) { return !flow.as_expected || passed(whole, flow.id); });
     }
 
@@ -610,7 +622,7 @@ private:
     RulesetCopy* scratch_ = &copy_;
     fs::path origin_;
     std::vector<std::string> all_;
-    std::set<std::string> wanted_;
+    std::set<std::string> wanted_, mended_;
     std::vector<Piece> single_;    // as they were suggested, each for its flows
     std::vector<Piece> pieces_;    // the same, merged
     std::vector<Piece> as_rules_;  // the same without a wider list, where one is wider
