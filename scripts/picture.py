@@ -103,7 +103,8 @@ def draw(lines):
 def words_of(svg):
     """The picture's text, numbers and times aside."""
     spans = re.findall(r"<tspan[^>]*>([^<]*)</tspan>", svg)
-    return re.sub(r"\d+(\.\d+)?", "N", " ".join(html.unescape(span) for span in spans))
+    # How often what is lost is sent is a matter of time: until the trace of its loss has been read.
+    return re.sub(r"sent (once|N times)", "sent N times", re.sub(r"\d+(\.\d+)?", "N", " ".join(html.unescape(span) for span in spans)))
 
 
 def main():
