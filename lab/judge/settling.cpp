@@ -55,6 +55,27 @@ bool lost_behind_the_wire(FlowResult& flow) {
     return false;
 }
 
+// What the ends miss of a connection that lost nothing and was not changed on the way: a program did not come to it in time.
+bool missed_behind_the_wire(const std::vector<LegContext>& legs, const std::vector<std::vector<ConnectionLedger>>& accounts, FlowResult& flow) {
+    if (flow.verdict != Verdict::blocked || (flow.cause != Cause::dropped && flow.cause != Cause::starved)) return false;
+    const auto whole = [](const ConnectionLedger& ledger) {
+        const auto untouched = [](const Lane& lane) { return lane.known && lane.lost.empty() && lane.changed + lane.foreign == 0; };
+        return ledger.protocol == "tcp" && !ledger.elsewhere && untouched(ledger.there) && untouched(ledger.back) &&
+               ledger.there.arrived + ledger.back.arrived > 0;
+    };
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        auto& leg = flow.legs[i];
+        if (leg.name != flow.leg || accounts[i].empty() || !std::ranges::all_of(accounts[i], whole)) continue;
+        auto words = fmt::format(
+            "All packets between {} and {} came to the other's wire as they were, so the firewall lost none; a program did not get to them in time: {}",
+            legs[i].leg.source, legs[i].leg.destination, flow.explanation);
+        doubt(leg, Reason::overloaded, words);
+        doubt_flow(flow, Reason::overloaded, leg.name, std::move(words));
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow) {
@@ -64,6 +85,7 @@ void settle_by_ledger(const std::vector<LegContext>& legs, FlowResult& flow) {
         flow.legs[i].ledger = ledger_of(legs[i], accounts.back());
     }
     if (lost_behind_the_wire(flow) || !open_to_question(flow)) return;
+    if (missed_behind_the_wire(legs, accounts, flow)) return;
     const auto outcome = flow.verdict == Verdict::failed ? Outcome::failed : Outcome::unclear;
     std::optional<Decision> doubt;
     for (const bool optional : {false, true}) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lab/judge/flow.hpp"
 #include "tests/catch.hpp"
 #include "tests/lab/judge/journal_builder.hpp"
 
@@ -194,6 +195,57 @@ TEST_CASE("the ledger: which way the packets that were needed were lost") {
         REQUIRE(sum.complete);
         CHECK(static_cast<int>(sum.loss) == static_cast<int>(row.loss));
         CHECK(static_cast<int>(sum.only) == static_cast<int>(row.only));
+    }
+}
+
+TEST_CASE("the ledger: what came to both wires as it was is not stopped on the way, whatever the ends missed") {
+    struct Row {
+        std::string name;
+        Lists lists;
+        Verdict verdict;
+        std::string direction;
+    };
+    const std::vector<Row> rows{
+        {"all came", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"}, Verdict::inconclusive, ""},
+        {"some of what was missed was lost",
+         {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20 8:65:64:d@30 9:65:64:d@230", "7:1:64:c@25"},
+         Verdict::blocked,
+         "to->from"},
+        {"of what brought it some was lost, and sent again",
+         {"1:64:64:a@0 2:64:64:a@900", "2:64:64:a@905", "7:1:64:c@920", "7:1:64:c@925"},
+         Verdict::blocked,
+         "from->to"},
+        {"it came changed", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:e@25"}, Verdict::blocked, "to->from"},
+    };
+    for (const auto& row : rows) {
+        INFO(row.name);
+        Story story{mms_flow("t", "mms-tcp")};
+        mms_processes(story, {"t"});
+        const auto near = story.address("player", 40000), far = story.address("media", 1755);
+        story.on("player", "t", "control", What::connecting, {{"protocol", "tcp"}}).remote = far;
+        auto& connected = story.on("player", "t", "control", What::connected, {{"milliseconds", 0.4}});
+        connected.local = near, connected.remote = far;
+        const auto put = [&](const std::string& host, const std::string& way, const std::string& from, const std::string& to, const std::string& list) {
+            story.wire(host, way, "tcp", "data", from, to, packets_in(list), {{"each", list}, {"first", 1000}});
+        };
+        put("player", "out", near, far, row.lists.there_sent);
+        put("media", "in", near, far, row.lists.there_came);
+        put("media", "out", far, near, row.lists.back_sent);
+        put("player", "in", far, near, row.lists.back_came);
+        const auto events = story.events();
+        const Evidence evidence{story.scenario(), events};
+        const Names names{story.scenario()};
+        const auto instance = scenario::instances(story.scenario()).front();
+        const auto context = leg_context(story.scenario(), evidence, evidence.flow("t"), names, instance, scenario::legs(story.scenario(), instance).front());
+        FlowResult flow;
+        flow.verdict = Verdict::blocked, flow.cause = Cause::starved, flow.leg = "control", flow.direction = context.back,
+        flow.explanation = "1 message sent, 0 received";
+        flow.legs.emplace_back();
+        flow.legs[0].name = "control", flow.legs[0].protocol = "tcp", flow.legs[0].verdict = Verdict::blocked;
+        settle_by_ledger({context}, flow);
+        CHECK(flow.verdict == row.verdict);
+        if (row.verdict == Verdict::blocked) CHECK(flow.direction == row.direction);
+        CHECK(flow.reason == (row.verdict == Verdict::blocked ? std::optional<Reason>{} : Reason::overloaded));
     }
 }
 
