@@ -25,11 +25,9 @@ std::vector<PatchRule> in_order(std::vector<PatchRule> pieces) {
 
 }  // namespace
 
-RulesetCopy::RulesetCopy(const fs::path& ruleset, const rules::IncludePath& include_path)
-    : origin_{fs::absolute(ruleset).lexically_normal().parent_path()} {
+RulesetCopy::RulesetCopy(const fs::path& ruleset, const rules::IncludePath& include_path) : origin_{fs::absolute(ruleset).lexically_normal().parent_path()} {
     std::string name = (fs::temp_directory_path() / "wmlab-rules-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-        throw setup_failed("make a folder for the scratch copy of the ruleset", errno);
+    if (::mkdtemp(name.data()) == nullptr) throw setup_failed("make a folder for the scratch copy of the ruleset", errno);
     folder_ = name;
     for (const auto& file : rules::read_source(fs::absolute(ruleset), rules::read_from_disk, include_path).files) {
         const auto absolute = fs::absolute(file).lexically_normal();
@@ -73,11 +71,8 @@ void RulesetCopy::write(const std::vector<PatchRule>& pieces) {
             for (const auto& rule : lines_of(piece)) puts[piece.file].push_back({piece.line, rule});
             continue;
         }
-        const auto same = [&](const PatchRule& other) {
-            return other.command == "section" && other.chain == piece.chain;
-        };
-        if (!same(piece) || std::ranges::find_if(pieces, same)->bare != piece.bare)
-            continue;  // all of it comes with the first
+        const auto same = [&](const PatchRule& other) { return other.command == "section" && other.chain == piece.chain; };
+        if (!same(piece) || std::ranges::find_if(pieces, same)->bare != piece.bare) continue;  // all of it comes with the first
         std::vector<std::string> rules;
         for (const auto& other : pieces)
             if (same(other)) rules.push_back(other.bare);
@@ -87,22 +82,19 @@ void RulesetCopy::write(const std::vector<PatchRule>& pieces) {
         auto edited = text;
         for (const auto& [turn, edit] : edits[file]) edited = rules::with_edit(std::move(edited), edit);
         written_[file] = rules::with_rules(edited, puts[file]);
-        std::ofstream{folder_ / file.lexically_relative(origin_), std::ios::binary | std::ios::trunc}
-            << written_[file].text;
+        std::ofstream{folder_ / file.lexically_relative(origin_), std::ios::binary | std::ios::trunc} << written_[file].text;
     }
 }
 
 std::vector<std::string> RulesetCopy::lines_of(const PatchRule& piece) const {
     std::vector<std::string> bare{piece.bare};
-    if (piece.accept)
-        bare = piece.accept->text(piece.dialect, piece.name_of_chain(),
-                                  rules::names_in(texts_.at(piece.file), piece.line));
+    if (piece.accept) bare = piece.accept->text(piece.dialect, piece.name_of_chain(), rules::names_in(texts_.at(piece.file), piece.line));
     for (auto& line : bare) line = rules::as_command(line, piece.dialect, piece.chain, piece.command);
     return bare;
 }
 
-std::vector<PatchRule> suggested_in(const Report& report, const RulesetCopy& scratch, const std::set<std::string>& wanted,
-                                const std::vector<PatchRule>& had, int round) {
+std::vector<PatchRule> suggested_in(const Report& report, const RulesetCopy& scratch, const std::set<std::string>& wanted, const std::vector<PatchRule>& had,
+                                    int round) {
     std::vector<PatchRule> pieces;
     for (const auto& flow : report.flows) {
         if (!wanted.contains(flow.id)) continue;
@@ -116,11 +108,9 @@ std::vector<PatchRule> suggested_in(const Report& report, const RulesetCopy& scr
             piece.accept = rules::AcceptRule::from(piece.bare, piece.dialect);
             piece.round = round;
             // In a table that an earlier round has added.
-            const auto added = std::ranges::find_if(
-                had, [&](const PatchRule& p) { return p.command == "section" && p.chain == piece.chain; });
+            const auto added = std::ranges::find_if(had, [&](const PatchRule& p) { return p.command == "section" && p.chain == piece.chain; });
             if (added != had.end()) piece.command = "section", piece.line = added->line;
-            const auto same = std::ranges::find_if(
-                pieces, [&](const PatchRule& p) { return p.same_place(piece) && p.bare == piece.bare; });
+            const auto same = std::ranges::find_if(pieces, [&](const PatchRule& p) { return p.same_place(piece) && p.bare == piece.bare; });
             auto& kept = same == pieces.end() ? pieces.emplace_back(std::move(piece)) : *same;
             kept.flows.insert(flow.id);
             if (!suggestion.narrower.empty()) kept.narrower.insert(suggestion.narrower);
@@ -135,8 +125,7 @@ std::vector<PatchRule> merged_pieces(const std::vector<PatchRule>& pieces) {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
         if (done[i]) continue;
         if (!pieces[i].accept) {
-            const auto same = std::ranges::find_if(
-                out, [&](const PatchRule& p) { return p.same_place(pieces[i]) && p.bare == pieces[i].bare; });
+            const auto same = std::ranges::find_if(out, [&](const PatchRule& p) { return p.same_place(pieces[i]) && p.bare == pieces[i].bare; });
             if (same == out.end()) {
                 out.push_back(pieces[i]);
                 continue;

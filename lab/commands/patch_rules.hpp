@@ -41,8 +41,7 @@ struct PatchRule {
     }
     std::string name_of_chain() const { return chain.substr(chain.rfind(' ') + 1); }
     bool same_place(const PatchRule& other) const {
-        return file == other.file && line == other.line && chain == other.chain && command == other.command &&
-               (number() == 0 || round == other.round);
+        return file == other.file && line == other.line && chain == other.chain && command == other.command && (number() == 0 || round == other.round);
     }
 };
 
@@ -62,7 +61,7 @@ public:
 
     void write(const std::vector<PatchRule>& pieces);
     const std::string& text_of(const std::filesystem::path& file) const { return written_.at(file).text; }  // as written
-    std::vector<std::string> lines_of(const PatchRule& piece) const;  // iptables may need several
+    std::vector<std::string> lines_of(const PatchRule& piece) const;                                        // iptables may need several
 
 private:
     std::filesystem::path origin_, folder_, ruleset_;
@@ -71,8 +70,8 @@ private:
 };
 
 // What the report of a round suggests, without what is in the patch already.
-std::vector<PatchRule> suggested_in(const Report& report, const RulesetCopy& scratch, const std::set<std::string>& wanted,
-                                const std::vector<PatchRule>& had, int round);
+std::vector<PatchRule> suggested_in(const Report& report, const RulesetCopy& scratch, const std::set<std::string>& wanted, const std::vector<PatchRule>& had,
+                                    int round);
 
 // Rules at one place that say the same of several hosts or ports become one.
 std::vector<PatchRule> merged_pieces(const std::vector<PatchRule>& pieces);

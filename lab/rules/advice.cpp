@@ -32,20 +32,16 @@ void add_suggestion(FlowResult& flow, Suggestion suggestion) {
 scenario::Leg as_seen(scenario::Leg leg, const boost::json::object& trace, bool answer) {
     const auto* as = object_at(trace, field::as);
     if (!as) return leg;
-    const auto put = [](const std::string& was, const std::string& is, scenario::Ipv4& address,
-                        scenario::PortList* ports) {
-        if (const auto seen = scenario::Ipv4::from(address_of(is)); seen && address_of(was) != address_of(is))
-            address = *seen;
+    const auto put = [](const std::string& was, const std::string& is, scenario::Ipv4& address, scenario::PortList* ports) {
+        if (const auto seen = scenario::Ipv4::from(address_of(is)); seen && address_of(was) != address_of(is)) address = *seen;
         const auto colon = is.find(':');
         if (ports == nullptr || colon == std::string::npos || was.substr(was.find(':')) == is.substr(colon)) return;
         if (const auto range = scenario::PortRange::from(is.substr(colon + 1))) *ports = {*range};
     };
     const auto was_source = text_at(trace, field::source), was_destination = text_at(trace, field::destination);
     const auto source = text_at(*as, field::source), destination = text_at(*as, field::destination);
-    put(was_source, source, answer ? leg.destination_address : leg.source_address,
-        answer ? &leg.destination_ports : nullptr);
-    put(was_destination, destination, answer ? leg.source_address : leg.destination_address,
-        answer ? nullptr : &leg.destination_ports);
+    put(was_source, source, answer ? leg.destination_address : leg.source_address, answer ? &leg.destination_ports : nullptr);
+    put(was_destination, destination, answer ? leg.source_address : leg.destination_address, answer ? nullptr : &leg.destination_ports);
     return leg;
 }
 
@@ -57,8 +53,7 @@ scenario::Leg as_seen_there(scenario::Leg needed, const LegResult& leg) {
     if (destination) needed.destination_address = *destination;
     const auto colon = leg.destination_seen.find(':');
     if (colon == std::string::npos || leg.destination.ends_with(leg.destination_seen.substr(colon))) return needed;
-    if (const auto port = scenario::PortRange::from(leg.destination_seen.substr(colon + 1)))
-        needed.destination_ports = {*port};
+    if (const auto port = scenario::PortRange::from(leg.destination_seen.substr(colon + 1))) needed.destination_ports = {*port};
     return needed;
 }
 
@@ -72,9 +67,8 @@ bool to_be_opened(const FlowResult& flow) {
 std::string from_words(const FlowResult& flow) { return flow.anyone ? "any address of zone " + flow.anyone->zone : flow.from; }
 
 std::string change_of(const LegResult& leg, const FlowResult& flow) {
-    const auto rule = leg.rule && leg.rule->line != 0
-                          ? leg.rule->file + ":" + std::to_string(leg.rule->line) + " (" + leg.rule->text + ")"
-                          : std::string{"the rule that translates"};
+    const auto rule = leg.rule && leg.rule->line != 0 ? leg.rule->file + ":" + std::to_string(leg.rule->line) + " (" + leg.rule->text + ")"
+                                                      : std::string{"the rule that translates"};
     if (flow.type == "dcom" || flow.type == "encoder-alias")
         return rule + " must leave out what goes from " + from_words(flow) + " to " + flow.to +
                ", which has to be reached by its own address: DCOM carries addresses in its messages";
@@ -100,10 +94,8 @@ std::optional<AnyoneAs> Adviser::anyone_as(const FlowResult& flow, const std::st
 bool Adviser::suggest_translation(const LegResult& leg, FlowResult& flow, const Decisions& decisions) const {
     const auto published = scenario::Ipv4::from(address_of(leg.destination));
     const auto* source = scenario_.host_at(scenario::Ipv4::from(address_of(leg.source)).value_or(scenario::Ipv4{}));
-    const auto host = std::ranges::find_if(
-        scenario_.hosts, [&](const scenario::Host& h) { return published && h.published_at(*published); });
-    if (!to_be_opened(flow) || host == scenario_.hosts.end() || source == nullptr || leg.direction == "to->from")
-        return false;
+    const auto host = std::ranges::find_if(scenario_.hosts, [&](const scenario::Host& h) { return published && h.published_at(*published); });
+    if (!to_be_opened(flow) || host == scenario_.hosts.end() || source == nullptr || leg.direction == "to->from") return false;
     // Of several firewalls the one that the source sends to.
     const auto hops = scenario::way(scenario_, source->zone, host->zone);
     const auto first = hops.empty() ? std::string{} : hops.front().box;
@@ -138,12 +130,12 @@ std::string Adviser::not_translated(const LegResult& leg, const scenario::Leg& n
     });
     auto ports = ports_words(needed.destination_ports);
     return published.text() + (own ? " is the firewall itself" : " is no host's own address") + "; no dnat rule takes " +
-                  (leg.protocol == "tcp" ? "TCP" : "UDP") + (ports.empty() ? "" : " " + ports) + " to " + host.name + " (" + host.address.text() + ")";
+           (leg.protocol == "tcp" ? "TCP" : "UDP") + (ports.empty() ? "" : " " + ports) + " to " + host.name + " (" + host.address.text() + ")";
 }
 
 // The port forward, and the rule for what it leads on.
-void Adviser::add_translation(const LegResult& leg, FlowResult& flow, const scenario::Leg& needed, scenario::Ipv4 published, const scenario::Host& host, const scenario::Host& source,
-                              const json::object& places, Dialect dialect) const {
+void Adviser::add_translation(const LegResult& leg, FlowResult& flow, const scenario::Leg& needed, scenario::Ipv4 published, const scenario::Host& host,
+                              const scenario::Host& source, const json::object& places, Dialect dialect) const {
     const auto hops = scenario::way(scenario_, source.zone, host.zone);
     const auto first = hops.empty() ? std::string{} : hops.front().box;
     const auto boxes = scenario::boxes(scenario_);
@@ -176,9 +168,9 @@ void Adviser::add_translation(const LegResult& leg, FlowResult& flow, const scen
         auto inner = needed;
         inner.destination_address = host.address;
         const auto chain = text_at(*place, field::chain);
-        add(*place, accept_rule(inner, dialect, chain.substr(chain.rfind(' ') + 1), false,
-                                in != nullptr && place->contains(field::in) ? in->interface : std::string{},
-                                out != nullptr && place->contains(field::out) ? out->interface : std::string{}, anyone_as(flow, first, "forward")));
+        add(*place,
+            accept_rule(inner, dialect, chain.substr(chain.rfind(' ') + 1), false, in != nullptr && place->contains(field::in) ? in->interface : std::string{},
+                        out != nullptr && place->contains(field::out) ? out->interface : std::string{}, anyone_as(flow, first, "forward")));
     }
 }
 
@@ -193,10 +185,8 @@ void Adviser::suggest(const LegResult& leg, FlowResult& flow, const Event& event
     suggestion.file = text_at(*before, field::file);
     suggestion.line = static_cast<unsigned>(number_at(*before, field::line));
     const auto* as = object_at(event.fields, field::as);
-    const bool untranslated =
-        !leg.source_seen.empty() && between(event.fields, leg.destination_seen, leg.source_seen);
-    const bool answer = untranslated || between(event.fields, leg.destination, leg.source) ||
-                        (as && between(*as, leg.destination, leg.source));
+    const bool untranslated = !leg.source_seen.empty() && between(event.fields, leg.destination_seen, leg.source_seen);
+    const bool answer = untranslated || between(event.fields, leg.destination, leg.source) || (as && between(*as, leg.destination, leg.source));
     const auto state = text_at(event.fields, field::state);
     const auto* tracks = event.fields.if_contains(field::tracks);
     const bool can_ask = tracks != nullptr && tracks->is_bool() && tracks->get_bool();

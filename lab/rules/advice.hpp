@@ -28,8 +28,8 @@ public:
 
 private:
     std::string not_translated(const LegResult& leg, const scenario::Leg& needed, scenario::Ipv4 published, const scenario::Host& host) const;
-    void add_translation(const LegResult& leg, FlowResult& flow, const scenario::Leg& needed, scenario::Ipv4 published, const scenario::Host& host, const scenario::Host& source,
-                         const boost::json::object& places, Dialect dialect) const;
+    void add_translation(const LegResult& leg, FlowResult& flow, const scenario::Leg& needed, scenario::Ipv4 published, const scenario::Host& host,
+                         const scenario::Host& source, const boost::json::object& places, Dialect dialect) const;
     std::optional<AnyoneAs> anyone_as(const FlowResult& flow, const std::string& box, const std::string& hook) const;
     std::optional<scenario::Leg> spec_leg(const LegResult& leg, const FlowResult& flow) const;
 

@@ -59,9 +59,7 @@ void Decisions::add(const Event& event, const json::object& packet) {
     const auto protocol = text_at(event.fields, field::protocol);
     const auto source = text_at(packet, field::source), destination = text_at(packet, field::destination);
     const bool ports = source.find(':') != std::string::npos && destination.find(':') != std::string::npos;
-    (ports ? exact_[key(protocol, source, destination)]
-           : portless_[key(protocol, address_of(source), address_of(destination))])
-        .push_back(&event);
+    (ports ? exact_[key(protocol, source, destination)] : portless_[key(protocol, address_of(source), address_of(destination))]).push_back(&event);
     hosts_[key(protocol, address_of(source), address_of(destination))].push_back(&event);
     all_.push_back(&event);
 }
@@ -74,8 +72,7 @@ const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::s
         if (!with.empty() && !f.contains(with)) continue;
         // An answer to a translated address has its own one back only where the ruleset sees it.
         const auto* as = fate == "dropped" && whole(tuple) ? object_at(f, field::as) : nullptr;
-        if (!between(f, tuple.source, tuple.destination) && !(as && between(*as, tuple.source, tuple.destination)))
-            continue;
+        if (!between(f, tuple.source, tuple.destination) && !(as && between(*as, tuple.source, tuple.destination))) continue;
         if (!tuple.box.empty() && text_at(f, field::box) != tuple.box) continue;
         if (!tuple.out.empty() && !text_at(f, field::out).empty() && text_at(f, field::out) != tuple.out) continue;
         const auto better = [&] {
