@@ -42,6 +42,10 @@ constexpr Row table[] = {
      Verdict::blocked, Cause::modified, Direction::there},
     {"what was sent back came changed", [](const Account& a, Outcome) { return a.complete && a.change == Alteration::payload; }, Verdict::blocked,
      Cause::modified, Direction::back},
+    {"what was sent there came with another header", [](const Account& a, Outcome) { return a.complete && a.change == Alteration::header && a.change_there; },
+     Verdict::blocked, Cause::modified, Direction::there},
+    {"what was sent back came with another header", [](const Account& a, Outcome) { return a.complete && a.change == Alteration::header; }, Verdict::blocked,
+     Cause::modified, Direction::back},
     {"packets were lost there and sent again, and none back",
      [](const Account& a, Outcome outcome) { return a.complete && a.only == Loss::there && outcome == Outcome::unclear; }, Verdict::blocked, Cause::starved,
      Direction::there},
@@ -103,6 +107,9 @@ Account sum_up(const LegContext& context, const ConnectionLedger& ledger) {
     } else if (ledger.there.changed + ledger.back.changed > 0) {
         account.change = Alteration::payload;
         account.change_there = ledger.there.changed > 0;
+    } else if (ledger.header_rewritten_there || ledger.header_rewritten_back) {
+        account.change = Alteration::header;
+        account.change_there = ledger.header_rewritten_there;
     }
     account.answered = !account.udp && ledger.back.foreign > 0 && ledger.there.foreign == 0;
     return account;

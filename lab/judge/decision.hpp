@@ -13,7 +13,7 @@ enum class Outcome {
     failed,   // an end says that it failed, or refused
     unclear,  // neither
 };
-enum class Alteration { none, payload, destination };
+enum class Alteration { none, header, payload, destination };
 
 // What the ledger of one connection comes to.
 struct Account {

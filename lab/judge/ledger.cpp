@@ -259,6 +259,20 @@ std::optional<CameTo> came_to(const LegContext& context, std::string_view protoc
     return CameTo{host, {source, destination}};
 }
 
+namespace {
+
+// By the trace, of packets with one of these addresses: window, acknowledgement and the like, which identities leave out because firewalls may well count anew.
+bool header_rewritten(const LegContext& context, std::string_view protocol, std::initializer_list<Between> all) {
+    for (const auto& between : all)
+        for (const auto* event : context.evidence.traced(protocol, between.source, between.destination, context.instance.id))
+            if (const auto* rules = list_field(*event, field::changes))
+                for (const auto& rule : *rules)
+                    if (const auto* fields = rule.if_object(); fields != nullptr && text_field(*fields, field::what) == "header") return true;
+    return false;
+}
+
+}  // namespace
+
 ConnectionLedger account(const LegContext& context, std::string_view protocol, const Between& near) {
     ConnectionLedger ledger;
     ledger.protocol = protocol;
@@ -282,6 +296,8 @@ ConnectionLedger account(const LegContext& context, std::string_view protocol, c
     ledger.there = LaneAccount{std::move(sent), std::move(received), tcp, end}.count();
     ledger.back = LaneAccount{std::move(sent_back), std::move(received_back), tcp, end}.count();
     ledger.there.known = ledger.back.known = known;
+    ledger.header_rewritten_there = header_rewritten(context, protocol, {near, ledger.far});
+    ledger.header_rewritten_back = header_rewritten(context, protocol, {near.reversed(), ledger.far.reversed()});
     return ledger;
 }
 

@@ -39,6 +39,7 @@ struct ConnectionLedger {
     std::string host;       // whose wire that is; empty: none saw them
     bool elsewhere = false; // it is not the leg's destination
     Lane there, back;
+    bool header_rewritten_there = false, header_rewritten_back = false;  // the kernel's trace says so: identities do not tell
     std::int64_t ended = 0;  // monotonic, ns: when the first end closed or reset it (TCP), as any wire shows
     bool known() const { return there.known && back.known; }
 };

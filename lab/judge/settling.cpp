@@ -29,6 +29,8 @@ std::string account_words(const LegContext& leg, const ConnectionLedger& ledger,
     if (decision.cause == Cause::translated)
         return fmt::format("{} was translated on the way and came to {}{}.", ends, leg.names.at(ledger.far.destination),
                            ledger.elsewhere ? ", another host than " + leg.leg.destination : "");
+    if (decision.cause == Cause::modified && lane.changed == 0)
+        return fmt::format("{}: the header of packets of {} was rewritten on the way: to {} they mean something else.", ends, from, to);
     if (decision.cause == Cause::modified)
         return fmt::format("{}: {} of {} came changed to {}.", ends, lane.changed, counted(lane.left, "packet"), to);
     if (decision.cause == Cause::reset)
@@ -60,7 +62,8 @@ bool missed_behind_the_wire(const std::vector<LegContext>& legs, const std::vect
     if (flow.verdict != Verdict::blocked || (flow.cause != Cause::dropped && flow.cause != Cause::starved)) return false;
     const auto whole = [](const ConnectionLedger& ledger) {
         const auto untouched = [](const Lane& lane) { return lane.known && lane.lost.empty() && lane.changed + lane.foreign == 0; };
-        return ledger.protocol == "tcp" && !ledger.elsewhere && untouched(ledger.there) && untouched(ledger.back) &&
+        const bool rewritten = ledger.header_rewritten_there || ledger.header_rewritten_back;
+        return ledger.protocol == "tcp" && !ledger.elsewhere && !rewritten && untouched(ledger.there) && untouched(ledger.back) &&
                ledger.there.arrived + ledger.back.arrived > 0;
     };
     for (std::size_t i = 0; i < accounts.size(); ++i) {

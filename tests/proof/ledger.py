@@ -86,6 +86,12 @@ def payload(case):
     return forward(case, "meta length > 120", f"@th,{offset},8 set 0xa5"), expect(case, passes=True, any_rule=True, any_direction=True, unsure=True)
 
 
+def header(case):
+    """The window, which tells the other end how much it may send, or what is acknowledged; packets arrive, and mean something else."""
+    what = {"window": "window set 0", "acknowledgement": "ackseq set 7"}[case.action.split(":")[1]]
+    return forward(case, "tcp flags & syn == 0", f"tcp {what}"), expect(case, passes=True)
+
+
 def ttl(case):
     return {"early": [(f"{case.match()} ip ttl set 1", True)]}, expect(case, any_direction=True)
 
@@ -157,7 +163,7 @@ def harmless(case):
     return {section: [(f"{case.match()}{condition} {statement}", False)]}, dict(verdicts={"pass"})
 
 
-ACTIONS = {"length": length, "nth": nth, "after": after, "random": by_chance, "rate": rate, "acks": acks, "push": pushes, "payload": payload, "ttl": ttl,
+ACTIONS = {"length": length, "nth": nth, "after": after, "random": by_chance, "rate": rate, "acks": acks, "push": pushes, "payload": payload, "ttl": ttl, "header": header,
            "source address": source_address, "port": port, "dnat service": dnat_service, "dnat server": dnat_server, "always": always, "opening": opening,
            "closing": closing, "quota": quota, "snat": snat, "redirect": redirect, "harmless": harmless}
 truth.ACTIONS.update(ACTIONS)
@@ -182,6 +188,7 @@ def actions(flow, leg, answers):
         yield "port"
     if leg.protocol == "tcp":
         yield "acks"
+        yield from ("header:window", "header:acknowledgement")
         yield "push"
         yield "opening"
         yield "closing"

@@ -44,6 +44,8 @@ TEST_CASE("the decision table: each row") {
     changed_back.change_there = false;
     const auto elsewhere = account_of(Loss::none, false, false, Alteration::destination);
     auto again_there = account_of(Loss::none), again_back = account_of(Loss::none);
+    auto header_there = account_of(Loss::none, false, false, Alteration::header), header_back = header_there;
+    header_back.change_there = false;
     again_there.only = Loss::there, again_back.only = Loss::back;
     const Asked rows[] = {
         {"it worked, whatever was lost", account_of(Loss::back), Outcome::worked, Verdict::pass, {}, Direction::none},
@@ -57,6 +59,9 @@ TEST_CASE("the decision table: each row") {
         {"the stream back", account_of(Loss::back), Outcome::failed, Verdict::blocked, Cause::starved, Direction::back},
         {"changed there", changed_there, Outcome::failed, Verdict::blocked, Cause::modified, Direction::there},
         {"changed back", changed_back, Outcome::failed, Verdict::blocked, Cause::modified, Direction::back},
+        {"another header there", header_there, Outcome::failed, Verdict::blocked, Cause::modified, Direction::there},
+        {"another header back", header_back, Outcome::unclear, Verdict::blocked, Cause::modified, Direction::back},
+        {"another header, and it worked", header_there, Outcome::worked, Verdict::pass, {}, Direction::none},
         {"sent again there, and nobody says how it ended", again_there, Outcome::unclear, Verdict::blocked, Cause::starved, Direction::there},
         {"sent again back, and nobody says how it ended", again_back, Outcome::unclear, Verdict::blocked, Cause::starved, Direction::back},
         {"sent again there, and an end says that it failed", again_there, Outcome::failed, Verdict::failed, {}, Direction::none},
@@ -204,8 +209,15 @@ TEST_CASE("the ledger: what came to both wires as it was is not stopped on the w
         Lists lists;
         Verdict verdict;
         std::string direction;
+        std::string header = {};  // the end whose packets the trace says to have got another
     };
     const std::vector<Row> rows{
+        {"all came, with another window", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"}, Verdict::blocked, "from->to", "player"},
+        {"all came, and the answers acknowledge something else",
+         {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"},
+         Verdict::blocked,
+         "to->from",
+         "media"},
         {"all came", {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20", "7:1:64:c@25"}, Verdict::inconclusive, ""},
         {"some of what was missed was lost",
          {"1:64:64:a@0", "1:64:64:a@5", "7:1:64:c@20 8:65:64:d@30 9:65:64:d@230", "7:1:64:c@25"},
@@ -232,6 +244,17 @@ TEST_CASE("the ledger: what came to both wires as it was is not stopped on the w
         put("media", "in", near, far, row.lists.there_came);
         put("media", "out", far, near, row.lists.back_sent);
         put("player", "in", far, near, row.lists.back_came);
+        if (!row.header.empty()) {
+            const boost::json::object rule{{"file", "r.nft"}, {"line", 4}, {"text", "tcp window set 0"}, {"chain", "inet t c"}, {"what", "header"}};
+            const bool player = row.header == "player";
+            story.add("lab", What::trace,
+                      {{"fate", "forwarded"},
+                       {"protocol", "tcp"},
+                       {"source", player ? near : far},
+                       {"destination", player ? far : near},
+                       {"packets", 1},
+                       {"changes", boost::json::array{rule}}});
+        }
         const auto events = story.events();
         const Evidence evidence{story.scenario(), events};
         const Names names{story.scenario()};
