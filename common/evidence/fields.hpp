@@ -69,8 +69,9 @@ inline constexpr Flag other_version{"other_version"};
 // media
 inline constexpr Number packets{"packets"}, duplicates{"duplicates"}, damaged{"damaged"}, longest_gap{"longest_gap"}, last_gap{"last_gap"}, foreign{"foreign"},
     late{"late"}, largest_delay{"largest_delay"}, resend_requests{"resend_requests"}, recovered{"recovered"}, stray{"stray"}, datagrams{"datagrams"},
-    unsent{"unsent"}, icmp_errors{"icmp_errors"}, skipped{"skipped"}, first_send{"first_send"}, last_send{"last_send"}, gap{"gap"}, delay{"delay"};
-inline constexpr List digests{"digests"}, lost_numbers{"lost"}, sequences{"sequences"};
+    unsent{"unsent"}, icmp_errors{"icmp_errors"}, skipped{"skipped"}, first_send{"first_send"}, last_send{"last_send"}, gap{"gap"}, delay{"delay"},
+    arrivals_each{"arrivals_each"};
+inline constexpr List digests{"digests"}, lost_numbers{"lost"}, sequences{"sequences"}, arrivals{"arrivals"};
 inline constexpr Text digest{"digest"}, header_digest{"header_digest"}, why{"why"};
 inline constexpr Flag estimated{"estimated"}, on_purpose{"on_purpose"};
 

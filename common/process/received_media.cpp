@@ -14,6 +14,20 @@ namespace wmlab::process {
 
 using std::chrono::milliseconds;
 
+void Arrivals::add(SteadyTime at) {
+    if (counts_.empty()) first_ = at;
+    const auto since = std::chrono::duration_cast<milliseconds>(std::max(at, first_) - first_);
+    while (since / each_ >= static_cast<std::ptrdiff_t>(most)) {
+        each_ *= 2;
+        for (std::size_t i = 0; i < counts_.size(); ++i)
+            if (i % 2 == 0) counts_[i / 2] = counts_[i] + (i + 1 < counts_.size() ? counts_[i + 1] : 0);
+        counts_.resize((counts_.size() + 1) / 2);
+    }
+    const auto at_index = static_cast<std::size_t>(since / each_);
+    if (counts_.size() <= at_index) counts_.resize(at_index + 1);
+    ++counts_[at_index];
+}
+
 std::optional<std::string> ReceivedMedia::header(bytes::Bytes asf_header) {
     digest_.header(asf_header);
     auto parsed = asf::Header::parse(asf_header);
@@ -62,6 +76,7 @@ void ReceivedMedia::keep_time(bytes::Bytes packet, SteadyTime at) {
         }
     }
     last_ = at;
+    arrivals_.add(at);
     fresh_ = false;
     if (tally_) {
         ++tally_->packets;
@@ -128,6 +143,10 @@ boost::json::object ReceivedMedia::fields() const {
     fields[field::longest_gap] = longest_gap_.count();
     fields[field::gaps] = gaps_;
     fields[field::jitter] = std::round(jitter_ * 1000) / 1000;
+    boost::json::array counts;
+    for (const auto count : arrivals_.counts()) counts.emplace_back(count);
+    fields[field::arrivals] = std::move(counts);
+    fields[field::arrivals_each] = arrivals_.each().count();
     // How long it had been quiet when the session ended: whether packets sent later were still waited for.
     if (packets() > 0) {
         fields[field::last_gap] = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - last_).count();

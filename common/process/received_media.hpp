@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/asf/save.hpp"
 #include "common/process/media_digest.hpp"
@@ -21,6 +22,20 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 struct MediaTally {
     std::uint64_t packets = 0, lost = 0, gaps = 0;
     double jitter = 0;  // ms, the worst player's
+};
+
+// How many packets came in each stretch of time since the first. The stretches grow with the stream, so that there are never more than `most`.
+class Arrivals {
+public:
+    static constexpr std::size_t most = 60;
+    void add(SteadyTime at);
+    std::chrono::milliseconds each() const { return each_; }  // how long a stretch is
+    const std::vector<std::uint32_t>& counts() const { return counts_; }
+
+private:
+    SteadyTime first_{};
+    std::chrono::milliseconds each_{20};
+    std::vector<std::uint32_t> counts_;
 };
 
 class ReceivedMedia {
@@ -80,6 +95,7 @@ private:
     std::optional<std::chrono::milliseconds> last_send_time_;
     std::uint64_t gaps_ = 0;
     double jitter_ = 0;
+    Arrivals arrivals_;
     std::shared_ptr<MediaTally> tally_;
 };
 

@@ -8,6 +8,7 @@
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/description.hpp"
 #include "lab/commands/evidence_json.hpp"
+#include "lab/judge/picture.hpp"
 #include "lab/report/json_string.hpp"
 #include "lab/rules/json_fields.hpp"
 #include "lab/run/identity.hpp"
@@ -52,7 +53,9 @@ TrialEvidence trial_in(const Bundle& bundle, std::string_view member, const fs::
 
 Report judged(const Bundle& bundle, const scenario::Scenario& scenario, std::string_view member, std::string_view folder) {
     auto evidence = trial_in(bundle, member, folder);
-    return judge_trial(scenario, evidence);
+    auto report = judge_trial(scenario, evidence);
+    report.picture = picture_of(report, scenario, evidence.events);
+    return report;
 }
 
 ScenarioText scenario_in(const Bundle& bundle, const json::object& manifest) {

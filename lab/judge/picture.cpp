@@ -11,6 +11,7 @@
 namespace wmlab::lab {
 namespace {
 
+constexpr std::size_t arrivals_max = 256;  // a journal may come from anywhere
 constexpr std::size_t steps_max = 40;  // of a ladder; a longer one is no longer read
 
 double milliseconds_of(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
@@ -245,6 +246,10 @@ private:
             if (const auto* const lost = list_field(*got, field::lost_numbers))
                 for (const auto& number : *lost)
                     if (number.is_number()) ladder_.lost.push_back(number.to_number<std::uint32_t>());
+            if (const auto* const counts = list_field(*got, field::arrivals))
+                for (const auto& count : *counts)
+                    if (count.is_number() && ladder_.arrivals.size() < arrivals_max) ladder_.arrivals.push_back(count.to_number<std::uint32_t>());
+            ladder_.arrivals_each = number_field(*got, field::arrivals_each).value_or(0);
         }
         if (flow_.media) ladder_.media = flow_.media->packets_sent;
         const bool by_wire = std::ranges::any_of(

@@ -212,20 +212,6 @@ void clean_flow(FlowResult& flow) {
     for (auto& note : flow.notes) many(note);
 }
 
-void clean_change(Comparison& change) {
-    one(change.ruleset);
-    for (auto& flow : change.flows)
-        for (auto* text : {&flow.id, &flow.before, &flow.after, &flow.note}) one(*text);
-    for (auto& flow : change.flows) {
-        for (auto& difference : flow.differences) one(difference);
-        if (flow.by) rule(*flow.by);
-    }
-    for (auto* list : {&change.opened, &change.closed})
-        for (auto& opened : *list) openings(opened);
-    for (auto* list : {&change.tried, &change.not_tried, &change.notes})
-        for (auto& text : *list) one(text);
-}
-
 std::shared_ptr<const Picture> clean_picture(const std::shared_ptr<const Picture>& given) {
     auto picture = std::make_shared<Picture>(*given);
     for (auto& zone : picture->zones) {
@@ -240,6 +226,22 @@ std::shared_ptr<const Picture> clean_picture(const std::shared_ptr<const Picture
         for (auto& step : ladder.steps)
             for (auto* text : {&step.from, &step.to, &step.label}) one(*text);
     return picture;
+}
+
+void clean_change(Comparison& change) {
+    one(change.ruleset);
+    for (auto& flow : change.flows)
+        for (auto* text : {&flow.id, &flow.before, &flow.after, &flow.note}) one(*text);
+    for (auto& flow : change.flows) {
+        for (auto& difference : flow.differences) one(difference);
+        if (flow.by) rule(*flow.by);
+        if (flow.rule_before) rule(*flow.rule_before);
+    }
+    for (auto* list : {&change.opened, &change.closed})
+        for (auto& opened : *list) openings(opened);
+    for (auto* list : {&change.tried, &change.not_tried, &change.notes})
+        for (auto& text : *list) one(text);
+    if (change.picture) change.picture = clean_picture(change.picture);
 }
 
 }  // namespace

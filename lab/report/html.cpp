@@ -218,6 +218,24 @@ std::string points_html(const Report& report, const FlowResult& flow) {
 // until they are this large together.
 constexpr std::size_t ladders_max = 750'000;
 
+// The flow's ladder; where the change of the rules (--baseline) made a difference, beside the one of before.
+std::string ladders_html(const Report& report, const FlowResult& flow, Shapes& shapes, std::size_t& drawn) {
+    const auto* const picture = report.picture.get();
+    if (picture == nullptr || !picture->ladders.contains(flow.id)) return {};
+    if (drawn + shapes.bytes() >= ladders_max) return "<p class=\"dim\">No ladder, so that the page stays small: run this flow alone (--only).</p>\n";
+    auto now = ladder_html(flow, flow.id, flow.rule, picture->ladders.at(flow.id), *picture, shapes);
+    const auto* const change = change_of(report, flow.id);
+    const auto* const old = report.baseline ? report.baseline->picture.get() : nullptr;
+    if (change != nullptr && change->change != Change::unchanged && old != nullptr && old->ladders.contains(flow.id)) {
+        const auto before = ladder_html(flow, flow.id + " before the change", change->rule_before, old->ladders.at(flow.id), *old, shapes);
+        if (!before.empty())
+            now = fmt::format("<div class=\"sides\"><div><h3>Before: {}</h3>\n{}</div><div><h3>Now: {}</h3>\n{}</div></div>\n", xml_escaped(change->before),
+                              before, xml_escaped(change->after), now);
+    }
+    drawn += now.size();
+    return now;
+}
+
 std::string flow_html(const Report& report, std::size_t index, Shapes& shapes, std::size_t& drawn) {
     const auto& flow = report.flows[index];
     const auto css = state_of(flow);
@@ -231,16 +249,7 @@ std::string flow_html(const Report& report, std::size_t index, Shapes& shapes, s
     if (!flow.as_expected) out += fmt::format("<p>Expected {}.</p>\n", xml_escaped(expected_words(flow.expected)));
     if (const auto words = account_words(flow); !words.empty()) out += fmt::format("<p>{}</p>\n", xml_escaped(words));
     out += points_html(report, flow);
-    const auto* const picture = report.picture.get();
-    if (picture != nullptr && picture->ladders.contains(flow.id)) {
-        if (drawn + shapes.bytes() < ladders_max) {
-            const auto ladder = ladder_html(flow, picture->ladders.at(flow.id), *picture, shapes);
-            drawn += ladder.size();
-            out += ladder;
-        } else {
-            out += "<p class=\"dim\">No ladder, so that the page stays small: run this flow alone (--only).</p>\n";
-        }
-    }
+    out += ladders_html(report, flow, shapes, drawn);
     return out + legs_html(flow.legs) + "</details>\n";
 }
 

@@ -28,7 +28,9 @@ private:
 };
 
 std::string topology_svg(const Report& report, const Picture& picture);
-std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Picture& picture, Shapes& shapes);
+// `of`: "the flow", or "the flow before the change"; `rule`: that stopped it.
+std::string ladder_html(const FlowResult& flow, std::string_view of, const std::optional<RuleRef>& rule, const Ladder& ladder, const Picture& picture,
+                        Shapes& shapes);
 // The ruleset with the lines marked that decided, almost matched, would help; links to them are "#L0-14".
 std::string ruleset_html(const Report& report, const Picture& picture);
 std::string rule_link(const Report& report, const RuleRef& rule);  // as code, a link where the text is in the page

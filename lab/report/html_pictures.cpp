@@ -40,6 +40,41 @@ std::vector<std::string> columns_of(const FlowResult& flow, const Ladder& ladder
     return columns;
 }
 
+// How the media came: a bar for each stretch of time, red under the times that were dry: 150 ms, or four packets' worth.
+std::string arrivals_html(const Ladder& ladder) {
+    if (ladder.arrivals.size() < 2 || ladder.arrivals_each <= 0) return {};
+    constexpr int height = 34;
+    const auto most = *std::ranges::max_element(ladder.arrivals);
+    if (most == 0) return {};
+    std::uint64_t packets = 0;
+    for (const auto count : ladder.arrivals) packets += count;
+    const auto stretches = ladder.arrivals.size();
+    const auto milliseconds = static_cast<double>(stretches) * ladder.arrivals_each;
+    const auto dry_from = std::max(150.0, 4 * milliseconds / static_cast<double>(packets));
+    const auto x_of = [&](std::size_t stretch) { return static_cast<int>(stretch) * ladder_width / static_cast<int>(stretches); };
+    std::string bars, gaps;
+    unsigned dry = 0;
+    for (std::size_t i = 0; i < stretches; ++i) {
+        if (const auto count = ladder.arrivals[i]; count > 0) {
+            const auto tall = std::max<std::uint64_t>(1, std::uint64_t{count} * (height - 3) / most);
+            bars += fmt::format("M{} {}v-{}h{}v{}z", x_of(i), height - 2, tall, x_of(i + 1) - x_of(i), tall);
+            continue;
+        }
+        auto end = i;
+        while (end < stretches && ladder.arrivals[end] == 0) ++end;
+        if (static_cast<double>(end - i) * ladder.arrivals_each >= dry_from) {
+            gaps += fmt::format("M{} {}h{}", x_of(i), height - 1, x_of(end) - x_of(i));
+            ++dry;
+        }
+        i = end - 1;
+    }
+    const auto words = fmt::format("{} packet{} in {:.1f} s, at most {} in {:.0f} ms{}", packets, packets == 1 ? "" : "s", milliseconds / 1000, most,
+                                   ladder.arrivals_each, dry == 0 ? std::string{} : fmt::format(", {} time{} without any", dry, dry == 1 ? "" : "s"));
+    return fmt::format(
+        "<p>Media as it arrived: {0}.<br><svg width=\"{1}\" height=\"{2}\" role=\"img\" aria-label=\"{0}\"><path class=\"bar\" d=\"{3}\"/><path class=\"gap\" d=\"{4}\"/></svg></p>\n",
+        words, ladder_width, height, bars, gaps);
+}
+
 }  // namespace
 
 std::string Shapes::use(const std::string& shape) {
@@ -115,7 +150,8 @@ std::string topology_svg(const Report& report, const Picture& picture) {
         width, height, xml_escaped(label), lines, boxes, width / 2 - 45, middle - 20, width / 2, middle + 5);
 }
 
-std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Picture& picture, Shapes& shapes) {
+std::string ladder_html(const FlowResult& flow, std::string_view of, const std::optional<RuleRef>& stopped_by, const Ladder& ladder, const Picture& picture,
+                        Shapes& shapes) {
     if (ladder.steps.empty()) return {};
     const auto columns = columns_of(flow, ladder, picture);
     const auto spread = static_cast<int>(std::max<std::size_t>(columns.size() - 1, 1));
@@ -125,7 +161,7 @@ std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Pict
     };
     const auto wall = std::ranges::find(columns, std::string{}) != columns.end() ? x_of("") : -1;
     std::string rule;
-    if (flow.rule && !flow.rule->file.empty()) rule = fmt::format(" {}:{}", flow.rule->file, flow.rule->line);
+    if (stopped_by && !stopped_by->file.empty()) rule = fmt::format(" {}:{}", stopped_by->file, stopped_by->line);
 
     std::string came, lost, labels, times, crosses;
     int y = ladder_head + 14;
@@ -160,13 +196,13 @@ std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Pict
     std::string out = fmt::format(
         "<div class=\"lad\" tabindex=\"0\" role=\"group\" aria-label=\"ladder of {0}\"><pre>{1}</pre><svg width=\"{2}\" height=\"{3}\" role=\"img\" "
         "aria-label=\"{4} step{5} between {6} and {7}\">{8}<use href=\"#{9}\"/></svg></div>\n",
-        xml_escaped(flow.id), times, ladder_width, height, count, count == 1 ? "" : "s", xml_escaped(flow.from),
-        xml_escaped(flow.to), heads, shape);
+        xml_escaped(of), times, ladder_width, height, count, count == 1 ? "" : "s", xml_escaped(flow.from), xml_escaped(flow.to), heads, shape);
     if (!lost.empty())
         out += fmt::format("<p>✗ broken off{}: left its host and never arrived{}.</p>\n",
                            wall >= 0 ? " at the firewall" : "", rule.empty() ? "" : ", stopped by" + xml_escaped(rule));
     if (ladder.left_out > 0)
         out += fmt::format("<p class=\"dim\">{} further steps in the middle are left out.</p>\n", ladder.left_out);
+    out += arrivals_html(ladder);
     if (!ladder.lost.empty() && ladder.media > 0) {
         std::set<std::uint64_t> ticks;
         for (const auto number : ladder.lost)

@@ -12,20 +12,20 @@ h1{font-size:1.5rem;margin:.3rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem;bord
 h1,h2,h3,p,li,td,th,summary,code{overflow-wrap:anywhere}
 a{color:var(--link)}code,pre{font:13px/1.5 ui-monospace,monospace}
 .good{color:var(--good)}.bad{color:var(--bad);font-weight:600}.unsure{color:var(--unsure);font-weight:600}.dim{color:var(--dim)}
-.sum{font-size:1.1rem;font-weight:600}.chips{display:flex;flex-wrap:wrap;gap:.5rem;padding:0;list-style:none}
-.chips li{border:1px solid var(--line);border-radius:1rem;padding:.1rem .8rem;background:var(--soft)}
-nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;list-style:none}
+.sum{font-size:1.1rem;font-weight:600}
 .wide{overflow-x:auto;max-width:100%}
 table{border-collapse:collapse}th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600}td.n,th.n{text-align:center}
 details.flow{border:1px solid var(--line);border-left:4px solid var(--good);border-radius:4px;margin:.3rem 0;padding:.2rem .6rem}
 details.bad{border-left-color:var(--bad);color:var(--fg);font-weight:400}details.unsure{border-left-color:var(--unsure);color:var(--fg);font-weight:400}
 summary{cursor:pointer}summary:focus-visible,a:focus-visible,button:focus-visible,input:focus-visible,select:focus-visible{outline:2px solid var(--link);outline-offset:2px}
+.legs td:first-child{overflow-wrap:normal}
 details.flow:target{background:var(--soft)}
 .tools{display:flex;flex-wrap:wrap;gap:.5rem;align-items:end;position:sticky;top:0;background:var(--bg);padding:.5rem 0;z-index:1}
 .tools label{display:flex;flex-direction:column;font-size:.85rem}
 input,select,button{font:inherit;color:var(--fg);background:var(--soft);border:1px solid var(--line);border-radius:4px;padding:.2rem .5rem;max-width:100%}
 .noscript .tools{display:none}
+.sides{display:flex;flex-wrap:wrap;gap:0 1.5rem}.sides>div{flex:1 1 24rem;min-width:0}
 .lad{display:flex;align-items:flex-start;max-width:100%;overflow-x:auto}
 .lad pre{margin:0;padding-top:26px;font:11px/22px ui-monospace,monospace;color:var(--dim);text-align:right;min-width:3.6rem;flex:none}
 .lad svg{flex:none}svg text,.m{font:10.5px system-ui,sans-serif;fill:var(--fg)}.h{font-weight:600;text-anchor:middle}.m{text-anchor:middle}
@@ -40,7 +40,7 @@ input,select,button{font:inherit;color:var(--fg);background:var(--soft);border:1
 .src .why{padding-left:10.6rem;white-space:normal;min-width:0;font:13px/1.5 system-ui,sans-serif}.src div:target{outline:2px solid var(--link)}
 .skip{position:absolute;left:-99rem}.skip:focus{left:1rem;background:var(--bg)}
 @media (max-width:600px){body{padding:.6rem}td,th{padding:.2rem .3rem;font-size:.9rem}.legs thead{display:none}.legs tr,.legs td{display:block;border:0;padding:.05rem .2rem}.legs tr{border-bottom:1px solid var(--line);padding:.3rem 0}.src .use{width:4.5rem}.src .no{width:2.4rem}.src .why{padding-left:2.6rem}}
-@media print{:root{--bg:#fff;--fg:#000;--dim:#444;--line:#bbb;--soft:#fff}.tools,nav,.skip{display:none}details.flow{break-inside:avoid}body{max-width:none}a{color:inherit;text-decoration:none}}
+@media print{:root{--bg:#fff;--fg:#000;--dim:#444;--line:#bbb;--soft:#fff}.tools,.skip{display:none}details.flow{break-inside:avoid}body{max-width:none}a{color:inherit;text-decoration:none}}
 )css";
 
 const std::string_view html_script = R"js(

@@ -216,6 +216,7 @@ std::string change_word(Change change) {
 Comparison compare(const Report& before, const Report& after) {
     Comparison comparison;
     comparison.ruleset = ruleset_words(before);
+    comparison.picture = before.picture;
     for (const auto& flow : after.flows) {
         const auto old = std::ranges::find(before.flows, flow.id, &FlowResult::id);
         FlowChange change;
@@ -224,6 +225,7 @@ Comparison compare(const Report& before, const Report& after) {
         change.as_expected = flow.as_expected;
         if (old != before.flows.end()) {
             change.before = outcome_words(*old);
+            change.rule_before = old->rule;
             decide(change, *old, flow);
         }
         comparison.flows.push_back(std::move(change));

@@ -1,5 +1,5 @@
 // What of a run can be drawn, beyond the verdicts: who sent what to whom, where the hosts are, the ruleset's own text.
-// Made from the evidence by picture_of() (lab/run/picture.hpp), drawn by the html report. Plain data.
+// Made from the evidence by picture_of() (lab/judge/picture.hpp), drawn by the html report. Plain data.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -25,6 +25,8 @@ struct Ladder {
     std::vector<std::uint32_t> lost;  // numbers of media packets that did not arrive, where the player told
     std::uint64_t media = 0;          // packets of media sent
     double longest_gap = 0;           // ms
+    std::vector<std::uint32_t> arrivals;  // of media packets in each stretch of time
+    double arrivals_each = 0;             // ms
 };
 
 struct PictureHost {

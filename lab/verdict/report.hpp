@@ -281,6 +281,8 @@ struct Conditional {
     std::string accepted;
 };
 
+struct Picture;  // lab/verdict/picture.hpp: what the html report draws
+
 // What a change of the rules did to a flow (--baseline).
 enum class Change { broken, worse, newly_open, newly_closed, repaired, better, unchanged, unknown };
 std::string_view text(Change change);  // "broken", "newly_open"
@@ -295,6 +297,7 @@ struct FlowChange {
     bool chance = false;                   // it may be: loss and time are never twice the same
     bool explained = false;                // the scenario expects just this
     std::optional<RuleRef> by{};           // the rule that made it worse, where known
+    std::optional<RuleRef> rule_before{};  // that stopped it before the change
 };
 // The change while it is made (--live): what each flow that was running noticed.
 struct Live {
@@ -309,6 +312,7 @@ struct Live {
 struct Comparison {
     std::string ruleset;  // the old one
     std::vector<FlowChange> flows;
+    std::shared_ptr<const Picture> picture{};  // of the run before the change; may be missing
     std::vector<Opened> opened{}, closed{};
     std::vector<std::string> tried{}, not_tried{}, notes{};  // of the sweep of both rulesets
     double seconds = 0;                                // it took
@@ -341,8 +345,6 @@ struct Identity {
     std::vector<Hashed> rulesets;       // with what they include; of --baseline too
     std::vector<Hashed> contents;       // files are hashed, synthetic ones by what makes them
 };
-
-struct Picture;  // lab/verdict/picture.hpp: what the html report draws
 
 struct Report {
     std::string scenario, file, ruleset;  // the scenario's name, its file; ruleset empty: forwards everything

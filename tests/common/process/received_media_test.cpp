@@ -2,6 +2,7 @@
 #include "common/process/received_media.hpp"
 
 #include <functional>
+#include <random>
 
 #include "common/asf/synthesiser.hpp"
 #include "tests/catch.hpp"
@@ -58,4 +59,24 @@ TEST_CASE("gaps are times without anything to play, jitter is what RFC 3550 call
     CHECK(heard.tally.gaps == row.gaps);
     CHECK(heard.tally.lost == row.lost);
     CHECK(heard.tally.jitter >= heard.jitter);
+}
+
+TEST_CASE("arrivals are counted in at most sixty stretches of time, however long and uneven the stream is", "[media]") {
+    const auto seed = GENERATE(take(200, random(1U, 4'000'000'000U)));
+    std::mt19937 any{seed};
+    Arrivals arrivals;
+    SteadyTime at{std::chrono::hours{1}};
+    std::vector<SteadyTime> all;
+    for (auto i = 1 + any() % 400; i > 0; --i) {
+        all.push_back(at);
+        arrivals.add(at);
+        at += milliseconds{any() % 50 == 0 ? any() % 100'000 : any() % 200};
+    }
+    CHECK(arrivals.counts().size() <= Arrivals::most);
+    CHECK(arrivals.counts().back() > 0);
+    // The same as counted at the end, when the length of a stretch is known.
+    std::vector<std::uint32_t> counted(arrivals.counts().size());
+    for (const auto time : all) ++counted.at(static_cast<std::size_t>((time - all.front()) / arrivals.each()));
+    CHECK(counted == arrivals.counts());
+    CHECK((arrivals.each() == milliseconds{20} || (all.back() - all.front()) / (arrivals.each() / 2) >= static_cast<std::ptrdiff_t>(Arrivals::most)));
 }

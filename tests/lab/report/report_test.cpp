@@ -207,6 +207,34 @@ TEST_CASE("the html report of a thousand flows can be mailed, and is written at 
     }
 }
 
+TEST_CASE("a flow that the change made different has its ladders of before and now side by side, and the page draws how media came", "[report]") {
+    auto report = sample_report();
+    const auto page_of = [&] {
+        for (const auto& renderer : renderers())
+            if (renderer.name == "html") return renderer.render(report, {});
+        return std::string{};
+    };
+    const auto sides = [](const std::string& page) {
+        std::size_t found = 0;
+        for (auto at = page.find("class=\"sides\""); at != std::string::npos; at = page.find("class=\"sides\"", at + 1)) ++found;
+        return found;
+    };
+    auto page = page_of();
+    CHECK(sides(page) == 1);
+    CHECK(has(page, "<h3>Before: pass</h3>"));
+    CHECK(has(page, "<h3>Now: blocked at media: rejected (to-&gt;from)</h3>"));
+    CHECK(has(page, "ladder of unicast-udp before the change"));
+    CHECK(has(page, "20 packets in 0.4 s, at most 6 in 40 ms, 1 time without any."));
+    CHECK(has(page, "41 packets in 0.2 s, at most 11 in 40 ms."));
+    for (auto& flow : report.baseline->flows) flow.change = Change::unchanged;
+    CHECK(sides(page_of()) == 0);
+    report.baseline->flows[1].change = Change::broken;
+    report.baseline->picture.reset();  // a run of which nothing was kept
+    page = page_of();
+    CHECK(sides(page) == 0);
+    CHECK(has(page, "ladder of unicast-udp\""));
+}
+
 TEST_CASE("where no report goes to standard output, the end of the text report does", "[report]") {
     const Directory directory;
     std::string problem;

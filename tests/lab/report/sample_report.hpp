@@ -129,8 +129,16 @@ inline Report sample_report() {
     ladder.lost = {3, 4, 17};
     ladder.media = 41;
     ladder.longest_gap = 31.5;
+    ladder.arrivals = {5, 4, 0, 6, 0, 0, 0, 0, 2, 3};
+    ladder.arrivals_each = 40;
     picture.ladders = {{bad.id, ladder}};
     report.picture = std::make_shared<const Picture>(picture);
+    ladder.steps.back().arrived = true;
+    ladder.lost.clear();
+    ladder.arrivals = {10, 11, 10, 10};
+    picture.ladders = {{bad.id, ladder}, {good.id, ladder}};
+    picture.rulesets.clear();
+    report.baseline->picture = std::make_shared<const Picture>(picture);
     LoadResult load;
     load.load = bad.id, load.type = bad.type, load.from = bad.from, load.to = bad.to;
     load.players = 50, load.set_up = 49, load.worked = 30, load.ramp = 1.5, load.duration = 10;
@@ -180,6 +188,8 @@ inline Report attacked_report(const std::string& words) {
         for (auto& step : ladder.steps) step.label = words;
     report.picture = std::make_shared<const Picture>(picture);
     report.baseline->ruleset = words;
+    report.baseline->picture = report.picture;
+    for (auto& flow : report.baseline->flows) flow.rule_before = RuleRef{words, 3, words, words};
     for (auto& load : report.loads)
         for (auto& drop : load.dropped) drop.rule.file = drop.rule.text = drop.rule.chain = words;
     for (auto& use : *report.coverage) use.rule.text = use.rule.file = use.rule.chain = words;
