@@ -76,41 +76,37 @@ ClientOutput DatagramClient::expire(TimePoint now) {
     return out;
 }
 
+// A server that wants to know us before it executes a call that is not idempotent (C706 appendix P).
+void DatagramClient::answer_question(const Datagram& question, ClientOutput& out, std::size_t size) {
+    if (question.if_id != interface::conv.uuid || question.opnum > 1) return;
+    constexpr std::size_t questions_max = 16;
+    constexpr unsigned answers_max = 4;  // to the same question: replays are not answered for ever
+    auto asked = std::ranges::find(questions_, question.act_id, &std::pair<Guid, unsigned>::first);
+    if (asked == questions_.end()) {
+        if (questions_.size() >= questions_max) questions_.erase(questions_.begin());
+        asked = questions_.insert(questions_.end(), {question.act_id, 0});
+    }
+    if (++asked->second > answers_max) return;
+    auto who = question;
+    who.ptype = PduType::response;
+    who.flags1 = pf1::nofack;
+    who.order = ByteOrder::little;
+    NdrWriter body;
+    body.u32(seqnum_);
+    if (question.opnum == 1) body.guid(Guid::named("client address space " + activity_.text()));
+    body.u32(0);
+    who.body = body.take();
+    out.send.push_back(who.serialise());
+    out.notes.push_back({Note::What::received, operation_name(question.if_id, question.opnum), "request", size, {}, {}, {}, {}, {}});
+}
+
 ClientOutput DatagramClient::receive(Bytes octets, TimePoint now) {
     ClientOutput out;
     const auto parsed = Datagram::parse(octets);
     if (!parsed) return out;  // anybody may send us anything
     const auto& answer = *parsed;
     if (answer.ptype == PduType::request) {
-        // A server that wants to know us before it executes a call that is not idempotent (C706 appendix P).
-        if (answer.if_id != interface::conv.uuid || answer.opnum > 1) return out;
-        constexpr std::size_t questions_max = 16;
-        constexpr unsigned answers_max = 4;  // to the same question: replays are not answered for ever
-        auto asked = std::ranges::find(questions_, answer.act_id, &std::pair<Guid, unsigned>::first);
-        if (asked == questions_.end()) {
-            if (questions_.size() >= questions_max) questions_.erase(questions_.begin());
-            asked = questions_.insert(questions_.end(), {answer.act_id, 0});
-        }
-        if (++asked->second > answers_max) return out;
-        auto who = answer;
-        who.ptype = PduType::response;
-        who.flags1 = pf1::nofack;
-        who.order = ByteOrder::little;
-        NdrWriter body;
-        body.u32(seqnum_);
-        if (answer.opnum == 1) body.guid(Guid::named("client address space " + activity_.text()));
-        body.u32(0);
-        who.body = body.take();
-        out.send.push_back(who.serialise());
-        out.notes.push_back({Note::What::received,
-                             operation_name(answer.if_id, answer.opnum),
-                             "request",
-                             octets.size(),
-                             {},
-                             {},
-                             {},
-                             {},
-                             {}});
+        answer_question(answer, out, octets.size());
         return out;
     }
     if (!call_ || answer.act_id != activity_ || answer.seqnum != seqnum_) return out;  // late, or somebody else's

@@ -33,6 +33,7 @@ public:
 private:
     Datagram header(PduType type) const;
     void transmit(ClientOutput& out, TimePoint now);
+    void answer_question(const Datagram& question, ClientOutput& out, std::size_t size);
     void response(const Datagram& answer, ClientOutput& out, std::size_t size);
     void finish(CallOutcome outcome, ClientOutput& out);
 

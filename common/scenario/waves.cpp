@@ -114,83 +114,98 @@ bool take_in(Wave& wave, const std::vector<Binding>& wanted, bool anyhow = false
     return false;
 }
 
+// What the two ends of a flow bind, service by service.
+class Binder {
+public:
+    explicit Binder(const FlowInstance& instance) : instance_{instance}, flow_{*instance.flow} {}
+
+    std::vector<Binding> all() {
+        switch (flow_.type) {
+            case FlowType::mms_udp:
+                serve_mms(), play_udp();
+                break;
+            case FlowType::mms_tcp:
+                serve_mms();
+                break;
+            case FlowType::http:
+            case FlowType::http_distribution:
+                serve_http();
+                break;
+            case FlowType::mms_auto:
+                serve_mms(), play_udp(), serve_http();
+                break;
+            case FlowType::msbd:
+                serve_msbd(instance_.to, End::to);
+                break;
+            case FlowType::multicast:
+                serve_multicast();
+                break;
+            case FlowType::dcom:
+                serve_dcom(flow_.processes);
+                break;
+            case FlowType::encoder_alias:
+                // the media service's port, and the alias object's
+                serve_dcom(2), serve_msbd(instance_.from, End::from);
+                break;
+            case FlowType::probe:
+                listen(instance_.to, flow_.protocol, flow_.ports, "probe " + instance_.id);
+                break;
+            case FlowType::command:
+                break;
+        }
+        return std::move(all_);
+    }
+
+private:
+    std::string owner(End end, std::string_view service) const { return std::string{text(program_at(flow_, end))} + ' ' + std::string{service}; }
+    void listen(const std::string& host, Protocol protocol, const PortList& ports, std::string who) {
+        all_.push_back({host, protocol, ports, 0, std::move(who)});
+    }
+    void draw(const std::string& host, Protocol protocol, const PortList& pool, unsigned needed, std::string who) {
+        all_.push_back({host, protocol, pool, needed, std::move(who)});
+    }
+
+    void serve_mms() {
+        for (const auto protocol : {Protocol::tcp, Protocol::udp}) listen(instance_.to, protocol, one(mms_port), owner(End::to, "mms"));
+    }
+    void play_udp() { draw(instance_.from, Protocol::udp, {flow_.client_ports}, 1, "client_sim media"); }
+    void serve_http() {
+        listen(instance_.to, Protocol::tcp, one(flow_.port), owner(End::to, "http"));
+        if (flow_.proxy) listen(flow_.proxy->host, Protocol::tcp, one(flow_.proxy->port), "run");
+    }
+    void serve_msbd(const std::string& host, End end) {
+        // With `fallback` 7007 is taken as well: that is what makes the source fall back.
+        listen(host, Protocol::tcp, one(flow_.msbd_port.fallback ? msbd_port : flow_.msbd_port.port), owner(end, "msbd"));
+        if (flow_.msbd_port.fallback) draw(host, Protocol::tcp, {player_ports}, 1, owner(end, "msbd fallback"));
+    }
+    void serve_multicast() {
+        listen(instance_.to, Protocol::udp, one(flow_.port), "multicast");
+        // The version of IGMP is the whole host's.
+        listen(instance_.to, Protocol::igmp, one(1), "IGMPv" + std::to_string(flow_.igmp_version));
+        // Two senders on one group and port would mix: the group itself can be held once.
+        listen(flow_.group.text(), Protocol::udp, one(flow_.port), flow_.id + ' ' + instance_.from);
+    }
+    void serve_dcom(unsigned processes) {
+        // The reserved range belongs to the whole host: the mapper's owner names it, so flows with another range
+        // never meet in a wave.
+        const auto range = flow_.registry.empty() ? text(flow_.reserved_ports) : flow_.registry.string();
+        for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
+            listen(instance_.to, protocol, one(mapper_port), owner(End::to, "rpc " + range));
+            auto pool = flow_.reserved_ports;
+            std::erase(pool, PortRange{mapper_port, mapper_port});
+            if (!pool.empty()) draw(instance_.to, protocol, pool, processes, owner(End::to, "rpc " + range));
+        }
+    }
+
+    const FlowInstance& instance_;
+    const Flow& flow_;
+    std::vector<Binding> all_;
+};
+
 }  // namespace
 
 std::vector<Binding> bindings(const Scenario& scenario, const FlowInstance& instance) {
-    const auto& flow = *instance.flow;
-    const auto owner = [&](End end, std::string_view service) {
-        return std::string{text(program_at(flow, end))} + ' ' + std::string{service};
-    };
-    std::vector<Binding> all;
-    const auto listen = [&](const std::string& host, Protocol protocol, const PortList& ports, std::string who) {
-        all.push_back({host, protocol, ports, 0, std::move(who)});
-    };
-    const auto draw = [&](const std::string& host, Protocol protocol, const PortList& pool, unsigned needed,
-                          std::string who) {
-        all.push_back({host, protocol, pool, needed, std::move(who)});
-    };
-    const auto serve_mms = [&] {
-        listen(instance.to, Protocol::tcp, one(mms_port), owner(End::to, "mms"));
-        listen(instance.to, Protocol::udp, one(mms_port), owner(End::to, "mms"));
-    };
-    const auto play_udp = [&] { draw(instance.from, Protocol::udp, {flow.client_ports}, 1, "client_sim media"); };
-    const auto serve_http = [&] {
-        listen(instance.to, Protocol::tcp, one(flow.port), owner(End::to, "http"));
-        if (flow.proxy) listen(flow.proxy->host, Protocol::tcp, one(flow.proxy->port), "run");
-    };
-    const auto serve_msbd = [&](const std::string& host, End end) {
-        // With `fallback` 7007 is taken as well: that is what makes the source fall back.
-        listen(host, Protocol::tcp, one(flow.msbd_port.fallback ? msbd_port : flow.msbd_port.port), owner(end, "msbd"));
-        if (flow.msbd_port.fallback) draw(host, Protocol::tcp, {player_ports}, 1, owner(end, "msbd fallback"));
-    };
-    const auto serve_dcom = [&](unsigned processes) {
-        // The reserved range belongs to the whole host: the mapper's owner names it, so flows with another range
-        // never meet in a wave.
-        const auto range = flow.registry.empty() ? text(flow.reserved_ports) : flow.registry.string();
-        for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
-            listen(instance.to, protocol, one(mapper_port), owner(End::to, "rpc " + range));
-            auto pool = flow.reserved_ports;
-            std::erase(pool, PortRange{mapper_port, mapper_port});
-            if (!pool.empty()) draw(instance.to, protocol, pool, processes, owner(End::to, "rpc " + range));
-        }
-    };
-    switch (flow.type) {
-        case FlowType::mms_udp:
-            serve_mms(), play_udp();
-            break;
-        case FlowType::mms_tcp:
-            serve_mms();
-            break;
-        case FlowType::http:
-        case FlowType::http_distribution:
-            serve_http();
-            break;
-        case FlowType::mms_auto:
-            serve_mms(), play_udp(), serve_http();
-            break;
-        case FlowType::msbd:
-            serve_msbd(instance.to, End::to);
-            break;
-        case FlowType::multicast:
-            listen(instance.to, Protocol::udp, one(flow.port), "multicast");
-            // The version of IGMP is the whole host's.
-            listen(instance.to, Protocol::igmp, one(1), "IGMPv" + std::to_string(flow.igmp_version));
-            // Two senders on one group and port would mix: the group itself can be held once.
-            listen(flow.group.text(), Protocol::udp, one(flow.port), flow.id + ' ' + instance.from);
-            break;
-        case FlowType::dcom:
-            serve_dcom(flow.processes);
-            break;
-        case FlowType::encoder_alias:
-            // the media service's port, and the alias object's
-            serve_dcom(2), serve_msbd(instance.from, End::from);
-            break;
-        case FlowType::probe:
-            listen(instance.to, flow.protocol, flow.ports, "probe " + instance.id);
-            break;
-        case FlowType::command:
-            break;
-    }
+    auto all = Binder{instance}.all();
     std::erase_if(all, [&](const Binding& binding) {
         const auto* host = scenario.host(binding.host);
         return host != nullptr && !host->run.empty() && binding.owner != "run";

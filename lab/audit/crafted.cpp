@@ -51,8 +51,7 @@ constexpr std::size_t nonce_size = 4;
 constexpr std::size_t sctp_header = 12, sctp_init = 20;
 using Crc32c = boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true>;
 
-void put_sctp_init(Bytes& bytes, std::size_t at, const Crafted& packet, std::uint32_t nonce) {
-    put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
+void put_sctp_init(Bytes& bytes, std::size_t at, std::uint32_t nonce) {
     at += sctp_header;  // verification tag 0, the checksum comes last
     bytes[at] = 1;      // INIT
     put16(bytes, at + 2, sctp_init);
@@ -80,6 +79,111 @@ std::size_t header_size(std::uint8_t protocol, const Shape& shape) {
     if (protocol == sctp_number) return sctp_header + sctp_init - nonce_size;  // the nonce is the initial TSN
     if (protocol == dccp_number) return dccp_request;
     return protocol == udp_number || protocol == udplite_number || protocol == icmp_v4 || protocol == icmp_v6 ? 8 : 0;
+}
+
+// How much data stands behind the headers, so that the packet is as long as its shape asks and what is asked for has its place.
+std::size_t payload_size(const Crafted& packet, const Shape& shape, std::size_t network, std::size_t transport) {
+    std::size_t payload = packet.protocol == tcp_number ? 0 : nonce_size;
+    if (shape.payload) payload = *shape.payload;
+    if (shape.length && *shape.length >= network + transport) payload = *shape.length - network - transport;
+    for (const auto& raw : shape.raw) {
+        const auto end = (raw.offset + raw.bits + 7) / 8 + (raw.transport ? network : 0);
+        if (end > network + transport + payload) payload = end - network - transport;
+    }
+    for (const auto& raw : shape.raw)  // the length that UDP's own header tells: another than the real one is invalid
+        if (packet.protocol == udp_number && raw.transport && raw.offset == 32 && raw.bits == 16 && raw.value >= transport && raw.value < 0xFFFF - network)
+            payload = raw.value - transport;
+    if (packet.protocol == udp_number && !shape.raw.empty() && payload < 2 * nonce_size) payload = 2 * nonce_size;
+    return payload;
+}
+
+void put_ipv6(Bytes& bytes, const Crafted& packet, const Shape& shape) {
+    const auto traffic_class = shape.service.value_or(0);
+    bytes[0] = static_cast<std::uint8_t>(0x60 | traffic_class >> 4);
+    bytes[1] = static_cast<std::uint8_t>(traffic_class << 4);
+    put16(bytes, 4, static_cast<unsigned>(bytes.size() - 40));
+    bytes[6] = packet.protocol;
+    bytes[7] = static_cast<std::uint8_t>(shape.lifetime.value_or(64));
+    std::ranges::copy(packet.source.bytes(), bytes.begin() + 8);
+    std::ranges::copy(packet.destination.bytes(), bytes.begin() + 24);
+}
+
+void put_ipv4(Bytes& bytes, const Crafted& packet, const Shape& shape, std::uint32_t nonce) {
+    bytes[0] = 0x45;
+    bytes[1] = static_cast<std::uint8_t>(shape.service.value_or(0));
+    put16(bytes, 2, static_cast<unsigned>(bytes.size()));
+    put16(bytes, 4, shape.id.value_or(nonce & 0xFFFF));
+    put16(bytes, 6, shape.fragment.value_or(0));
+    bytes[8] = static_cast<std::uint8_t>(shape.lifetime.value_or(64));
+    bytes[9] = packet.protocol;
+    std::copy_n(packet.source.bytes().begin(), 4, bytes.begin() + 12);
+    std::copy_n(packet.destination.bytes().begin(), 4, bytes.begin() + 16);
+}
+
+void put_transport(Bytes& bytes, std::size_t at, std::size_t size, const Crafted& packet, const Shape& shape, std::uint32_t nonce) {
+    if (has_ports(packet.protocol)) put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
+    switch (packet.protocol) {
+        case tcp_number:
+            put32(bytes, at + 4, shape.sequence.value_or(nonce));
+            put32(bytes, at + 8, shape.acknowledgement.value_or(packet.flags & TH_ACK ? ~nonce : 0));
+            bytes[at + 12] = static_cast<std::uint8_t>(size / 4 << 4);
+            bytes[at + 13] = packet.flags;
+            put16(bytes, at + 14, shape.window.value_or(64240));
+            put16(bytes, at + 18, shape.urgent.value_or(0));
+            if (shape.segment_max) bytes[at + 20] = 2, bytes[at + 21] = 4, put16(bytes, at + 22, *shape.segment_max);
+            break;
+        case udp_number:
+            put16(bytes, at + 4, static_cast<unsigned>(bytes.size() - at));
+            break;
+        case icmp_v4:
+        case icmp_v6:
+            bytes[at] = packet.type, bytes[at + 1] = packet.code;
+            put32(bytes, at + 4, nonce);  // identifier and sequence of an echo
+            break;
+        case sctp_number:
+            put_sctp_init(bytes, at, nonce);
+            break;
+        case dccp_number:
+            put_dccp_request(bytes, at, nonce);
+            break;
+        default:  // UDP-Lite has its ports, and a coverage of 0: the checksum covers all of it (RFC 3828)
+            break;
+    }
+}
+
+void put_checksums(Bytes& bytes, std::size_t network, const Crafted& packet) {
+    const bool v6 = packet.destination.v6;
+    if (!v6) {
+        put16(bytes, 10, 0);
+        put16(bytes, 10, folded(sum_of(std::span{bytes}.first(network))));
+    }
+    const auto source = packet.source.bytes(), destination = packet.destination.bytes();
+    const auto behind = std::span{bytes}.subspan(network);
+    const auto pseudo = sum_of(std::span{source}.first(v6 ? 16 : 4), sum_of(std::span{destination}.first(v6 ? 16 : 4))) + packet.protocol +
+                        static_cast<std::uint32_t>(behind.size());
+    switch (packet.protocol) {
+        case tcp_number:
+            put16(bytes, network + 16, folded(sum_of(behind, pseudo)));
+            break;
+        case dccp_number:
+            put16(bytes, network + 6, folded(sum_of(behind, pseudo)));
+            break;
+        case udp_number:
+        case udplite_number: {
+            const auto sum = folded(sum_of(behind, pseudo));
+            put16(bytes, network + 6, sum == 0 ? 0xFFFF : sum);
+            break;
+        }
+        case icmp_v4:
+        case icmp_v6:
+            put16(bytes, network + 2, folded(sum_of(behind, packet.protocol == icmp_v6 ? pseudo : 0)));
+            break;
+        case sctp_number:
+            put_sctp_checksum(bytes, network);
+            break;
+        default:
+            break;
+    }
 }
 
 }  // namespace
@@ -131,86 +235,20 @@ std::string Shape::words() const {
 std::vector<std::uint8_t> craft(const Crafted& packet, const Shape& shape, std::uint32_t nonce) {
     const bool v6 = packet.destination.v6;
     const std::size_t network = v6 ? 40 : 20, transport = header_size(packet.protocol, shape);
-    std::size_t payload = packet.protocol == tcp_number ? 0 : nonce_size;
-    if (shape.payload) payload = *shape.payload;
-    if (shape.length && *shape.length >= network + transport) payload = *shape.length - network - transport;
-    for (const auto& raw : shape.raw) {
-        const auto end = (raw.offset + raw.bits + 7) / 8 + (raw.transport ? network : 0);
-        if (end > network + transport + payload) payload = end - network - transport;
-    }
-    for (const auto& raw : shape.raw)  // the length that UDP's own header tells: another than the real one is invalid
-        if (packet.protocol == udp_number && raw.transport && raw.offset == 32 && raw.bits == 16 && raw.value >= transport && raw.value < 0xFFFF - network)
-            payload = raw.value - transport;
-    if (packet.protocol == udp_number && !shape.raw.empty() && payload < 2 * nonce_size) payload = 2 * nonce_size;
+    const auto payload = payload_size(packet, shape, network, transport);
     Bytes bytes(network + transport + payload);
-    const auto source = packet.source.bytes(), destination = packet.destination.bytes();
-    if (v6) {
-        bytes[0] = 0x60;
-        if (shape.service)
-            bytes[0] = static_cast<std::uint8_t>(0x60 | *shape.service >> 4),
-            bytes[1] = static_cast<std::uint8_t>(*shape.service << 4);
-        put16(bytes, 4, static_cast<unsigned>(transport + payload));
-        bytes[6] = packet.protocol;
-        bytes[7] = static_cast<std::uint8_t>(shape.lifetime.value_or(64));
-        std::copy_n(source.begin(), 16, bytes.begin() + 8);
-        std::copy_n(destination.begin(), 16, bytes.begin() + 24);
-    } else {
-        bytes[0] = 0x45;
-        bytes[1] = static_cast<std::uint8_t>(shape.service.value_or(0));
-        put16(bytes, 2, static_cast<unsigned>(bytes.size()));
-        put16(bytes, 4, shape.id.value_or(nonce & 0xFFFF));
-        put16(bytes, 6, shape.fragment.value_or(0));
-        bytes[8] = static_cast<std::uint8_t>(shape.lifetime.value_or(64));
-        bytes[9] = packet.protocol;
-        std::copy_n(source.begin(), 4, bytes.begin() + 12);
-        std::copy_n(destination.begin(), 4, bytes.begin() + 16);
-    }
-    const auto at = network;
-    if (packet.protocol == tcp_number) {
-        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
-        put32(bytes, at + 4, shape.sequence.value_or(nonce));
-        put32(bytes, at + 8, shape.acknowledgement.value_or(packet.flags & TH_ACK ? ~nonce : 0));
-        bytes[at + 12] = static_cast<std::uint8_t>(transport / 4 << 4);
-        bytes[at + 13] = packet.flags;
-        put16(bytes, at + 14, shape.window.value_or(64240));
-        put16(bytes, at + 18, shape.urgent.value_or(0));
-        if (shape.segment_max) bytes[at + 20] = 2, bytes[at + 21] = 4, put16(bytes, at + 22, *shape.segment_max);
-    } else if (packet.protocol == udp_number) {
-        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
-        put16(bytes, at + 4, static_cast<unsigned>(transport + payload));
-    } else if (packet.protocol == icmp_v4 || packet.protocol == icmp_v6) {
-        bytes[at] = packet.type, bytes[at + 1] = packet.code;
-        put32(bytes, at + 4, nonce);  // identifier and sequence of an echo
-    } else if (packet.protocol == sctp_number) {
-        put_sctp_init(bytes, at, packet, nonce);
-    } else if (packet.protocol == dccp_number) {
-        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
-        put_dccp_request(bytes, at, nonce);
-    } else if (packet.protocol == udplite_number) {  // RFC 3828: the checksum covers all of it
-        put16(bytes, at, packet.source_port), put16(bytes, at + 2, packet.destination_port);
-    }
+    if (v6)
+        put_ipv6(bytes, packet, shape);
+    else
+        put_ipv4(bytes, packet, shape, nonce);
+    put_transport(bytes, network, transport, packet, shape, nonce);
     // At both ends of the data: rules that look into it may ask for the beginning.
     if (payload >= nonce_size && packet.protocol != tcp_number) {
-        put32(bytes, at + transport, nonce);
+        put32(bytes, network + transport, nonce);
         put32(bytes, bytes.size() - nonce_size, nonce);
     }
     for (const auto& raw : shape.raw) put_bits(bytes, raw.transport ? network : 0, raw);
-    if (!v6) {
-        put16(bytes, 10, 0);
-        put16(bytes, 10, folded(sum_of(std::span{bytes}.first(network))));
-    }
-    const auto pseudo = sum_of(std::span{source}.first(v6 ? 16 : 4), sum_of(std::span{destination}.first(v6 ? 16 : 4))) +
-                        packet.protocol + static_cast<std::uint32_t>(transport + payload);
-    const auto behind = std::span{bytes}.subspan(at);
-    if (packet.protocol == tcp_number) put16(bytes, at + 16, folded(sum_of(behind, pseudo)));
-    if (packet.protocol == dccp_number) put16(bytes, at + 6, folded(sum_of(behind, pseudo)));
-    if (packet.protocol == udp_number || packet.protocol == udplite_number) {
-        const auto sum = folded(sum_of(behind, pseudo));
-        put16(bytes, at + 6, sum == 0 ? 0xFFFF : sum);
-    }
-    if (packet.protocol == icmp_v4 || packet.protocol == icmp_v6)
-        put16(bytes, at + 2, folded(sum_of(behind, packet.protocol == icmp_v6 ? pseudo : 0)));
-    if (packet.protocol == sctp_number) put_sctp_checksum(bytes, at);
+    put_checksums(bytes, network, packet);
     return bytes;
 }
 

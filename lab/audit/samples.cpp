@@ -132,65 +132,93 @@ struct Class {
     std::string words;
 };
 
-void pick_of_zone(const scenario::Scenario& scenario, const scenario::Zone& zone, const std::set<Spans>& asked, bool opaque, Picked& picked) {
-    const Picker picker{scenario, zone};
+// What a zone's addresses fall into, by what the rules ask: first the class of the addresses that no rule names, or the largest.
+std::vector<Class> classes_of_zone(const scenario::Scenario& scenario, const scenario::Zone& zone, const std::set<Spans>& asked, const Picker& picker,
+                                   bool opaque) {
     const bool endless = scenario.boundless() == &zone;
     const auto subnet = span_of(zone.subnet);
-    const Spans own{{subnet.first + 1, subnet.last - 1}};
+    const Span own{subnet.first + 1, subnet.last - 1};
     Spans domain = endless ? beyond_zones(scenario) : Spans{};
-    domain.push_back(endless ? subnet : own.front());
+    domain.push_back(endless ? subnet : own);
     std::ranges::sort(domain);
 
     std::vector<Class> all;
     for (auto& found : classes(asked, domain)) {
         Class one{std::move(found.spans), {}, {}};
         for (const auto& span : one.spans)
-            if (span.first <= own.front().last && own.front().first <= span.last)
-                one.candidates.push_back({std::max(span.first, own.front().first), std::min(span.last, own.front().last)});
+            if (span.first <= own.last && own.first <= span.last) one.candidates.push_back({std::max(span.first, own.first), std::min(span.last, own.last)});
         if (one.candidates.empty()) one.candidates = one.spans;
         if (picker.within(one.candidates)) all.push_back(std::move(one));
     }
     const auto rest = std::ranges::max_element(all, {}, [](const Class& one) { return size_of(one.spans); });
     for (auto& one : all) {
         const bool others = &one == &*rest;
-        one.words = opaque                      ? std::string{}
-                    : all.size() == 1           ? "any address"
-                    : endless && others         ? "every other address"
-                                                : ranges_words(one.spans);
+        one.words = opaque ? std::string{} : all.size() == 1 ? "any address" : endless && others ? "every other address" : ranges_words(one.spans);
     }
     // Those that rules name first: of a list that is too long the remaining address is the least of it, but it is never missing.
     if (rest != all.end()) std::rotate(all.begin(), rest, rest + 1);
+    return all;
+}
 
-    std::map<Wide, std::string> chosen;
-    std::size_t classes_left_out = 0, edges_left_out = 0;
-    std::string left_out;
-    for (const auto& one : all) {
-        const auto value = picker.within(one.candidates);
-        if (chosen.size() < of_a_zone_max) {
-            chosen.emplace(*value, one.words);
-            continue;
-        }
-        if (++classes_left_out <= spans_told_max) left_out += (left_out.empty() ? "" : "; ") + ranges_words(one.spans);
-    }
-    std::vector<std::pair<Wide, const Class*>> edges;
-    std::set<Wide> known;
-    for (const bool of_rest : {false, true})  // first and last of each range, then those just outside of them
+// One address of each class, then first and last of each range, then those just outside of them, as many as there is room for.
+class Choice {
+public:
+    Choice(const Picker& picker, const std::vector<Class>& all, bool opaque) {
         for (const auto& one : all) {
-            if ((&one == all.data()) != of_rest) continue;
-            for (const auto& span : one.candidates)
-                for (const bool upwards : {true, false})
-                    if (const auto edge = picker.near(span, upwards ? span.first : span.last, upwards, true))
-                        if (!chosen.contains(*edge) && known.insert(*edge).second) edges.emplace_back(*edge, &one);
+            const auto value = picker.within(one.candidates);
+            if (chosen_.size() < of_a_zone_max) {
+                chosen_.emplace(*value, one.words);
+                continue;
+            }
+            if (++classes_left_out_ <= spans_told_max) left_out_ += (left_out_.empty() ? "" : "; ") + ranges_words(one.spans);
         }
-    if (all.size() == 1 && !opaque && edges.size() > 2) edges.resize(2);
-    for (const auto& [value, of] : edges) {
-        if (chosen.size() < of_a_zone_max)
-            chosen.emplace(value, of->words);
-        else
-            ++edges_left_out;
+        std::vector<std::pair<Wide, const Class*>> edges;
+        std::set<Wide> known;
+        for (const bool of_rest : {false, true})
+            for (const auto& one : all) {
+                if ((&one == all.data()) != of_rest) continue;
+                for (const auto& span : one.candidates)
+                    for (const bool upwards : {true, false})
+                        if (const auto edge = picker.near(span, upwards ? span.first : span.last, upwards, true))
+                            if (!chosen_.contains(*edge) && known.insert(*edge).second) edges.emplace_back(*edge, &one);
+            }
+        if (all.size() == 1 && !opaque && edges.size() > 2) edges.resize(2);
+        for (const auto& [value, of] : edges) {
+            if (chosen_.size() < of_a_zone_max)
+                chosen_.emplace(value, of->words);
+            else
+                ++edges_left_out_;
+        }
     }
+
+    const std::map<Wide, std::string>& chosen() const { return chosen_; }
+    // What there was no room for; empty: nothing.
+    std::string note(const std::string& zone) const {
+        if (classes_left_out_ > 0)
+            return fmt::format(
+                "anyone of zone {}: {} more groups of addresses that rules tell apart were not tried ({}{}); with "
+                "`samples` in the zone they are played from",
+                zone, classes_left_out_, left_out_, classes_left_out_ > spans_told_max ? "; ..." : "");
+        if (edges_left_out_ > 0)
+            return fmt::format(
+                "anyone of zone {}: {} further edges of ranges that rules name were not tried; no rule can tell them "
+                "from addresses that were",
+                zone, edges_left_out_);
+        return {};
+    }
+
+private:
+    std::map<Wide, std::string> chosen_;
+    std::size_t classes_left_out_ = 0, edges_left_out_ = 0;
+    std::string left_out_;
+};
+
+void pick_of_zone(const scenario::Scenario& scenario, const scenario::Zone& zone, const std::set<Spans>& asked, bool opaque, Picked& picked) {
+    const Picker picker{scenario, zone};
+    const auto all = classes_of_zone(scenario, zone, asked, picker, opaque);
+    const Choice choice{picker, all, opaque};
     auto& samples = picked.samples[zone.name];
-    for (const auto& [value, words] : chosen) samples.push_back({address_at(value), words});
+    for (const auto& [value, words] : choice.chosen()) samples.push_back({address_at(value), words});
     // What the scenario names itself is played besides.
     for (const auto& given : zone.samples)
         if (std::ranges::find(samples, given.address, &scenario::Sample::address) == samples.end()) {
@@ -201,19 +229,12 @@ void pick_of_zone(const scenario::Scenario& scenario, const scenario::Zone& zone
             if (samples.size() < scenario::samples_max) samples.push_back(std::move(sample));
         }
 
-    if (classes_left_out > 0)
-        picked.notes.push_back(fmt::format("anyone of zone {}: {} more groups of addresses that rules tell apart were not tried ({}{}); with "
-                                           "`samples` in the zone they are played from",
-                                           zone.name, classes_left_out, left_out, classes_left_out > spans_told_max ? "; ..." : ""));
-    else if (edges_left_out > 0)
-        picked.notes.push_back(fmt::format("anyone of zone {}: {} further edges of ranges that rules name were not tried; no rule can tell them "
-                                           "from addresses that were",
-                                           zone.name, edges_left_out));
+    if (auto note = choice.note(zone.name); !note.empty()) picked.notes.push_back(std::move(note));
     if (opaque)
         picked.notes.push_back(fmt::format("anyone of zone {}: a rule looks at addresses by a mask, a hash or otherwise as can only be read word by "
                                            "word: the samples stand for themselves alone",
                                            zone.name));
-    if (!endless && scenario.boundless() == nullptr) {
+    if (scenario.boundless() == nullptr) {
         if (const auto named = named_beyond(scenario, asked); !named.empty())
             picked.notes.push_back(fmt::format("anyone of zone {}: rules name {}, which are no zone's addresses and were not tried; where zone {} has no "
                                                "end, say so by `firewall: {{ default_route: {} }}`",

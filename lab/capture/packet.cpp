@@ -53,6 +53,28 @@ bool quotes_a_packet(std::uint8_t icmp_type) {  // RFC 792, RFC 1122 3.2.2: erro
     return icmp_type == 3 || icmp_type == 4 || icmp_type == 5 || icmp_type == 11 || icmp_type == 12;
 }
 
+// An error is told of the packet that it quotes. False: the quote is cut short.
+bool read_icmp(const Fields& icmp, PacketSort& sort) {
+    sort.kind = PacketKind::icmp;
+    sort.icmp_type = icmp.u8(0);
+    sort.icmp_code = icmp.u8(1);
+    sort.sender = sort.source;
+    if (!quotes_a_packet(sort.icmp_type)) return true;
+    const auto quoted = icmp.from(8);
+    const std::size_t header = (quoted.u8(0) & 15u) * 4u;
+    sort.quoted_protocol = quoted.u8(9);
+    sort.source = quoted.u32(12);
+    sort.destination = quoted.u32(16);
+    if (has_ports(sort.quoted_protocol) && (quoted.u16(6) & 0x1fffu) == 0) {
+        const auto transport = quoted.from(header);
+        sort.ports = true;
+        sort.source_port = transport.u16(0);
+        sort.destination_port = transport.u16(2);
+        if (transport.cut()) return false;
+    }
+    return !quoted.cut();
+}
+
 }  // namespace
 
 std::string_view text(PacketKind kind) { return names[static_cast<std::size_t>(kind)]; }
@@ -110,28 +132,10 @@ std::optional<PacketSeen> read_packet(std::span<const std::byte> frame) {
             sort.kind = PacketKind::igmp;
             sort.igmp = read_igmp(behind.bytes().first(std::min<std::size_t>(behind.bytes().size(), total - header)));
             break;
-        case IPPROTO_ICMP: {
+        case IPPROTO_ICMP:
             payload_after(8);
-            sort.kind = PacketKind::icmp;
-            sort.icmp_type = behind.u8(0);
-            sort.icmp_code = behind.u8(1);
-            sort.sender = sort.source;
-            if (!quotes_a_packet(sort.icmp_type)) break;
-            const auto quoted = behind.from(8);
-            const std::size_t quoted_header = (quoted.u8(0) & 15u) * 4u;
-            sort.quoted_protocol = quoted.u8(9);
-            sort.source = quoted.u32(12);
-            sort.destination = quoted.u32(16);
-            if (has_ports(sort.quoted_protocol) && (quoted.u16(6) & 0x1fffu) == 0) {
-                const auto transport = quoted.from(quoted_header);
-                sort.ports = true;
-                sort.source_port = transport.u16(0);
-                sort.destination_port = transport.u16(2);
-                if (transport.cut()) return std::nullopt;
-            }
-            if (quoted.cut()) return std::nullopt;
+            if (!read_icmp(behind, sort)) return std::nullopt;
             break;
-        }
         default:
             payload_after(0);
             break;

@@ -58,6 +58,35 @@ int run_program(Lab& lab, const std::string& host, const std::vector<std::string
     return ending->signal != 0 ? 128 + ending->signal : ending->code;
 }
 
+void refuse_strange_host(const scenario::Scenario& scenario, const std::string& host) {
+    if (scenario.host(host) != nullptr) return;
+    std::vector<std::string> names;
+    for (const auto& each : scenario.hosts) names.push_back(each.name);
+    const auto near = nearest(host, names);
+    throw UsageError{near.empty() ? fmt::format("exec: the scenario has no host `{}`", host)
+                                  : fmt::format("exec: the scenario has no host `{}`, did you mean `{}`?", host, near)};
+}
+
+// Runs the command while the simulators that answer are there.
+int run_among_servers(const ScenarioText& text, const std::vector<scenario::FlowInstance>& flows, Lab& lab, Recorder& recorder, const std::string& host,
+                      const std::vector<std::string>& argv) {
+    const auto say = [](const std::string& sentence) { std::cerr << "wmlab: " << sentence << std::endl; };
+    for (const auto& note : lab.notes) say(note);
+    std::set<std::string> hosts;
+    for (const auto& each : text.scenario.hosts) hosts.insert(each.name);
+    HostPrograms programs{lab, recorder, text, hosts, say};
+    CrewOptions options;
+    options.say = say;
+    options.wanted = [](scenario::Program program) { return program == scenario::Program::server_sim || program == scenario::Program::encoder_sim; };
+    Crew crew{lab, recorder, text, flows, options};
+    programs.wait_until_listening(flows);
+    if (!crew.wait_until_ready()) return ends::interrupted;
+    crew.start();
+    const auto code = run_program(lab, host, argv);
+    crew.stop();
+    return code;
+}
+
 }  // namespace
 
 int exec_command(Arguments arguments) {
@@ -86,40 +115,18 @@ int exec_command(Arguments arguments) {
     const auto text = read_scenario_text(before[0], files_wanted(*values));
     if (!text) return 2;
     const auto& host = before[1];
-    if (text->scenario.host(host) == nullptr) {
-        std::vector<std::string> names;
-        for (const auto& each : text->scenario.hosts) names.push_back(each.name);
-        const auto near = nearest(host, names);
-        throw UsageError{near.empty()
-                             ? fmt::format("exec: the scenario has no host `{}`", host)
-                             : fmt::format("exec: the scenario has no host `{}`, did you mean `{}`?", host, near)};
-    }
+    refuse_strange_host(text->scenario, host);
     std::optional<std::string> option;
     if (values->contains("ruleset")) option = (*values)["ruleset"].as<std::string>();
     const auto setting = setting_option(*values, text->scenario);
     const auto ruleset = ruleset_in(setting, option, text->scenario);
-    const auto flows = served_flows(text->scenario, *values);
 
+    const auto flows = served_flows(text->scenario, *values);
     const auto body = [&](const Inside& inside) {
         Recorder recorder{values->contains("journal") ? (*values)["journal"].as<std::string>() : std::string{}, {}};
         const std::filesystem::path captures = values->contains("pcap") ? (*values)["pcap"].as<std::string>() : "";
         Lab lab{text->scenario, inside, ruleset, recorder, setting, captures};
-        const auto say = [](const std::string& sentence) { std::cerr << "wmlab: " << sentence << std::endl; };
-        for (const auto& note : lab.notes) say(note);
-        std::set<std::string> hosts;
-        for (const auto& each : text->scenario.hosts) hosts.insert(each.name);
-        HostPrograms programs{lab, recorder, *text, hosts, say};
-        CrewOptions crew_options;
-        crew_options.say = say;
-        crew_options.wanted = [](scenario::Program program) {
-            return program == scenario::Program::server_sim || program == scenario::Program::encoder_sim;
-        };
-        Crew crew{lab, recorder, *text, flows, crew_options};
-        programs.wait_until_listening(flows);
-        if (!crew.wait_until_ready()) return ends::interrupted;
-        crew.start();
-        const auto code = run_program(lab, host, argv);
-        crew.stop();
+        const auto code = run_among_servers(*text, flows, lab, recorder, host, argv);
         for (auto& event : lab.wire.take()) recorder.add(std::move(event));
         recorder.finish("finished");
         return code;

@@ -101,6 +101,46 @@ int join_by_hand(const std::string& file, const po::variables_map& values, unsig
     return recorder.problems.empty() ? 0 : 3;
 }
 
+unsigned buffer_wanted(const po::variables_map& values) {
+    return values.contains("trace-buffer") ? values["trace-buffer"].as<unsigned>() : rules::trace_buffer_wanted;
+}
+
+int load_and_trace(const std::filesystem::path& ruleset, const po::variables_map& values) {
+    const auto called = values.contains("called") ? values["called"].as<std::string>() : ruleset.string();
+    const auto signals = stop_signals();
+    return saying_refusals([&] {
+        Recorder recorder{values["journal"].as<std::string>(), {}};
+        const auto here = Namespace::current();
+        const auto dialect = load_ruleset(here, ruleset);
+        boost::json::object loaded;
+        loaded[field::file] = called;
+        loaded[field::dialect] = dialect == rules::Dialect::iptables ? "iptables" : "nft";
+        if (values.contains("box")) loaded[field::box] = values["box"].as<std::string>();
+        recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
+        std::optional<Tracer> tracer;
+        if (!values.contains("no-trace")) {
+            try {
+                tracer.emplace(here, ruleset, buffer_wanted(values));
+            } catch (const SetupFailed& failure) {
+                std::cerr << "wmlab: no rule can be named: " << failure.what() << '\n';
+            }
+        }
+        std::cout << "ready" << std::endl;
+        wait_for_the_end(signals, ended_by_input());
+        if (tracer)
+            for (auto& event : tracer->finish(false)) {
+                boost::json::value fields = std::move(event.fields);
+                rename_file(fields, ruleset.string(), called);
+                event.fields = std::move(fields.get_object());
+                if (values.contains("box")) event.fields[field::box] = values["box"].as<std::string>();
+                recorder.add(std::move(event));
+            }
+        recorder.finish("finished");
+        for (const auto& problem : recorder.problems) std::cerr << "wmlab: " << problem << '\n';
+        return recorder.problems.empty() ? ends::as_expected : ends::not_set_up;
+    });
+}
+
 }  // namespace
 
 int firewall_command(Arguments arguments) {
@@ -132,49 +172,12 @@ int firewall_command(Arguments arguments) {
         if (files.empty()) return serve_join(STDIN_FILENO, std::cout);
         if (files.size() != 1) throw UsageError{"firewall: --join takes one scenario"};
         if (!values->contains("journal")) throw UsageError{"firewall: --journal says where the journal goes"};
-        return saying_refusals([&] {
-            return join_by_hand(files.front(), *values,
-                                values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>() : rules::trace_buffer_wanted);
-        });
+        return saying_refusals([&] { return join_by_hand(files.front(), *values, buffer_wanted(*values)); });
     }
     if (values->contains("ruleset")) throw UsageError{"firewall: --ruleset goes with --join"};
     if (files.size() != 1) throw UsageError{"firewall: one ruleset, please"};
     if (!values->contains("journal")) throw UsageError{"firewall: --journal says where the journal goes"};
-    const auto ruleset = examine_ruleset(files.front());
-    const auto called = values->contains("called") ? (*values)["called"].as<std::string>() : ruleset.string();
-    const auto buffer =
-        values->contains("trace-buffer") ? (*values)["trace-buffer"].as<unsigned>() : rules::trace_buffer_wanted;
-
-    const auto signals = stop_signals();
-    return saying_refusals([&] {
-        Recorder recorder{(*values)["journal"].as<std::string>(), {}};
-        const auto here = Namespace::current();
-        const auto dialect = load_ruleset(here, ruleset);
-        boost::json::object loaded{{"file", called}, {"dialect", dialect == rules::Dialect::iptables ? "iptables" : "nft"}};
-        if (values->contains("box")) loaded[field::box] = (*values)["box"].as<std::string>();
-        recorder.note(evidence::What::ruleset_loaded, {}, {}, std::move(loaded));
-        std::optional<Tracer> tracer;
-        if (!values->contains("no-trace")) {
-            try {
-                tracer.emplace(here, ruleset, buffer);
-            } catch (const SetupFailed& failure) {
-                std::cerr << "wmlab: no rule can be named: " << failure.what() << '\n';
-            }
-        }
-        std::cout << "ready" << std::endl;
-        wait_for_the_end(signals, ended_by_input());
-        if (tracer)
-            for (auto& event : tracer->finish(false)) {
-                boost::json::value fields = std::move(event.fields);
-                rename_file(fields, ruleset.string(), called);
-                event.fields = std::move(fields.get_object());
-                if (values->contains("box")) event.fields[field::box] = (*values)["box"].as<std::string>();
-                recorder.add(std::move(event));
-            }
-        recorder.finish("finished");
-        for (const auto& problem : recorder.problems) std::cerr << "wmlab: " << problem << '\n';
-        return recorder.problems.empty() ? ends::as_expected : ends::not_set_up;
-    });
+    return load_and_trace(examine_ruleset(files.front()), *values);
 }
 
 }  // namespace wmlab::lab::commands

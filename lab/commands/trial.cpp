@@ -33,10 +33,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double>{std::chrono::steady_clock::now() - start}.count();
 }
 
-}  // namespace
-
-Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options) {
-    const auto start = std::chrono::steady_clock::now();
+RunOptions run_options(const TrialOptions& options) {
     RunOptions wish;
     wish.setting = options.setting;
     wish.captures = options.captures;
@@ -49,56 +46,71 @@ Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOp
     wish.journals = options.journals;
     wish.seen = options.seen;
     wish.crew.say = options.say;
+    return wish;
+}
 
+// The evidence of a run: what it left, and under which rules and wishes it came to be. What `run` has is moved.
+TrialEvidence evidence_of(const scenario::Scenario& scenario, const TrialOptions& options, Run& run) {
+    TrialEvidence evidence;
+    const auto boxes = rules_of_boxes(scenario, options.ruleset, scenario::several_boxes(scenario) && !options.setting.built_in());
+    evidence.rulesets = files_of(boxes);
+    evidence.ruleset = all_open(boxes) ? std::string{} : rulesets_text(boxes);
+    evidence.built_in = options.setting.built_in();
+    // The device under test has its own rules.
+    if (!evidence.built_in && evidence.ruleset.empty()) evidence.ruleset = fmt::format("the rules of {}", options.setting.device());
+    evidence.flows = options.flows;
+    evidence.interrupted = run.interrupted;
+    evidence.coverage = options.coverage;
+    evidence.events = std::move(run.events);
+    evidence.problems = std::move(run.problems);
+    evidence.conditionals = std::move(run.conditionals);
+    evidence.notes = std::move(run.notes);
+    evidence.notes.insert(evidence.notes.end(), options.notes.begin(), options.notes.end());
+    for (const auto& box : scenario::boxes(scenario))
+        if (const auto found = run.device_logs.find(box.name); found != run.device_logs.end())
+            evidence.device_logs[box.name] = {log_name(box.log), std::move(found->second)};
+    evidence.read_at = std::chrono::system_clock::now();
+    return evidence;
+}
+
+// The runs that a judgement may ask for. What they refer to outlives them.
+FurtherRuns further_runs(const ScenarioText& text, const Inside& inside, const RunOptions& wish, bool with_control) {
+    const auto further = [&](const std::filesystem::path& folder, RunOptions once_more) {
+        once_more.coverage = false;
+        once_more.before_end = nullptr;
+        if (!once_more.journals.empty()) once_more.journals /= folder;
+        if (!once_more.captures.empty()) once_more.captures /= folder;
+        auto done = lab::run(text, inside, once_more);
+        return FurtherRun{std::move(done.events), std::move(done.problems), done.interrupted};
+    };
+    FurtherRuns more;
+    if (with_control)
+        more.control = [&wish, further](const std::vector<std::string>& flows) {
+            auto open = wish;  // the same flows, hosts and programs with the firewall open
+            open.ruleset.clear();
+            open.control = true;
+            open.flows = flows;
+            return further(control_folder, std::move(open));
+        };
+    more.alone = [&wish, further](const std::string& flow) {
+        auto alone = wish;
+        alone.flows = {flow};
+        alone.trace = false;
+        alone.captures.clear();
+        return further(std::filesystem::path{alone_folder} / flow, std::move(alone));
+    };
+    return more;
+}
+
+}  // namespace
+
+Trial try_scenario(const ScenarioText& text, const Inside& inside, const TrialOptions& options) {
+    const auto start = std::chrono::steady_clock::now();
+    auto wish = run_options(options);
     Trial trial;
     const auto conclude = [&](Run run) {
-        const auto boxes = rules_of_boxes(text.scenario, options.ruleset, scenario::several_boxes(text.scenario) && !options.setting.built_in());
-        auto& evidence = trial.evidence;
-        evidence.rulesets = files_of(boxes);
-        evidence.ruleset = all_open(boxes) ? std::string{} : rulesets_text(boxes);
-        evidence.built_in = options.setting.built_in();
-        // The device under test has its own rules.
-        if (!evidence.built_in && evidence.ruleset.empty()) evidence.ruleset = fmt::format("the rules of {}", options.setting.device());
-        evidence.flows = options.flows;
-        evidence.interrupted = run.interrupted;
-        evidence.coverage = options.coverage;
-        evidence.events = std::move(run.events);
-        evidence.problems = std::move(run.problems);
-        evidence.conditionals = std::move(run.conditionals);
-        evidence.notes = std::move(run.notes);
-        evidence.notes.insert(evidence.notes.end(), options.notes.begin(), options.notes.end());
-        for (const auto& box : scenario::boxes(text.scenario))
-            if (const auto found = run.device_logs.find(box.name); found != run.device_logs.end())
-                evidence.device_logs[box.name] = {log_name(box.log), std::move(found->second)};
-        evidence.read_at = std::chrono::system_clock::now();
-
-        const auto further = [&](const std::filesystem::path& folder, const RunOptions& how) {
-            auto once_more = how;
-            once_more.coverage = false;
-            once_more.before_end = nullptr;
-            if (!once_more.journals.empty()) once_more.journals /= folder;
-            if (!once_more.captures.empty()) once_more.captures /= folder;
-            auto done = lab::run(text, inside, once_more);
-            return FurtherRun{std::move(done.events), std::move(done.problems), done.interrupted};
-        };
-        FurtherRuns more;
-        if (options.control)
-            more.control = [&](const std::vector<std::string>& flows) {
-                // the same flows, hosts and programs with the firewall open
-                auto open = wish;
-                open.ruleset.clear();
-                open.control = true;
-                open.flows = flows;
-                return further(control_folder, open);
-            };
-        more.alone = [&](const std::string& flow) {
-            auto alone = wish;
-            alone.flows = {flow};
-            alone.trace = false;
-            alone.captures.clear();
-            return further(std::filesystem::path{alone_folder} / flow, alone);
-        };
-        trial.report = judge_trial(text.scenario, evidence, more);
+        auto& evidence = trial.evidence = evidence_of(text.scenario, options, run);
+        trial.report = judge_trial(text.scenario, evidence, further_runs(text, inside, wish, options.control));
         trial.interrupted = evidence.interrupted;
         trial.report.summary.seconds = evidence.seconds = seconds_since(start);
         describe(trial.report, text, evidence.events, evidence.rulesets, options.setting.kind());

@@ -202,7 +202,8 @@ const Track* stream(const Story& story, Time before) {
     return best;
 }
 
-Effect effect_on(const Story& story, const FlowResult& flow, const Happened& event, Time next, const std::vector<Happened>& events) {
+// What was lost from an event to the next one, on which leg most, and whether all that was sent is known.
+Effect losses(const Story& story, const Happened& event, Time next, const std::vector<Happened>& events) {
     Effect effect;
     effect.incident = event.index;
     std::uint64_t most = 0;
@@ -213,6 +214,47 @@ Effect effect_on(const Story& story, const FlowResult& flow, const Happened& eve
         effect.complete = effect.complete && track.known;
         if (event.gap) effect.slipped += slipped_in(track, event, events);
     }
+    return effect;
+}
+
+// Whether the stream came to its end by the event: nothing came for good, or it ended before its time, and long before its end nothing came any more.
+bool ceased(const Story& story, const FlowResult& flow, const Track& main, const Happened& event, const Silence& quiet, Time next) {
+    const bool tail = quiet.for_good && lost_in(main, quiet.since, next) > 1;
+    const bool early = story.over != never && milliseconds(story.over - quiet.since) > std::max(stop_min, 2 * usual_gap(main, event.began));
+    const bool cut = flow.cause == Cause::reset || flow.cause == Cause::rejected || flow.cause == Cause::refused;
+    // Media that came for as long as was asked did not die, whatever became of the farewell.
+    constexpr double most_of_it = 0.9;
+    const bool unfinished =
+        story.play == 0 ? early || cut || story.over == never : static_cast<double>(quiet.since - story.playing) < most_of_it * static_cast<double>(story.play);
+    return quiet.since < next && (tail || (!story.parts[main.part].works && unfinished)) && flow.cause != Cause::modified;
+}
+
+// Nothing more came on this connection. Did the program go on by another?
+void tell_what_followed(const Story& story, const Track& main, const Happened& event, Time quiet_since, Effect& effect) {
+    effect.impact = Impact::died;
+    for (std::size_t i = main.part + 1; i < story.parts.size(); ++i)
+        if (story.parts[i].works) {
+            effect.impact = Impact::rolled_over;
+            effect.transport = story.parts[i].transport;
+        }
+    for (const auto* resumed : story.parts[main.part].view.all(What::media_resumed))
+        if (resumed->monotonic.count() >= event.began) effect.impact = Impact::resumed;
+    if (effect.impact == Impact::died) {
+        effect.leg = main.leg;
+        effect.interrupted = 0;
+        return;
+    }
+    Time again = never;
+    for (const auto& track : story.tracks)
+        for (const auto& packet : track.packets)
+            if (&track != &main && !packet.lost() && packet.left > quiet_since && track.bytes > 0 && track.packets.front().left >= event.began)
+                again = std::min(again, packet.arrived);
+    if (again != never) effect.interrupted = milliseconds(again - quiet_since);
+}
+
+Effect effect_on(const Story& story, const FlowResult& flow, const Happened& event, Time next, const std::vector<Happened>& events) {
+    auto effect = losses(story, event, next, events);
+    const auto unbroken = effect.lost > 0 ? Impact::lost : Impact::untouched;
     const auto* const main = stream(story, event.began);
     if (main == nullptr || story.playing >= event.began) {
         effect.impact = working(flow.verdict) ? Impact::opened : Impact::stopped;
@@ -222,7 +264,7 @@ Effect effect_on(const Story& story, const FlowResult& flow, const Happened& eve
     const auto lately = event.began - static_cast<Time>(std::max(2.5 * stop_min, 3 * usual_gap(*main, event.began)) * 1e6);
     const bool flowing = std::ranges::any_of(main->packets, [&](const auto& packet) { return !packet.lost() && packet.arrived >= lately && packet.left < next; });
     if (!flowing) {
-        effect.impact = !working(flow.verdict) ? Impact::stopped : effect.lost > 0 ? Impact::lost : Impact::untouched;
+        effect.impact = working(flow.verdict) ? unbroken : Impact::stopped;
         return effect;
     }
     bool stopped = false;
@@ -235,39 +277,10 @@ Effect effect_on(const Story& story, const FlowResult& flow, const Happened& eve
         }
     }
     const auto quiet = silence(*main, event.began, next, event.silent);
-    // Nothing came for good; or it ended before its time, and long before its end nothing came any more.
-    const bool tail = quiet.for_good && lost_in(*main, quiet.since, next) > 1;
-    const bool early = story.over != never && milliseconds(story.over - quiet.since) > std::max(stop_min, 2 * usual_gap(*main, event.began));
-    const bool cut = flow.cause == Cause::reset || flow.cause == Cause::rejected || flow.cause == Cause::refused;
-    // Media that came for as long as was asked did not die, whatever became of the farewell.
-    constexpr double most_of_it = 0.9;
-    const bool unfinished = story.play == 0 ? early || cut || story.over == never
-                                            : static_cast<double>(quiet.since - story.playing) < most_of_it * static_cast<double>(story.play);
-    const bool ceased = quiet.since < next && (tail || (!story.parts[main->part].works && unfinished)) && flow.cause != Cause::modified;
-    if (!ceased) {
-        effect.impact = stopped ? Impact::interrupted : effect.lost > 0 ? Impact::lost : Impact::untouched;
-        return effect;
-    }
-    // Nothing more came on this connection. Did the program go on by another?
-    for (std::size_t i = main->part + 1; i < story.parts.size(); ++i)
-        if (story.parts[i].works) {
-            effect.impact = Impact::rolled_over;
-            effect.transport = story.parts[i].transport;
-        }
-    for (const auto* resumed : story.parts[main->part].view.all(What::media_resumed))
-        if (resumed->monotonic.count() >= event.began) effect.impact = Impact::resumed;
-    if (effect.impact == Impact::untouched) {
-        effect.impact = Impact::died;
-        effect.leg = main->leg;
-        effect.interrupted = 0;
-        return effect;
-    }
-    Time again = never;
-    for (const auto& track : story.tracks)
-        for (const auto& packet : track.packets)
-            if (&track != main && !packet.lost() && packet.left > quiet.since && track.bytes > 0 && track.packets.front().left >= event.began)
-                again = std::min(again, packet.arrived);
-    if (again != never) effect.interrupted = milliseconds(again - quiet.since);
+    if (ceased(story, flow, *main, event, quiet, next))
+        tell_what_followed(story, *main, event, quiet.since, effect);
+    else
+        effect.impact = stopped ? Impact::interrupted : unbroken;
     return effect;
 }
 

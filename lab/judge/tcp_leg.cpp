@@ -262,6 +262,30 @@ LegResult& silence(const LegContext& context, const Conversation& conversation, 
                                 syns, waited, host));
 }
 
+// It was tried, and there never was a connection.
+LegResult& judge_refusal(const LegContext& context, const Conversation& conversation, const Path& path, const Attempted& attempt, const Endpoint& remote,
+                         LegResult& leg) {
+    const auto what = fmt::format("TCP from {} to {}", context.leg.source, context.names.at(remote));
+    if (path.destination_complete && path.syn_in == 0) {
+        if (const auto elsewhere = sent_elsewhere(context, "tcp", path.near))
+            return conclude(
+                leg, Verdict::blocked, Cause::translated, context.forward,
+                fmt::format("{} was translated on the way and sent to {}: it never reached {}.", what, context.names.at(*elsewhere), context.leg.destination));
+    }
+    if (attempt.ending == Ending::silence) return silence(context, conversation, path, attempt.failure, leg);
+    if (attempt.ending == Ending::reset) return reset_ended(context, conversation, path, attempt.failure, leg);
+    if (attempt.ending != Ending::unreachable) return doubt(leg, Reason::not_sent, fmt::format("{} could not be opened: {}.", what, attempt.failure.error));
+    if (!attempt.failure.icmp)
+        return doubt(
+            leg, Reason::not_sent,
+            fmt::format("{} could not be opened: {}, without any message from the network: {} has no route.", what, attempt.failure.error, context.leg.source));
+    // A SYN that was answered was not what was rejected, whomever the message went to.
+    const bool answer = path.syn_in > 0 && path.syn_ack_out > 0 && path.syn_ack_in == 0;
+    return icmp_ended(context, path, *attempt.failure.icmp, answer ? context.back : context.forward,
+                      answer ? fmt::format("{}'s answer to the SYN of {}", context.leg.destination, context.leg.source) : what, after(attempt.failure.waited),
+                      leg);
+}
+
 }  // namespace
 
 LegResult judge_conversation(const LegContext& context, const Conversation& conversation) {
@@ -286,52 +310,16 @@ LegResult judge_conversation(const LegContext& context, const Conversation& conv
     }
     note_wires(context, path, leg);
     const auto attempt = ending_of(context, conversation, path);
-    switch (attempt.ending) {
-        case Ending::none:
-            if (conversation.connecting != nullptr) {
-                return doubt(leg, Reason::no_outcome,
-                             fmt::format("{} began to connect to {}; how that ended is not recorded.",
-                                         context.leg.source, context.names.at(remote)));
-            }
-            return doubt(leg, Reason::not_tried, fmt::format("{} did not open this connection.", context.leg.source));
-        case Ending::connected:
-            judge_breakage(context, conversation, {}, leg);
-            return leg;
-        default:
-            break;
-    }
-    if (!listener_known(context, path, leg)) return leg;
-    const auto what = fmt::format("TCP from {} to {}", context.leg.source, context.names.at(remote));
-    if (path.destination_complete && path.syn_in == 0) {
-        if (const auto elsewhere = sent_elsewhere(context, "tcp", path.near)) {
-            return conclude(leg, Verdict::blocked, Cause::translated, context.forward,
-                            fmt::format("{} was translated on the way and sent to {}: it never reached {}.", what,
-                                        context.names.at(*elsewhere), context.leg.destination));
-        }
-    }
-    switch (attempt.ending) {
-        case Ending::silence:
-            return silence(context, conversation, path, attempt.failure, leg);
-        case Ending::reset:
-            return reset_ended(context, conversation, path, attempt.failure, leg);
-        case Ending::unreachable:
-            if (attempt.failure.icmp) {
-                // A SYN that was answered was not what was rejected, whomever the message went to.
-                const bool answer = path.syn_in > 0 && path.syn_ack_out > 0 && path.syn_ack_in == 0;
-                return icmp_ended(
-                    context, path, *attempt.failure.icmp, answer ? context.back : context.forward,
-                    answer ? fmt::format("{}'s answer to the SYN of {}", context.leg.destination, context.leg.source)
-                           : what,
-                    after(attempt.failure.waited), leg);
-            }
-            return doubt(
-                leg, Reason::not_sent,
-                fmt::format("{} could not be opened: {}, without any message from the network: {} has no route.", what,
-                            attempt.failure.error, context.leg.source));
-        default:
-            return doubt(leg, Reason::not_sent,
-                         fmt::format("{} could not be opened: {}.", what, attempt.failure.error));
-    }
+    if (attempt.ending == Ending::none)
+        return conversation.connecting == nullptr
+                   ? doubt(leg, Reason::not_tried, fmt::format("{} did not open this connection.", context.leg.source))
+                   : doubt(leg, Reason::no_outcome,
+                           fmt::format("{} began to connect to {}; how that ended is not recorded.", context.leg.source, context.names.at(remote)));
+    if (attempt.ending == Ending::connected)
+        judge_breakage(context, conversation, {}, leg);
+    else if (listener_known(context, path, leg))
+        judge_refusal(context, conversation, path, attempt, remote, leg);
+    return leg;
 }
 
 LegResult judge_tcp(const LegContext& context) {

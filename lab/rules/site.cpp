@@ -153,20 +153,40 @@ bool forwards_everything(const Ruleset& ruleset) {
     });
 }
 
-std::vector<std::string> misfits(const Ruleset& ruleset, const scenario::Scenario& scenario) {
-    std::vector<std::string> sentences;
-    if (ruleset.empty()) return sentences;
-    if (forwards_everything(ruleset)) {
-        sentences.push_back(
-            "no rule and no policy on the way of forwarded packets stops or changes any: the firewall forwards everything, whatever its other chains hold");
-        return sentences;
+namespace {
+
+using Strangers = std::vector<std::string>;          // interfaces that rules name and the scenario does not have
+using Unnamed = std::vector<const scenario::Zone*>;  // zones whose interface no rule names
+
+std::string itself(const std::string& text) { return text; }
+
+// "inside: { interface: eth1 }": which stranger is probably meant by which zone, by the networks that rules name with it.
+std::string proposed_interfaces(const Site& site, const Strangers& strange, const Unnamed& unnamed) {
+    std::string proposal;
+    std::set<std::string> taken;
+    for (const auto* zone : unnamed) {
+        const std::string* best = nullptr;
+        unsigned most = 0;
+        for (const auto& name : strange) {
+            unsigned times = 0;
+            for (const auto& network : site.interfaces.at(name).behind)
+                if (overlap(network.subnet, zone->subnet) && network.subnet.prefix >= 8) times += network.times;
+            if (times > most && !taken.contains(name)) most = times, best = &name;
+        }
+        // What is left over fits where one is left over on both sides.
+        if (!best && strange.size() == 1 && unnamed.size() == 1) best = &strange.front();
+        if (!best) continue;
+        taken.insert(*best);
+        proposal += (proposal.empty() ? "" : ", ") + zone->name + ": { interface: " + *best + " }";
     }
-    const auto site = site_of(ruleset);
-    const auto fits = [](const std::string& pattern, const std::string& name) {
-        return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
-    };
-    std::vector<std::string> strange;  // named by rules, nobody's in the scenario
-    std::set<std::string> known;       // zones' interfaces that rules name
+    return proposal;
+}
+
+// Empty: the interfaces that rules name are the scenario's.
+std::string misfit_of_interfaces(const Site& site, const scenario::Scenario& scenario) {
+    const auto fits = [](const std::string& pattern, const std::string& name) { return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0; };
+    Strangers strange;
+    std::set<std::string> known;
     for (const auto& [name, interface] : site.interfaces) {
         bool found = false;
         for (const auto& zone : scenario.zones)
@@ -174,59 +194,44 @@ std::vector<std::string> misfits(const Ruleset& ruleset, const scenario::Scenari
         for (const auto& further : scenario.firewall.interfaces) found = found || fits(name, further.name);
         if (!found) strange.push_back(name);
     }
-    std::vector<const scenario::Zone*> unnamed;
+    if (strange.empty()) return {};
+    Unnamed unnamed;
     for (const auto& zone : scenario.zones)
         if (!known.contains(zone.interface)) unnamed.push_back(&zone);
-    if (!strange.empty() && !unnamed.empty()) {
-        std::string proposal;
-        std::set<std::string> taken;
-        for (const auto* zone : unnamed) {
-            const std::string* best = nullptr;
-            unsigned most = 0;
-            for (const auto& name : strange) {
-                unsigned times = 0;
-                for (const auto& network : site.interfaces.at(name).behind)
-                    if (overlap(network.subnet, zone->subnet) && network.subnet.prefix >= 8) times += network.times;
-                if (times > most && !taken.contains(name)) most = times, best = &name;
-            }
-            // What is left over fits where one is left over on both sides.
-            if (!best && strange.size() == 1 && unnamed.size() == 1) best = &strange.front();
-            if (!best) continue;
-            taken.insert(*best);
-            proposal += (proposal.empty() ? "" : ", ") + zone->name + ": { interface: " + *best + " }";
-        }
-        sentences.push_back(
-            "the rules name the interface" + std::string{strange.size() > 1 ? "s " : " "} +
-            some_of(strange, [](const std::string& s) { return s; }) +
-            ", which no zone has, and none names that of zone " +
-            some_of(unnamed, [](const scenario::Zone* zone) { return zone->name + " (" + zone->interface + ")"; }) +
-            ": what is accepted by interface will not be" +
-            (proposal.empty() ? "" : "; perhaps `zones: { " + proposal + " }`"));
-    } else if (!strange.empty()) {
-        sentences.push_back("the rules name " + some_of(strange, [](const std::string& s) { return s; }) +
-                            ", which the scenario does not have: nothing comes from there or goes there in the test (`firewall: { interfaces: [" +
-                            some_of(strange, [](const std::string& s) { return s; }) + "] }` says that this is meant)");
-    }
-    const auto of_scenario = [&](const Subnet& network) {
-        return std::ranges::any_of(scenario.zones,
-                                   [&](const scenario::Zone& zone) { return overlap(network, zone.subnet); });
-    };
+    if (unnamed.empty())
+        return "the rules name " + some_of(strange, itself) +
+               ", which the scenario does not have: nothing comes from there or goes there in the test (`firewall: { interfaces: [" + some_of(strange, itself) +
+               "] }` says that this is meant)";
+    const auto proposal = proposed_interfaces(site, strange, unnamed);
+    return "the rules name the interface" + std::string{strange.size() > 1 ? "s " : " "} + some_of(strange, itself) +
+           ", which no zone has, and none names that of zone " +
+           some_of(unnamed, [](const scenario::Zone* zone) { return zone->name + " (" + zone->interface + ")"; }) +
+           ": what is accepted by interface will not be" + (proposal.empty() ? "" : "; perhaps `zones: { " + proposal + " }`");
+}
+
+// Empty: some network that rules name is the scenario's, or they name none.
+std::string misfit_of_networks(const Site& site, const scenario::Scenario& scenario) {
     std::vector<Subnet> elsewhere;
-    bool any_here = false;
     for (const auto& [network, times] : site.networks) {
         if (network.prefix == 0) continue;
-        if (of_scenario(network))
-            any_here = true;
-        else
-            elsewhere.push_back(network);
+        if (std::ranges::any_of(scenario.zones, [&](const scenario::Zone& zone) { return overlap(network, zone.subnet); })) return {};
+        elsewhere.push_back(network);
     }
-    if (!any_here && !elsewhere.empty())
-        sentences.push_back(
-            "the rules name " +
-            some_of(elsewhere, [](const Subnet& s) { return s.prefix == 32 ? s.network.text() : s.text(); }) +
-            ", and no address of the scenario's zones (" +
-            some_of(scenario.zones, [](const scenario::Zone& zone) { return zone.subnet.text(); }) +
-            "): this may be the ruleset of another site");
+    if (elsewhere.empty()) return {};
+    return "the rules name " + some_of(elsewhere, [](const Subnet& s) { return s.prefix == 32 ? s.network.text() : s.text(); }) +
+           ", and no address of the scenario's zones (" + some_of(scenario.zones, [](const scenario::Zone& zone) { return zone.subnet.text(); }) +
+           "): this may be the ruleset of another site";
+}
+
+}  // namespace
+
+std::vector<std::string> misfits(const Ruleset& ruleset, const scenario::Scenario& scenario) {
+    if (ruleset.empty()) return {};
+    if (forwards_everything(ruleset))
+        return {"no rule and no policy on the way of forwarded packets stops or changes any: the firewall forwards everything, whatever its other chains hold"};
+    const auto site = site_of(ruleset);
+    std::vector<std::string> sentences{misfit_of_interfaces(site, scenario), misfit_of_networks(site, scenario)};
+    std::erase(sentences, std::string{});
     return sentences;
 }
 
