@@ -18,7 +18,7 @@ case $preset in
         leave_out=() targets=()
         if [ "$preset" = asan ]; then leave_out=(-E '^(where|docs|chain|lab|commands): |every program with every content'); fi
         if [ "${ASAN_PART:-}" = peers ] && [ "$preset" = asan ]; then
-            targets=({server,client,encoder}_sim libmms_dump {asf,bytes,mms,msb,msbd,url,wmsp,rpc,scenario,evidence,net,process,rules,judge}_tests
+            targets=({server,client,encoder}_sim libmms_dump {asf,bytes,mms,msb,msbd,url,wmsp,rpc,scenario,evidence,net,process,serving,rules,judge}_tests
                      {server,client,encoder}_sim_tests)
             leave_out=(-E '^(where|docs|chain|package|lab|commands|report|explain|logs|verdict)(:|_tests)|schema agrees|every program with every content')
         fi

@@ -17,7 +17,7 @@ namespace {
 
 namespace asio = boost::asio;
 using evidence::What;
-using server_sim::milliseconds;
+using serving::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 struct Registration {
@@ -39,9 +39,9 @@ asio::ip::address_v4 address_towards(asio::io_context& io, const asio::ip::addre
     return error ? asio::ip::address_v4::loopback() : socket.local_endpoint(error).address().to_v4();
 }
 
-class AliasService : public server_sim::Service {
+class AliasService : public serving::Service {
 public:
-    AliasService(server_sim::Server& server, std::vector<Registration> registrations)
+    AliasService(serving::Server& server, std::vector<Registration> registrations)
         : server_{server}, registrations_{std::move(registrations)}, tasks_{server.context.io.get_executor()} {
         for (const auto& one : registrations_)
             if (!one.flow.empty()) server_.aliases[one.alias] = one.flow;
@@ -152,7 +152,7 @@ private:
         server_.context.write(What::flow_ended, one.flow, "", std::move(fields));
     }
 
-    server_sim::Server& server_;
+    serving::Server& server_;
     std::vector<Registration> registrations_;
     std::map<std::string, Pulled> pulled_;
     net::Tasks tasks_;
@@ -161,7 +161,7 @@ private:
 
 }  // namespace
 
-std::unique_ptr<server_sim::Service> make_alias(server_sim::Server& server) {
+std::unique_ptr<serving::Service> make_alias(serving::Server& server) {
     std::vector<Registration> registrations;
     const auto& context = server.context;
     for (const auto& flow : context.flows_at(server.program, scenario::End::from)) {

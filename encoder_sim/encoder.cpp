@@ -6,11 +6,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <iostream>
 
+#include "common/serving/http.hpp"
+#include "common/serving/msbd.hpp"
+#include "common/serving/serving.hpp"
 #include "common/wmsp/response.hpp"
 #include "encoder_sim/alias.hpp"
-#include "server_sim/http.hpp"
-#include "server_sim/msbd.hpp"
-#include "server_sim/serving.hpp"
 
 namespace wmlab::encoder_sim {
 namespace {
@@ -18,13 +18,13 @@ namespace {
 namespace po = boost::program_options;
 namespace asio = boost::asio;
 
-class EncoderSim : public server_sim::Serving {
+class EncoderSim : public serving::Serving {
 public:
     explicit EncoderSim(process::Context& context)
         : Serving{context, scenario::Program::encoder_sim}, status_{context.io} {
         server_.http_name = wmsp::rex;
         open_contents();
-        serve({make_alias, server_sim::make_msbd, server_sim::make_http});
+        serve({make_alias, serving::make_msbd, serving::make_http});
     }
 
     asio::awaitable<int> run() override {
@@ -36,12 +36,12 @@ public:
 
 private:
     void open_contents() {
-        std::vector<server_sim::ContentSpec> specs;
+        std::vector<serving::ContentSpec> specs;
         if (context().scenario) {
             for (const auto& content : context().scenario->contents)
                 if (std::ranges::any_of(context().flows,
                                         [&](const auto& flow) { return flow.flow->content == content.name; }))
-                    specs.push_back(server_sim::content_spec(content));
+                    specs.push_back(serving::content_spec(content));
             for (auto& spec : specs)  // also called as servers know it
                 for (const auto& flow : context().flows)
                     if (flow.flow->type == scenario::FlowType::encoder_alias && flow.from == context().host &&
@@ -54,7 +54,7 @@ private:
                 texts.insert(texts.begin(), context().options["file"].as<std::string>());
             }
             for (const auto& text : texts) {
-                auto spec = server_sim::content_spec(text);
+                auto spec = serving::content_spec(text);
                 if (!spec) throw process::UsageError{spec.error().text()};
                 specs.push_back(std::move(*spec));
             }
@@ -62,7 +62,7 @@ private:
         for (auto& spec : specs) {
             // An encoder sends what happens now: a file over and over, a tone without an end.
             spec.loop = true;
-            spec.duration = server_sim::milliseconds{0};
+            spec.duration = serving::milliseconds{0};
             offer(spec);
         }
     }
@@ -98,7 +98,7 @@ boost::program_options::options_description options() {
     add("http-port", po::value<std::uint16_t>()->default_value(80)->value_name("N"), "TCP port of HTTP");
     add("no-http", "MSBD only");
     add("quiet", "do not print a status line every second");
-    options.add(server_sim::serving_options());
+    options.add(serving::serving_options());
     return options;
 }
 

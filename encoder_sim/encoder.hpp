@@ -1,5 +1,5 @@
 // The encoder process: one live stream (or, of a scenario, the contents of its flows), served to any number of servers
-// by MSBD and over HTTP. The services are those of server_sim.
+// by MSBD and over HTTP. Sessions and services are those of common/serving.
 #pragma once
 #include <memory>
 

@@ -6,7 +6,7 @@
 
 #include "common/process/malformed.hpp"
 #include "common/process/mms_words.hpp"
-#include "server_sim/content.hpp"
+#include "common/serving/content.hpp"
 
 namespace wmlab::server_sim {
 namespace {

@@ -4,7 +4,7 @@
 #include "common/asf/selection.hpp"
 #include "common/mms/server_session.hpp"
 #include "common/net/datagram.hpp"
-#include "server_sim/session.hpp"
+#include "common/serving/session.hpp"
 
 namespace wmlab::server_sim {
 

@@ -14,8 +14,8 @@
 #include "common/msb/sender_session.hpp"
 #include "common/net/datagram.hpp"
 #include "common/process/media_digest.hpp"
+#include "common/serving/content.hpp"
 #include "common/url/url.hpp"
-#include "server_sim/content.hpp"
 
 namespace wmlab::server_sim {
 namespace {

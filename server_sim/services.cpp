@@ -1,8 +1,8 @@
 // The list of services: one line for each protocol.
+#include "common/serving/http.hpp"
+#include "common/serving/msbd.hpp"
 #include "server_sim/dcom.hpp"
-#include "server_sim/http.hpp"
 #include "server_sim/mms.hpp"
-#include "server_sim/msbd.hpp"
 #include "server_sim/multicast.hpp"
 #include "server_sim/probe.hpp"
 #include "server_sim/pull.hpp"

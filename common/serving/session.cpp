@@ -1,4 +1,4 @@
-#include "server_sim/session.hpp"
+#include "common/serving/session.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -8,7 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 using evidence::What;
 
@@ -31,8 +31,7 @@ asio::awaitable<void> Session::run() {
     const auto over = [this] { return abandoned() || finished(); };
     while (!over()) {
         reading_ = true;
-        auto [error] =
-            co_await outbox_.socket().async_wait(net::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
+        auto [error] = co_await outbox_.socket().async_wait(net::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
         reading_ = false;
         if (over()) break;
         // Players hardly say anything: one buffer for all of them.
@@ -107,8 +106,7 @@ void Session::stop_reading() {
 
 void Session::make_room() {
     made_room_ = true;
-    abandon("self", seat_.standing() == Seats::Standing::newcomer ? "said nothing, and others wait for the place"
-                                                                   : "idle, and others wait for the place");
+    abandon("self", seat_.standing() == Seats::Standing::newcomer ? "said nothing, and others wait for the place" : "idle, and others wait for the place");
 }
 
 void Session::stops_playing() {
@@ -137,9 +135,7 @@ void Session::media_sent(SteadyTime now) {
 
 void Session::media_begins() { write(What::media_started); }
 
-void Session::write(What what, boost::json::object fields) {
-    write(what, leg_, std::move(fields), net::text(local_), net::text(remote_));
-}
+void Session::write(What what, boost::json::object fields) { write(what, leg_, std::move(fields), net::text(local_), net::text(remote_)); }
 
 void Session::write(What what, std::string leg, boost::json::object fields, std::string local, std::string remote) {
     if (what == What::received) seat_.speaks();
@@ -159,4 +155,4 @@ void Session::write_media_end() {
     if (digest_.packets() > 0) write(What::media_ended, media_fields());
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

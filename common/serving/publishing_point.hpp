@@ -19,7 +19,7 @@
 
 #include "common/asf/content.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
@@ -83,9 +83,9 @@ public:
     // `subscriber` must outlive the subscription. The first packet comes in a later turn of the loop.
     [[nodiscard]] std::unique_ptr<Subscription> subscribe(Subscriber& subscriber, const Position& from = {});
     // Until ready() or the limit has passed: on_ready() comes once, unless the subscription is destroyed before.
-    static constexpr milliseconds late_max{2000};     // later than that nothing is made up for
-    static constexpr milliseconds slice{4};           // of one turn of the loop
-    static constexpr std::size_t deliveries_max = 64; // waiting: what comes beyond is skipped
+    static constexpr milliseconds late_max{2000};      // later than that nothing is made up for
+    static constexpr milliseconds slice{4};            // of one turn of the loop
+    static constexpr std::size_t deliveries_max = 64;  // waiting: what comes beyond is skipped
     [[nodiscard]] std::unique_ptr<Subscription> wait(Subscriber& subscriber, milliseconds limit);
     std::size_t subscribers() const;
 
@@ -126,9 +126,9 @@ private:
     asio::any_io_executor executor_;
     std::string name_;
     std::shared_ptr<const asf::Content> content_;
-    SteadyTime start_;             // of the live clock
-    asio::steady_timer timer_;     // live: until the next packet is due
-    std::uint64_t next_ = 0;       // live: its number
+    SteadyTime start_;          // of the live clock
+    asio::steady_timer timer_;  // live: until the next packet is due
+    std::uint64_t next_ = 0;    // live: its number
     std::list<Listener> live_;
     // One after the other, each to all who were there when it began, in slices between which others have their turn.
     std::deque<Delivery> deliveries_;
@@ -167,4 +167,4 @@ private:
     std::vector<Name> names_;
 };
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -1,4 +1,4 @@
-#include "server_sim/publishing_point.hpp"
+#include "common/serving/publishing_point.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -8,11 +8,11 @@
 
 #include "common/asf/packet.hpp"
 #include "common/bytes/crc32.hpp"
-#include "common/net/datagram.hpp"
 #include "common/bytes/utf16.hpp"
+#include "common/net/datagram.hpp"
 #include "common/url/url.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 using std::chrono::steady_clock;
 
@@ -36,14 +36,11 @@ private:
 }  // namespace
 
 Packet::Packet(std::uint64_t of, std::vector<std::byte> packet)
-    : number{of},
-      bytes{std::make_shared<const std::vector<std::byte>>(std::move(packet))},
-      crc{wmlab::bytes::crc32(*bytes)} {}
+    : number{of}, bytes{std::make_shared<const std::vector<std::byte>>(std::move(packet))}, crc{wmlab::bytes::crc32(*bytes)} {}
 
 class PublishingPoint::Live : public Subscription {
 public:
-    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber, const Position& from)
-        : point_{std::move(point)} {
+    Live(std::shared_ptr<PublishingPoint> point, Subscriber& subscriber, const Position& from) : point_{std::move(point)} {
         point_->live_.push_back({&subscriber, from.backlog_max});
         at_ = std::prev(point_->live_.end());
     }
@@ -162,8 +159,7 @@ public:
         asio::steady_timer limit;
     };
 
-    Waiting(PublishingPoint& point, Subscriber& subscriber, milliseconds limit)
-        : state_{std::make_shared<State>(point.executor_, subscriber)} {
+    Waiting(PublishingPoint& point, Subscriber& subscriber, milliseconds limit) : state_{std::make_shared<State>(point.executor_, subscriber)} {
         if (point.waiting_.size() >= point.waiting_max_) {
             std::erase_if(point.waiting_, [](const auto& one) { return one.expired(); });
             point.waiting_max_ = 2 * point.waiting_.size() + 16;
@@ -183,18 +179,10 @@ private:
     std::shared_ptr<State> state_;
 };
 
-PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name,
-                                 std::shared_ptr<const asf::Content> content)
-    : executor_{executor},
-      name_{std::move(name)},
-      content_{std::move(content)},
-      start_{steady_clock::now()},
-      timer_{executor} {}
+PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name, std::shared_ptr<const asf::Content> content)
+    : executor_{executor}, name_{std::move(name)}, content_{std::move(content)}, start_{steady_clock::now()}, timer_{executor} {}
 
-PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name)
-    : PublishingPoint{executor, std::move(name), nullptr} {
-    relayed_ = true;
-}
+PublishingPoint::PublishingPoint(asio::any_io_executor executor, std::string name) : PublishingPoint{executor, std::move(name), nullptr} { relayed_ = true; }
 
 std::unique_ptr<Subscription> PublishingPoint::subscribe(Subscriber& subscriber, const Position& from) {
     if (!live()) return std::make_unique<Stored>(shared_from_this(), subscriber, from);
@@ -305,8 +293,7 @@ std::shared_ptr<const std::vector<std::byte>> PublishingPoint::again(std::uint32
         auto bytes = content_->packet(number);
         return bytes.empty() ? nullptr : std::make_shared<const std::vector<std::byte>>(std::move(bytes));
     }
-    const auto found = std::ranges::find(
-        history_, number, [](const Packet& packet) { return static_cast<std::uint32_t>(packet.number); });
+    const auto found = std::ranges::find(history_, number, [](const Packet& packet) { return static_cast<std::uint32_t>(packet.number); });
     return found == history_.end() ? nullptr : found->bytes;
 }
 
@@ -429,9 +416,7 @@ void PublishingPoint::end() {
     deliver(Delivery::What::end);
 }
 
-std::unique_ptr<Subscription> PublishingPoint::wait(Subscriber& subscriber, milliseconds limit) {
-    return std::make_unique<Waiting>(*this, subscriber, limit);
-}
+std::unique_ptr<Subscription> PublishingPoint::wait(Subscriber& subscriber, milliseconds limit) { return std::make_unique<Waiting>(*this, subscriber, limit); }
 
 std::size_t PublishingPoint::subscribers() const {
     const auto left = std::ranges::count(live_, nullptr, &Listener::to);
@@ -458,22 +443,18 @@ std::shared_ptr<PublishingPoint> PublishingPoints::find(std::string_view request
     if (decoded != requested)
         if (auto point = named(decoded)) return point;
     // Decoded once more on the way than it was encoded: MPlayer does so, and a name that looks like an escape loses it.
-    const auto once_more = std::ranges::find_if(
-        names_, [&](const auto& name) { return name.first != decoded && url::decoded(name.first) == decoded; });
+    const auto once_more = std::ranges::find_if(names_, [&](const auto& name) { return name.first != decoded && url::decoded(name.first) == decoded; });
     return once_more != names_.end() ? once_more->second : nullptr;
 }
 
-bool PublishingPoints::has(const std::string& name) const {
-    return std::ranges::find(names_, name, &Name::first) != names_.end();
-}
+bool PublishingPoints::has(const std::string& name) const { return std::ranges::find(names_, name, &Name::first) != names_.end(); }
 
 std::shared_ptr<PublishingPoint> PublishingPoints::named(std::string_view wanted) const {
     const auto exact = std::ranges::find(names_, wanted, &Name::first);
     if (exact != names_.end()) return exact->second;
     const auto text = bytes::as_utf8(wanted);
-    const auto similar = std::ranges::find_if(
-        names_, [&](const auto& name) { return boost::algorithm::iequals(bytes::as_utf8(name.first), text); });
+    const auto similar = std::ranges::find_if(names_, [&](const auto& name) { return boost::algorithm::iequals(bytes::as_utf8(name.first), text); });
     return similar != names_.end() ? similar->second : nullptr;
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

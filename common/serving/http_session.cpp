@@ -1,4 +1,4 @@
-#include "server_sim/http_session.hpp"
+#include "common/serving/http_session.hpp"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -13,7 +13,7 @@
 #include "common/process/malformed.hpp"
 #include "common/url/url.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 namespace {
 
 using evidence::What;
@@ -21,7 +21,7 @@ using evidence::What;
 constexpr milliseconds linger_limit{1000};  // for the client to close, so that nothing it still sends resets our answer
 constexpr std::size_t linger_size_max = 1 << 20, download_ahead = 256 * 1024;
 constexpr std::size_t live_backlog = 512 * 1024;  // so much of a live video is sent at once, to begin with a key frame
-constexpr milliseconds fast_start{1500};  // of stored content, at so many times its speed
+constexpr milliseconds fast_start{1500};          // of stored content, at so many times its speed
 constexpr double fast_start_speed = 10;
 
 wmsp::ServerOptions protocol_options(const Server& server, std::uint32_t client_id, const net::tcp::endpoint& local) {
@@ -65,8 +65,7 @@ asio::awaitable<void> HttpSession::farewell() {
     });
     std::vector<std::byte> rest(read_size);
     for (std::size_t all = 0; all < linger_size_max;) {
-        const auto [error, size] =
-            co_await outbox_.socket().async_read_some(asio::buffer(rest), asio::as_tuple(asio::use_awaitable));
+        const auto [error, size] = co_await outbox_.socket().async_read_some(asio::buffer(rest), asio::as_tuple(asio::use_awaitable));
         if (error) co_return;
         all += size;
     }
@@ -119,8 +118,7 @@ void HttpSession::act(const wmsp::Malformed& action) {
 
 void HttpSession::act(const wmsp::Send& action) {
     write(What::sent, process::message_fields(action));
-    if (!outbox_.send(action.bytes) && !outbox_.broken())
-        abandon("self", "the client does not read: more than the queue's size is waiting");
+    if (!outbox_.send(action.bytes) && !outbox_.broken()) abandon("self", "the client does not read: more than the queue's size is waiting");
 }
 
 void HttpSession::act(const wmsp::SendData& action) {
@@ -130,8 +128,7 @@ void HttpSession::act(const wmsp::SendData& action) {
     const auto packet = std::span{*action.frame}.subspan(download_ ? action.skip : frame_head);
     const auto crc = std::exchange(crc_, std::nullopt);
     digest_.packet(action.LocationId, packet.size(), crc ? *crc : bytes::crc32(packet));
-    const bool sent = action.skip == 0 ? outbox_.send(action.frame)
-                                       : outbox_.send(std::vector<std::byte>{packet.begin(), packet.end()});
+    const bool sent = action.skip == 0 ? outbox_.send(action.frame) : outbox_.send(std::vector<std::byte>{packet.begin(), packet.end()});
     if (sent || outbox_.broken()) return;  // of a broken connection the read says why
     abandon("self", "the client does not read: " + std::to_string(outbox_.queued()) + " bytes are waiting");
 }
@@ -141,16 +138,14 @@ void HttpSession::act(const wmsp::OpenRequest& action) {
     if (action.purpose == wmsp::Purpose::index) return perform(protocol_.document("text/html", index(), Clock::now()));
     if (action.purpose == wmsp::Purpose::play && action.request.client_id && *action.request.client_id != client_id()) {
         const auto* other = hall_.session(*action.request.client_id);
-        if (other && other->streaming())
-            return perform(protocol_.open_failed(403, "that client-id is another client's session", Clock::now()));
+        if (other && other->streaming()) return perform(protocol_.open_failed(403, "that client-id is another client's session", Clock::now()));
         if (hall_.remembers(*action.request.client_id)) protocol_.go_on_as(*action.request.client_id);
     }
     if (const auto station = server_.stations.find("/" + action.name); station != server_.stations.end())
         return perform(protocol_.document("application/x-ms-nsc", station->second, Clock::now()));
     point_ = server_.points.find(action.name);
     // A name as it was typed, with a question mark of its own.
-    if (!point_ && !action.request.query.empty())
-        point_ = server_.points.find(url::decoded(action.request.path + "?" + action.request.query));
+    if (!point_ && !action.request.query.empty()) point_ = server_.points.find(url::decoded(action.request.path + "?" + action.request.query));
     if (!point_) {
         spdlog::warn("{}: no content `{}`", peer_text(), action.name);
         return perform(protocol_.open_failed(404, "there is no publishing point `" + action.name + "`", Clock::now()));
@@ -198,8 +193,7 @@ void HttpSession::act(const wmsp::StartMedia& action) {
         from.packet = content.packet_at_time(begin, streams);
     }
     if (action.max_duration != 0 && !point_->live()) {
-        if (action.from.by == wmsp::StartPoint::By::packet && from.packet < content.packet_count().value_or(0))
-            begin = content.send_time(from.packet);
+        if (action.from.by == wmsp::StartPoint::By::packet && from.packet < content.packet_count().value_or(0)) begin = content.send_time(from.packet);
         from.end = content.packets_before(begin + milliseconds{action.max_duration});
     }
     from.fast_for = fast_start;
@@ -256,15 +250,13 @@ std::string HttpSession::index() const {
     for (const auto& point : server_.points.all()) {
         const auto path = escaped(url::encoded_path(point->name()));
         const auto kind = point->live() ? "live" : "stored";
-        list += fmt::format("<li><a href=\"{0}.asx\">{1}</a> ({2}; <a href=\"{0}\">{0}</a>)</li>\n", path,
-                            escaped(point->name()), kind);
+        list += fmt::format("<li><a href=\"{0}.asx\">{1}</a> ({2}; <a href=\"{0}\">{0}</a>)</li>\n", path, escaped(point->name()), kind);
     }
-    return "<html><head><title>Windows Media server</title></head><body><h1>Publishing points</h1>\n<ul>\n" + list +
-           "</ul></body></html>\n";
+    return "<html><head><title>Windows Media server</title></head><body><h1>Publishing points</h1>\n<ul>\n" + list + "</ul></body></html>\n";
 }
 
 void HttpSession::choose(const std::vector<wmsp::StreamChoice>& streams) {
     for (const auto& choice : streams) selection_.apply(choice.source, choice.stream, choice.thinning);
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

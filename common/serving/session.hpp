@@ -7,9 +7,9 @@
 #include "common/net/deadline.hpp"
 #include "common/net/outbox.hpp"
 #include "common/process/media_digest.hpp"
-#include "server_sim/server.hpp"
+#include "common/serving/server.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 class Session : public Subscriber, public std::enable_shared_from_this<Session> {
 public:
@@ -40,9 +40,9 @@ protected:
     void close(std::string reason);                    // when it is
     bool abandoned() const { return !closed_by_.empty(); }
     bool too_many() const { return !seat_.granted(); }  // this session is above the limits
-    void media_sent(SteadyTime now);  // writes media-started at the first packet
-    void stops_playing();             // ends the subscription
-    std::unique_ptr<Subscription> played_out();  // it has ended by itself
+    void media_sent(SteadyTime now);                    // writes media-started at the first packet
+    void stops_playing();                               // ends the subscription
+    std::unique_ptr<Subscription> played_out();         // it has ended by itself
 
     void on_fault(const std::exception& error) override;
     // What a socket, a timer or another session calls: a fault in one session ends that session.
@@ -83,4 +83,4 @@ private:
     std::string closed_by_, reason_;
 };
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

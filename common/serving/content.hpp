@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "common/scenario/model.hpp"
-#include "server_sim/publishing_point.hpp"
+#include "common/serving/publishing_point.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 // "lecture.wmv", "name=other.wmv", "name=synthetic", "synthetic:128k", "synthetic:64k:30s" (stored, of that length),
 // "synthetic:64k:128k" (two streams).
@@ -28,4 +28,4 @@ constexpr std::uint32_t media_datagram_max = 65'507 - 8;
 // `world` tells synthetic contents of the same name apart (the scenario's name): it goes into their marks.
 asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& spec, std::string_view world);
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

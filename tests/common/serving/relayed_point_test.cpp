@@ -4,13 +4,13 @@
 #include "common/asf/file.hpp"
 #include "common/asf/packet.hpp"
 #include "common/asf/synthesiser.hpp"
-#include "server_sim/publishing_point.hpp"
+#include "common/serving/publishing_point.hpp"
 #include "tests/catch.hpp"
 #include "tests/common/asf/tools.hpp"
 #include "tests/sims.hpp"
 
 using namespace wmlab;
-using namespace wmlab::server_sim;
+using namespace wmlab::serving;
 using namespace std::chrono_literals;
 
 namespace {
@@ -76,8 +76,7 @@ TEST_CASE("relayed: packets go on over a lost connection, their numbers are the 
     CHECK(witness.packets.size() == 2);
 }
 
-TEST_CASE("relayed: another header is told before its packets, the end is one until the source begins anew",
-          "[server_sim]") {
+TEST_CASE("relayed: another header is told before its packets, the end is one until the source begins anew", "[server_sim]") {
     Relay relay;
     relay.point->begin(pulled_content(1)->header());
     Witness witness;
@@ -106,9 +105,10 @@ TEST_CASE("relayed: a stored stream of an upstream server becomes a live one", "
 
 TEST_CASE("relayed: who joins gets each video stream from a key frame, however the streams' key frames lie", "[server_sim]") {
     const tests::Folder folder;
-    tests::output_of("ffmpeg -v error -f lavfi -i testsrc=size=160x120:rate=10:duration=8 -map 0:v -map 0:v -c:v wmv2 -b:v:0 60k -b:v:1 150k -g 1000 "
-                         "-force_key_frames:v:0 'expr:gte(t,n_forced*2)' -force_key_frames:v:1 'expr:gte(t,0.7+n_forced*1.5)' -packet_size 1400 " +
-                         (folder / "rates.wmv").string());
+    tests::output_of(
+        "ffmpeg -v error -f lavfi -i testsrc=size=160x120:rate=10:duration=8 -map 0:v -map 0:v -c:v wmv2 -b:v:0 60k -b:v:1 150k -g 1000 "
+        "-force_key_frames:v:0 'expr:gte(t,n_forced*2)' -force_key_frames:v:1 'expr:gte(t,0.7+n_forced*1.5)' -packet_size 1400 " +
+        (folder / "rates.wmv").string());
     const auto file = asf::File::open(folder / "rates.wmv").value();
     const auto& header = file->header();
     Relay relay;

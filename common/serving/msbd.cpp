@@ -1,4 +1,4 @@
-#include "server_sim/msbd.hpp"
+#include "common/serving/msbd.hpp"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -15,10 +15,10 @@
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
 #include "common/net/within.hpp"
+#include "common/serving/msbd_session.hpp"
 #include "common/url/url.hpp"
-#include "server_sim/msbd_session.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 namespace {
 
 using evidence::What;
@@ -45,8 +45,7 @@ std::string what_never_fits(const PublishingPoint& point) {
 
 class MsbdService : public Service {
 public:
-    MsbdService(Server& server, std::vector<Wish> wishes)
-        : server_{server}, wishes_{std::move(wishes)}, tasks_{server.context.io.get_executor()} {}
+    MsbdService(Server& server, std::vector<Wish> wishes) : server_{server}, wishes_{std::move(wishes)}, tasks_{server.context.io.get_executor()} {}
 
     void prepare() override {
         for (const auto& address : server_.addresses) {
@@ -97,8 +96,7 @@ public:
         std::string text;
         for (const auto& one : sessions_)
             if (const auto session = one.lock())
-                text += fmt::format("; {}: {} packets, {} bytes{}", session->peer_text(), session->packets(),
-                                    session->bytes(),
+                text += fmt::format("; {}: {} packets, {} bytes{}", session->peer_text(), session->packets(), session->bytes(),
                                     session->behind() > 0 ? fmt::format(", {} behind", session->behind()) : "");
         return fmt::format("sending to {} by MSBD{}", sessions_.size(), text);
     }
@@ -138,8 +136,8 @@ private:
 
     void fall_back(const asio::ip::address& address, const Wish& wish) {
         constexpr auto range = scenario::player_ports;
-        auto bound = net::listen_tcp_in(server_.context.io.get_executor(), address, range.first, range.last,
-                                        server_.context.ports_to_spare(scenario::Protocol::tcp));
+        auto bound =
+            net::listen_tcp_in(server_.context.io.get_executor(), address, range.first, range.last, server_.context.ports_to_spare(scenario::Protocol::tcp));
         boost::json::object fields;
         if (taken_) {
             fields[field::instead_of] = taken_->local;
@@ -151,18 +149,16 @@ private:
         fields[field::error] = bound.error().error;
         if (!bound.error().holder.empty()) fields[field::holder] = bound.error().holder;
         server_.context.write(What::listen_failed, wish.flow, "msbd", std::move(fields), bound.error().local);
-        throw process::EnvironmentError{fmt::format(
-            "TCP {} is taken{}, and no port in {} is free on {}: end a program that holds one, or choose a port",
-            scenario::msbd_port, taken_ && !taken_->holder.empty() ? " by " + taken_->holder : "", range.text(),
-            address.to_string())};
+        throw process::EnvironmentError{fmt::format("TCP {} is taken{}, and no port in {} is free on {}: end a program that holds one, or choose a port",
+                                                    scenario::msbd_port, taken_ && !taken_->holder.empty() ? " by " + taken_->holder : "", range.text(),
+                                                    address.to_string())};
     }
 
     void add(net::tcp::acceptor acceptor, const Wish& wish, boost::json::object fields) {
         fields[field::protocol] = "tcp";
         const auto local = net::text(acceptor.local_endpoint());
         if (fields.contains(field::instead_of) && !server_.scenario_mode())
-            spdlog::warn("TCP {} is taken{}: MSBD is served on {}", scenario::msbd_port,
-                         taken_->holder.empty() ? "" : " by " + taken_->holder, local);
+            spdlog::warn("TCP {} is taken{}: MSBD is served on {}", scenario::msbd_port, taken_->holder.empty() ? "" : " by " + taken_->holder, local);
         server_.msbd_ports[wish.flow] = acceptor.local_endpoint().port();
         server_.context.write(What::listening, wish.fallback ? wish.flow : "", "msbd", std::move(fields), local);
         doors_.push_back(std::make_unique<Door>(std::move(acceptor), wish.flow, wish.usual));
@@ -218,8 +214,7 @@ std::unique_ptr<Service> make_msbd(Server& server) {
     for (const auto& flow : flows_served(server)) {
         const auto& port = flow.flow->msbd_port;
         Wish wish{port.port, port.fallback, false, flow.id, server.points.find(flow.flow->content)};
-        const auto same = std::ranges::find_if(
-            wishes, [&](const Wish& other) { return !wish.fallback && !other.fallback && other.port == wish.port; });
+        const auto same = std::ranges::find_if(wishes, [&](const Wish& other) { return !wish.fallback && !other.fallback && other.port == wish.port; });
         if (same == wishes.end())
             wishes.push_back(std::move(wish));
         else
@@ -229,4 +224,4 @@ std::unique_ptr<Service> make_msbd(Server& server) {
     return std::make_unique<MsbdService>(server, std::move(wishes));
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

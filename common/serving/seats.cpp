@@ -1,4 +1,4 @@
-#include "server_sim/seats.hpp"
+#include "common/serving/seats.hpp"
 
 #include <malloc.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 using boost::asio::ip::address;
 
@@ -38,9 +38,7 @@ struct Seats::Peer {
 };
 
 struct Seats::State {
-    State(Bounds given, std::shared_ptr<All> shared) : bounds{given}, all{std::move(shared)} {
-        all->services.push_back(this);
-    }
+    State(Bounds given, std::shared_ptr<All> shared) : bounds{given}, all{std::move(shared)} { all->services.push_back(this); }
     ~State() { std::erase(all->services, this); }
 
     void count(const address& who, int change) {
@@ -72,8 +70,7 @@ struct Seats::State {
     // Of the peer with the most seats first, so that one who takes many loses its own.
     Seat* to_go() {
         const auto of = [&](Standing standing) -> std::list<Seat*>& { return by_standing[index_of(standing)]; };
-        auto* const largest = by_seats.empty() || by_seats.rbegin()->first < 2 ? nullptr
-                                                                               : &peers.at(by_seats.rbegin()->second);
+        auto* const largest = by_seats.empty() || by_seats.rbegin()->first < 2 ? nullptr : &peers.at(by_seats.rbegin()->second);
         if (largest)
             if (auto* const one = first(largest->by_standing[index_of(Standing::newcomer)])) return one;
         for (const auto standing : {Standing::newcomer, Standing::greeted})
@@ -111,8 +108,7 @@ std::size_t Seats::taken_by(const address& peer) const {
     return found == state_->peers.end() ? 0 : found->second.seats;
 }
 
-Seats::Seat::Seat(Seats& seats, const address& peer, std::function<void()> leave)
-    : state_{seats.state_}, address_{peer}, leave_{std::move(leave)} {
+Seats::Seat::Seat(Seats& seats, const address& peer, std::function<void()> leave) : state_{seats.state_}, address_{peer}, leave_{std::move(leave)} {
     auto& state = *state_;
     const auto makes_room = [](Seat* who) {
         if (!who) return false;
@@ -168,4 +164,4 @@ void Seats::Seat::leave_lists() {
     state_->peers.at(address_).by_standing[index_of(standing_)].erase(in_peer_);
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -2,10 +2,10 @@
 // journal.
 #pragma once
 #include "common/asf/selection.hpp"
+#include "common/serving/session.hpp"
 #include "common/wmsp/server_session.hpp"
-#include "server_sim/session.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 class HttpSession;
 
@@ -71,4 +71,4 @@ private:
     bool download_ = false;
 };
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -1,4 +1,4 @@
-#include "server_sim/content.hpp"
+#include "common/serving/content.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -11,7 +11,7 @@
 #include "common/bytes/crc32.hpp"
 #include "common/mms/data.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 namespace {
 
 constexpr std::string_view synthetic_word = "synthetic";
@@ -58,8 +58,7 @@ asf::ContentResult<ContentSpec> synthetic_spec(std::string_view name, std::strin
         else if (const auto duration = duration_from(word))
             spec.duration = *duration;
         else
-            return asf::ContentError{std::string{synthetic_word}, std::nullopt,
-                                     "`" + std::string{word} + "` is neither a bit rate nor a duration",
+            return asf::ContentError{std::string{synthetic_word}, std::nullopt, "`" + std::string{word} + "` is neither a bit rate nor a duration",
                                      synthetic_advice};
     }
     if (!bitrates.empty()) spec.bitrates = std::move(bitrates);
@@ -74,11 +73,9 @@ asf::ContentResult<ContentSpec> content_spec(std::string_view text) {
     const auto equals = std::filesystem::is_regular_file(text, unknown) ? std::string_view::npos : text.find('=');
     const auto name = equals == std::string_view::npos ? std::string_view{} : text.substr(0, equals);
     const auto what = equals == std::string_view::npos ? text : text.substr(equals + 1);
-    if (what.starts_with(synthetic_word) &&
-        (what.size() == synthetic_word.size() || what[synthetic_word.size()] == ':'))
+    if (what.starts_with(synthetic_word) && (what.size() == synthetic_word.size() || what[synthetic_word.size()] == ':'))
         return synthetic_spec(name, what.substr(synthetic_word.size()));
-    if (what.empty() || equals == 0)
-        return asf::ContentError{std::string{text}, std::nullopt, "no content is named", "write FILE or NAME=FILE"};
+    if (what.empty() || equals == 0) return asf::ContentError{std::string{text}, std::nullopt, "no content is named", "write FILE or NAME=FILE"};
     ContentSpec spec;
     spec.file = std::filesystem::absolute(what);
     spec.name = name.empty() ? spec.file.stem().string() : std::string{name};
@@ -116,10 +113,10 @@ asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& 
     if (!file) return file.error();
     const auto size = (*file)->header().packet_size;
     if (size > mms::Data::payload_max)
-        return asf::ContentError{spec.file.string(), std::nullopt,
-                                 "has packets of " + std::to_string(size) + " bytes, and no protocol carries more than " +
-                                     std::to_string(mms::Data::payload_max),
-                                 smaller_packets_advice};
+        return asf::ContentError{
+            spec.file.string(), std::nullopt,
+            "has packets of " + std::to_string(size) + " bytes, and no protocol carries more than " + std::to_string(mms::Data::payload_max),
+            smaller_packets_advice};
     if (size > media_datagram_max)
         spdlog::warn(
             "{}: has packets of {} bytes, too large for a datagram ({} at most): it is played over TCP and HTTP, not over UDP and not by multicast; {}",
@@ -129,4 +126,4 @@ asf::ContentResult<std::shared_ptr<const asf::Content>> open(const ContentSpec& 
     return std::shared_ptr<const asf::Content>{*file};
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

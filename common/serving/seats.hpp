@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 class Seats {
 public:
@@ -70,4 +70,4 @@ private:
     std::shared_ptr<State> state_;
 };
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "server_sim/content.hpp"
-#include "server_sim/server.hpp"
+#include "common/serving/content.hpp"
+#include "common/serving/server.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 class Serving : public process::Simulator {
 public:
@@ -37,4 +37,4 @@ private:
     bool stopping_ = false;
 };
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -1,4 +1,4 @@
-#include "server_sim/msbd_session.hpp"
+#include "common/serving/msbd_session.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -6,7 +6,7 @@
 #include "common/process/malformed.hpp"
 #include "common/process/msbd_words.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 namespace {
 
 using evidence::What;
@@ -20,11 +20,8 @@ msbd::ServingOptions serving_options(const Server& server, bool too_many) {
 
 }  // namespace
 
-MsbdSession::MsbdSession(Server& server, std::shared_ptr<PublishingPoint> usual, net::tcp::socket socket,
-                         std::string flow)
-    : Session{server, server.seats_msbd, std::move(socket), "msbd"},
-      point_{std::move(usual)},
-      protocol_{serving_options(server, too_many()), Clock::now()} {
+MsbdSession::MsbdSession(Server& server, std::shared_ptr<PublishingPoint> usual, net::tcp::socket socket, std::string flow)
+    : Session{server, server.seats_msbd, std::move(socket), "msbd"}, point_{std::move(usual)}, protocol_{serving_options(server, too_many()), Clock::now()} {
     flow_ = std::move(flow);
 }
 
@@ -37,8 +34,7 @@ void MsbdSession::closed() {
 void MsbdSession::end() {
     guarded([this] {
         subscription_.reset();
-        if (protocol_.state() == msbd::ServingSession::State::wait_connect)
-            return abandon("self", "the process is stopping");
+        if (protocol_.state() == msbd::ServingSession::State::wait_connect) return abandon("self", "the process is stopping");
         perform(protocol_.end(Clock::now()));
     });
 }
@@ -86,8 +82,7 @@ void MsbdSession::act(const msbd::Malformed& action) {
 
 void MsbdSession::act(const msbd::Send& action) {
     write(What::sent, process::message_fields(action.message, action.bytes.size()));
-    if (!outbox_.send(action.bytes) && !outbox_.broken())
-        abandon("self", "the puller does not read: more than the queue's size is waiting");
+    if (!outbox_.send(action.bytes) && !outbox_.broken()) abandon("self", "the puller does not read: more than the queue's size is waiting");
 }
 
 void MsbdSession::act(const msbd::SendPacket& action) {
@@ -108,8 +103,7 @@ void MsbdSession::act(const msbd::Connected& action) {
 void MsbdSession::begin() {
     auto info = stream_info();
     if (const auto problem = msbd::problem(info))
-        return perform(
-            protocol_.close("`" + point_->name() + "` does not fit MSBD: " + *problem, bytes::E_FAIL, Clock::now()));
+        return perform(protocol_.close("`" + point_->name() + "` does not fit MSBD: " + *problem, bytes::E_FAIL, Clock::now()));
     digest_.header(point_->header().raw);
     perform(protocol_.stream(std::move(info), Clock::now()));
     subscription_ = point_->subscribe(*this);
@@ -132,4 +126,4 @@ msbd::StreamInfo MsbdSession::stream_info() {
     return info;
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -1,4 +1,4 @@
-#include "server_sim/http.hpp"
+#include "common/serving/http.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -12,10 +12,10 @@
 
 #include "common/net/accept.hpp"
 #include "common/net/tasks.hpp"
+#include "common/serving/http_session.hpp"
 #include "common/url/url.hpp"
-#include "server_sim/http_session.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 namespace {
 
 constexpr std::uint16_t http_port = 80;
@@ -83,8 +83,7 @@ private:
         if (framed_ != packet.bytes || framed_number_ != packet.number) {
             framed_ = packet.bytes;
             framed_number_ = packet.number;
-            frame_ = std::make_shared<const std::vector<std::byte>>(
-                wmsp::data_frame(static_cast<std::uint32_t>(packet.number), *packet.bytes));
+            frame_ = std::make_shared<const std::vector<std::byte>>(wmsp::data_frame(static_cast<std::uint32_t>(packet.number), *packet.bytes));
         }
         return frame_;
     }
@@ -151,4 +150,4 @@ std::unique_ptr<Service> make_http(Server& server) {
     return std::make_unique<HttpService>(server, std::move(ports), true);
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

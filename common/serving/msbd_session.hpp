@@ -2,9 +2,9 @@
 // and writes the journal.
 #pragma once
 #include "common/msbd/serving_session.hpp"
-#include "server_sim/session.hpp"
+#include "common/serving/session.hpp"
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
 class MsbdSession : public Session {
 public:
@@ -48,4 +48,4 @@ private:
     bytes::Bytes sending_;  // the packet under way to SendPacket
 };
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

@@ -1,17 +1,17 @@
-#include "server_sim/publishing_point.hpp"
+#include "common/serving/publishing_point.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fstream>
 
 #include "common/asf/save.hpp"
 #include "common/asf/synthesiser.hpp"
+#include "common/serving/content.hpp"
 #include "common/url/url.hpp"
-#include "server_sim/content.hpp"
 #include "tests/catch.hpp"
 #include "tests/sims.hpp"
 
 using namespace wmlab;
-using namespace wmlab::server_sim;
+using namespace wmlab::serving;
 using namespace std::chrono_literals;
 
 namespace {
@@ -84,15 +84,15 @@ namespace {
 struct Slow : Collector {
     milliseconds takes{5};
     void on_packet(const Packet& packet) override {
-        for (const auto until = std::chrono::steady_clock::now() + takes; std::chrono::steady_clock::now() < until;) {}
+        for (const auto until = std::chrono::steady_clock::now() + takes; std::chrono::steady_clock::now() < until;) {
+        }
         Collector::on_packet(packet);
     }
 };
 
 }  // namespace
 
-TEST_CASE("live: more is due than can be sent, and players vanish: others have their turn, all ends as it began",
-          "[server_sim]") {
+TEST_CASE("live: more is due than can be sent, and players vanish: others have their turn, all ends as it began", "[server_sim]") {
     asio::io_context io{1};
     const auto point = std::make_shared<PublishingPoint>(io.get_executor(), "live", content(std::nullopt));
     // 2 Mbit/s are more than 170 packets a second; 40 subscribers of 5 ms each get one packet in 200 ms.
@@ -122,15 +122,16 @@ TEST_CASE("live: more is due than can be sent, and players vanish: others have t
         longest = std::max(longest, got() - before);
         before = got(), turns_before = turns;
     }
-    CHECK(point->skipped() > 0);        // it went on from the present instead of running after the clock for ever
-    CHECK(longest <= 20);               // packets in one turn: a slice, and not all that was due
+    CHECK(point->skipped() > 0);  // it went on from the present instead of running after the clock for ever
+    CHECK(longest <= 20);         // packets in one turn: a slice, and not all that was due
     CHECK(turns > 20);
     for (auto& subscription : subscriptions) subscription.reset();  // all at once, in the middle of a delivery
     CHECK(point->subscribers() == 0);
     const auto last = got();
     beside = [] {};
     io.restart();
-    for (int i = 0; i < 1000 && io.poll_one() > 0; ++i) {}
+    for (int i = 0; i < 1000 && io.poll_one() > 0; ++i) {
+    }
     CHECK(got() == last);
     Collector next;  // who comes now gets the present
     const auto subscription = point->subscribe(next);
@@ -263,8 +264,7 @@ TEST_CASE("a fault in one subscriber ends that one: of live, stored and awaited 
 TEST_CASE("publishing points are found by their names", "[server_sim]") {
     asio::io_context io{1};
     PublishingPoints points;
-    points.add(std::make_shared<PublishingPoint>(io.get_executor(), "lecture", content(50ms)),
-               {"lecture.wmv", "dir/lecture.wmv"});
+    points.add(std::make_shared<PublishingPoint>(io.get_executor(), "lecture", content(50ms)), {"lecture.wmv", "dir/lecture.wmv"});
     points.add(std::make_shared<PublishingPoint>(io.get_executor(), "Other", content(50ms)));
     CHECK(points.find("lecture")->name() == "lecture");
     CHECK(points.find("/lecture")->name() == "lecture");
@@ -288,8 +288,7 @@ TEST_CASE("publishing points are found by their names", "[server_sim]") {
 TEST_CASE("content: what a user may write for --content", "[server_sim]") {
     CHECK(content_spec("lecture.wmv")->name == "lecture");
     CHECK(content_spec("lecture.wmv")->more_names == std::vector<std::string>{"lecture.wmv"});
-    CHECK(content_spec("talks/lecture.wmv")->more_names ==
-          std::vector<std::string>{"lecture.wmv", "talks/lecture.wmv"});
+    CHECK(content_spec("talks/lecture.wmv")->more_names == std::vector<std::string>{"lecture.wmv", "talks/lecture.wmv"});
     CHECK(content_spec("a=b.wmv")->name == "a");
     CHECK(content_spec("a=/x/b.wmv")->file == "/x/b.wmv");
     CHECK(content_spec("synthetic")->synthetic);
@@ -309,7 +308,7 @@ TEST_CASE("content: what a user may write for --content", "[server_sim]") {
 
 TEST_CASE("synthetic content of different scenarios differs in its marks", "[server_sim]") {
     const auto spec = content_spec("tone=synthetic:64k").value();
-    CHECK(server_sim::open(spec, "one").value()->packet(0) == server_sim::open(spec, "one").value()->packet(0));
-    CHECK(server_sim::open(spec, "one").value()->packet(0) != server_sim::open(spec, "two").value()->packet(0));
-    CHECK(server_sim::open(content_spec("/nowhere.wmv").value(), "").has_error());
+    CHECK(serving::open(spec, "one").value()->packet(0) == serving::open(spec, "one").value()->packet(0));
+    CHECK(serving::open(spec, "one").value()->packet(0) != serving::open(spec, "two").value()->packet(0));
+    CHECK(serving::open(content_spec("/nowhere.wmv").value(), "").has_error());
 }

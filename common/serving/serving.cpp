@@ -1,23 +1,21 @@
-#include "server_sim/serving.hpp"
+#include "common/serving/serving.hpp"
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <iostream>
 
-namespace wmlab::server_sim {
+namespace wmlab::serving {
 
-Serving::Serving(process::Context& context, scenario::Program program)
-    : server_{server_for(context, program)}, stopped_{context.io} {
+Serving::Serving(process::Context& context, scenario::Program program) : server_{server_for(context, program)}, stopped_{context.io} {
     stopped_.expires_at(asio::steady_timer::time_point::max());
 }
 
 void Serving::offer(const ContentSpec& spec) {
-    auto content = server_sim::open(spec, context().scenario ? context().scenario->name : "");
+    auto content = serving::open(spec, context().scenario ? context().scenario->name : "");
     if (!content) throw process::EnvironmentError{content.error().text()};
     if (!spec.synthetic) files_.push_back(spec.file);
-    server_.points.add(std::make_shared<PublishingPoint>(context().io.get_executor(), spec.name, *content),
-                       spec.more_names);
+    server_.points.add(std::make_shared<PublishingPoint>(context().io.get_executor(), spec.name, *content), spec.more_names);
 }
 
 void Serving::serve(const std::vector<MakeService>& services) {
@@ -56,4 +54,4 @@ void Serving::stop() {
     stopped_.cancel();
 }
 
-}  // namespace wmlab::server_sim
+}  // namespace wmlab::serving

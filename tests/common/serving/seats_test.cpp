@@ -1,5 +1,5 @@
 // Who has to go when more come than there is room for.
-#include "server_sim/seats.hpp"
+#include "common/serving/seats.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -8,7 +8,7 @@
 
 #include "tests/catch.hpp"
 
-using namespace wmlab::server_sim;
+using namespace wmlab::serving;
 using boost::asio::ip::make_address;
 
 namespace {
@@ -26,8 +26,7 @@ struct Room {
     Guest& comes(const std::string& from, Seats::Standing standing = Seats::Standing::newcomer) {
         guests.push_back(std::make_unique<Guest>());
         auto& guest = *guests.back();
-        guest.seat = std::make_unique<Seats::Seat>(
-            seats, make_address(from), [&guest] { guest.asked_to_leave = true; });
+        guest.seat = std::make_unique<Seats::Seat>(seats, make_address(from), [&guest] { guest.asked_to_leave = true; });
         guest.seat->stands(standing);
         return guest;
     }
@@ -85,8 +84,7 @@ TEST_CASE("seats: a crowd that says one word and no more does not push out a con
     const bool same_machine = GENERATE(true, false);
     Room room{80, same_machine ? 40u : 1000u};
     auto crowd = [&, number = 0]() mutable {
-        room.comes(same_machine ? "10.0.0.66" : "10.1." + std::to_string(number / 200) + "." + std::to_string(number % 200 + 1))
-            .seat->speaks();
+        room.comes(same_machine ? "10.0.0.66" : "10.1." + std::to_string(number / 200) + "." + std::to_string(number % 200 + 1)).seat->speaks();
         ++number;
     };
     for (int i = 0; i < 200; ++i) crowd();
@@ -121,8 +119,7 @@ TEST_CASE("seats: each peer and each service has its own, and all of them share 
     int left = 0;
     std::vector<std::unique_ptr<Seats::Seat>> held;
     const auto leave = [&left] { ++left; };
-    for (int i = 0; i < 5; ++i)
-        held.push_back(std::make_unique<Seats::Seat>(one, make_address("10.0.0.1"), leave));
+    for (int i = 0; i < 5; ++i) held.push_back(std::make_unique<Seats::Seat>(one, make_address("10.0.0.1"), leave));
     const Seats::Seat last{other, make_address("10.0.0.2"), leave};
     CHECK(last.granted());
     CHECK(left == 1);  // of the service that is full
