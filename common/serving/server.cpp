@@ -54,14 +54,12 @@ Limits limits_from(const process::Context& context) {
     if (context.scenario) limits.sessions_per_peer = std::max(limits.sessions_per_peer, 2 * context.flows.size());
     // Whoever waits for a pulled stream is told that nothing comes, before he gives up by himself.
     for (const auto& flow : context.flows)
-        if (flow.to == context.host && !flow.flow->content.empty())
-            limits.source = std::min(limits.source, flow.flow->deadline * 4 / 5);
+        if (flow.to == context.host && !flow.flow->content.empty()) limits.source = std::min(limits.source, flow.flow->deadline * 4 / 5);
     limits.queue = option<std::size_t>(context, "queue") * 1024;
     limits.idle = std::chrono::seconds{option<unsigned>(context, "idle-timeout")};
     limits.first_message = std::min<milliseconds>(limits.first_message, limits.idle);
     if (context.options.contains("close-after-end"))
-        limits.close_after_end =
-            milliseconds{static_cast<long>(1000 * std::max(0.0, option<double>(context, "close-after-end")))};
+        limits.close_after_end = milliseconds{static_cast<long>(1000 * std::max(0.0, option<double>(context, "close-after-end")))};
     return limits;
 }
 
@@ -74,11 +72,9 @@ Server server_for(process::Context& context, scenario::Program program) {
     const auto all = Seats::all(descriptors - std::min(descriptors / 2, std::size_t{128} + descriptors / 16));
     const Seats::Bounds bounds{limits.sessions, limits.sessions_per_peer};
     const auto seats = [&] { return Seats{bounds, all}; };
-    Server server{context, program, {},      limits,  seats(), seats(), seats(), seats(), addresses_to_bind(context),
-                  {},      {},      0,       {},      {},      {}};
+    Server server{context, program, {}, limits, seats(), seats(), seats(), seats(), addresses_to_bind(context), {}, {}, 0, {}, {}, {}};
     for (const auto& flow : context.flows)
-        if (flow.to == context.host)
-            server.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
+        if (flow.to == context.host) server.players.emplace(bytes::Guid::named(context.scenario->name + "/" + flow.id), flow.id);
     return server;
 }
 
@@ -92,13 +88,11 @@ namespace {
 
 // Writes what became of a port; a failure ends the process with exit 3.
 template <class Socket>
-Socket told(process::Context& context, net::Bound<Socket> bound, const char* protocol, std::string leg,
-            std::string flow) {
+Socket told(process::Context& context, net::Bound<Socket> bound, const char* protocol, std::string leg, std::string flow) {
     boost::json::object fields;
     fields[field::protocol] = protocol;
     if (bound) {
-        context.write(What::listening, std::move(flow), std::move(leg), std::move(fields),
-                      net::text(bound->local_endpoint()));
+        context.write(What::listening, std::move(flow), std::move(leg), std::move(fields), net::text(bound->local_endpoint()));
         return std::move(*bound);
     }
     fields[field::error] = bound.error().error;
@@ -109,8 +103,7 @@ Socket told(process::Context& context, net::Bound<Socket> bound, const char* pro
 
 }  // namespace
 
-net::tcp::acceptor Server::listen(const asio::ip::address& address, std::uint16_t port, std::string leg,
-                                  std::string flow) {
+net::tcp::acceptor Server::listen(const asio::ip::address& address, std::uint16_t port, std::string leg, std::string flow) {
     auto bound = net::listen_tcp(context.io.get_executor(), {address, port});
     return told(context, std::move(bound), "tcp", std::move(leg), std::move(flow));
 }

@@ -21,13 +21,13 @@ constexpr milliseconds flush_limit{2000};     // for the last bytes to a client 
 constexpr std::size_t read_size = 16 * 1024;  // at a time, of a connection
 
 struct Limits {
-    std::size_t sessions = 4000;                // of each service
-    std::size_t sessions_per_peer = 1000;       // likewise, from one address
-    std::size_t queue = 1 << 20;                // bytes a player may be behind before its session is dropped
-    milliseconds idle = std::chrono::hours{1};  // of a session that neither streams nor says anything
+    std::size_t sessions = 4000;                            // of each service
+    std::size_t sessions_per_peer = 1000;                   // likewise, from one address
+    std::size_t queue = 1 << 20;                            // bytes a player may be behind before its session is dropped
+    milliseconds idle = std::chrono::hours{1};              // of a session that neither streams nor says anything
     milliseconds first_message = std::chrono::seconds{30};  // of a connection that has said nothing yet
     std::optional<milliseconds> close_after_end;            // the server closes so long after the end of a stream
-    milliseconds source = std::chrono::seconds{10};  // a player is kept waiting for a stream that is to be pulled
+    milliseconds source = std::chrono::seconds{10};         // a player is kept waiting for a stream that is to be pulled
 
     // Who comes beyond the limit is told so, as long as there are not too many even for that.
     bool too_many_to_refuse(std::size_t running) const { return running >= 2 * sessions + 16; }
@@ -54,8 +54,7 @@ struct Server {
     // Which flow a player's GUID names; empty: none of this scenario.
     std::string flow_of(const std::optional<bytes::Guid>& player) const;
     // Binds, writing `listening` or `listen-failed`; throws process::EnvironmentError.
-    net::tcp::acceptor listen(const asio::ip::address& address, std::uint16_t port, std::string leg,
-                              std::string flow = "");
+    net::tcp::acceptor listen(const asio::ip::address& address, std::uint16_t port, std::string leg, std::string flow = "");
     net::udp::socket bind(const asio::ip::address& address, std::uint16_t port, std::string leg, std::string flow = "");
     bool scenario_mode() const { return context.scenario != nullptr; }
 };
@@ -63,12 +62,12 @@ struct Server {
 class Service {
 public:
     virtual ~Service() = default;
-    virtual void prepare() = 0;  // binds and begins to accept
-    virtual void start() {}      // the flows begin: what others listen on is known, and whoever sends unasked sends
-    virtual asio::awaitable<void> stop() = 0;  // ends every session, returns when all have written their end
+    virtual void prepare() = 0;                                   // binds and begins to accept
+    virtual void start() {}                                       // the flows begin: what others listen on is known, and whoever sends unasked sends
+    virtual asio::awaitable<void> stop() = 0;                     // ends every session, returns when all have written their end
     virtual std::vector<std::string> urls() const { return {}; }  // for a person, of the plain tool
     virtual std::string status() const { return {}; }             // likewise: what is served now
-    virtual bool worked() const { return true; }  // false: what the plain tool was asked for has failed (exit 1)
+    virtual bool worked() const { return true; }                  // false: what the plain tool was asked for has failed (exit 1)
 };
 
 // Null: this process has no need of the service.

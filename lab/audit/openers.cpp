@@ -12,9 +12,11 @@
 #include <span>
 #include <system_error>
 
+#include "common/evidence/trace.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
 #include "lab/rules/decision_log.hpp"
+#include "lab/rules/rule_fields.hpp"
 #include "lab/rules/trace.hpp"
 
 namespace wmlab::lab {
@@ -98,12 +100,10 @@ void name_openers(const SweepEnd& from, const SweepEnd& to, const Namespace& fir
     const auto prefix = to.address.text() + ":";
     for (const auto& event : log.take(ruleset)) {
         const auto& f = event.fields;
-        const auto* rule = f.if_contains("rule");
-        const std::string destination{f.at("destination").as_string()};
-        if (!rule || f.at("fate").as_string() != "forwarded" || !destination.starts_with(prefix)) continue;
-        const auto& r = rule->as_object();
-        rules[std::stoul(destination.substr(prefix.size()))] = RuleRef{std::string{r.at("file").as_string()}, r.at("line").to_number<unsigned>(),
-                                                                       std::string{r.at("text").as_string()}, std::string{r.at("chain").as_string()}};
+        const auto* rule = object_field(f, field::rule);
+        const std::string destination{text_field(f, field::destination)};
+        if (!rule || fate_of(event) != evidence::Fate::forwarded || !destination.starts_with(prefix)) continue;
+        rules[std::stoul(destination.substr(prefix.size()))] = rules::rule_ref(*rule);
     }
 }
 

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "common/evidence/fields.hpp"
+#include "common/evidence/trace.hpp"
 #include "lab/firewall/by_rules.hpp"
 #include "lab/host/error.hpp"
 #include "lab/rules/json_fields.hpp"
@@ -108,7 +109,7 @@ void add_worked_out(std::vector<evidence::Event>& events, const rules::Ruleset& 
         if (!stopped) continue;
         evidence::Event event;
         event.event = evidence::What::trace;
-        event.fields = {{field::fate, "unknown"},
+        event.fields = {{field::fate, text(evidence::Fate::unknown)},
                         {field::protocol, packet.protocol},
                         {field::source, end_text(packet.source, packet.source_port)},
                         {field::destination, end_text(packet.destination, packet.destination_port)},

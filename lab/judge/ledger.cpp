@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "common/evidence/trace.hpp"
 #include "common/scenario/boxes.hpp"
 #include "lab/judge/conversation.hpp"
 #include "lab/judge/path.hpp"
@@ -267,7 +268,7 @@ bool header_rewritten(const LegContext& context, std::string_view protocol, std:
         for (const auto* event : context.evidence.traced(protocol, between.source, between.destination, context.instance.id))
             if (const auto* rules = list_field(*event, field::changes))
                 for (const auto& rule : *rules)
-                    if (const auto* fields = rule.if_object(); fields != nullptr && text_field(*fields, field::what) == "header") return true;
+                    if (const auto* fields = rule.if_object(); fields != nullptr && evidence::rewritten_by(*fields) == evidence::Rewritten::header) return true;
     return false;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/evidence/trace.hpp"
 #include "lab/judge/ledger.hpp"
 
 namespace wmlab::lab {
@@ -107,7 +108,7 @@ Traced traced_at_first(const LegContext& context, std::string_view protocol, con
     const Event* first = nullptr;
     for (const auto* event : context.evidence.traced(protocol, near.source, near.destination, context.instance.id)) {
         found.known = true;
-        if (text_field(*event, field::fate) == "dropped") continue;
+        if (fate_of(*event) == evidence::Fate::dropped) continue;
         if (first == nullptr || event->monotonic < first->monotonic) first = event;
     }
     found.dropped = found.known && first == nullptr;

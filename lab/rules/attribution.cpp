@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "common/evidence/trace.hpp"
 #include "common/scenario/boxes.hpp"
 #include "lab/rules/advice.hpp"
 #include "lab/rules/decisions.hpp"
@@ -20,6 +21,8 @@
 namespace wmlab::lab::rules {
 namespace json = boost::json;
 using evidence::Event;
+using evidence::Fate;
+using evidence::Rewritten;
 using evidence::What;
 
 std::optional<RuleRef> ref_from(const json::object* rule, const Event& event) {
@@ -112,7 +115,7 @@ private:
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
             const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
-            const auto* event = decision_for(*decisions_, tuple, "forwarded");
+            const auto* event = decision_for(*decisions_, tuple, Fate::forwarded);
             // The first packet of a connection is a new one. If it is not here, it was not traced.
             const bool late = event && leg.protocol == "tcp" && text_at(event->fields, field::state) == "established";
             if (event && !late) leg.rule = ref_from(object_at(event->fields, field::rule), *event);
@@ -122,7 +125,7 @@ private:
         if (leg.cause == Cause::translated) {
             // Where the way back is broken, it was the source that was translated.
             const bool source = leg.direction == "to->from";
-            const auto* which = source ? "nat_source" : "nat_destination";
+            const auto which = source ? field::nat_source : field::nat_destination;
             leg.rule = translator(leg, which);
             // A DCOM call that follows an untranslated reference dies for what happened to the leg before it.
             for (const auto& other : flow.legs)
@@ -147,19 +150,20 @@ private:
         }
         if (scenario::several_boxes(scenario_)) as_later_ones_see(tuples);
         for (const auto& tuple : tuples) {
-            const auto* event = decision_for(*decisions_, tuple, "dropped");
+            const auto* event = decision_for(*decisions_, tuple, Fate::dropped);
             if (!event) continue;
             decided_by(*event, leg, flow, untranslated);
             return;
         }
         for (const auto& tuple : tuples) {
-            const auto* event = decision_for(*decisions_, tuple, "unknown");
+            const auto* event = decision_for(*decisions_, tuple, Fate::unknown);
             if (!event || text_at(event->fields, field::by) != "counters") continue;
             leg.rule = ref_from(object_at(event->fields, field::rule), *event);
             return;
         }
         // Nothing dropped it: then what was written into it did.
-        leg.rule = leg.cause == Cause::modified ? changer(leg, {"payload", "header"}) : changer(leg, {"address", "port", "ttl", "header", "payload"});
+        using enum Rewritten;
+        leg.rule = leg.cause == Cause::modified ? changer(leg, {payload, header}) : changer(leg, {address, port, ttl, header, payload});
     }
 
     void decided_by(const Event& event, LegResult& leg, FlowResult& flow, bool untranslated) const {
@@ -190,8 +194,7 @@ private:
         for (std::size_t i = 0; i < tuples.size() && tuples.size() < scenario::boxes_max; ++i)
             for (const auto* event : decisions_->near(tuples[i])) {
                 const auto* const as = object_at(event->fields, field::as);
-                if (as == nullptr || text_at(event->fields, field::fate) != "forwarded" || !between(event->fields, tuples[i].source, tuples[i].destination))
-                    continue;
+                if (as == nullptr || fate_of(*event) != Fate::forwarded || !between(event->fields, tuples[i].source, tuples[i].destination)) continue;
                 translated_.push_back({text_at(*as, field::source), text_at(*as, field::destination)});
                 tuples.push_back({tuples[i].protocol, translated_.back().first, translated_.back().second, {}, tuples[i].box});
                 break;
@@ -210,7 +213,7 @@ private:
             const bool told = leg.protocol == "tcp";
             for (const auto* event : decisions_->all()) {
                 const auto& f = event->fields;
-                if (f.contains(field::own) || text_at(f, field::fate) != "dropped" || text_at(f, field::protocol) != leg.protocol) continue;
+                if (f.contains(field::own) || fate_of(*event) != Fate::dropped || text_at(f, field::protocol) != leg.protocol) continue;
                 if (!leg.box.empty() && text_at(f, field::box) != leg.box) continue;
                 const bool forth = fits(address_of(leg.source), text_at(f, field::source));
                 const bool ports = between(f, leg.source, leg.destination) || between(f, leg.destination, leg.source);
@@ -254,27 +257,27 @@ private:
         return is(flow.from) ? "from" : is(flow.to) ? "to" : "proxy";
     }
 
-    // The rule that translated the leg's packets: `which` of "nat_destination" and "nat_source" by preference.
-    std::optional<RuleRef> translator(const LegResult& leg, std::string_view which) const {
-        const auto other = which == "nat_source" ? "nat_destination" : "nat_source";
-        for (const auto key : {which, std::string_view{other}})
+    // The rule that translated the leg's packets: `which` of the two sorts by preference.
+    std::optional<RuleRef> translator(const LegResult& leg, evidence::Object which) const {
+        const auto other = which.name == field::nat_source.name ? field::nat_destination : field::nat_source;
+        for (const auto key : {which, other})
             for (const auto& tuple : both_ways(leg))
-                for (const auto* fate : {"forwarded", "unfinished"})
-                    if (const auto* event = decision_for(*decisions_, tuple, fate, key))
-                        return ref_from(object_at(event->fields, key), *event);
-        return changer(leg, {"address", "port"});
+                for (const auto fate : {Fate::forwarded, Fate::unfinished})
+                    if (const auto* event = decision_for(*decisions_, tuple, fate, key.name)) return ref_from(object_at(event->fields, key), *event);
+        return changer(leg, {Rewritten::address, Rewritten::port});
     }
 
     // The rule that writes one of these into the leg's packets.
-    std::optional<RuleRef> changer(const LegResult& leg, std::initializer_list<std::string_view> what) const {
+    std::optional<RuleRef> changer(const LegResult& leg, std::initializer_list<Rewritten> what) const {
         for (const auto& tuple : both_ways(leg))
-            for (const auto* fate : {"forwarded", "unfinished", "dropped"}) {
-                const auto* event = decision_for(*decisions_, tuple, fate, "changes");
-                const auto* list = event == nullptr ? nullptr : event->fields.at("changes").if_array();
+            for (const auto fate : {Fate::forwarded, Fate::unfinished, Fate::dropped}) {
+                const auto* event = decision_for(*decisions_, tuple, fate, field::changes.name);
+                const auto* list = event == nullptr ? nullptr : list_field(*event, field::changes);
                 if (list == nullptr) continue;
                 for (const auto& entry : *list) {
                     const auto* rule = entry.if_object();
-                    if (rule != nullptr && std::ranges::find(what, text_at(*rule, field::what)) != what.end()) return ref_from(rule, *event);
+                    const auto wrote = rule == nullptr ? std::nullopt : evidence::rewritten_by(*rule);
+                    if (wrote && std::ranges::find(what, *wrote) != what.end()) return ref_from(rule, *event);
                 }
             }
         return std::nullopt;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <set>
 
+#include "common/evidence/trace.hpp"
 #include "lab/rules/endpoints.hpp"
 #include "lab/rules/rule_fields.hpp"
 
 namespace wmlab::lab::rules {
 using evidence::Event;
+using evidence::Fate;
 using evidence::What;
 namespace {
 
@@ -33,15 +35,15 @@ std::vector<const LegResult*> legs_of(const FlowResult& flow) {
 }
 
 // What has to become of this leg's packets for the flow to be as the scenario wants it.
-std::string_view wanted_fate(const FlowResult& flow, const LegResult& leg) {
-    if (leg.verdict == Verdict::pass || leg.verdict == Verdict::degraded) return "forwarded";
-    return leg.verdict == Verdict::blocked && flow.as_expected ? "dropped" : "";
+std::optional<Fate> wanted_fate(const FlowResult& flow, const LegResult& leg) {
+    if (leg.verdict == Verdict::pass || leg.verdict == Verdict::degraded) return Fate::forwarded;
+    return leg.verdict == Verdict::blocked && flow.as_expected ? std::optional{Fate::dropped} : std::nullopt;
 }
 
 // A report of IGMP is for the firewall itself: no rule but routing ends its way.
-bool is(const Event& event, std::string_view fate, const LegResult& leg) {
-    const auto seen = text_field(event, field::fate);
-    return seen == fate || (leg.protocol == "igmp" && fate == "forwarded" && seen == "unfinished");
+bool is(const Event& event, Fate fate, const LegResult& leg) {
+    const auto seen = fate_of(event);
+    return seen == fate || (leg.protocol == "igmp" && fate == Fate::forwarded && seen == Fate::unfinished);
 }
 
 }  // namespace
@@ -64,10 +66,10 @@ std::vector<RuleUse> coverage(const Report& report, std::span<const Event> event
         std::set<std::size_t> needed;
         for (const auto* leg : legs_of(flow)) {
             const auto fate = wanted_fate(flow, *leg);
-            if (fate.empty()) continue;
+            if (!fate) continue;
             for (const auto& event : events) {
                 const auto* steps = event.event == What::trace ? list_field(event, field::steps) : nullptr;
-                if (!steps || !is(event, fate, *leg) || !of_leg(event, *leg)) continue;
+                if (!steps || !is(event, *fate, *leg) || !of_leg(event, *leg)) continue;
                 for (const auto& step : *steps)
                     if (const auto index = evidence::whole_number(step)) needed.insert(*index);
             }

@@ -9,6 +9,7 @@
 
 namespace wmlab::lab::rules {
 namespace json = boost::json;
+using evidence::Rewritten;
 
 bool catch_all(const Ruleset& ruleset, const Rule& rule, const Packet& packet) {
     const auto comparison = compare(ruleset, rule, packet);
@@ -49,40 +50,39 @@ bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decis
 
 namespace {
 
-std::string changed_field(const json::object& payload) {
+std::optional<Rewritten> changed_field(const json::object& payload) {
     const auto protocol = text_at(payload, "protocol"), field = text_at(payload, "field");
-    if (protocol.empty()) return "payload";  // by offset
-    if (field == "saddr" || field == "daddr") return "address";
-    if (field == "sport" || field == "dport") return "port";
-    if (field == "ttl" || field == "hoplimit") return "ttl";
-    if (field == "dscp" || field == "ecn" || field == "checksum") return {};
-    return protocol == "ether" || protocol == "vlan" ? std::string{} : "header";
+    if (protocol.empty()) return Rewritten::payload;  // by offset
+    if (field == "saddr" || field == "daddr") return Rewritten::address;
+    if (field == "sport" || field == "dport") return Rewritten::port;
+    if (field == "ttl" || field == "hoplimit") return Rewritten::ttl;
+    if (field == "dscp" || field == "ecn" || field == "checksum") return std::nullopt;
+    return protocol == "ether" || protocol == "vlan" ? std::nullopt : std::optional{Rewritten::header};
 }
 
 // Of iptables: the target's name, from nft's view of the rule or from the line itself.
-std::string changed_by_target(std::string_view target) {
-    if (target == "TTL" || target == "HL") return "ttl";
-    if (target == "DNAT" || target == "SNAT" || target == "NETMAP" || target == "MASQUERADE" || target == "REDIRECT")
-        return "address";
-    return {};
+std::optional<Rewritten> changed_by_target(std::string_view target) {
+    if (target == "TTL" || target == "HL") return Rewritten::ttl;
+    if (target == "DNAT" || target == "SNAT" || target == "NETMAP" || target == "MASQUERADE" || target == "REDIRECT") return Rewritten::address;
+    return std::nullopt;
 }
 
 }  // namespace
 
-std::string changes(const Rule& rule) {
+std::optional<Rewritten> changes(const Rule& rule) {
     for (const auto& part : rule.expr) {
         const auto* object = part.if_object();
         if (object == nullptr) continue;
         if (const auto* mangle = object_at(*object, "mangle"))
             if (const auto* key = object_at(*mangle, "key"))
                 if (const auto* payload = object_at(*key, "payload"))
-                    if (auto what = changed_field(*payload); !what.empty()) return what;
+                    if (const auto what = changed_field(*payload)) return what;
         for (const auto* word : {"dnat", "snat", "masquerade", "redirect"})
-            if (object->contains(word)) return "address";
+            if (object->contains(word)) return Rewritten::address;
         if (const auto* xt = object_at(*object, "xt"))
-            if (auto what = changed_by_target(text_at(*xt, "name")); !what.empty()) return what;
+            if (const auto what = changed_by_target(text_at(*xt, "name"))) return what;
     }
-    if (!rule.place) return {};
+    if (!rule.place) return std::nullopt;
     const std::string_view text = rule.place->text;
     for (const auto* option : {"-j ", "--jump "}) {
         const auto at = text.find(option);
@@ -90,7 +90,7 @@ std::string changes(const Rule& rule) {
         const auto target = text.substr(at + std::string_view{option}.size());
         return changed_by_target(target.substr(0, target.find(' ')));
     }
-    return {};
+    return std::nullopt;
 }
 
 bool leads_elsewhere(const Rule& rule) {

@@ -1,5 +1,6 @@
 // Who decided about a packet: questions to a ruleset and the kernel's decision. Pure.
 #pragma once
+#include "common/evidence/trace.hpp"
 #include "lab/rules/match.hpp"
 #include "lab/rules/ruleset.hpp"
 #include "lab/rules/trace.hpp"
@@ -19,9 +20,8 @@ const Rule* rule_of(const Ruleset& ruleset, const Decision& decision, const Deci
 // Whether the rule cannot have decided so about this packet: then the trace was wrong, or the rules are others by now.
 bool contradicts(const Ruleset& ruleset, const Rule& rule, const Decision& decision, bool accepted);
 
-// What the rule's statements write into packets: "address", "port", "ttl", "payload", "header" (any other field); empty:
-// nothing that matters on the way (a mark, the type of service, the segment size of TCP).
-std::string changes(const Rule& rule);
+// What the rule's statements write into packets. Nothing: nothing that matters on the way (a mark, the type of service, the segment size of TCP).
+std::optional<evidence::Rewritten> changes(const Rule& rule);
 
 // Whether the rule gives packets another destination.
 bool leads_elsewhere(const Rule& rule);

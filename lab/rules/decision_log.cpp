@@ -9,6 +9,7 @@
 
 #include "common/evidence/fields.hpp"
 #include "common/evidence/journal.hpp"
+#include "common/evidence/trace.hpp"
 #include "lab/rules/deciders.hpp"
 #include "lab/rules/json_fields.hpp"
 #include "lab/rules/near_miss.hpp"
@@ -20,6 +21,7 @@
 namespace wmlab::lab::rules {
 namespace json = boost::json;
 using evidence::Event;
+using evidence::Fate;
 using evidence::What;
 namespace {
 
@@ -51,17 +53,6 @@ std::string packets_listed(const std::vector<std::pair<std::uint16_t, std::uint3
         put(sequence);
     }
     return text;
-}
-
-std::string_view fate_name(Decision::Fate fate) {
-    switch (fate) {
-        case Decision::Fate::dropped:
-            return "dropped";
-        case Decision::Fate::forwarded:
-            return "forwarded";
-        default:
-            return "unfinished";
-    }
 }
 
 // By which rule the packet came to the chain of the one that decided, where others lead there too.
@@ -183,7 +174,7 @@ private:
     Event event_of(const Packet& packet) const {
         Event event;
         event.event = What::trace;
-        event.fields[field::fate] = "unknown";
+        event.fields[field::fate] = text(Fate::unknown);
         tell_packet(packet, packet.in, packet.out, event.fields);
         if (packet.wave != 0) event.fields[field::wave] = packet.wave;
         explain(packet, event.fields);
@@ -203,7 +194,7 @@ private:
         event.event = What::trace;
         event.monotonic = row.first;
         auto& f = event.fields;
-        f[field::fate] = decision.complete ? fate_name(decision.fate) : "unknown";
+        f[field::fate] = text(decision.complete ? decision.fate : Fate::unknown);
         tell_packet(decision.arrived, decision.packet.in, decision.packet.out, f);
         if (!decision.packet.ct_state.empty()) f[field::state] = decision.packet.ct_state;
         f[field::packets] = row.packets;
@@ -225,7 +216,7 @@ private:
         if (!places_.empty() && (out.empty() || out == "default-route" || out == decision.packet.in)) f[field::places] = places_;
         f[field::dialect] = ruleset_.source().dialect == Dialect::iptables ? "iptables" : "nft";
         tell_changes(row, f);
-        if (decision.fate == Decision::Fate::dropped) tell_drop(decision, rule, f);
+        if (decision.fate == Fate::dropped) tell_drop(decision, rule, f);
         return event;
     }
 
@@ -241,13 +232,13 @@ private:
     // The rule that decided, or the policy; returns the rule.
     const Rule* tell_rule(const Decision& decision, json::object& f) const {
         Decision::Step decider{decision.chain, decision.handle, false, {}, {}};
-        if (decision.fate == Decision::Fate::forwarded) {
+        if (decision.fate == Fate::forwarded) {
             const auto* step = forwarding_step(ruleset_, decision);
             decider = step ? *step : Decision::Step{};
         }
         const auto* rule = decider.handle != 0 ? rule_of(ruleset_, decision, decider) : nullptr;
-        const bool decided = decision.fate != Decision::Fate::unfinished;
-        if (rule && decided && rule->chain == decider.chain && contradicts(ruleset_, *rule, decision, decision.fate == Decision::Fate::forwarded)) {
+        const bool decided = decision.fate != Fate::unfinished;
+        if (rule && decided && rule->chain == decider.chain && contradicts(ruleset_, *rule, decision, decision.fate == Fate::forwarded)) {
             rule = nullptr;
             f[field::contradicted] = true;
         }
@@ -283,10 +274,10 @@ private:
         json::array changing;
         for (const auto& [name, handle] : row.matched) {
             const auto* matched = ruleset_.rule(name, handle);
-            const auto what = matched == nullptr ? std::string{} : rules::changes(*matched);
-            if (what.empty()) continue;
+            const auto what = matched == nullptr ? std::nullopt : rules::changes(*matched);
+            if (!what) continue;
             auto entry = rule_fields(*matched);
-            entry[field::what] = what;
+            entry[field::what] = text(*what);
             changing.push_back(std::move(entry));
         }
         if (!changing.empty()) f[field::changes] = std::move(changing);
@@ -335,7 +326,7 @@ private:
 void DecisionLog::add(const Decision& decision) {
     auto key = tuple(decision.arrived);
     if (decision.complete)
-        key += " " + std::string{fate_name(decision.fate)} + " " + decision.chain.text() + " " + std::to_string(decision.handle) + " " + decision.packet.out +
+        key += " " + std::string{text(decision.fate)} + " " + decision.chain.text() + " " + std::to_string(decision.handle) + " " + decision.packet.out +
                (decision.own ? " own" : "") + (reset(decision.arrived) ? " reset" : "") + (decision.later_fragment ? " fragment" : "");
     else
         key += " doubtful";
@@ -346,7 +337,7 @@ void DecisionLog::add(const Decision& decision) {
     if (row.packets++ == 0) row.decision = decision, row.first = now, row.wave = wave_;
     row.last = now;
     constexpr std::size_t listed_max = 200'000;  // of all rows together
-    if (decision.fate == Decision::Fate::dropped && listed_ < listed_max) {
+    if (decision.fate == Fate::dropped && listed_ < listed_max) {
         row.each.emplace_back(decision.ip_id, decision.sequence);
         ++listed_;
     }

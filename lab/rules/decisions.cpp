@@ -64,14 +64,14 @@ void Decisions::add(const Event& event, const json::object& packet) {
     all_.push_back(&event);
 }
 
-const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::string_view fate, std::string_view with) {
+const Event* decision_for(const Decisions& decisions, const Tuple& tuple, evidence::Fate fate, std::string_view with) {
     const Event* best = nullptr;
     for (const auto* event : decisions.near(tuple)) {
         const auto& f = event->fields;
-        if (text_at(f, field::fate) != fate || text_at(f, field::protocol) != tuple.protocol) continue;
+        if (evidence::fate_of(*event) != fate || text_at(f, field::protocol) != tuple.protocol) continue;
         if (!with.empty() && !f.contains(with)) continue;
         // An answer to a translated address has its own one back only where the ruleset sees it.
-        const auto* as = fate == "dropped" && whole(tuple) ? object_at(f, field::as) : nullptr;
+        const auto* as = fate == evidence::Fate::dropped && whole(tuple) ? object_at(f, field::as) : nullptr;
         if (!between(f, tuple.source, tuple.destination) && !(as && between(*as, tuple.source, tuple.destination))) continue;
         if (!tuple.box.empty() && text_at(f, field::box) != tuple.box) continue;
         if (!tuple.out.empty() && !text_at(f, field::out).empty() && text_at(f, field::out) != tuple.out) continue;
@@ -79,7 +79,7 @@ const Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::s
             // What an end sent when it gave up stopped nothing.
             const bool late = f.contains(field::reset), best_late = best->fields.contains(field::reset);
             if (late != best_late) return best_late;
-            if (fate == "dropped") return number_at(f, field::packets) > number_at(best->fields, field::packets);
+            if (fate == evidence::Fate::dropped) return number_at(f, field::packets) > number_at(best->fields, field::packets);
             return number_at(f, field::first) < number_at(best->fields, field::first);
         };
         if (!best || better()) best = event;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/evidence/event.hpp"
+#include "common/evidence/trace.hpp"
 
 namespace wmlab::lab::rules {
 
@@ -37,6 +38,6 @@ private:
 
 // The first packet decides for a leg that passed; for one that was stopped, what stopped most packets.
 // `with`: only decisions that tell this.
-const evidence::Event* decision_for(const Decisions& decisions, const Tuple& tuple, std::string_view fate, std::string_view with = {});
+const evidence::Event* decision_for(const Decisions& decisions, const Tuple& tuple, evidence::Fate fate, std::string_view with = {});
 
 }  // namespace wmlab::lab::rules

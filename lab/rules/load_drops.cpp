@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "common/evidence/trace.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/rule_fields.hpp"
 
@@ -57,7 +58,7 @@ void attribute_loads(Report& report, std::span<const Event> events) {
     };
     std::map<std::pair<std::size_t, std::string>, Sum> sums;  // by load and rule
     for (const auto& event : events) {
-        if (event.event != What::trace || event.fields.contains(field::own) || text_at(event.fields, field::fate) != "dropped") continue;
+        if (event.event != What::trace || event.fields.contains(field::own) || fate_of(event) != evidence::Fate::dropped) continue;
         const auto found =
             ways.find(way_key(text_at(event.fields, field::protocol), text_at(event.fields, field::source), text_at(event.fields, field::destination)));
         const auto rule = ref_from(object_at(event.fields, field::rule), event);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/evidence/trace.hpp"
 #include "lab/rules/match.hpp"
 #include "lab/rules/source.hpp"
 
@@ -55,11 +56,8 @@ struct Decision {
     std::uint16_t ip_id = 0;     // of the packet that arrived, as the wires' records have it
     std::uint32_t sequence = 0;  // the same, TCP
     bool later_fragment = false;
-    enum class Fate {
-        dropped,
-        forwarded,
-        unfinished
-    } fate = Fate::unfinished;  // unfinished: routing, or the firewall itself took it
+    using Fate = evidence::Fate;
+    Fate fate = Fate::unfinished;
     bool by_policy = false;
     ChainName chain;           // of the decision
     std::uint64_t handle = 0;  // of the deciding rule
