@@ -122,6 +122,12 @@ Scenario as_seen_by(const Scenario& scenario, const Firewall& box) {
     return view;
 }
 
+std::optional<Ipv4> own_address(const Scenario& view, const Zone& zone) {
+    if (!several_boxes(view)) return zone.gateway;
+    const auto* const side = side_of(view.firewall, zone.name);
+    return side == nullptr ? std::nullopt : std::optional{side->address};
+}
+
 std::string box_words(const Scenario& scenario, std::string_view box) {
     return several_boxes(scenario) ? "firewall " + std::string{box} : "the firewall";
 }
