@@ -25,6 +25,10 @@ Scenario as_seen_by(const Scenario& scenario, const Firewall& box);
 // The address of the firewall of such a view in this zone; nothing: it has no side there, and the zone is behind another.
 std::optional<Ipv4> own_address(const Scenario& view, const Zone& zone);
 
+// The firewall of such a view with nothing else around it: the zones it has a side in, and whoever is behind other firewalls
+// (a sample, beyond the subnet) in the one on the way. With one firewall as it is.
+Scenario by_itself(const Scenario& view);
+
 struct Hop {
     std::string box, in, out;  // in, out: zones on its sides
     bool operator==(const Hop&) const = default;

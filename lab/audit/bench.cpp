@@ -56,16 +56,10 @@ bool write_setting(const char* path, const char* value) {
 
 // Scenario hosts are not needed here, one place on each wire is.
 scenario::Scenario wires_of(const scenario::Scenario& given) {
-    auto scenario = given;
+    auto scenario = scenario::by_itself(given);
     scenario.hosts.clear();
     scenario.flows.clear();
-    if (scenario::several_boxes(given)) {  // this one alone, in the zones of its sides
-        scenario.firewalls.clear(), scenario.firewall.sides.clear();
-        std::erase_if(scenario.zones, [&](const scenario::Zone& zone) { return !scenario::own_address(given, zone); });
-        for (auto& zone : scenario.zones) zone.gateway = *scenario::own_address(given, zone);
-    }
-    const auto zones = scenario.zones;
-    for (const auto& zone : zones) {
+    for (const auto& zone : scenario.zones) {
         for (auto value = zone.subnet.broadcast().value - 1; zone.subnet.contains({value}); --value) {
             if (value == zone.gateway.value || value == zone.subnet.network.value) continue;
             scenario::Host host;

@@ -48,7 +48,7 @@ public:
     const std::string& listing() const;
     bool has_v6() const;                          // this system lets the lab use IPv6
     Address twin(scenario::Ipv4 address, std::size_t zone) const;  // of an address of this zone, in IPv6
-    std::size_t wire_of(std::size_t zone) const;  // the zone on whose wire it is: itself, but for those behind other firewalls
+    std::size_t wire_of(std::size_t zone) const;                   // the zone on whose wire it is: itself, but for those behind other firewalls
     void strangers_behind(std::size_t zone);      // addresses that no zone has are behind this one
     void forget();                                // connections
     // Rules that ask of the packets before. Until settle() they decide as they do.

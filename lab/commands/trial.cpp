@@ -175,7 +175,8 @@ ScenarioText with_samples(ScenarioText text, std::vector<std::vector<BoxRules>> 
 std::optional<std::string> take_rulesets(std::string_view option, const std::vector<std::string>& given, scenario::Scenario& scenario) {
     if (given.empty()) return std::nullopt;
     if (!scenario::several_boxes(scenario)) {
-        if (given.size() > 1) throw UsageError{fmt::format("{} has a single firewall, and --{} is given {} times", scenario.file.string(), option, given.size())};
+        if (given.size() > 1)
+            throw UsageError{fmt::format("{} has a single firewall, and --{} is given {} times", scenario.file.string(), option, given.size())};
         return given.front();
     }
     std::vector<std::string> names, done;
@@ -185,8 +186,8 @@ std::optional<std::string> take_rulesets(std::string_view option, const std::vec
         const auto name = word.substr(0, equals);
         const auto box = std::ranges::find(scenario.firewalls, name, &scenario::Firewall::name);
         if (equals == std::string::npos)
-            throw UsageError{fmt::format("{} has several firewalls ({}): say whose rules {} is, --{} {}={}", scenario.file.string(), fmt::join(names, ", "), word,
-                                         option, names.front(), word)};
+            throw UsageError{fmt::format("{} has several firewalls ({}): say whose rules {} is, --{} {}={}", scenario.file.string(), fmt::join(names, ", "),
+                                         word, option, names.front(), word)};
         if (box == scenario.firewalls.end()) {
             const auto near = nearest(name, names);
             throw UsageError{fmt::format("--{} {}: no firewall `{}`{}", option, word, name,
