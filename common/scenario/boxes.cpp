@@ -122,6 +122,30 @@ Scenario as_seen_by(const Scenario& scenario, const Firewall& box) {
     return view;
 }
 
+std::optional<Ipv4> own_address(const Scenario& view, const Zone& zone) {
+    if (!several_boxes(view)) return zone.gateway;
+    const auto* const side = side_of(view.firewall, zone.name);
+    return side == nullptr ? std::nullopt : std::optional{side->address};
+}
+
+Scenario by_itself(const Scenario& view) {
+    auto alone = view;
+    if (!several_boxes(view)) return alone;
+    alone.firewalls.clear(), alone.firewall.sides.clear();
+    for (auto& host : alone.hosts) {
+        const auto* const at = view.zone(host.zone);
+        if (at == nullptr || own_address(view, *at)) continue;
+        const auto near = std::ranges::find_if(view.zones, [&](const Zone& zone) { return zone.interface == at->interface && own_address(view, zone); });
+        if (near != view.zones.end()) host.zone = near->name, host.sample = true;
+    }
+    for (const auto& zone : view.zones)  // another answers for these
+        if (own_address(view, zone) != zone.gateway)
+            for (auto& host : alone.hosts) std::erase_if(host.published, [&](const auto& known_as) { return zone.subnet.contains(known_as.second); });
+    std::erase_if(alone.zones, [&](const Zone& zone) { return !own_address(view, zone); });
+    for (auto& zone : alone.zones) zone.gateway = *own_address(view, zone);
+    return alone;
+}
+
 std::string box_words(const Scenario& scenario, std::string_view box) {
     return several_boxes(scenario) ? "firewall " + std::string{box} : "the firewall";
 }

@@ -1,6 +1,7 @@
 // The firewalls between the zones: one with a side in every zone (`firewall:`), or several on the way (`firewalls:`).
 // Which of them packets pass, and what one of them sees.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,13 @@ const Side* side_of(const Firewall& box, std::string_view zone);  // null: it ha
 // The scenario as one of its firewalls has it: `firewall` is that one, and each zone's `interface` is its own, towards
 // that zone. Everything that asks about one firewall is given this.
 Scenario as_seen_by(const Scenario& scenario, const Firewall& box);
+
+// The address of the firewall of such a view in this zone; nothing: it has no side there, and the zone is behind another.
+std::optional<Ipv4> own_address(const Scenario& view, const Zone& zone);
+
+// The firewall of such a view with nothing else around it: the zones it has a side in, and whoever is behind other firewalls
+// (a sample, beyond the subnet) in the one on the way. With one firewall as it is.
+Scenario by_itself(const Scenario& view);
 
 struct Hop {
     std::string box, in, out;  // in, out: zones on its sides

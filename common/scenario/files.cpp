@@ -21,6 +21,8 @@ std::vector<std::filesystem::path> files_read_for(const std::filesystem::path& f
 std::vector<std::filesystem::path> rulesets_of(const Scenario& scenario) {
     std::vector<std::filesystem::path> files;
     if (!scenario.firewall.ruleset.empty()) files.push_back(scenario.firewall.ruleset);
+    for (const auto& box : scenario.firewalls)
+        if (!box.ruleset.empty()) files.push_back(box.ruleset);
     for (const auto& incident : scenario.events)
         if (!incident.ruleset.empty()) files.push_back(incident.ruleset);
     return files;

@@ -11,6 +11,7 @@
 #include <span>
 #include <thread>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/audit/opened.hpp"
 #include "lab/audit/openers.hpp"
 #include "lab/firewall/kernel_rules.hpp"
@@ -51,7 +52,8 @@ struct Job {  // one sweep; pairs of hosts that no rule can tell apart share it
 std::optional<scenario::Host> stranger(const Scenario& scenario, const scenario::Zone& zone) {
     for (auto value = zone.subnet.broadcast().value - 1; zone.subnet.contains({value}); --value) {
         const scenario::Ipv4 address{value};
-        if (address == zone.gateway || address == zone.subnet.network || scenario.host_at(address)) continue;
+        const bool own = scenario::own_address(scenario, zone) == address;
+        if (own || address == zone.gateway || address == zone.subnet.network || scenario.host_at(address)) continue;
         scenario::Host host;
         host.name = std::string{anyone} + "-" + zone.name;
         host.zone = zone.name;
@@ -62,10 +64,9 @@ std::optional<scenario::Host> stranger(const Scenario& scenario, const scenario:
 }
 
 OnTheWay between(const Network& network, const Scenario& scenario, const Job& job) {
-    return {&network.firewall(),
-            scenario.zone(job.from.zone)->interface,
-            scenario.zone(job.to.zone)->interface,
-            {&network.switch_of(job.from.zone), &network.switch_of(job.to.zone)}};
+    // Of several firewalls the one under audit is by itself: whoever is behind others has another zone there.
+    const auto &from = *scenario.zone(scenario.host(job.from.name)->zone), &to = *scenario.zone(scenario.host(job.to.name)->zone);
+    return {&network.firewall(), from.interface, to.interface, {&network.switch_of(from.name), &network.switch_of(to.name)}};
 }
 
 // As many sweeps at a time as there are processors: each keeps one busy. All in one direction: the probes of one must
@@ -131,7 +132,7 @@ public:
         : asked_{asked},
           options_{options},
           given_{scenario::without_samples(asked)},  // `anyone` is tried as an address that no host has
-          scenario_{with_strangers(given_)},
+          scenario_{scenario::by_itself(with_strangers(given_))},
           file_{options.ruleset.empty() ? given_.firewall.ruleset : options.ruleset},
           network_{scenario_} {}
 
@@ -140,6 +141,8 @@ public:
         report_.ruleset = file_.string();
         if (!file_.empty()) dialect_ = load_ruleset(network_.firewall(), file_);
         report_.notes = network_.notes();
+        if (scenario::several_boxes(asked_))
+            report_.notes.push_back(fmt::format("firewall {} by itself, as if the others let everything through", asked_.firewall.name));
         read_rules();
         make_ready();
         choose_pairs();
@@ -202,11 +205,15 @@ private:
         std::map<std::string, std::vector<scenario::Host>> sources, targets;  // by zone
         for (const auto& host : given_.hosts)
             if (used.contains(host.name)) sources[host.zone].push_back(host), targets[host.zone].push_back(host);
-        for (const auto& host : scenario_.hosts)
-            if (given_.host(host.name) == nullptr) sources[host.zone].push_back(host);
+        for (auto host : scenario_.hosts) {  // strangers
+            if (given_.host(host.name) != nullptr) continue;
+            host.zone = host.name.substr(anyone.size() + 1);
+            sources[host.zone].push_back(host);
+        }
         for (const auto& from_zone : given_.zones)
             for (const auto& to_zone : given_.zones) {
-                if (from_zone.name == to_zone.name) continue;
+                // Of several firewalls zones may be behind the same side. Who has another gateway may use this one all the same.
+                if (from_zone.name == to_zone.name || from_zone.interface == to_zone.interface) continue;
                 report_.directions.push_back({from_zone.name, to_zone.name, 0});
                 for (const auto& from : sources[from_zone.name])
                     for (const auto& to : targets[to_zone.name])
@@ -257,6 +264,8 @@ private:
         }
         further.swept = [&](const std::string& from, const std::string& to) { return swept.contains({from, to}); };
         auto explored = explore_ruleset(asked_, file_, further);
+        if (scenario::several_boxes(asked_))
+            for (auto& opened : explored.opened) opened.box = asked_.firewall.name;
         report_.opened = std::move(explored.opened), report_.conditional = std::move(explored.conditional);
         report_.tried = std::move(explored.tried), report_.not_tried = std::move(explored.not_tried);
         report_.notes.insert(report_.notes.end(), explored.notes.begin(), explored.notes.end());
@@ -287,7 +296,7 @@ private:
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     const Scenario& asked_;
     const AuditOptions& options_;
-    const Scenario given_, scenario_;  // the latter with one stranger in each zone
+    const Scenario given_, scenario_;  // the latter with one stranger in each zone; of several firewalls only this one
     const std::filesystem::path file_;
     Network network_;
     rules::Dialect dialect_ = rules::Dialect::nft;

@@ -25,6 +25,7 @@
 #include <cstring>
 #include <map>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/audit/markers.hpp"
 #include "lab/firewall/kernel_rules.hpp"
 #include "lab/firewall/loading.hpp"
@@ -55,10 +56,10 @@ bool write_setting(const char* path, const char* value) {
 
 // Scenario hosts are not needed here, one place on each wire is.
 scenario::Scenario wires_of(const scenario::Scenario& given) {
-    auto scenario = given;
+    auto scenario = scenario::by_itself(given);
     scenario.hosts.clear();
     scenario.flows.clear();
-    for (const auto& zone : given.zones) {
+    for (const auto& zone : scenario.zones) {
         for (auto value = zone.subnet.broadcast().value - 1; zone.subnet.contains({value}); --value) {
             if (value == zone.gateway.value || value == zone.subnet.network.value) continue;
             scenario::Host host;
@@ -123,9 +124,9 @@ struct Bench::Parts {
         Descriptor sender;
         std::array<std::uint8_t, 6> mine{}, firewalls{};
         int index = 0, firewalls_index = 0;
-        std::string interface;
     };
-    std::vector<Wire> wires;
+    std::vector<std::size_t> on_wire_of;  // by zone
+    std::vector<Wire> wires;              // by zone; empty: on_wire_of says whose it is
     Descriptor seen, own4, own6, trace;
     std::vector<Descriptor> heard;  // raw sockets of the firewall: what reaches it; by protocol, IPv4 then IPv6
     std::vector<std::pair<std::uint8_t, bool>> heard_as;
@@ -139,21 +140,34 @@ struct Bench::Parts {
         const Entered inside{firewall};
         v6 = switch_v6_on();
         for (const auto& zone : scenario.zones) {
+            on_wire_of.push_back(whose_wire(zone));
             auto& wire = wires.emplace_back();
+            if (!scenario::own_address(scenario, zone)) continue;
             const auto& place = network.host("wire-" + zone.name);
-            wire.interface = zone.interface;
             ask_nobody(zone.interface);
             wire.firewalls = hardware_of(firewall, zone.interface, wire.firewalls_index);
             wire.mine = hardware_of(place, host_interface, wire.index);
-            for (const auto address : scenario.published_in(zone)) Links{firewall}.address(wire.firewalls_index, address, {address, 32});
+            if (scenario::own_address(scenario, zone) == zone.gateway)
+                for (const auto address : scenario.published_in(zone)) Links{firewall}.address(wire.firewalls_index, address, {address, 32});
             const Entered there{place};
             wire.sender = Descriptor{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
             if (!wire.sender) throw setup_failed("open a packet socket on the wire of " + zone.name, errno);
         }
+        for (std::size_t z = 0; z < wires.size(); ++z)
+            if (on_wire_of[z] != z) route(z, scenario.zones[z].subnet);
         if (v6) addresses_v6();
         listen();
         read_rules();
     }
+
+    // A zone that is behind another firewall is reached by the interface towards that one.
+    std::size_t whose_wire(const scenario::Zone& zone) const {
+        const auto by = std::ranges::find_if(
+            scenario.zones, [&](const scenario::Zone& near) { return near.interface == zone.interface && scenario::own_address(scenario, near).has_value(); });
+        if (scenario::own_address(scenario, zone) || by == scenario.zones.end()) return wires.size();
+        return static_cast<std::size_t>(by - scenario.zones.begin());
+    }
+    const Wire& wire(std::size_t zone) const { return wires[on_wire_of[zone]]; }
 
     void read_rules() {
         if (file.empty()) return;
@@ -200,11 +214,11 @@ struct Bench::Parts {
     void addresses_v6() {
         Netlink netlink{network.firewall(), NETLINK_ROUTE};
         for (std::size_t i = 0; i < wires.size(); ++i) {
-            const auto address = twin(scenario.zones[i].gateway, i).bytes();
+            const auto address = twin(scenario::own_address(scenario, scenario.zones[i]).value_or(scenario.zones[i].gateway), i).bytes();
             NetlinkMessage message{RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE};
             ifaddrmsg fixed{};
             fixed.ifa_family = AF_INET6, fixed.ifa_prefixlen = 64, fixed.ifa_flags = IFA_F_NODAD;
-            fixed.ifa_index = static_cast<unsigned>(wires[i].firewalls_index);
+            fixed.ifa_index = static_cast<unsigned>(wire(i).firewalls_index);
             message.fixed(fixed);
             message.attribute(IFA_LOCAL, std::as_bytes(std::span{address}));
             message.attribute(IFA_ADDRESS, std::as_bytes(std::span{address}));
@@ -219,18 +233,21 @@ struct Bench::Parts {
         return made;
     }
 
-    void default_route(std::size_t zone) {
+    // Out on the wire of this zone. Without a network: of all that has no other.
+    void route(std::size_t zone, std::optional<scenario::Subnet> to = std::nullopt) {
         Netlink netlink{network.firewall(), NETLINK_ROUTE};
         for (const auto family : {AF_INET, AF_INET6}) {
-            if (family == AF_INET6 && !v6) continue;
+            if (family == AF_INET6 && (!v6 || to)) continue;
             NetlinkMessage message{RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE};
             rtmsg fixed{};
             fixed.rtm_family = static_cast<unsigned char>(family);
             fixed.rtm_table = RT_TABLE_MAIN, fixed.rtm_protocol = RTPROT_STATIC, fixed.rtm_type = RTN_UNICAST;
             fixed.rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+            if (to) fixed.rtm_dst_len = static_cast<unsigned char>(to->prefix);
             message.fixed(fixed);
-            message.attribute(RTA_OIF, static_cast<std::uint32_t>(wires[zone].firewalls_index));
-            netlink.request(std::move(message), "set a default route towards " + scenario.zones[zone].name);
+            if (to) message.attribute(RTA_DST, htonl(to->network.value));
+            message.attribute(RTA_OIF, static_cast<std::uint32_t>(wire(zone).firewalls_index));
+            netlink.request(std::move(message), "set a route towards " + scenario.zones[zone].name);
         }
     }
 
@@ -290,7 +307,7 @@ struct Bench::Parts {
 
     void send_frame(std::size_t zone, std::uint16_t type, const std::vector<std::uint8_t>& bytes,
                     std::optional<std::uint64_t> hardware) {
-        const auto& wire = wires[zone];
+        const auto& wire = this->wire(zone);
         std::array<std::uint8_t, 14> head{};
         std::copy_n(wire.firewalls.begin(), 6, head.begin());
         std::copy_n(wire.mine.begin(), 6, head.begin() + 6);
@@ -309,10 +326,18 @@ struct Bench::Parts {
         }
     }
 
-    std::uint8_t zone_of(int index) const {
-        for (std::size_t i = 0; i < wires.size(); ++i)
-            if (wires[i].firewalls_index == index) return static_cast<std::uint8_t>(i);
-        return firewall_itself;
+    // What goes out of this interface is for the zone of the wire, or for one behind it that has the address.
+    std::uint8_t zone_of(int index, const Address& destination) const {
+        auto own = firewall_itself;
+        for (std::size_t i = 0; i < wires.size(); ++i) {
+            if (wire(i).firewalls_index != index) continue;
+            if (on_wire_of[i] == i) own = static_cast<std::uint8_t>(i);
+            const auto& subnet = scenario.zones[i].subnet;
+            const bool its = destination.v6 ? destination.value >> 64 == twin({}, i).value >> 64
+                                            : subnet.contains(scenario::Ipv4{static_cast<std::uint32_t>(destination.value)});
+            if (on_wire_of[i] != i && its) return static_cast<std::uint8_t>(i);
+        }
+        return own;
     }
 
     // Reads all there is. True: the marker was among it.
@@ -343,7 +368,7 @@ struct Bench::Parts {
                 const auto& wanted = sent[packet->nonce - base];  // and no answer of the firewall's to it
                 if (packet->protocol != wanted.protocol || packet->type != wanted.type) continue;
                 if (packet->protocol == tcp_number && packet->source == wanted.destination && packet->destination == wanted.source) continue;
-                const auto zone = zone_of(from[i].sll_ifindex);
+                const auto zone = zone_of(from[i].sll_ifindex, packet->destination);
                 if (zone == firewall_itself) continue;
                 outcomes[packet->nonce - base] = {Outcome::End::forwarded, zone, packet->destination,
                                                   packet->destination_port};
@@ -408,7 +433,8 @@ const rules::Ruleset& Bench::ruleset() const { return parts_->ruleset; }
 const std::string& Bench::listing() const { return parts_->listing; }
 bool Bench::has_v6() const { return parts_->v6; }
 Address Bench::twin(scenario::Ipv4 address, std::size_t zone) const { return parts_->twin(address, zone); }
-void Bench::strangers_behind(std::size_t zone) { parts_->default_route(zone); }
+std::size_t Bench::wire_of(std::size_t zone) const { return parts_->on_wire_of[zone]; }
+void Bench::strangers_behind(std::size_t zone) { parts_->route(zone); }
 void Bench::forget() { parts_->network.forget_connections(); }
 
 const std::vector<rules::PastRule>& Bench::past_rules() const { return parts_->past.rules(); }
@@ -547,7 +573,7 @@ Reasons Bench::ask(const Crafted& packet, std::span<const Shape> shapes) {
     std::array<Outcome, 1> outcome;
     parts.send_batch(std::span{&packet, 1}, shapes, outcome);
     // The first packet that came in where ours did, or that the firewall sent as ours; answers come after it.
-    const auto in = packet.zone == firewall_itself ? 0u : static_cast<unsigned>(parts.wires[packet.zone].firewalls_index);
+    const auto in = packet.zone == firewall_itself ? 0u : static_cast<unsigned>(parts.wire(packet.zone).firewalls_index);
     const bool known_id = !packet.destination.v6 && !shapes[packet.shape].id;
     std::optional<std::uint32_t> id;
     rules::Decision decision;

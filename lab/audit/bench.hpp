@@ -1,4 +1,5 @@
-// A firewall by itself, with one wire for each zone and nobody answering: crafted packets go in on one wire, and what
+// A firewall by itself, with one wire for each zone that it has a side in, behind which are those that it reaches by other
+// firewalls, and nobody answering: crafted packets go in on one wire, and what
 // comes out of another, or reaches the firewall itself, is seen. Exact: a marker follows each batch through the same
 // queues, so that a packet not seen by then was stopped.
 #pragma once
@@ -37,7 +38,7 @@ RuleRef reference(const rules::Rule& rule);
 
 class Bench {
 public:
-    // In the sandbox. SetupFailed, RulesetRefused.
+    // In the sandbox; of several firewalls the one of the view. SetupFailed, RulesetRefused.
     Bench(const scenario::Scenario& scenario, const std::filesystem::path& ruleset);
     ~Bench();
     Bench(const Bench&) = delete;
@@ -47,6 +48,7 @@ public:
     const std::string& listing() const;
     bool has_v6() const;                          // this system lets the lab use IPv6
     Address twin(scenario::Ipv4 address, std::size_t zone) const;  // of an address of this zone, in IPv6
+    std::size_t wire_of(std::size_t zone) const;                   // the zone on whose wire it is: itself, but for those behind other firewalls
     void strangers_behind(std::size_t zone);      // addresses that no zone has are behind this one
     void forget();                                // connections
     // Rules that ask of the packets before. Until settle() they decide as they do.

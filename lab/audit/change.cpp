@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/audit/rows.hpp"
 #include "lab/rules/past.hpp"
 
@@ -416,6 +417,29 @@ private:
 void explore_change(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after, const Dimensions& dimensions,
                     Comparison& comparison) {
     ChangeSweep{scenario, before, after, dimensions}.tell(dimensions, comparison);
+}
+
+void explore_changes(const scenario::Scenario& scenario, const std::vector<scenario::Firewall>& before, const Dimensions& dimensions, Comparison& comparison) {
+    const auto add_new = [](std::vector<std::string>& into, std::vector<std::string>& from, const std::string& in_front) {
+        for (auto& words : from)
+            if (auto all = in_front + words; std::ranges::find(into, all) == into.end()) into.push_back(std::move(all));
+    };
+    for (const auto& box : scenario.firewalls) {
+        const auto was = std::ranges::find(before, box.name, &scenario::Firewall::name);
+        if (was == before.end() || was->ruleset == box.ruleset) continue;
+        Comparison own;
+        explore_change(scenario::as_seen_by(scenario, box), was->ruleset, box.ruleset, dimensions, own);
+        for (const auto& [from, into] : {std::pair{&own.opened, &comparison.opened}, std::pair{&own.closed, &comparison.closed}})
+            for (auto& opened : *from) {
+                opened.box = box.name;
+                into->push_back(std::move(opened));
+            }
+        const auto name = "firewall " + box.name + ": ";
+        add_new(comparison.tried, own.tried, {});
+        add_new(comparison.not_tried, own.not_tried, name);
+        add_new(comparison.notes, own.notes, name);
+        comparison.seconds += own.seconds;
+    }
 }
 
 }  // namespace wmlab::lab

@@ -47,6 +47,7 @@ json::object opened_json(const Opened& opened) {
                        {"protocol", opened.protocol},
                        {"ports", std::move(ports)},
                        {"needed", !opened.flows.empty()}};
+    if (!opened.box.empty()) entry["box"] = opened.box;
     if (!opened.condition.empty()) entry["condition"] = opened.condition;
     if (!opened.leads_to.empty()) entry["leads_to"] = opened.leads_to;
     if (opened.rule) entry["rule"] = rule_json(*opened.rule);

@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "common/scenario/boxes.hpp"
+
 namespace wmlab::lab {
 namespace {
 
@@ -135,6 +137,10 @@ public:
 
 private:
     bool on(Dimension dimension) const { return dimensions_.contains(dimension); }
+    // Of several firewalls: this one has a side in the zone.
+    bool has_side(std::size_t zone) const { return bench_.wire_of(zone) == zone; }
+    bool same_wire(std::size_t zone, std::size_t other) const { return bench_.wire_of(zone) == bench_.wire_of(other); }
+    std::optional<scenario::Ipv4> own_address(std::size_t zone) const { return scenario::own_address(scenario_, scenario_.zones[zone]); }
 
     std::set<Spans> asked_of(Field field) const {
         const auto found = asked_.values.find(field);
@@ -152,7 +158,7 @@ private:
             for (const auto& host : scenario_.hosts) four_.insert({{host.address.value, host.address.value}});
         for (const auto& zone : scenario_.zones) {
             special_.push_back(zone_span(zone));
-            taken_.insert({zone.gateway.value, zone.subnet.network.value, zone.subnet.broadcast().value});
+            taken_.insert({scenario::own_address(scenario_, zone).value_or(zone.gateway).value, zone.subnet.network.value, zone.subnet.broadcast().value});
         }
         for (const auto& host : scenario_.hosts) {
             taken_.insert(host.address.value);
@@ -166,7 +172,7 @@ private:
             Spans own{{zone_span(zone).first + 1, zone_span(zone).last - 1}};
             for (const auto& host : scenario_.hosts)
                 for (const auto& [_, address] : host.published) own = without(own, {{address.value, address.value}});
-            own = without(own, {{zone.gateway.value, zone.gateway.value}});
+            if (const auto address = own_address(z)) own = without(own, {{address->value, address->value}});
             const auto all = classes(four_, own);
             std::size_t largest = 0;
             Wide most = 0;
@@ -200,6 +206,7 @@ private:
         for (const auto& found : all) {
             const bool ordinary = std::ranges::any_of(found.spans, [](const Span& s) { return s.last - s.first > 0x10000000; });
             for (std::size_t z = 0; z < scenario_.zones.size(); ++z) {
+                if (!has_side(z)) continue;
                 PlanEnd end;
                 end.zone = z, end.kind = PlanEnd::Kind::outside;
                 end.others = ordinary ? "any address beyond the zones" : spans_text(found.spans, false);
@@ -211,9 +218,11 @@ private:
 
     void own_ends() {
         for (std::size_t z = 0; z < scenario_.zones.size(); ++z) {
+            const auto address = own_address(z);
+            if (!address) continue;
             PlanEnd end;
             end.zone = z, end.kind = PlanEnd::Kind::gateway;
-            end.address = Address::of(scenario_.zones[z].gateway);
+            end.address = Address::of(*address);
             end.others = "the firewall's address " + end.address.text();
             add_end(std::move(end));
         }
@@ -243,7 +252,7 @@ private:
         Spans twins;
         const Wide everything = ~Wide{0};
         for (std::size_t z = 0; z < scenario_.zones.size(); ++z) {
-            const auto gateway = bench_.twin(scenario_.zones[z].gateway, z);
+            const auto gateway = bench_.twin(own_address(z).value_or(scenario_.zones[z].gateway), z);
             const Wide network = gateway.value >> 64 << 64;
             twins.push_back({network, network | ((Wide{1} << 64) - 1)});
             const auto all = classes(six_, {twins.back()});
@@ -255,7 +264,7 @@ private:
                 if (!found.spans.front().contains(end.address.value)) end.address.value = found.sample() + 2;
                 add_end(std::move(end));
             }
-            if (on(Dimension::own_hooks)) {
+            if (on(Dimension::own_hooks) && has_side(z)) {
                 PlanEnd end;
                 end.zone = z, end.kind = PlanEnd::Kind::gateway, end.address = gateway;
                 end.others = "the firewall";
@@ -267,6 +276,7 @@ private:
         for (const auto& found : classes(six_, outside)) {
             const bool ordinary = std::ranges::any_of(found.spans, [&](const Span& s) { return s.last - s.first > everything >> 4; });
             for (std::size_t z = 0; z < scenario_.zones.size(); ++z) {
+                if (!has_side(z)) continue;
                 PlanEnd end;
                 end.zone = z, end.kind = PlanEnd::Kind::outside;
                 end.others = ordinary ? "any address beyond the zones" : spans_text(found.spans, true);
@@ -412,16 +422,23 @@ private:
         return to.address.v6 ? variant.protocol != icmp_v4 && !extension : variant.protocol != icmp_v6;
     }
 
+    // The first zone on another wire.
+    std::size_t first_beyond(std::size_t from) const {
+        std::size_t zone = 0;
+        while (zone < scenario_.zones.size() && same_wire(zone, from)) ++zone;
+        return zone;
+    }
+
     // Whether packets from this zone (or, one number further, from the firewall itself) go from one to the other, while strangers are behind another.
     bool are_a_pair(std::size_t from, std::size_t behind, const PlanEnd& source, const PlanEnd& target) const {
         using Kind = PlanEnd::Kind;
         if (source.address.v6 != target.address.v6) return false;
         if (from == scenario_.zones.size())
-            return source.kind == Kind::gateway && target.zone == behind && source.zone == behind &&
+            return source.kind == Kind::gateway && target.zone == behind && source.zone == bench_.wire_of(behind) &&
                    (target.kind == Kind::zone || target.kind == Kind::outside);
         if (source.zone != from || source.kind == Kind::gateway || source.kind == Kind::published) return false;
         const bool own = target.kind == Kind::gateway || target.kind == Kind::published;
-        if (own ? behind != (from == 0 ? 1 : 0) : target.zone != behind) return false;
+        if (own ? behind != first_beyond(from) : target.zone != behind) return false;
         return target.kind != Kind::outside || target.zone != from;
     }
 
@@ -492,7 +509,7 @@ private:
         for (std::size_t from = 0; from <= zones; ++from) {
             if (from == zones && !on(Dimension::own_hooks)) continue;
             for (std::size_t behind = 0; behind < zones; ++behind) {
-                if (behind == from) continue;
+                if (from < zones && same_wire(behind, from)) continue;
                 std::map<std::pair<unsigned, unsigned>, Plan::Phase> by_kind;  // by flags, and by the shape
                 const auto put = [&](std::uint32_t s, std::uint32_t t, std::size_t v, std::size_t p) {
                     const auto& variant = plan_.variants[v];

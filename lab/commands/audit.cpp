@@ -8,11 +8,13 @@
 #include <fstream>
 #include <iostream>
 
+#include "common/scenario/boxes.hpp"
 #include "lab/audit/accepted.hpp"
 #include "lab/audit/change.hpp"
 #include "lab/audit/formats.hpp"
 #include "lab/commands/options.hpp"
 #include "lab/commands/trial.hpp"
+#include "lab/firewall/ruleset_file.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
 #include "lab/verdict/comparison.hpp"
@@ -73,6 +75,7 @@ int audit_command(Arguments arguments) {
     add("ruleset", po::value<std::string>()->value_name("FILE"), "use this ruleset instead of the scenario's");
     add("baseline", po::value<std::string>()->value_name("FILE"),
         "the ruleset before the change: tells only what the change opens and closes");
+    add("box", po::value<std::string>()->value_name("NAME"), "of several `firewalls:` the one that is audited, by itself");
     add("report", po::value<std::vector<std::string>>()->value_name("FORMAT[:FILE]")->composing(),
         "text, json, junit, tap, sarif, html, markdown or github; repeatable");
     add("every-host", "probe every pair of hosts, also those that no rule can tell apart");
@@ -95,10 +98,13 @@ int audit_command(Arguments arguments) {
     options.every_host = values->contains("every-host");
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
-    refuse_several(*scenario, "audit");
-    options.ruleset = ruleset_for(ruleset, *scenario);
+    const auto view = seen_by_option("audit", *values, *scenario);
+    const auto ruleset_named = [&](const std::optional<std::string>& file) {
+        return named_ruleset(file ? std::filesystem::path{*file} : view.firewall.ruleset);
+    };
+    options.ruleset = ruleset_named(ruleset);
     std::filesystem::path baseline;
-    if (values->contains("baseline")) baseline = ruleset_for((*values)["baseline"].as<std::string>(), *scenario);
+    if (values->contains("baseline")) baseline = ruleset_named((*values)["baseline"].as<std::string>());
     if (::isatty(STDERR_FILENO) && !values->contains("quiet"))
         options.progress = [](const std::string& what) { std::cerr << "\r\033[K" << what << std::flush; };
     const auto write = [&](const auto& render) {
@@ -116,10 +122,13 @@ int audit_command(Arguments arguments) {
         if (!baseline.empty()) {
             Report report;
             report.scenario = scenario->name, report.file = files.front();
-            report.ruleset = (options.ruleset.empty() ? scenario->firewall.ruleset : options.ruleset).string();
+            report.ruleset = (options.ruleset.empty() ? view.firewall.ruleset : options.ruleset).string();
             auto& comparison = report.baseline.emplace();
             comparison.ruleset = baseline.string();
-            explore_change(*scenario, baseline, report.ruleset, dimensions, comparison);
+            explore_change(view, baseline, report.ruleset, dimensions, comparison);
+            for (auto* list : {&comparison.opened, &comparison.closed})
+                for (auto& opened : *list)
+                    if (scenario::several_boxes(view)) opened.box = view.firewall.name;
             for (const auto* list : {&scenario->accepted, &scenario->allow_open}) accept(comparison.opened, *list, today());
             if (values->contains("allow-open"))
                 for (auto& opened : comparison.opened)
@@ -131,7 +140,7 @@ int audit_command(Arguments arguments) {
             });
             return exit_code(comparison);
         }
-        auto report = audit(*scenario, options);
+        auto report = audit(view, options);
         for (auto& entry : accept(report, scenario->accepted, today())) report.notes.push_back(std::move(entry.sentence));
         if (options.progress) options.progress("");
         write([&](const Target& target) {

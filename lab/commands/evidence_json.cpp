@@ -75,7 +75,7 @@ std::vector<Opened> openings_at(const json::object& object, std::string_view key
     each_object(object, key, [&](const json::object& of) {
         Opened opened;
         opened.family = text_at(of, "family"), opened.hook = text_at(of, "hook");
-        opened.from_zone = text_at(of, "from_zone"), opened.to_zone = text_at(of, "to_zone");
+        opened.box = text_at(of, "box"), opened.from_zone = text_at(of, "from_zone"), opened.to_zone = text_at(of, "to_zone");
         opened.from = strings_at(of, "from"), opened.to = strings_at(of, "to");
         opened.protocol = text_at(of, "protocol");
         if (const auto* const ranges = of.if_contains("ranges")) opened.ports = ranges_from(*ranges);

@@ -97,8 +97,8 @@ int exec_command(Arguments arguments) {
         {},
         "\nExample: wmlab exec kb189416.yaml player -- ffplay mmst://media/lecture\n"};
     auto add = usage.options.add_options();
-    add("ruleset", po::value<std::string>()->value_name("FILE"),
-        "nftables or iptables-save file to load into the firewall, instead of the scenario's");
+    add("ruleset", po::value<std::vector<std::string>>()->composing()->value_name("FILE"),
+        "nftables or iptables-save file to load into the firewall, instead of the scenario's; of several firewalls NAME=FILE for one of them, repeatable");
     add("journal", po::value<std::string>()->value_name("DIR"),
         "keep the journals (what each program did and saw) in this folder, one file per host and program");
     add("only", po::value<std::string>()->value_name("GLOB"), "only what flows whose name matches need");
@@ -112,12 +112,11 @@ int exec_command(Arguments arguments) {
     if (before.size() > 2 && argv.empty()) argv.assign(before.begin() + 2, before.end());
     if (before.size() < 2 || argv.empty()) throw UsageError{"exec: SCENARIO HOST -- COMMAND..., please"};
 
-    const auto text = read_scenario_text(before[0], files_wanted(*values));
+    auto text = read_scenario_text(before[0], files_wanted(*values));
     if (!text) return 2;
     const auto& host = before[1];
     refuse_strange_host(text->scenario, host);
-    std::optional<std::string> option;
-    if (values->contains("ruleset")) option = (*values)["ruleset"].as<std::string>();
+    const auto option = take_rulesets("ruleset", list_of(*values, "ruleset"), text->scenario);
     const auto setting = setting_option(*values, text->scenario);
     const auto ruleset = ruleset_in(setting, option, text->scenario);
 

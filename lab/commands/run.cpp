@@ -40,11 +40,22 @@ struct Job {  // one scenario file
     std::string name;  // the file's, without directory and suffix
     Setting setting;
     std::filesystem::path ruleset, baseline, journals, captures, bundle;
+    std::vector<scenario::Firewall> before;  // --baseline for several firewalls: all of them, with their rulesets before the change
     std::vector<std::string> flows;
     std::vector<std::string> notes;  // of the choice of samples
     std::vector<ReportTarget> targets;
     std::filesystem::path patch;  // --suggest
     const Turn* turn = nullptr;   // --watch
+
+    bool compares() const { return !baseline.empty() || !before.empty(); }
+    bool has_rules() const {
+        return !ruleset.empty() || std::ranges::any_of(text.scenario.firewalls, [](const scenario::Firewall& box) { return !box.ruleset.empty(); });
+    }
+    ScenarioText text_before() const {
+        auto old = text;
+        if (!before.empty()) old.scenario.firewalls = before;
+        return old;
+    }
 };
 
 // Of several scenarios each has its own file and folder: out.json becomes out-NAME.json.
@@ -68,7 +79,11 @@ void write_patch(const std::filesystem::path& file, const Patch& patch) {
 // What the change opens and closes for packets that are no flow's.
 SweptChange sweep_change(const Job& job, bool allow_open) {
     SweptChange swept;
-    explore_change(job.text.scenario, job.baseline, job.ruleset, {std::begin(all_dimensions), std::end(all_dimensions)}, swept.found);
+    const Dimensions all{std::begin(all_dimensions), std::end(all_dimensions)};
+    if (job.before.empty())
+        explore_change(job.text.scenario, job.baseline, job.ruleset, all, swept.found);
+    else
+        explore_changes(job.text.scenario, job.before, all, swept.found);
     swept.day = today();
     swept.allow_open = allow_open;
     return swept;
@@ -112,14 +127,14 @@ std::optional<SecondRuns> run_chance_again(const Job& job, const Inside& inside,
     again.keep = nullptr, again.after = nullptr;
     again.coverage = false;
     again.captures.clear();
-    const auto try_under = [&](const std::filesystem::path& ruleset, std::string_view folder) {
+    const auto try_under = [&](const ScenarioText& text, const std::filesystem::path& ruleset, std::string_view folder) {
         auto how = again;
         how.ruleset = ruleset;
         if (!how.journals.empty()) how.journals /= folder;
-        return try_scenario(job.text, inside, how);
+        return try_scenario(text, inside, how);
     };
-    auto after = try_under(job.ruleset, again_after_folder);
-    auto before = try_under(job.baseline, again_before_folder);
+    auto after = try_under(job.text, job.ruleset, again_after_folder);
+    auto before = try_under(job.text_before(), job.baseline, again_before_folder);
     if (after.interrupted || before.interrupted) throw Interrupted{};
     confirm(*report.baseline, compare(before.report, after.report));
     return SecondRuns{std::move(before.evidence), std::move(after.evidence)};
@@ -157,7 +172,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     if (values.contains("trace-buffer")) options.trace_buffer = values["trace-buffer"].as<unsigned>();
     const bool coverage = values.contains("coverage");
     // A watch wants to know which flows an edit touches.
-    options.coverage = coverage || (job.turn != nullptr && options.trace && job.setting.built_in() && !job.ruleset.empty());
+    options.coverage = coverage || (job.turn != nullptr && options.trace && job.setting.built_in() && job.has_rules());
     options.setting = job.setting;
     options.captures = job.captures;
     options.seen = [&](const evidence::Event& event) { progress.see(event); };
@@ -180,14 +195,14 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
     auto trial = [&] {
         try {
             std::optional<Report> before;
-            if (!job.baseline.empty()) {
+            if (job.compares()) {
                 auto old = options;
                 old.ruleset = job.baseline;
                 old.keep = nullptr;
                 old.coverage = false;
                 if (!old.journals.empty()) old.journals /= baseline_folder;
                 if (!old.captures.empty()) old.captures /= baseline_folder;
-                auto done = try_scenario(job.text, inside, old);
+                auto done = try_scenario(job.text_before(), inside, old);
                 if (done.interrupted) return done;
                 before = std::move(done.report);
                 kept.baseline = std::move(done.evidence);
@@ -195,7 +210,9 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             if (before)
                 options.after = [&](Report& report) {
                     report.baseline = compare(*before, report);
-                    add_ruleset(report.identity, job.baseline);
+                    for (const auto& file : files_of(rules_of_boxes(job.text_before().scenario, job.baseline)))
+                        if (std::ranges::find(report.identity.rulesets, file.string(), &Hashed::name) == report.identity.rulesets.end())
+                            add_ruleset(report.identity, file);
                     cut_short |= !unless_interrupted(report, "what else the change opens and closes was not looked for", [&] {
                         kept.swept = sweep_change(job, values.contains("allow-open"));
                         add_swept(*report.baseline, *kept.swept, job.text.scenario);
@@ -254,9 +271,9 @@ bool choose_flows(Job& job, const po::variables_map& values) {
 
 void add_samples(Job& job, const po::variables_map& values) {
     if (!job.setting.built_in() || !needs_samples(job.text.scenario)) return;
-    std::vector<std::filesystem::path> rulesets{job.ruleset};
-    if (!job.baseline.empty()) rulesets.push_back(job.baseline);
-    job.text = with_samples(job.text, rulesets, job.notes);
+    std::vector<std::vector<BoxRules>> rulesets{rules_of_boxes(job.text.scenario, job.ruleset)};
+    if (job.compares()) rulesets.push_back(rules_of_boxes(job.text_before().scenario, job.baseline));
+    job.text = with_samples(job.text, std::move(rulesets), job.notes);
     if (!choose_flows(job, values))
         throw UsageError{fmt::format("run: {} has no flow {}", job.text.scenario.file.string(), narrowing(values))};
 }
@@ -301,11 +318,13 @@ std::string write_merged(const SiteTable& sites, const ReportWish& wish, bool se
 
 // Options that not every scenario and setting can have: of this job.
 void take_ruleset_options(Job& job, const po::variables_map& values, bool several) {
-    for (const auto* option : {"baseline", "live", "suggest", "apply-suggestions", "coverage", "watch"})
+    for (const auto* option : {"live", "suggest", "apply-suggestions"})
         if (values.contains(option)) refuse_several(job.text.scenario, fmt::format("run: --{}", option));
     if (values.contains("baseline")) {
         if (!job.setting.built_in()) throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
-        job.baseline = ruleset_for(values["baseline"].as<std::string>(), job.text.scenario);
+        auto before = job.text.scenario;
+        if (const auto file = take_rulesets("baseline", list_of(values, "baseline"), before)) job.baseline = ruleset_for(file, job.text.scenario);
+        job.before = before.firewalls;
         if (values.contains("live") && job.ruleset.empty()) throw UsageError{"run: --live applies a ruleset, and there is none: name it with --ruleset"};
     }
     if (values.contains("apply-suggestions") && !job.setting.built_in())
@@ -315,7 +334,7 @@ void take_ruleset_options(Job& job, const po::variables_map& values, bool severa
         job.patch = values["suggest"].as<std::string>();
         if (several) job.patch = of_its_own(job.patch, job.name);
     }
-    if (values.contains("coverage") && (!job.setting.built_in() || job.ruleset.empty()))
+    if (values.contains("coverage") && (!job.setting.built_in() || !job.has_rules()))
         throw UsageError{"run: --coverage needs the built-in firewall and a ruleset"};
 }
 
@@ -342,8 +361,7 @@ std::optional<Job> job_of(const std::string& file, ScenarioText text, const po::
     job.text = std::move(text);
     job.name = file == "-" ? "stdin" : std::filesystem::path{file}.stem().string();
     job.setting = setting_option(values, job.text.scenario);
-    std::optional<std::string> ruleset;
-    if (values.contains("ruleset")) ruleset = values["ruleset"].as<std::string>();
+    const auto ruleset = take_rulesets("ruleset", list_of(values, "ruleset"), job.text.scenario);
     job.ruleset = ruleset_in(job.setting, ruleset, job.text.scenario);
     take_ruleset_options(job, values, several);
     take_files(job, values, wish, several);
@@ -430,10 +448,10 @@ void refuse_what_does_not_go_together(const po::variables_map& values, const std
 
 void add_run_options(po::options_description& options) {
     auto add = options.add_options();
-    add("ruleset", po::value<std::string>()->value_name("FILE"),
-        "nftables or iptables-save file to load into the firewall, instead of the scenario's");
-    add("baseline", po::value<std::string>()->value_name("FILE"),
-        "the ruleset before the change: runs both, says what the change breaks, weakens, repairs, opens and closes; exit 1 if it breaks or weakens what the scenario does not expect, or opens what no flow needs");
+    add("ruleset", po::value<std::vector<std::string>>()->composing()->value_name("FILE"),
+        "nftables or iptables-save file to load into the firewall, instead of the scenario's; of several firewalls NAME=FILE for one of them, repeatable");
+    add("baseline", po::value<std::vector<std::string>>()->composing()->value_name("FILE"),
+        "the ruleset before the change (of several firewalls NAME=FILE, repeatable): runs both, says what the change breaks, weakens, repairs, opens and closes; exit 1 if it breaks or weakens what the scenario does not expect, or opens what no flow needs");
     add("allow-open", "with --baseline: report what the change opens, but do not exit 1 because of it");
     add("live",
         "with --baseline: the streams play under the old ruleset while the new one is applied, as `firewall: { apply: }` says; reports what their users notice; exit 1 if the change itself ends a stream that the new rules allow");
@@ -478,7 +496,11 @@ int run_command(Arguments arguments) {
     WatchWish wish;
     wish.scenarios = [&] { return scenario_files(words(*values)); };
     for (const auto* option : {"ruleset", "baseline"})
-        if (values->contains(option)) wish.rulesets.emplace_back((*values)[option].as<std::string>());
+        for (const auto& word : list_of(*values, option)) {
+            const auto equals = word.find('=');
+            const bool of_several = equals != std::string::npos && !std::filesystem::exists(word);
+            wish.rulesets.emplace_back(of_several ? word.substr(equals + 1) : word);
+        }
     wish.scenarios_ruleset = !values->contains("ruleset");
     wish.run = [&](const Turn& turn) { return run_once(*values, &turn); };
     return watch(wish);

@@ -168,10 +168,8 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file, scenario
     return std::nullopt;
 }
 
-ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::path>& rulesets, std::vector<std::string>& notes) {
+ScenarioText with_samples(ScenarioText text, std::vector<std::vector<BoxRules>> all, std::vector<std::string>& notes) {
     if (!needs_samples(text.scenario)) return text;
-    std::vector<std::vector<BoxRules>> all;
-    for (const auto& ruleset : rulesets) all.push_back(rules_of_boxes(text.scenario, ruleset));
     for (const auto& event : text.scenario.events)
         if (event.kind == scenario::Incident::Kind::reload && !event.ruleset.empty())
             all.push_back(rules_of_boxes(text.scenario, event.ruleset));
@@ -180,9 +178,39 @@ ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::
                                  picked.samples);
     if (!loaded.ok()) throw SetupFailed{"make sample hosts for `anyone`", scenario::explain(loaded.problems)};
     text.yaml = std::move(loaded.expanded);
+    loaded.scenario.firewalls = std::move(text.scenario.firewalls);  // the command line may have given them other rulesets
     text.scenario = std::move(loaded.scenario);
     notes.insert(notes.end(), picked.notes.begin(), picked.notes.end());
     return text;
+}
+
+std::optional<std::string> take_rulesets(std::string_view option, const std::vector<std::string>& given, scenario::Scenario& scenario) {
+    if (given.empty()) return std::nullopt;
+    if (!scenario::several_boxes(scenario)) {
+        if (given.size() > 1)
+            throw UsageError{fmt::format("{} has a single firewall, and --{} is given {} times", scenario.file.string(), option, given.size())};
+        return given.front();
+    }
+    std::vector<std::string> names, done;
+    for (const auto& box : scenario.firewalls) names.push_back(box.name);
+    for (const auto& word : given) {
+        const auto equals = word.find('=');
+        const auto name = word.substr(0, equals);
+        const auto box = std::ranges::find(scenario.firewalls, name, &scenario::Firewall::name);
+        if (equals == std::string::npos)
+            throw UsageError{fmt::format("{} has several firewalls ({}): say whose rules {} is, --{} {}={}", scenario.file.string(), fmt::join(names, ", "),
+                                         word, option, names.front(), word)};
+        if (box == scenario.firewalls.end()) {
+            const auto near = nearest(name, names);
+            throw UsageError{fmt::format("--{} {}: no firewall `{}`{}", option, word, name,
+                                         near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : fmt::format("; did you mean `{}`?", near))};
+        }
+        if (equals + 1 == word.size()) throw UsageError{fmt::format("--{} {}: the file is missing", option, word)};
+        if (std::ranges::find(done, name) != done.end()) throw UsageError{fmt::format("--{} gives firewall {} two rulesets", option, name)};
+        done.push_back(name);
+        box->ruleset = named_ruleset(word.substr(equals + 1));
+    }
+    return std::nullopt;
 }
 
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario) {

@@ -46,7 +46,11 @@ std::optional<ScenarioText> read_scenario_text(const std::string& file, scenario
 
 // With hosts for `anyone`, chosen by all rulesets of a run (an empty path: none is loaded). In the sandbox. SetupFailed,
 // RulesetRefused.
-ScenarioText with_samples(ScenarioText text, const std::vector<std::filesystem::path>& rulesets, std::vector<std::string>& notes);
+ScenarioText with_samples(ScenarioText text, std::vector<std::vector<BoxRules>> rulesets, std::vector<std::string>& notes);
+
+// What an option that names rulesets was given. Of a scenario with a single firewall that is one file, which is returned;
+// where it has several, it is NAME=FILE for some of them, which is put in the place of their own. UsageError.
+std::optional<std::string> take_rulesets(std::string_view option, const std::vector<std::string>& given, scenario::Scenario& scenario);
 
 // The ruleset of the option, or the scenario's, as a person would name it. RulesetRefused where it cannot be one.
 std::filesystem::path ruleset_for(const std::optional<std::string>& option, const scenario::Scenario& scenario);

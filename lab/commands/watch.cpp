@@ -71,7 +71,8 @@ Seen look(const WatchWish& wish, const Seen& before) {
             seen.folders.insert(fs::absolute(file).parent_path().string());
             const auto loaded = scenario::load_file(file, wish.scenarios_ruleset ? scenario::Files::checked : scenario::Files::other_ruleset);
             all_read = all_read && loaded.ok();
-            const auto& include_path = loaded.scenario.firewall.include_path;
+            auto include_path = loaded.scenario.firewall.include_path;
+            for (const auto& box : loaded.scenario.firewalls) include_path.insert(include_path.end(), box.include_path.begin(), box.include_path.end());
             for (const auto& one : scenario::registries_of(loaded.scenario)) seen.files.insert(one.string());
             for (const auto& one : scenario::rulesets_of(loaded.scenario))
                 if (wish.scenarios_ruleset || one != loaded.scenario.firewall.ruleset) see_ruleset(one, include_path, seen);

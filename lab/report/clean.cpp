@@ -105,7 +105,8 @@ void decided(std::optional<RuleRef>& decided, std::optional<NearMiss>& near) {
 }
 
 void openings(Opened& opened) {
-    for (auto* text : {&opened.family, &opened.hook, &opened.from_zone, &opened.to_zone, &opened.protocol, &opened.condition, &opened.leads_to, &opened.accepted})
+    for (auto* text : {&opened.family, &opened.hook, &opened.box, &opened.from_zone, &opened.to_zone, &opened.protocol, &opened.condition, &opened.leads_to,
+                       &opened.accepted})
         one(*text);
     for (auto* list : {&opened.from, &opened.to, &opened.flows})
         for (auto& text : *list) one(text);

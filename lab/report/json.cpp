@@ -257,6 +257,7 @@ json::object opening_json(const Opened& opened) {
                        {"protocol", string(opened.protocol)},
                        {"ports", std::move(ports)},
                        {"proven", opened.proven}};
+    if (!opened.box.empty()) entry["box"] = string(opened.box);
     if (!opened.condition.empty()) entry["condition"] = string(opened.condition);
     if (!opened.leads_to.empty()) entry["leads_to"] = string(opened.leads_to);
     entry["rule"] = opened.rule ? json::value(rule_json(*opened.rule)) : json::value(nullptr);

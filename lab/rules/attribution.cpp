@@ -114,8 +114,11 @@ private:
     void leg(LegResult& leg, FlowResult& flow) const {
         const bool stopped = leg.verdict == Verdict::blocked || (leg.verdict == Verdict::degraded && leg.cause);
         if (leg.verdict == Verdict::pass) {
-            const Tuple tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
-            const auto* event = decision_for(*decisions_, tuple, Fate::forwarded);
+            auto tuple = to_group(leg, flow).value_or(Tuple{leg.protocol, leg.source, leg.destination});
+            const auto first = first_box(leg, flow);
+            const Event* event = nullptr;
+            if (!first.empty()) event = decision_for(*decisions_, {tuple.protocol, tuple.source, tuple.destination, {}, first}, Fate::forwarded);
+            if (event == nullptr) event = decision_for(*decisions_, tuple, Fate::forwarded);
             // The first packet of a connection is a new one. If it is not here, it was not traced.
             const bool late = event && leg.protocol == "tcp" && text_at(event->fields, field::state) == "established";
             if (event && !late) leg.rule = ref_from(object_at(event->fields, field::rule), *event);
@@ -305,6 +308,21 @@ private:
                 for (const auto& box : scenario_.firewalls)
                     if (box.name == hop.box) return scenario::side_of(box, hop.out)->interface;
         return {};
+    }
+
+    // Of several firewalls, all of which let a leg through, the one that its packets come to first.
+    std::string first_box(const LegResult& leg, const FlowResult& flow) const {
+        if (!scenario::several_boxes(scenario_) || leg.protocol == "igmp") return {};
+        const auto zone_of = [&](const std::string& end, const std::string& host) {
+            const auto address = scenario::Ipv4::from(address_of(end));
+            const auto* zone = address ? scenario_.zone_of(*address) : nullptr;
+            const auto* const known = scenario_.host(host);
+            return zone == nullptr && known != nullptr ? scenario_.zone(known->zone) : zone;
+        };
+        const auto *from = zone_of(leg.source, flow.from), *to = zone_of(leg.destination, flow.to);
+        if (from == nullptr || to == nullptr) return {};
+        const auto hops = scenario::way(scenario_, from->name, to->name);
+        return hops.empty() ? std::string{} : hops.front().box;
     }
 
     static std::vector<Tuple> both_ways(const LegResult& leg) {

@@ -1,7 +1,9 @@
 #include "lab/rules/coverage.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string_view>
 
 #include "common/evidence/trace.hpp"
 #include "lab/rules/endpoints.hpp"
@@ -50,17 +52,25 @@ bool is(const Event& event, Fate fate, const LegResult& leg) {
 
 std::vector<RuleUse> coverage(const Report& report, std::span<const Event> events) {
     std::vector<RuleUse> uses;
+    struct Stretch {
+        std::size_t first = 0, size = 0;
+    };
+    std::map<std::string_view, Stretch> rules_of;  // of each firewall, in `uses`
     for (const auto& event : events) {
         const auto* rules = event.event == What::trace ? list_field(event, field::rules) : nullptr;
         if (!rules) continue;
+        const auto box = text_field(event, field::box);
+        const auto first = uses.size();
         for (const auto& entry : *rules) {
             const auto* rule = entry.if_object();
             if (!rule) continue;
             RuleUse use;
             use.rule = rule_ref(*rule);
+            use.rule.box = box;
             use.packets = whole_field(*rule, field::packets).value_or(0);
             uses.push_back(std::move(use));
         }
+        rules_of[box] = {first, uses.size() - first};
     }
     for (const auto& flow : report.flows) {
         std::set<std::size_t> needed;
@@ -70,12 +80,12 @@ std::vector<RuleUse> coverage(const Report& report, std::span<const Event> event
             for (const auto& event : events) {
                 const auto* steps = event.event == What::trace ? list_field(event, field::steps) : nullptr;
                 if (!steps || !is(event, *fate, *leg) || !of_leg(event, *leg)) continue;
+                const auto own = rules_of[text_field(event, field::box)];
                 for (const auto& step : *steps)
-                    if (const auto index = evidence::whole_number(step)) needed.insert(*index);
+                    if (const auto index = evidence::whole_number(step); index && *index < own.size) needed.insert(own.first + *index);
             }
         }
-        for (const auto index : needed)
-            if (index < uses.size()) uses[index].flows.push_back(flow.id);
+        for (const auto index : needed) uses[index].flows.push_back(flow.id);
     }
     return uses;
 }

@@ -9,7 +9,7 @@
 
 namespace wmlab::lab::rules {
 
-// In the kernel's order. A rule is needed by a flow when it accepted, translated or led on a packet of a leg that
+// In the kernel's order, of several firewalls one after the other. A rule is needed by a flow when it accepted, translated or led on a packet of a leg that
 // works, or stopped what the scenario wants stopped.
 std::vector<RuleUse> coverage(const Report& report, std::span<const evidence::Event> events);
 

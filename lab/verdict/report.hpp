@@ -259,6 +259,7 @@ struct Summary {
 // flow needs it or not. Neighbouring ports, types and addresses with the same answer are one.
 struct Opened {
     std::string family = "ipv4", hook = "forward";  // "ipv6"; "input", "output": the firewall's own
+    std::string box;                                // of several firewalls the one through which
     std::string from_zone, to_zone;
     std::vector<std::string> from, to;        // hosts, "anyone" of the zone, addresses
     std::string protocol;                     // "tcp", "udp", "icmp", "icmpv6", "ip" (others, by number)

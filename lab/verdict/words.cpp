@@ -56,8 +56,9 @@ std::string rule_words(const RuleRef& rule) {
 }
 
 std::string where_words(const Opened& opened) {
-    if (!opened.proven) return "conditional";
-    return fmt::format("{} -> {}: {} -> {}", opened.from_zone, opened.to_zone, fmt::join(opened.from, ", "), fmt::join(opened.to, ", "));
+    const auto box = opened.box.empty() ? std::string{} : fmt::format("firewall {}, ", opened.box);
+    if (!opened.proven) return box + "conditional";
+    return box + fmt::format("{} -> {}: {} -> {}", opened.from_zone, opened.to_zone, fmt::join(opened.from, ", "), fmt::join(opened.to, ", "));
 }
 
 std::string what_words(const Opened& opened) {

@@ -87,3 +87,28 @@ TEST_CASE("asymmetric ways: by the gateway of a zone, and by routes", "[scenario
     CHECK(text(way(routed, "inside", "outside")) == "inside near one, one second outside");
     CHECK(text(way(routed, "outside", "inside")) == "outside first one, one near inside");
 }
+
+TEST_CASE("a firewall by itself: the zones of its sides, and whoever is behind others in the one on the way", "[scenario]") {
+    auto scenario = with_firewalls(
+        "firewalls:\n"
+        "  - { name: near, zones: { inside: eth0, one: eth1 } }\n"
+        "  - { name: far, zones: [one, outside] }\n");
+    scenario.hosts[0].published["outside"] = *Ipv4::from("10.20.0.77");  // the far one answers for it
+    const auto near = by_itself(as_seen_by(scenario, scenario.firewalls[0])), far = by_itself(as_seen_by(scenario, scenario.firewalls[1]));
+    CHECK_FALSE(several_boxes(near));
+    REQUIRE(near.zones.size() == 2);
+    CHECK(near.host("player")->zone == "one");
+    CHECK(near.host("player")->sample);
+    CHECK(near.host("media")->zone == "inside");
+    CHECK_FALSE(near.host("media")->sample);
+    CHECK(near.published_in(*near.zone("one")).empty());
+    CHECK(far.zone("inside") == nullptr);
+    CHECK(far.zone("one")->gateway.text() == "10.91.0.2");  // its own address there
+    CHECK(far.host("media")->zone == "one");
+    CHECK(far.published_in(*far.zone("outside")).size() == 1);
+    CHECK(own_address(as_seen_by(scenario, scenario.firewalls[0]), *scenario.zone("outside")) == std::nullopt);
+
+    const auto single = with_firewalls("firewall: {}\n");
+    CHECK(by_itself(single).zones.size() == 3);
+    CHECK(own_address(single, *single.zone("one")) == single.zone("one")->gateway);
+}

@@ -69,6 +69,32 @@ TEST_CASE("coverage: a rule is needed by the flows whose packets it lets go, or 
     CHECK(uses[4].use() == Use::never);
 }
 
+TEST_CASE("coverage: of several firewalls the steps are those of the own one", "[rules]") {
+    Report report;
+    FlowResult flow;
+    flow.id = "works", flow.verdict = Verdict::pass;
+    flow.legs = {leg("control", "tcp", "10.20.0.10:3000", "10.10.0.10:1755", Verdict::pass)};
+    report.flows = {flow};
+    const auto of = [](const char* box, json::object fields) {
+        fields["box"] = box;
+        return trace(std::move(fields));
+    };
+    const std::vector<evidence::Event> events{
+        of("near", {{"rules", json::array{rule_of(4, 1), rule_of(5, 1)}}}),
+        of("near", row("forwarded", "tcp", "10.20.0.10:3000", "10.10.0.10:1755", {1})),
+        of("far", {{"rules", json::array{rule_of(4, 1), rule_of(5, 0), rule_of(6, 1)}}}),
+        of("far", row("forwarded", "tcp", "10.20.0.10:3000", "10.10.0.10:1755", {2})),
+        of("near", row("forwarded", "tcp", "10.20.0.10:3000", "10.10.0.10:1755", {2})),  // it has no such rule
+        of("nobody", row("forwarded", "tcp", "10.20.0.10:3000", "10.10.0.10:1755", {0})),
+    };
+    const auto uses = rules::coverage(report, events);
+    REQUIRE(uses.size() == 5);
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+        CHECK(uses[i].rule.box == (i < 2 ? "near" : "far"));
+        CHECK(uses[i].flows.empty() == (i != 1 && i != 4));
+    }
+}
+
 TEST_CASE("coverage: a translated leg's answers come with the addresses the far end saw", "[rules]") {
     Report report;
     FlowResult flow;
