@@ -1,4 +1,6 @@
 // Which function plays which flow type, and which URL: one line each.
+#include <utility>
+
 #include "client_sim/client.hpp"
 #include "client_sim/dcom.hpp"
 #include "client_sim/http.hpp"
@@ -71,7 +73,9 @@ asio::awaitable<Outcome> play_as_it_says(Client& client, Play play) {
 
 // What one URL may lead to, in all: redirector files may name each other.
 struct Budget {
-    unsigned attempts = 64;
+    static constexpr unsigned attempts_max = 64;
+    unsigned attempts = attempts_max;
+    bool told = false;
 };
 
 // False: the place is no URL and no station.
@@ -92,7 +96,12 @@ asio::awaitable<Outcome> play_or_follow(Client& client, Play play, unsigned dept
 asio::awaitable<Outcome> play_first_of(Client& client, Play play, std::vector<std::string> places, Outcome otherwise,
                                        unsigned depth, std::shared_ptr<Budget> budget) {
     for (const auto& place : places) {
-        if (budget->attempts == 0 || !aim(play, place)) continue;
+        if (!aim(play, place)) continue;
+        if (budget->attempts == 0) {
+            if (!std::exchange(budget->told, true))
+                otherwise.reason += " (" + std::to_string(Budget::attempts_max) + " places were tried, the rest of the redirector's was not)";
+            break;
+        }
         --budget->attempts;
         auto playing = play_or_follow(client, play, depth, budget);
         otherwise = co_await std::move(playing);

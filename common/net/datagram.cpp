@@ -55,8 +55,25 @@ asio::awaitable<DatagramSocket::Datagram> DatagramSocket::receive() {
     }
 }
 
+struct DatagramSocket::Batch {
+    static constexpr std::size_t size_max = 64;
+    Buffer body;
+    std::size_t size = 0;
+    std::array<std::array<std::byte, 8>, size_max> heads{};
+    std::array<sockaddr_in, size_max> to{};
+    std::array<std::array<iovec, 2>, size_max> parts{};
+    std::array<mmsghdr, size_max> messages{};
+    std::array<Account*, size_max> accounts{};
+
+    static std::vector<DatagramSocket*>& waiting() {
+        static thread_local std::vector<DatagramSocket*> sockets;
+        return sockets;
+    }
+};
+
 bool DatagramSocket::send_to(const udp::endpoint& to, std::span<const std::byte> header,
                              std::span<const std::byte> payload) {
+    if (batch_ && batch_->size > 0) flush();  // it must not overtake what waits there
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(to.address().to_v4().to_uint());
@@ -82,22 +99,6 @@ bool DatagramSocket::send_to(const udp::endpoint& to, std::span<const std::byte>
     ++unsent_;
     return false;
 }
-
-struct DatagramSocket::Batch {
-    static constexpr std::size_t size_max = 64;
-    Buffer body;
-    std::size_t size = 0;
-    std::array<std::array<std::byte, 8>, size_max> heads{};
-    std::array<sockaddr_in, size_max> to{};
-    std::array<std::array<iovec, 2>, size_max> parts{};
-    std::array<mmsghdr, size_max> messages{};
-    std::array<Account*, size_max> accounts{};
-
-    static std::vector<DatagramSocket*>& waiting() {
-        static thread_local std::vector<DatagramSocket*> sockets;
-        return sockets;
-    }
-};
 
 DatagramSocket::DatagramSocket(udp::socket socket) : socket_{std::move(socket)} {}
 DatagramSocket::~DatagramSocket() { std::erase(Batch::waiting(), this); }

@@ -30,7 +30,8 @@ public:
     bool send_to(const udp::endpoint& to, std::span<const std::byte> header, std::span<const std::byte> payload = {});
 
     // For a packet that many get, each behind a head of its own: sent together with its like by flush_all(), which
-    // whoever sends to many calls before the loop turns. `account` lives until then.
+    // whoever sends to many calls before the loop turns, or sooner, so that datagrams leave in the order in which they were
+    // sent. `account` lives until then.
     struct Account {
         std::uint64_t sent = 0, unsent = 0;
     };

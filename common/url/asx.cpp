@@ -35,22 +35,51 @@ std::string as_text(std::string_view document) {
     return bytes::to_utf8(units);
 }
 
+// Where a declaration <!...> ends: what is quoted, in comments or between brackets may hold a `>` of its own.
+std::size_t end_of_declaration(std::string_view text) {
+    char quote = 0;
+    int open = 0;
+    for (std::size_t i = 2; i < text.size(); ++i) {
+        const char c = text[i];
+        if (quote != 0) {
+            if (c == quote) quote = 0;
+        } else if (text.substr(i).starts_with("<!--")) {
+            const auto end = text.find("-->", i + 2);
+            if (end == std::string_view::npos) return end;
+            i = end + 2;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+        } else if (c == '<' || c == '[') {
+            ++open;
+        } else if (c == ']') {
+            --open;
+        } else if (c == '>' && open-- == 0) {
+            return i + 1;
+        }
+    }
+    return std::string_view::npos;
+}
+
 // Without what may stand in front of the root element.
 std::string_view without_prolog(std::string_view text) {
     for (;;) {
         while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-        std::string_view end;
-        if (text.starts_with("<?"))
-            end = "?>";
-        else if (text.starts_with("<!--"))
-            end = "-->";
-        else if (text.starts_with("<!"))
-            end = text.find('[') < text.find('>') ? "]>" : ">";
-        else
+        std::size_t end = 0;
+        if (text.starts_with("<?")) {
+            end = text.find("?>");
+            if (end != std::string_view::npos) end += 2;
+        } else if (text.starts_with("<!--")) {
+            end = text.find("-->");
+            if (end != std::string_view::npos) end += 3;
+        } else if (text.starts_with("<!")) {
+            end = end_of_declaration(text);
+            // A quote or bracket that is never closed: to the first `>`, as players of the era take it.
+            if (end == std::string_view::npos && text.find('>') != std::string_view::npos) end = text.find('>') + 1;
+        } else {
             return text;
-        const auto at = text.find(end);
-        if (at == std::string_view::npos) return {};
-        text.remove_prefix(at + end.size());
+        }
+        if (end == std::string_view::npos) return {};
+        text.remove_prefix(end);
     }
 }
 
@@ -210,11 +239,16 @@ void add_ref(AsxEntry& entry, std::string_view href, const std::optional<Url>& b
 
 Asx parse_elements(std::string_view text) {
     Asx asx;
-    bool in_entry = false;
-    std::optional<Url> base;
+    bool in_entry = false, room = true;  // for one more entry
+    std::optional<Url> base, base_of_all;  // an Entry's own is for what stands in it
     while (!text.empty()) {
         if (text.starts_with("<!--")) {
             const auto end = text.find("-->");
+            text.remove_prefix(end == std::string_view::npos ? text.size() : end + 3);
+            continue;
+        }
+        if (text.starts_with("<![CDATA[")) {  // text, whatever it looks like
+            const auto end = text.find("]]>");
             text.remove_prefix(end == std::string_view::npos ? text.size() : end + 3);
             continue;
         }
@@ -226,25 +260,31 @@ Asx parse_elements(std::string_view text) {
         if (end == std::string_view::npos) break;
         const auto tag = tag_from(text.substr(1, end - 1));
         text.remove_prefix(end + 1);
+        const auto begin_entry = [&] {
+            room = asx.entries.size() < asx_entries_max;
+            if (room) asx.entries.emplace_back();
+            return room;
+        };
         if (tag.name == "entry") {
             in_entry = !tag.closing;
-            if (in_entry && asx.entries.size() < asx_entries_max) asx.entries.emplace_back();
-            if (in_entry && !tag.href.empty() && !asx.entries.empty()) add_ref(asx.entries.back(), tag.href, base);
+            base = base_of_all;
+            if (in_entry && begin_entry() && !tag.href.empty()) add_ref(asx.entries.back(), tag.href, base);
         } else if (tag.name == "ref" && !tag.closing) {
             // A Ref outside any Entry stands for an entry of its own.
-            if (!in_entry && asx.entries.size() < asx_entries_max) asx.entries.emplace_back();
-            if (!asx.entries.empty()) add_ref(asx.entries.back(), tag.href, base);
+            if (in_entry ? room : begin_entry()) add_ref(asx.entries.back(), tag.href, base);
         } else if (tag.name == "entryref" && !tag.closing) {
             in_entry = false;
-            if (asx.entries.size() >= asx_entries_max) continue;
-            asx.entries.emplace_back().entry_ref = true;
+            base = base_of_all;
+            if (!begin_entry()) continue;
+            asx.entries.back().entry_ref = true;
             add_ref(asx.entries.back(), tag.href, base);
         } else if (tag.name == "base" && !tag.closing) {
             const auto given = parse(folded(tag.href));
             base = given ? std::optional{*given} : std::nullopt;
+            if (!in_entry) base_of_all = base;
         } else if (tag.name == "title" && !tag.closing) {
             auto title = folded(unescaped(text.substr(0, std::min<std::size_t>(text.find('<'), 512))));
-            (in_entry && !asx.entries.empty() ? asx.entries.back().title : asx.title) = std::move(title);
+            (in_entry && room ? asx.entries.back().title : asx.title) = std::move(title);
         }
     }
     std::erase_if(asx.entries, [](const AsxEntry& entry) { return entry.refs.empty(); });

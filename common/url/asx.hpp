@@ -9,7 +9,7 @@
 
 namespace wmlab::url {
 
-inline constexpr std::size_t asx_size_max = 64 * 1024, asx_entries_max = 256, asx_refs_max = 16;
+inline constexpr std::size_t asx_size_max = 64 * 1024, asx_entries_max = 1024, asx_refs_max = 64;
 
 struct AsxEntry {
     std::string title;

@@ -353,6 +353,32 @@ TEST_CASE("datagrams: one packet to many at once, each behind a head of its own,
     CHECK(icmp >= 2);
 }
 
+TEST_CASE("datagrams: they leave in the order in which they were sent, alone or with others", "[net]") {
+    asio::io_context io{1};
+    DatagramSocket from{bind_udp(io.get_executor(), {loopback, 0}).value()};
+    DatagramSocket to{bind_udp(io.get_executor(), {loopback, 0}, 1 << 20).value()};
+    const std::array bodies = {std::make_shared<const std::vector<std::byte>>(10, std::byte{1}), std::make_shared<const std::vector<std::byte>>(10, std::byte{2})};
+    DatagramSocket::Account account;
+    for (unsigned ways = 0; ways < 256; ++ways) {  // each bit: how one of eight in a row is sent
+        for (unsigned i = 0; i < 8; ++i) {
+            const std::array<std::byte, 8> head{static_cast<std::byte>(ways), static_cast<std::byte>(i)};
+            if ((ways >> i & 1) != 0)
+                from.send_with_others(to.local(), head, bodies[i / 2 % 2], account);
+            else
+                REQUIRE(from.send_to(to.local(), head));
+        }
+        DatagramSocket::flush_all();
+        for (unsigned i = 0; i < 8; ++i) {
+            const auto got = to.try_receive();
+            REQUIRE(got.has_value());
+            REQUIRE(got->bytes[0] == static_cast<std::byte>(ways));
+            REQUIRE(got->bytes[1] == static_cast<std::byte>(i));
+        }
+    }
+    CHECK(account.sent == 4 * 256);
+    CHECK(account.unsent == 0);
+}
+
 TEST_CASE("outbox: heads and bodies arrive in order however the kernel takes them, and a slow peer is bounded", "[net]") {
     asio::io_context io{1};
     auto acceptor = listen_tcp(io.get_executor(), {loopback, 0}).value();

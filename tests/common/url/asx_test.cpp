@@ -67,6 +67,11 @@ TEST_CASE("redirector files are read in every shape they come in", "[asx]") {
          "<asx version=\"3.0\"><entry><ref href=\"mms://a/x\"/></entry></asx>",
          {"mms://a/x"},
          1},
+        {"a DOCTYPE whose end is written with blanks", "<!DOCTYPE asx [ <!ELEMENT asx ANY> ]\n >\n<ASX><Ref href=\"mms://a/x\"/></ASX>", {"mms://a/x"}, 1},
+        {"a DOCTYPE that holds its own end in a text", "<!DOCTYPE asx [ <!ENTITY a \"]>\"> <!-- ' ]> --> ]><ASX><Ref href=\"mms://a/x\"/></ASX>", {"mms://a/x"}, 1},
+        {"a DOCTYPE of somebody else's", "<!DOCTYPE asx PUBLIC \"-//X//> EN\" 'x.dtd'><ASX><Ref href=\"mms://a/x\"/></ASX>", {"mms://a/x"}, 1},
+        {"a DOCTYPE whose quote is never closed", "<!DOCTYPE asx \"x><ASX><Ref href='mms://a/x'/></ASX>", {"mms://a/x"}, 1},
+        {"elements in a text that is none", "<ASX><Title><![CDATA[ <Ref href=\"mms://no/no\"/> ]]></Title><Ref href=\"mms://a/x\"/></ASX>", {"mms://a/x"}, 1},
         {"a plain DOCTYPE", "<!DOCTYPE asx>\r\n<ASX><Ref href=\"mms://a/x\"/></ASX>", {"mms://a/x"}, 1},
         {"character references", "<ASX><Ref href=\"mms://a/&#228;&#xE4;&#x1F600;&#x2d;\"/></ASX>",
          {"mms://a/\xC3\xA4\xC3\xA4\xF0\x9F\x98\x80-"}, 1},
@@ -81,6 +86,9 @@ TEST_CASE("redirector files are read in every shape they come in", "[asx]") {
         {"a line a place", "mms://a/1\nmms://a/2\n", {"mms://a/1"}, 2},
         {"a base for references", "<ASX><Base href=\"http://b/dir/\"/><Entry><Ref href=\"x.wmv\"/></Entry></ASX>",
          {"http://b/dir/x.wmv"}, 1},
+        {"a base of one entry is not the next one's",
+         "<ASX><Base href=\"http://b/\"/><Entry><Base href=\"http://c/\"/><Ref href=\"x\"/></Entry><Entry><Ref href=\"x\"/></Entry></ASX>",
+         {"http://c/x"}, 2},
         {"another redirector file", "<ASX><EntryRef href=\"more.asx\"/><Entry><Ref href=\"mms://a/x\"/></Entry></ASX>",
          {"more.asx"}, 2},
         {"carriage returns alone", "[Reference]\rRef1=http://a/x\rRef2=http://b/x\r", {"http://a/x", "http://b/x"}, 1},
@@ -95,6 +103,15 @@ TEST_CASE("redirector files are read in every shape they come in", "[asx]") {
         REQUIRE(asx->entries.size() == row.entries);
         CHECK(asx->entries.front().refs == row.first_refs);
     }
+}
+
+TEST_CASE("bases of redirector files: the file's, and an entry's own for that entry", "[asx]") {
+    const auto asx = parse_asx("<ASX><Base href=\"http://b/\"/><Entry><Base href=\"http://c/\"/><Ref href=\"1\"/></Entry>"
+                               "<Entry><Ref href=\"2\"/></Entry><Entry><Base href=\"http://d/\"/><Ref href=\"3\"/><EntryRef href=\"4\"/></ASX>");
+    REQUIRE(asx.has_value());
+    std::vector<std::string> refs;
+    for (const auto& entry : asx->entries) refs.insert(refs.end(), entry.refs.begin(), entry.refs.end());
+    CHECK(refs == std::vector<std::string>{"http://c/1", "http://b/2", "http://d/3", "http://b/4"});
 }
 
 TEST_CASE("what is no redirector file says why", "[asx]") {
@@ -134,6 +151,7 @@ TEST_CASE("a redirector file cannot make the reader keep much", "[asx]") {
     std::string many = "<ASX>";
     while (many.size() < asx_size_max - 100) many += "<Entry><Ref href=a>";
     CHECK(parse_asx(many)->entries.size() == asx_entries_max);
+    CHECK(parse_asx(many)->entries.back().refs.size() == 1);  // not those of the entries that have no room
     many = "<ASX><Entry>";
     while (many.size() < asx_size_max - 100) many += "<Ref href=a>";
     CHECK(parse_asx(many)->entries.front().refs.size() == asx_refs_max);
