@@ -153,7 +153,7 @@ TEST_CASE("multicast: silence ends the flow after its deadline, and is told", "[
     CHECK(lab.client.code() == 1);
     CHECK(lab.client.events(What::media_silent).size() == 1);
     CHECK(lab.client.events(What::media_ended).empty());
-    CHECK_THAT(text(lab.end_of("station"), "reason"), Catch::Matchers::Contains("nothing arrived at " + place.text()));
+    CHECK_THAT(text(lab.end_of("station"), "reason"), contains("nothing arrived at " + place.text()));
 }
 
 TEST_CASE("a station file, by name and over HTTP: played and saved packet for packet", "[client_sim]") {
@@ -264,7 +264,7 @@ TEST_CASE("a damaged station file is refused in a sentence", "[client_sim]") {
         REQUIRE(run_until(io, [&] { return client.ended(); }));
         CHECK(client.code() == 1);
         CHECK_FALSE(client.has(What::announced));
-        CHECK_THAT(text(client.events(What::flow_ended).at(0), "reason"), Catch::Matchers::Contains("bad.nsc"));
+        CHECK_THAT(text(client.events(What::flow_ended).at(0), "reason"), contains("bad.nsc"));
     }
 }
 

@@ -72,7 +72,7 @@ TEST_CASE("probes: a port that cannot be bound is reported, the others are probe
     REQUIRE(failed.size() == 1);
     CHECK(failed[0].local == lab.media().to_string() + ":2302");
     CHECK(text(failed[0], "error") == "EADDRINUSE");
-    CHECK_THAT(text(failed[0], "holder"), Catch::Matchers::Contains("client_sim_test"));
+    CHECK_THAT(text(failed[0], "holder"), contains("client_sim_test"));
     CHECK(lab.client.events(What::probe_answered, "p").size() == 2);
 }
 

@@ -155,7 +155,7 @@ TEST_CASE("7007 held by a foreign program: the encoder falls back and names it, 
     site.stop(*encoder);
 
     const auto chosen = net::listen_tcp(site.io.get_executor(), at(site, 8007)).value();
-    REQUIRE_THROWS_WITH(site.encoder({"--msbd-port", "8007"}), Catch::Matchers::Contains(site.address + ":8007"));
+    REQUIRE_THROWS_WITH(site.encoder({"--msbd-port", "8007"}), contains(site.address + ":8007"));
 }
 
 TEST_CASE("three servers on one machine whose 7007 is taken: each has a port of its own, each is pulled from",
@@ -199,7 +199,7 @@ TEST_CASE("7007 and the whole fallback range are in use: the error names the ran
             acceptor.listen();
             held.push_back(std::move(acceptor));
         }
-        REQUIRE_THROWS_WITH(site.encoder(), Catch::Matchers::Contains("1024-5000"));
+        REQUIRE_THROWS_WITH(site.encoder(), contains("1024-5000"));
     }
     ::setrlimit(RLIMIT_NOFILE, &before);
 }

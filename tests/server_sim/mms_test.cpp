@@ -269,7 +269,7 @@ TEST_CASE("a slow reader loses its session, with a reason, the others go on", "[
     REQUIRE(run_until(io, [&] { return !sim.events(What::closed).empty(); }));
     const auto closed = sim.events(What::closed);
     CHECK(text(closed[0], "by") == "self");
-    CHECK_THAT(text(closed[0], "reason"), Catch::Matchers::Contains("does not read"));
+    CHECK_THAT(text(closed[0], "reason"), contains("does not read"));
     const auto seen = good.numbers.size();
     REQUIRE(run_until(io, [&] { return good.numbers.size() > seen + 20; }));
     // On a machine too busy for 8 Mbit/s some may be skipped, none comes twice or late.
@@ -397,7 +397,7 @@ TEST_CASE("a taken port: exit 3 names port and holder", "[server_sim]") {
             server_sim::options(),
             {"--bind", "127.0.0.1", "--mms-port", port, "--content", "synthetic"},
             server_sim::make};
-    CHECK_THROWS_WITH(sim.prepare(), Catch::Matchers::Contains("127.0.0.1:" + port) &&
-                                         Catch::Matchers::Contains("held by server_sim_test"));
+    CHECK_THROWS_WITH(sim.prepare(), contains("127.0.0.1:" + port) &&
+                                         contains("held by server_sim_test"));
     CHECK(sim.has(What::listen_failed));
 }

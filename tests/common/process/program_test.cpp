@@ -230,7 +230,7 @@ TEST_CASE("exit codes", "[process]") {
         Child child{row.arguments};
         child.end_input();
         child.all();
-        CHECK_THAT(child.complaints(), Catch::Matchers::Contains(row.said));
+        CHECK_THAT(child.complaints(), contains(row.said));
         CHECK(child.code() == row.code);
     }
 }
@@ -241,7 +241,7 @@ TEST_CASE("a wrong scenario is explained with file, line and column", "[process]
     yaml.replace(yaml.find("mms-udp"), 7, "mms-upd");
     child.say(yaml);
     child.say("...\n");
-    CHECK_THAT(child.complaints(), Catch::Matchers::Contains("13:") && Catch::Matchers::Contains("mms-upd"));
+    CHECK_THAT(child.complaints(), contains("13:") && contains("mms-upd"));
     CHECK(child.code() == 2);
 }
 
@@ -251,7 +251,7 @@ TEST_CASE("unknown hosts and flows are usage errors", "[process]") {
                                    : std::vector<const char*>{"--scenario", "-", "--host", "nobody"}};
     child.say(scenario_yaml);
     child.say("...\n");
-    CHECK_THAT(child.complaints(), Catch::Matchers::Contains("the scenario has no"));
+    CHECK_THAT(child.complaints(), contains("the scenario has no"));
     CHECK(child.code() == 2);
 }
 

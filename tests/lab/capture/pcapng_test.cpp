@@ -137,11 +137,11 @@ TEST_CASE("captures are read by Wireshark's tools without a word of complaint", 
           "1764000002.123456789\teth0\t0x00000002\t81\t\n"
           "1764000003.123456789\teth0\t0x00000002\t82\t\n");
     const auto about = output_of("capinfos " + (folder.path / "made/firewall.fw-out.pcapng").string());
-    CHECK_THAT(about, Catch::Matchers::Contains("Capture application: wmlab"));
-    CHECK_THAT(about, Catch::Matchers::Contains("Name = fw-out"));
-    CHECK_THAT(about, Catch::Matchers::Contains("Description = firewall, zone outside"));
-    CHECK_THAT(about, Catch::Matchers::Contains("Number of packets = 1"));
-    CHECK_THAT(about, !Catch::Matchers::Contains("(failed)"));
+    CHECK_THAT(about, contains("Capture application: wmlab"));
+    CHECK_THAT(about, contains("Name = fw-out"));
+    CHECK_THAT(about, contains("Description = firewall, zone outside"));
+    CHECK_THAT(about, contains("Number of packets = 1"));
+    CHECK_THAT(about, !contains("(failed)"));
 }
 
 TEST_CASE("a capture that broke off keeps its whole packets, and they get their comments", "[pcapng]") {
@@ -164,9 +164,9 @@ TEST_CASE("a full disk is said, and what was written stays readable", "[pcapng]"
     const Folder folder;
     std::filesystem::create_symlink("/dev/full", folder.path / "player.pcapng");
     CHECK_THROWS_WITH((Captures{folder.path, {taps().front()}}),
-                      Catch::Matchers::Contains("player.pcapng") && Catch::Matchers::Contains("No space left"));
+                      contains("player.pcapng") && contains("No space left"));
 }
 
 TEST_CASE("a directory that cannot be made is said at once", "[pcapng]") {
-    CHECK_THROWS_WITH((Captures{"/dev/null/captures", taps()}), Catch::Matchers::Contains("/dev/null/captures"));
+    CHECK_THROWS_WITH((Captures{"/dev/null/captures", taps()}), contains("/dev/null/captures"));
 }

@@ -47,5 +47,5 @@ TEST_CASE("where the hosts are: what is refused, and how it is said", "[setting]
         {{}, {"media"}, "--launch wants HOST=PREFIX"},
     }));
     CHECK_THROWS_WITH(setting_from(tests::two_zones(), row.attach, row.launch, false),
-                      Catch::Matchers::Contains(row.said));
+                      contains(row.said));
 }

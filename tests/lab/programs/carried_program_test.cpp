@@ -49,7 +49,7 @@ TEST_CASE("carried program: what cannot be brought is refused", "[lab]") {
     const ScenarioFolder folder;
     CHECK_THROWS_WITH(
         carried_program({"cat", "../" + folder.path.filename().string() + "/proxies/it's.conf"}, folder.path, {}),
-        Catch::Matchers::Contains("outside of the scenario's directory"));
-    CHECK_THROWS_WITH(carried_program({"./program"}, folder.path, {}), Catch::Matchers::Contains("only readable text"));
+        contains("outside of the scenario's directory"));
+    CHECK_THROWS_WITH(carried_program({"./program"}, folder.path, {}), contains("only readable text"));
     CHECK_NOTHROW(carried_program({"/bin/cat", "/etc/passwd"}, folder.path, {}));  // that machine's own
 }
