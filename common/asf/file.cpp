@@ -89,8 +89,8 @@ std::optional<ContentError> File::scan(const std::filesystem::path& path) {
     auto count = (end - first_packet_) / size;
     if (header_.packets_count != 0 && header_.packets_count < count)
         count = header_.packets_count;
-    else if (const auto rest = (end - first_packet_) % size; rest != 0 && count != header_.packets_count)
-        remarks_.push_back("the last packet is cut off after " + std::to_string(rest) + " bytes and left out");
+    const auto rest = (end - first_packet_) % size;
+    const bool cut_off = rest != 0 && count == (end - first_packet_) / size && count != header_.packets_count;
     if (header_.protected_content) remarks_.push_back("the content is protected: players cannot decode it");
     if (count > std::numeric_limits<std::uint32_t>::max())
         return ContentError{path.string(), std::nullopt, "has more than 4294967295 packets", "use a shorter file"};
@@ -114,6 +114,8 @@ std::optional<ContentError> File::scan(const std::filesystem::path& path) {
         }
         if (index_reached || packets < wanted) break;
     }
+    if (cut_off && !index_reached && !index_at(first_packet_ + send_times_.size() * size, file_size))
+        remarks_.push_back("the last packet is cut off after " + std::to_string(rest) + " bytes and left out");
     if (send_times_.empty())
         return ContentError{path.string(), first_packet_, "has no complete data packet", damaged_advice};
     const auto last = parse_packet(packet(send_times_.size() - 1), size);
@@ -126,10 +128,18 @@ std::optional<ContentError> File::scan(const std::filesystem::path& path) {
     return std::nullopt;
 }
 
+bool File::index_at(std::uint64_t offset, std::uint64_t file_size) const {
+    std::array<std::byte, 16> id{};
+    if (offset + id.size() > file_size) return false;
+    const auto got = read_at(descriptor_, offset, id);
+    return got == id.size() && is_index(id);
+}
+
 void File::note_key_frames(Bytes packet, std::uint32_t number) {
     const auto parsed = parse_packet(packet, header_.packet_size);
     if (parsed.has_error()) return;
     for (const auto& payload : parsed->payloads) {
+        if (payload.offset == 0 && payload.presentation_time) last_shown_ = std::max(last_shown_, *payload.presentation_time - header_.preroll);
         const auto* stream = header_.stream(payload.stream);
         if (!payload.key_frame || payload.offset != 0 || !stream || stream->type != StreamType::video) continue;
         const auto at = payload.presentation_time.value_or(parsed->send_time + header_.preroll);
@@ -215,7 +225,7 @@ std::uint64_t File::packet_at_time(milliseconds time, const StreamSet& streams) 
     const auto before = packets_before(time + milliseconds{1});
     // The last pictures are shown after the last packet was sent: until then there is something to seek to.
     const auto shown_until = header_.play_duration - std::min(header_.play_duration, header_.preroll);
-    if (before == send_times_.size() && time >= std::max(send_duration_, shown_until)) return before;
+    if (before == send_times_.size() && time > last_shown_ && time >= std::max(send_duration_, shown_until)) return before;
     if (const auto key = last_key_frames(streams, [&](const KeyFrame& one) { return one.time <= time.count(); }))
         return *key;
     return before == 0 || has_key_frames(streams) ? 0 : before - 1;

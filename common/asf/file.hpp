@@ -34,6 +34,7 @@ private:
     bool has_key_frames(const StreamSet& streams) const;
     template <class Reached>
     std::optional<std::uint64_t> last_key_frames(const StreamSet& streams, Reached reached) const;
+    bool index_at(std::uint64_t offset, std::uint64_t file_size) const;
     std::optional<ContentError> read_header(const std::filesystem::path& path, std::uint64_t file_size);
 
     int descriptor_ = -1;
@@ -47,7 +48,7 @@ private:
         std::uint8_t stream = 0;
     };
     std::vector<KeyFrame> key_frames_;  // of videos, in the order of the file
-    milliseconds send_duration_{0};
+    milliseconds send_duration_{0}, last_shown_{0};  // when the last media object begins that was found, without the preroll
     std::vector<std::string> remarks_;
 };
 

@@ -31,7 +31,7 @@ constexpr std::array entries = {
     Entry{NS_E_INVALID_REQUEST, "NS_E_INVALID_REQUEST", "the request is invalid in the current state"},
     Entry{NS_E_INSUFFICIENT_BANDWIDTH, "NS_E_INSUFFICIENT_BANDWIDTH", "there is not enough bandwidth"},
     Entry{NS_E_INVALID_DATA, "NS_E_INVALID_DATA",
-          "the data is invalid here, as packets that are larger than a datagram are over UDP"},
+          "the data is invalid here, as packets that are larger than a datagram are over UDP (ffmpeg -packet_size 1400 writes smaller ones)"},
     Entry{NS_E_BAD_CONTROL_DATA, "NS_E_BAD_CONTROL_DATA", "control data is malformed"},
     Entry{NS_E_NO_STREAM, "NS_E_NO_STREAM", "there is no stream"},
     Entry{NS_E_MSBD_NO_LONGER_SUPPORTED, "NS_E_MSBD_NO_LONGER_SUPPORTED", "the server no longer speaks MSBD"},

@@ -143,6 +143,17 @@ private:
         return problem("data of no known form: " + std::string{line.substr(0, 40)}), false;
     }
 
+    // Of a text every backslash is doubled or stands before a quote, of a key's path none.
+    static bool is_key_outside_texts(std::string_view line) {
+        if (!line.starts_with("[HK") && !line.starts_with("[-HK")) return false;
+        for (std::size_t i = 0; i < line.size(); ++i) {
+            if (line[i] != '\\') continue;
+            ++i;
+            if (i == line.size() || (line[i] != '\\' && line[i] != '"')) return true;
+        }
+        return false;
+    }
+
     // A text may hold line ends, which regedit writes as they are: then it goes on until its closing quote. Where none
     // follows that ends a line, before the next key, this line alone is wrong.
     bool read_text(std::string_view line, RegValue& value) {
@@ -158,7 +169,7 @@ private:
                 return true;
             }
             const auto next = next_line();
-            if (!next || next->starts_with("[HK") || next->starts_with("[-HK")) break;
+            if (!next || is_key_outside_texts(*next)) break;
             whole.append("\n").append(*next);
         }
         at_ = begin;

@@ -239,7 +239,7 @@ void add_ref(AsxEntry& entry, std::string_view href, const std::optional<Url>& b
 
 Asx parse_elements(std::string_view text) {
     Asx asx;
-    bool in_entry = false, room = true;  // for one more entry
+    bool in_entry = false, room = true;    // for one more entry
     std::optional<Url> base, base_of_all;  // an Entry's own is for what stands in it
     while (!text.empty()) {
         if (text.starts_with("<!--")) {

@@ -1,6 +1,7 @@
 """A player made by hand against server_sim on 127.0.0.1: statements of MS-MMSP and MS-WMSP, by section; where playing begins
 after a seek; packets for others. Prints a line for each; exit 1 where one does not hold."""
 import collections
+import random
 import re
 import socket
 import struct
@@ -52,6 +53,45 @@ def payloads(packet):
 
 def streams_of(packets):
     return dict(collections.Counter(one[0] for packet in packets for one in payloads(packet)))
+
+
+def pieces(packet):
+    """(stream, number of the object, offset in it, bytes of it) of each payload, with the sizes of fields that ffmpeg writes."""
+    at = 1 + (packet[0] & 15) if packet[0] & 0x80 else 0
+    flags, sizes, found = packet[at], [], []
+    at += 2
+    for shift in (5, 1, 3):  # Packet Length, Sequence, Padding Length
+        width = WIDTH[flags >> shift & 3]
+        sizes.append(int.from_bytes(packet[at:at + width], "little"))
+        at += width
+    end = (sizes[0] or len(packet)) - sizes[2]
+    at += 6
+    count, length = 1, 0
+    if flags & 1:
+        count, length = packet[at] & 63, WIDTH[packet[at] >> 6]
+        at += 1
+    for _ in range(count):
+        head = at
+        at += 7 + packet[head + 6]
+        size = int.from_bytes(packet[at:at + length], "little") if flags & 1 else end - at
+        at += length
+        found.append((packet[head] & 127, packet[head + 1], int.from_bytes(packet[head + 2:head + 6], "little"), packet[at:at + size]))
+        at += size
+    return found
+
+
+def not_whole(packets, file):
+    """The pieces that do not go on with what came of their object, or are not the file's."""
+    under_way, odd = {}, []
+    for packet in packets:
+        for stream, number, offset, part in pieces(packet):
+            if offset == 0:
+                under_way[stream] = (number, 0)
+            if under_way.get(stream) != (number, offset) or (stream, number, offset, part) not in file:
+                odd.append((stream, number, offset))
+            else:
+                under_way[stream] = (number, offset + len(part))
+    return odd
 
 
 PREROLL = 3100  # ffmpeg's
@@ -240,6 +280,67 @@ check("MS-WMSP 3.2.5.6", "no selection of a server up to 5.0: all streams", set(
 keys = [key for packet in play_http("ffff:1:1")[1] for stream, key, begins, _ in payloads(packet) if not key]
 check("MS-WMSP 2.2.1.4.27", "thinning level 1: key frames only", keys == [], len(keys))
 
+# Streams switched on, off and thinned at random: what comes of an object comes in order and from its beginning.
+
+def file_packets(name):
+    whole = open(f"{work}/{name}.wmv", "rb").read()
+    data = whole.index(uuid.UUID("75B22636-668E-11CF-A6D9-00AA0062CE6C").bytes_le) + 50
+    properties = whole.index(uuid.UUID("8CABDCA1-A947-11CF-8EE4-00C00C205365").bytes_le)
+    size = struct.unpack("<I", whole[properties + 92:properties + 96])[0]
+    return [whole[data + i * size:data + (i + 1) * size] for i in range(struct.unpack("<Q", whole[data - 10:data - 2])[0])]
+
+
+def datagrams(ear, seconds):
+    end, got = time.monotonic() + seconds, []
+    while time.monotonic() < end:
+        ear.settimeout(max(0.01, end - time.monotonic()))
+        try:
+            got.append(ear.recv(65536)[8:])
+        except socket.timeout:
+            break
+    return got
+
+
+def switched(name, by, seed, results):
+    draw = random.Random(f"{name} {by} {seed}")
+    file = {piece for packet in file_packets(name) for piece in pieces(packet)}  # numbers of objects come again after 255
+    numbers = sorted({piece[0] for piece in file})
+    one = Mms()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+        ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        ear.bind((HOST, 0))
+        if by == "UDP":
+            one.open(name, f"\\\\{HOST}\\UDP\\{ear.getsockname()[1]}")
+            one.send(0x30015, struct.pack("<IIIIIIddII", 1, 0, 0, 0x8000, 0xFFFFFFFF, 0, 0.0, 3600.0, 2, 0))
+            one.until(0x40011)
+            ear.settimeout(8)
+            while not ear.recv(65536)[5] & 8:
+                pass
+        else:
+            one.open(name)
+            one.header()
+        levels = [draw.choice((0, 1, OFF)) for _ in numbers]
+        levels[draw.randrange(len(levels))] = 0
+        one.select(*[(NONE, number, level) for number, level in zip(numbers, levels)])
+        one.play()
+        got = []
+        for _ in range(5):
+            got += datagrams(ear, 0.5) if by == "UDP" else one.packets(0.5)
+            one.select((NONE, draw.choice(numbers), draw.choice((0, 0, 1, OFF))))
+        results[name, by, seed] = len(got), not_whole(got, file)
+
+
+results = {}
+ways = [(name, by, seed) for name in ("pieces", "large") for by in ("TCP", "UDP") for seed in range(3)]
+threads = [threading.Thread(target=switched, args=(*way, results)) for way in ways]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+for way in ways:
+    count, odd = results.get(way, (0, ["it broke off"]))
+    check("MS-MMSP 3.2.5.11.1", f"objects come in order and whole while streams are switched: {way[0]} by {way[1]}", count > 0 and not odd, odd[:4] or count)
+
 # --- sessions over HTTP
 
 identity = re.search(r"client-id=(\d+)", http(["no-cache"])[0]).group(1)
@@ -252,7 +353,7 @@ check("MS-WMSP 2.2.1.4.8", "features: what is served", 'features="seekable"' in 
 # --- names: as they are printed, and as they are typed
 
 urls = [line.strip()[len("mms://127.0.0.1/"):] for line in open(work + "/urls", encoding="utf-8") if line.startswith("mms://")]
-check("names", "a URL is printed for each", len(urls) == 8, len(urls))
+check("names", "a URL is printed for each", len(urls) == 9, len(urls))
 for printed in urls:
     for name in {printed, urllib.parse.unquote(printed), urllib.parse.unquote(printed).encode().upper().decode()}:
         check("names", f"MMS: {name}", Mms().open(name))

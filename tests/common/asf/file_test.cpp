@@ -139,6 +139,37 @@ TEST_CASE("a file without its index, one with an index and no count, and one cut
         write_file(path, live);
         CHECK(File::open(path).value()->packet_count() == 85U);
     }
+    SECTION("nothing counted, and an index that is shorter than a packet: nothing is cut off") {
+        auto live = whole;
+        std::ranges::copy(live_header(header).raw, live.begin());
+        live.resize(end + 100);
+        std::fill(live.begin() + static_cast<std::ptrdiff_t>(end + 16), live.end(), std::byte{0});
+        write_file(path, live);
+        const auto file = File::open(path).value();
+        CHECK(file->packet_count() == 85U);
+        CHECK(file->remarks() == std::vector<std::string>{"it is a recording that was not finished: it is served with the length that it has"});
+    }
+    SECTION("whatever is shown can be sought, finished or not, to the last picture") {
+        auto live = whole;
+        std::ranges::copy(live_header(header).raw, live.begin());
+        live.resize(end);
+        write_file(path, live);
+        const auto unfinished = File::open(path).value();
+        const auto finished = File::open(vector_file("clip.wmv")).value();
+        milliseconds last{0};
+        for (std::uint64_t number = 0; number < 85; ++number) {
+            const auto packet = finished->packet(number);
+            const auto parsed = parse_packet(packet, header.packet_size).value();
+            for (const auto& payload : parsed.payloads) {
+                const auto shown = payload.presentation_time.value_or(header.preroll) - header.preroll;
+                last = std::max(last, shown);
+                CHECK(finished->packet_at_time(shown) < 85);
+                CHECK(unfinished->packet_at_time(shown) == finished->packet_at_time(shown));
+            }
+        }
+        CHECK(unfinished->packet_at_time(last + milliseconds{2000}) == 85);
+        CHECK(finished->packet_at_time(last + milliseconds{2000}) == 85);
+    }
     SECTION("cut off in the last packet") {
         write_file(path, Bytes{whole}.first(end - 1));
         const auto file = File::open(path).value();

@@ -357,7 +357,8 @@ TEST_CASE("datagrams: they leave in the order in which they were sent, alone or 
     asio::io_context io{1};
     DatagramSocket from{bind_udp(io.get_executor(), {loopback, 0}).value()};
     DatagramSocket to{bind_udp(io.get_executor(), {loopback, 0}, 1 << 20).value()};
-    const std::array bodies = {std::make_shared<const std::vector<std::byte>>(10, std::byte{1}), std::make_shared<const std::vector<std::byte>>(10, std::byte{2})};
+    const std::array bodies = {std::make_shared<const std::vector<std::byte>>(10, std::byte{1}),
+                               std::make_shared<const std::vector<std::byte>>(10, std::byte{2})};
     DatagramSocket::Account account;
     for (unsigned ways = 0; ways < 256; ++ways) {  // each bit: how one of eight in a row is sent
         for (unsigned i = 0; i < 8; ++i) {

@@ -129,6 +129,33 @@ TEST_CASE("reg: tolerated forms", "[rpc][reg]") {
     CHECK(ports_of(wide).UseInternetPorts == "y");
 }
 
+TEST_CASE("reg: texts of several lines hold whatever a file of this kind is made of", "[rpc][reg]") {
+    const std::string key = "[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Rpc\\Internet]";
+    const std::vector<std::string> lines = {"",
+                                            ";no comment",
+                                            "[HKEY_LOCAL_MACHINE]",
+                                            "[HKEY_CURRENT_USER\\\\Software\\\\X]",
+                                            "[-HKEY_LOCAL_MACHINE\\\\SOFTWARE]",
+                                            "\\\"Ports\\\"=hex(7):34,30,30,31,00,00",
+                                            "@=\\\"x\\\"",
+                                            "REGEDIT4",
+                                            "dword:1",
+                                            "a\\\\",
+                                            "[HKEY_LOCAL_MACHINE\\\\SOFTWARE\\\\Microsoft\\\\Rpc\\\\Internet]"};
+    for (const auto& first : lines)
+        for (const auto& second : lines) {
+            const std::string text = "=\"" + first + "\r\n" + second + "\r\n\"\r\n";
+            const auto read = read_reg("REGEDIT4\r\n\r\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Other]\r\n\"A\"" + text + "@" + text + key + "\r\n\"B\"" + text +
+                                       "\"Ports\"=hex(7):33,30,30,31,00,00\r\n\"C\"" + text);
+            INFO(first << " | " << second);
+            CHECK(read.ok());
+            CHECK(InternetKey::from(read.file).Ports == std::vector<std::string>{"3001"});
+            REQUIRE(read.file.keys.size() == 2);
+            CHECK(read.file.keys[0].values.size() == 2);
+            CHECK(read.file.keys[1].values.size() == 3);
+        }
+}
+
 TEST_CASE("ports: every combination of the three values", "[rpc][reg]") {
     struct Row {
         std::string available, use;
