@@ -58,7 +58,7 @@ inline constexpr Number attempt{"attempt"}, hr{"hr"}, processes{"processes"};
 // a connection
 inline constexpr Text protocol{"protocol"}, by{"by"};
 inline constexpr Number milliseconds{"milliseconds"}, connection{"connection"};
-inline constexpr Object failure{"failure"}, icmp{"icmp"};
+inline constexpr Object addresses{"addresses"}, failure{"failure"}, icmp{"icmp"};
 inline constexpr Number waited{"waited"}, icmp_type{"type"}, icmp_code{"code"};
 
 // messages

@@ -23,6 +23,7 @@
 
 #include "common/bytes/read_file.hpp"
 #include "common/evidence/fields.hpp"
+#include "common/net/own_addresses.hpp"
 #include "common/process/confinement.hpp"
 #include "common/process/control.hpp"
 #include "common/process/load_watch.hpp"
@@ -45,6 +46,8 @@ po::options_description common_options() {
     auto add = options.add_options();
     add("help,h", "print this help and exit");
     add("version", "print the version and exit");
+    add("own-addresses", po::value<std::vector<std::string>>()->multitoken()->zero_tokens()->value_name("ADDRESS"),
+        "print the addresses that this machine has, and from which it sends to these, as a line of JSON, and exit");
     add("config", po::value<std::string>()->value_name("FILE"), "more options, one `name = value` a line");
     add("log-level", po::value<std::string>()->value_name("LEVEL"),
         "of the log on standard error: trace, debug, info, warning, error, off");
@@ -160,6 +163,12 @@ void choose_flows(Context& context, const po::variables_map& values) {
             throw UsageError{"the scenario has no flow `" + id + "`"};
     for (const auto& flow : all)
         if ((flow.from == context.host || flow.to == context.host) && wanted(flow, only)) context.flows.push_back(flow);
+    if (values["scenario"].as<std::string>() != "-")  // a runner has asked, and knows whose machine did not say
+        for (const auto& flow : context.flows)
+            for (const auto& name : {flow.from, flow.to})
+                if (const auto* const host = context.scenario->host(name); host != nullptr && host->asked)
+                    throw UsageError{"host `" + name +
+                                     "` has `address: auto`, which `wmlab run` asks for: name the address where simulators are started by hand"};
     if (!values.contains("endpoint")) return;
     for (const auto& text : values["endpoint"].as<std::vector<std::string>>()) {
         const auto endpoint = endpoint_option(text);
@@ -370,6 +379,16 @@ int run(const Description& description, int argc, const char* const* argv, const
         }
         if (values.contains("version")) {
             std::cout << description.name << " (wmlab) " << version() << '\n';
+            return worked;
+        }
+        if (values.contains("own-addresses")) {
+            std::vector<scenario::Ipv4> towards;
+            for (const auto& word : values["own-addresses"].as<std::vector<std::string>>()) {
+                const auto address = scenario::Ipv4::from(word);
+                if (!address) throw UsageError{"--own-addresses wants IPv4 addresses, not `" + word + "`"};
+                towards.push_back(*address);
+            }
+            std::cout << net::to_line(net::own_addresses(towards, std::string{version()})) << '\n';
             return worked;
         }
         set_up_log(description.name, values);

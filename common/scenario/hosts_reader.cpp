@@ -45,12 +45,18 @@ private:
             }
         }
         if (const auto* node = map.require("address"))
-            if (const auto given = map.text(*node, "address")) read_address(host, *node, *given, zone);
+            if (const auto given = map.text(*node, "address")) {
+                host.asked = *given == "auto";
+                if (!host.asked) read_address(host, *node, *given, zone);
+            }
         if (const auto* node = map.find("run")) host.run = read_words(map, *node, "run", false);
         if (const auto* node = map.find("launch")) {
             host.launch = read_words(map, *node, "launch", true);
         } else {
             host.launch = launch_of(scenario_, host);
+            if (host.asked && std::ranges::any_of(scenario_.launch, [](const std::string& word) { return word.find("{address}") != std::string::npos; }))
+                problems_.add(key, "an address that is to be asked for, of host",
+                              "`launch` needs it to reach the host: take {host} there, or name the address");
         }
         if (const auto* node = map.find("published")) read_published(host, *node, map);
         map.finish();

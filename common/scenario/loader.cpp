@@ -113,12 +113,22 @@ std::string syntax_hint(std::string_view text, yaml::Place at) {
     return {};
 }
 
+Node* entry(Node& map, std::string_view key) {
+    const auto found = std::ranges::find_if(map.entries, [&](const yaml::Entry& one) { return one.key.text == key; });
+    return found == map.entries.end() ? nullptr : &found->value;
+}
+
+// As if the hosts said it.
+void put_addresses(Node& root, const Addresses& addresses) {
+    auto* const hosts = entry(root, "hosts");
+    if (hosts == nullptr) return;
+    for (const auto& [name, address] : addresses)
+        if (auto* const host = entry(*hosts, name))
+            if (auto* const value = entry(*host, "address"); value != nullptr && value->text == "auto") value->text = address.text();
+}
+
 // As if the zones said it.
 void put_samples(Node& root, const Samples& samples) {
-    const auto entry = [](Node& map, std::string_view key) {
-        const auto found = std::ranges::find_if(map.entries, [&](const yaml::Entry& one) { return one.key.text == key; });
-        return found == map.entries.end() ? nullptr : &found->value;
-    };
     auto* const zones = entry(root, "zones");
     if (zones == nullptr) return;
     for (const auto& [name, list] : samples) {
@@ -139,7 +149,8 @@ void put_samples(Node& root, const Samples& samples) {
 
 }  // namespace
 
-Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, Files files, const Samples& samples) {
+Loaded load(std::string_view text, const std::string& file, const std::filesystem::path& directory, Files files, const Samples& samples,
+            const Addresses& addresses) {
     Loaded loaded;
     loaded.scenario.file = file;
     loaded.scenario.name = file == "-" ? "scenario" : std::filesystem::path{file}.stem().string();
@@ -163,7 +174,8 @@ Loaded load(std::string_view text, const std::string& file, const std::filesyste
             const auto here = std::filesystem::absolute(directory.empty() ? "." : directory);
             const bool made = expand(document.root, here, problems);
             put_samples(document.root, samples);
-            if (made || !samples.empty()) loaded.expanded = to_yaml(document.root);
+            put_addresses(document.root, addresses);
+            if (made || !samples.empty() || !addresses.empty()) loaded.expanded = to_yaml(document.root);
             ReadContext context{loaded.scenario, problems, here, files, true, true};
             Reader{context, document.root}.read();
         }

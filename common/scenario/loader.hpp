@@ -36,6 +36,9 @@ struct Loaded {
 // Addresses from which `anyone` of a zone is played, by zone: instead of what the zone says.
 using Samples = std::map<std::string, std::vector<Sample>, std::less<>>;
 
+// Of hosts with `address: auto`: what their machines said, by host.
+using Addresses = std::map<std::string, Ipv4, std::less<>>;
+
 // Whether referenced files (ruleset, content, registry) must exist.
 enum class Files {
     checked,
@@ -43,7 +46,8 @@ enum class Files {
     not_checked,    // a remote host's copy
 };
 // `file` names the text in messages; relative paths inside are resolved against `directory`.
-Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory, Files files = Files::checked, const Samples& samples = {});
+Loaded load(std::string_view yaml, const std::string& file, const std::filesystem::path& directory, Files files = Files::checked, const Samples& samples = {},
+            const Addresses& addresses = {});
 Loaded load_file(const std::filesystem::path& file, Files files = Files::checked);  // "-" reads standard input up to the line `...` or its end
 
 inline constexpr std::size_t document_size_max = std::size_t{1} << 20;  // bytes of YAML

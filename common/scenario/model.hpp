@@ -71,6 +71,7 @@ struct Zone {
 struct Host {
     std::string name, zone;
     Ipv4 address;
+    bool asked = false;               // `address: auto`, and its machine has not said yet which it is
     std::vector<std::string> run;     // a real program to run on the host (a proxy ...), empty: none
     std::vector<std::string> launch;  // command prefix by which the host is reached, empty: built-in lab
     // By zone, the address by which that zone reaches it, where the firewall translates; "": every other zone.

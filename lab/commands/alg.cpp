@@ -94,6 +94,7 @@ int alg_command(Arguments arguments) {
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
     refuse_several(text->scenario, "alg");
+    refuse_unknown_addresses(text->scenario, "alg");
     options.ruleset = ruleset_in(options.setting, ruleset, text->scenario);
     if (values->contains("inspector")) {
         if (!options.setting.built_in()) throw UsageError{"alg: --inspector runs on the built-in firewall, and this one is a device of its own"};

@@ -98,6 +98,7 @@ int audit_command(Arguments arguments) {
     options.every_host = values->contains("every-host");
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
+    refuse_unknown_addresses(*scenario, "audit");
     const auto view = seen_by_option("audit", *values, *scenario);
     const auto ruleset_named = [&](const std::optional<std::string>& file) {
         return named_ruleset(file ? std::filesystem::path{*file} : view.firewall.ruleset);

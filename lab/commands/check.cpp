@@ -17,7 +17,8 @@ namespace {
 
 // Loads the scenario's ruleset into a lab that is built for it: what nft or iptables-restore refuses is said now and
 // not at the first run. A machine that allows no lab can still check the rest.
-bool loads(const scenario::Scenario& scenario) {
+bool loads(scenario::Scenario scenario) {
+    std::erase_if(scenario.hosts, &scenario::Host::asked);
     const auto boxes = rules_of_boxes(scenario, ruleset_for(std::nullopt, scenario));
     if (all_open(boxes)) return true;
     const auto load = [&](const Inside&) {

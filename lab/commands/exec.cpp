@@ -12,6 +12,7 @@
 #include "lab/commands/trial.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
+#include "lab/run/addresses.hpp"
 #include "lab/run/bystanders.hpp"
 #include "lab/run/crew.hpp"
 #include "lab/verdict/exit_code.hpp"
@@ -95,11 +96,13 @@ int exec_command(Arguments arguments) {
                              : fmt::format("exec: the scenario has no host `{}`, did you mean `{}`?", host, near)};
     }
     const auto option = take_rulesets("ruleset", list_of(*values, "ruleset"), text->scenario);
-    const auto setting = setting_option(*values, text->scenario);
+    auto setting = setting_option(*values, text->scenario);
     const auto ruleset = ruleset_in(setting, option, text->scenario);
-    const auto flows = served_flows(text->scenario, *values);
+    served_flows(text->scenario, *values);  // says what is wrong with the options
 
     const auto body = [&](const Inside& inside) {
+        text = with_addresses(std::move(*text), setting);
+        const auto flows = served_flows(text->scenario, *values);
         Recorder recorder{values->contains("journal") ? (*values)["journal"].as<std::string>() : std::string{}, {}};
         const std::filesystem::path captures = values->contains("pcap") ? (*values)["pcap"].as<std::string>() : "";
         Lab lab{text->scenario, inside, ruleset, recorder, setting, captures};

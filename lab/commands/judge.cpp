@@ -22,6 +22,7 @@
 #include "lab/commands/trial.hpp"
 #include "lab/rules/attribution.hpp"
 #include "lab/rules/source.hpp"
+#include "lab/run/addresses.hpp"
 #include "lab/run/device_log.hpp"
 #include "lab/verdict/expectation.hpp"
 
@@ -111,8 +112,9 @@ int judge_command(Arguments arguments) {
 
     const auto controls = list_of(*values, "control");
     const auto collected = collect(names), open = collect(controls);
-    if (const auto samples = samples_in(*scenario, collected.events); !samples.empty())
-        scenario = read_scenario(scenario_file, scenario::Files::not_checked, samples);
+    const auto samples = samples_in(*scenario, collected.events);
+    const auto addresses = asks_for_addresses(*scenario) ? addresses_in(collected.events) : scenario::Addresses{};
+    if (!samples.empty() || !addresses.empty()) scenario = read_scenario(scenario_file, scenario::Files::not_checked, samples, addresses);
     if (!scenario) return 2;
     JudgeOptions options;
     options.control_run = !controls.empty();

@@ -17,15 +17,17 @@ namespace {
 namespace json = boost::json;
 namespace po = boost::program_options;
 
+std::string text_of(scenario::Ipv4 address) { return address.value == 0 ? "auto" : address.text(); }  // not asked for yet
+
 std::string place(const scenario::Scenario& scenario, const std::string& name, scenario::Ipv4 address,
                   const scenario::PortList& ports) {
-    std::string words = scenario.host(name) != nullptr ? fmt::format("{} {}", name, address.text()) : address.text();
+    std::string words = scenario.host(name) != nullptr ? fmt::format("{} {}", name, text_of(address)) : text_of(address);
     if (!ports.empty()) words += ":" + scenario::text(ports);
     return words;
 }
 
 json::object place_object(const std::string& name, scenario::Ipv4 address, const scenario::PortList& ports) {
-    return {{"host", name}, {"address", address.text()}, {"ports", scenario::text(ports)}};
+    return {{"host", name}, {"address", text_of(address)}, {"ports", scenario::text(ports)}};
 }
 
 json::value as_json(const scenario::Scenario& scenario) {

@@ -115,16 +115,23 @@ std::vector<std::string> words(const po::variables_map& values) { return list_of
 
 scenario::Files files_wanted(const po::variables_map& values) { return values.contains("ruleset") ? scenario::Files::other_ruleset : scenario::Files::checked; }
 
-std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples) {
+std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples,
+                                                const scenario::Addresses& addresses) {
     auto loaded = [&] {
-        if (file == "-" || samples.empty()) return scenario::load_file(file, files);
+        if (file == "-" || (samples.empty() && addresses.empty())) return scenario::load_file(file, files);
         const auto text = scenario::read_document(std::filesystem::path{file});
         if (!text) return scenario::load_file(file);  // which says what is wrong with it
-        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), files, samples);
+        return scenario::load(*text, file, std::filesystem::path{file}.parent_path(), files, samples, addresses);
     }();
     if (loaded.ok()) return std::move(loaded.scenario);
     std::cerr << scenario::explain(loaded.problems);
     return std::nullopt;
+}
+
+void refuse_unknown_addresses(const scenario::Scenario& scenario, std::string_view what) {
+    const auto host = std::ranges::find_if(scenario.hosts, &scenario::Host::asked);
+    if (host != scenario.hosts.end())
+        throw UsageError{fmt::format("{}: host {} has `address: auto`, which only `wmlab run` and `wmlab exec` ask for: name the address", what, host->name)};
 }
 
 void add_report_options(po::options_description& options) {

@@ -31,7 +31,10 @@ std::vector<std::string> list_of(const boost::program_options::variables_map& va
 // --ruleset excuses a ruleset of the scenario that is not there.
 scenario::Files files_wanted(const boost::program_options::variables_map& values);
 // Reads a scenario; says every problem on standard error and returns nothing (exit 2).
-std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples = {});
+std::optional<scenario::Scenario> read_scenario(const std::string& file, scenario::Files files, const scenario::Samples& samples = {},
+                                                const scenario::Addresses& addresses = {});
+// Throws for a scenario that leaves an address to be asked for. UsageError.
+void refuse_unknown_addresses(const scenario::Scenario& scenario, std::string_view what);
 
 // --report FORMAT[:FILE]..., --quiet, --no-color
 void add_report_options(boost::program_options::options_description& options);

@@ -36,6 +36,7 @@ int rules_command(Arguments arguments) {
     }
     const auto scenario = read_scenario(files.front(), scenario::Files::not_checked);
     if (!scenario) return 2;
+    refuse_unknown_addresses(*scenario, "rules");
     if (values->contains("merge") && values->contains("whole")) throw UsageError{"rules: either --merge or --whole"};
     const auto form = values->contains("merge") ? rules::Form::merge : rules::Form::whole;
     std::cout << *rules::generate(seen_by_option("rules", *values, *scenario), dialect, form);

@@ -25,6 +25,7 @@
 #include "lab/commands/watch.hpp"
 #include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
+#include "lab/run/addresses.hpp"
 #include "lab/run/identity.hpp"
 #include "lab/verdict/comparison.hpp"
 #include "lab/verdict/exit_code.hpp"
@@ -382,6 +383,7 @@ int run_jobs(std::vector<Job>& jobs, const Inside& inside, const po::variables_m
     for (auto& job : jobs) {
         std::optional<Report> report;
         try {
+            job.text = with_addresses(std::move(job.text), job.setting);
             add_samples(job, values);
             if (job.flows.empty()) continue;  // a watch's, of others
             code = worse(code, run_job(job, inside, values, wish, report));

@@ -64,6 +64,11 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
         if (!firewall.empty())
             throw std::invalid_argument{
                 "--firewall joins a firewall that is another machine, and the hosts are in the built-in lab: say where they are (--attach ZONE=NIC or --launch HOST=PREFIX)"};
+        for (const auto& host : scenario.hosts)
+            if (host.asked)
+                throw std::invalid_argument{fmt::format(
+                    "host {} has `address: auto`, which is asked of its machine, and it is in the built-in lab: say where it is (`launch`, --launch {}=PREFIX), or name the address",
+                    host.name, host.name)};
         return setting;
     }
     setting.firewall = firewall.empty() ? scenario.firewall.launch : boost::program_options::split_unix(firewall);
@@ -76,6 +81,10 @@ Setting setting_from(const scenario::Scenario& scenario, std::span<const std::st
                 "host {} is nowhere: zone {} is not attached (--attach {}=NIC) and the host is not launched (--launch {}=PREFIX)",
                 host.name, host.zone, host.zone, host.name)};
     }
+    for (const auto& host : scenario.hosts)
+        if (host.asked && !setting.launched.contains(host.name))
+            throw std::invalid_argument{
+                fmt::format("host {} has `address: auto`, which is asked of its machine, and it sits on a card of this one: name the address", host.name)};
     return setting;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/scenario/model.hpp"
+#include "lab/host/error.hpp"
 #include "lab/host/namespaces.hpp"
 
 namespace wmlab::lab {
@@ -17,6 +18,8 @@ struct Setting {
     std::map<std::string, std::string, std::less<>> attached;               // by zone: its network card
     std::map<std::string, std::vector<std::string>, std::less<>> launched;  // by host: the command prefix
     bool trust = false;                        // programs of the scenario run as the caller, with all that it may do
+    std::map<std::string, scenario::Ipv4, std::less<>> asked{};  // what hosts with `address: auto` said
+    std::map<std::string, SetupFailed, std::less<>> away{};      // of those: that were asked for their address in vain
     std::vector<std::string> firewall{};       // the command prefix by which the firewall is joined; empty: it is not
     bool force = false;                        // a card that is in use, a way around the device: notes, not errors
     bool plain = false;                        // a firewall without the gateway's own settings: the control's

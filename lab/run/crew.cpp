@@ -101,6 +101,7 @@ Crew::Crew(Lab& lab, Recorder& recorder, const ScenarioText& text, const std::ve
         if (member->flows.empty() || member->flows.back() != flow) member->flows.push_back(flow);
     };
     for (const auto& flow : flows) {
+        if (lab_.setting.away.contains(flow.from) || lab_.setting.away.contains(flow.to)) continue;  // nobody knows where that end is
         take_part(flow.from, scenario::program_at(scenario_, flow, scenario::End::from), flow.id);
         take_part(flow.to, scenario::program_at(scenario_, flow, scenario::End::to), flow.id);
     }

@@ -39,6 +39,7 @@ struct Gateway::State {
     bool over = false, carrying = false, running = false, tracing = false, ended = false;
     std::string untraced;  // why; empty: it traces
     std::string failed;    // why it cannot go on
+    bool told = false;     // of that, before the run
     std::size_t left_out = 0;
     std::vector<evidence::Event> events;
 };
@@ -114,7 +115,8 @@ Gateway::Gateway(Lab& lab, const scenario::Scenario& scenario, GatewayOptions op
     if (!in_time && lab_.interruptions == 0)
         state_->failed = fmt::format("nothing comes back after {} s{}{}", options_.start_limit.count() / 1000,
                                      state_->noise.empty() ? "" : ": ", trimmed(state_->noise));
-    if (!state_->failed.empty())
+    state_->told = !state_->failed.empty();
+    if (state_->told)
         notes.push_back(fmt::format(
             "no rule can be named, because {} cannot be joined: {}. Try it by hand: `{} id`; it must work without asking anything, and be root there", who(),
             state_->failed, fmt::join(options_.prefix, " ")));
@@ -237,8 +239,8 @@ void Gateway::job(const RunningRules& running) {
 }
 
 std::vector<evidence::Event> Gateway::finish(std::span<const evidence::Event> events) {
-    if (!state_->process || !state_->failed.empty() || !state_->running) return {};
-    if (!state_->over) {
+    if (!state_->process || state_->told || !state_->running) return {};
+    if (!state_->over && state_->failed.empty()) {
         json::array arrivals;
         for (const auto& packet : packets_sent(scenario_, events)) arrivals.push_back(packet_json(packet));
         state_->process->write(json::serialize(json::object{{"join", "finish"}, {"arrivals", std::move(arrivals)}}) +

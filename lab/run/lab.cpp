@@ -1,6 +1,7 @@
 #include "lab/run/lab.hpp"
 
 #include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 
@@ -63,6 +64,10 @@ Lab::Lab(const scenario::Scenario& scenario, const Inside& inside, const std::fi
       inside_{inside},
       interruption_{io} {
     listen_for_interruptions();
+    for (const auto& [host, why] : setting.away) {
+        unreachable.emplace(host, why);
+        recorder.note(evidence::What::process_died, host, {}, {{field::unreachable, fmt::format("cannot {}: {}", why.step(), why.cause())}});
+    }
     // A prefix may be `ssh NAME`: then the machine's own names are needed.
     if (inside.mounts && setting.launched.empty())
         mount_private_names(hosts_file(scenario), notes, of_all(boxes, &scenario::Firewall::users), of_all(boxes, &scenario::Firewall::groups));

@@ -93,6 +93,11 @@ void note_lab(const Lab& lab, Recorder& recorder, const RunOptions& options, std
     boost::json::array played;
     for (const auto& flow : flows) played.emplace_back(flow.id);
     fields[field::flows] = std::move(played);
+    if (!lab.setting.asked.empty()) {
+        boost::json::object addresses;
+        for (const auto& [host, address] : lab.setting.asked) addresses[host] = address.text();
+        fields[field::addresses] = std::move(addresses);
+    }
     if (lab.multicast.active()) fields[field::routes] = to_json(lab.routes);
     if (!lab.notes.empty()) {
         boost::json::array notes;

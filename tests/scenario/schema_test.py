@@ -16,7 +16,7 @@ ONLY_THE_LOADER_SEES = {
     # names that are not there, or are there twice
     "duplicate-flow", "duplicate-host", "duplicate-key", "duplicate-option", "unknown-content", "content-of-a-flow", "unknown-host", "unknown-zone", "anyone-zone",
     # addresses in relation to each other
-    "address-of-the-firewall", "address-of-the-gateway", "address-of-the-network", "address-outside-the-subnet", "address-twice",
+    "address-of-the-firewall", "address-of-the-gateway", "address-of-the-network", "address-outside-the-subnet", "address-twice", "address-auto-by-address",
     "gateway-outside",
     # the content a flow falls back to, sums, files on disk
     "content-missing", "content-ambiguous", "too-many", "ruleset-missing", "ruleset-a-directory", "registry",

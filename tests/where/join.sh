@@ -159,6 +159,25 @@ refused "nobody there" "No such file" "nsenter --net=$work/nowhere"
 refused "no privilege" "Operation not permitted" "nsenter --target ${pid[firewall]} --net setpriv --bounding-set -net_admin --inh-caps -net_admin env PATH=$bin:$PATH"
 refused "it prints something else" "it ended with exit status 0" "echo hello"
 
+# It goes away while the streams play, as when it boots.
+machines
+load_ruleset "$work/reject-media.nft"
+cat > "$work/gone" << GONE
+#!/bin/sh
+exec 3<&0
+$(gateway) "\$@" <&3 3<&- &
+exec 3<&-
+while [ ! -e "$work/playing" ]; do sleep 0.05; done
+kill -KILL \$!
+GONE
+chmod +x "$work/gone"
+playing() { until grep -qs '"connected"\|"connecting"' "$work/gone-journals/"player.client_sim.jsonl; do sleep 0.05; done; touch "$work/playing"; }
+playing &
+got=$(joined gone --firewall "$work/gone" --journal "$work/gone-journals")
+wait $! || true
+check "it goes away in the run: verdicts" "$(cat "$source/tests/where/expected/reject-media.txt")" "$(verdicts "$work/gone.json")"
+contains "it goes away in the run: told" "$(notes "$work/gone.json")" "broke off during the run"
+
 # Killed at many moments: the kernel takes the table, whatever the moment.
 before=$(rules_there)
 clean=0

@@ -180,5 +180,61 @@ holes() {
     contains "no trace: by the rules and their counters" "$(named untraced.json)" "tcp control blocked core core.nft 3"
     contains "no trace: another's" "$(named untraced.json)" "probe probe blocked datacentre datacentre.nft 8"
 }
-in_parallel eval $([ "${ROW:-}" = all ] && echo far_attached) holes
+# Devices that write logs, each with a clock of its own: what one says, what two say of the same packets, and text that is no friend.
+logs() {
+    mkdir "$work/logs"
+    cd "$work/logs"
+    rules core 's/{ 80, 1755 }/{ 80 }/'
+    machines .
+    scenario nothing > plain.yaml
+    timeout 120 "$bin/wmlab" run plain.yaml --no-color --launch "player=$(over player)" --launch "media=$(over media)" --journal journals --report json:plain.json > output 2>&1 || true
+    cat > asa.py << 'PY'
+import datetime, glob, json, sys
+times = {}
+for name in glob.glob("journals/*.jsonl"):
+    for line in open(name):
+        event = json.loads(line)
+        if event.get("flow"):
+            times.setdefault(event["flow"], event["time"])
+stops, hours, box = sys.argv[1] == "stops", float(sys.argv[2]), sys.argv[3]
+for flow in json.load(open("plain.json"))["flows"]:
+    stamp = (datetime.datetime.fromisoformat(times[flow["id"]][:19]) + datetime.timedelta(hours=hours)).strftime("%b %d %Y %H:%M:%S")
+    for leg in flow["legs"]:
+        if ":" not in leg["source"] or ":" not in leg["destination"]:
+            continue
+        source, destination = (leg[end].replace(":", "/") for end in ("source", "destination"))
+        if leg["verdict"] == "blocked" and stops:
+            print(f'{stamp} fw : %ASA-4-106023: Deny {leg["protocol"]} src a:{source} dst b:{destination} by access-group "{box}_{flow["id"]}" [0x0, 0x0]')
+        else:
+            print(f'{stamp} fw : %ASA-6-302013: Built inbound {leg["protocol"].upper()} connection 1 for a:{source} ({source}) to b:{destination} ({destination})')
+PY
+    logged() { echo ", log: { format: asa, from: $1.log }"; }
+    scenario logged > logged.yaml
+    judged() { "$bin/wmlab" judge logged.yaml journals --no-color --report json:judged.json --report html:judged.html --report text:judged.txt > output 2>&1 || true; }
+    python3 asa.py passes 0 branch > branch.log
+    python3 asa.py stops 7 core > core.log
+    : > datacentre.log
+    judged
+    check "logs: verdicts" "$(verdicts plain.json)" "$(verdicts judged.json)"
+    contains "logs: the one that stopped it" "$(named judged.json)" "tcp control blocked core core.log 2"
+    contains "logs: its clock" "$(notes judged.json)" " s ahead of this machine's"
+    contains "logs: advice of that device" "$(cat judged.json)" "extended permit tcp host 10.20.0.10 host 10.10.0.10 eq 1755"
+    python3 asa.py stops -3 branch > branch.log
+    judged
+    check "two stopped the same packets: verdicts" "$(verdicts plain.json)" "$(verdicts judged.json)"
+    contains "two stopped the same packets: none is named" "$(named judged.json)" "tcp control blocked - - -"
+    contains "two stopped the same packets: told" "$(cat judged.json)" "The logs of firewalls branch and core both say that they stopped these packets: none is named."
+    : > branch.log
+    python3 - << 'PY'
+lines = open("core.log").read()
+with open("core.log", "wb") as out:
+    out.write(b"A" * 3_000_000 + b"\n" + b"%ASA-4-106023: Deny " + b"src " * 100_000 + b"\n" + bytes(range(256)) * 1000 + b"\n")
+    out.write(lines.replace("core_", "<img src=x>\x1b[31m\x07").encode())
+PY
+    judged
+    check "hostile text: verdicts" "$(verdicts plain.json)" "$(verdicts judged.json)"
+    contains "hostile text: the line is found" "$(named judged.json)" "tcp control blocked core core.log"
+    check "hostile text: no page and no terminal is led astray" "0 0" "$(grep -c '<img src=x' judged.html || true) $(grep -c $'\x1b\\|\x07' judged.txt || true)"
+}
+in_parallel eval $([ "${ROW:-}" = all ] && echo far_attached) holes logs
 exit $failed

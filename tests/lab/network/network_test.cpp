@@ -127,12 +127,11 @@ TEST_CASE("where /proc/sys cannot be written the firewall forwards all the same 
 TEST_CASE("building a lab of six hosts takes well below a second", "[lab]") {
     const auto outcome = in_lab(As::user, [](const Inside&) {
         auto scenario = two_zones();
-        for (unsigned i = 20; i < 23; ++i)
-            scenario.hosts.push_back({"host" + std::to_string(i),
-                                      "outside",
-                                      scenario::Ipv4{scenario.zones[1].subnet.network.value + i},
-                                      {},
-                                      {}});
+        for (unsigned i = 20; i < 23; ++i) {
+            auto& host = scenario.hosts.emplace_back();
+            host.name = "host" + std::to_string(i), host.zone = "outside";
+            host.address = {scenario.zones[1].subnet.network.value + i};
+        }
         auto best = std::chrono::hours{1} * 1.0;
         for (int round = 0; round < 5; ++round) {
             const auto start = std::chrono::steady_clock::now();
