@@ -25,19 +25,32 @@ std::vector<PatchRule> in_order(std::vector<PatchRule> pieces) {
 
 }  // namespace
 
-RulesetCopy::RulesetCopy(const fs::path& ruleset, const rules::IncludePath& include_path) : origin_{fs::absolute(ruleset).lexically_normal().parent_path()} {
+RulesetCopy::RulesetCopy(const std::vector<BoxRules>& boxes) {
     std::string name = (fs::temp_directory_path() / "wmlab-rules-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw setup_failed("make a folder for the scratch copy of the ruleset", errno);
-    folder_ = name;
-    for (const auto& file : rules::read_source(fs::absolute(ruleset), rules::read_from_disk, include_path).files) {
-        const auto absolute = fs::absolute(file).lexically_normal();
-        const auto inside = absolute.lexically_relative(origin_);
-        if (inside.empty() || inside.string().starts_with("..")) continue;  // used where it is
-        texts_[absolute] = rules::read_from_disk(file).value_or(std::string{});
-        fs::create_directories((folder_ / inside).parent_path());
+    folder_ = fs::path{name}.lexically_normal();
+    std::map<fs::path, fs::path> folders;  // of the copies, by the rulesets' own
+    for (const auto& box : boxes) {
+        if (box.ruleset.empty()) continue;
+        const auto origin = fs::absolute(box.ruleset).lexically_normal().parent_path();
+        const auto folder = folders.emplace(origin, folder_ / std::to_string(folders.size())).first->second;
+        for (const auto& file : rules::read_source(fs::absolute(box.ruleset), rules::read_from_disk, box.view.firewall.include_path).files) {
+            const auto absolute = fs::absolute(file).lexically_normal();
+            const auto inside = absolute.lexically_relative(origin);
+            if (inside.empty() || inside.string().starts_with("..")) continue;  // used where it is
+            texts_[absolute] = rules::read_from_disk(file).value_or(std::string{});
+            originals_[folder / inside] = absolute;
+            fs::create_directories((folder / inside).parent_path());
+        }
+        rulesets_[box.name()] = folder / fs::absolute(box.ruleset).filename();
     }
-    ruleset_ = folder_ / fs::absolute(ruleset).filename();
     write({});
+}
+
+scenario::Scenario RulesetCopy::with_copies(scenario::Scenario scenario) const {
+    for (auto& box : scenario.firewalls)
+        if (const auto copy = rulesets_.find(box.name); copy != rulesets_.end()) box.ruleset = copy->second;
+    return scenario;
 }
 
 RulesetCopy::~RulesetCopy() {
@@ -47,14 +60,14 @@ RulesetCopy::~RulesetCopy() {
 
 std::optional<std::pair<fs::path, unsigned>> RulesetCopy::place(const fs::path& file, unsigned line) const {
     auto absolute = fs::absolute(file).lexically_normal();
-    const auto inside = absolute.lexically_relative(folder_);
-    const bool copy = !inside.empty() && !inside.string().starts_with("..");
-    if (copy) absolute = (origin_ / inside).lexically_normal();
+    const auto original = originals_.find(absolute);
+    const bool copy = original != originals_.end();
+    if (copy) absolute = original->second;
     if (!texts_.contains(absolute) || line == 0) return std::nullopt;
     const auto found = written_.find(absolute);
     if (copy && found != written_.end()) {
-        const auto& original = found->second.original;
-        line = original[std::min<std::size_t>(line, original.size()) - 1];
+        const auto& lines = found->second.original;
+        line = lines[std::min<std::size_t>(line, lines.size()) - 1];
     }
     return std::pair{absolute, line};
 }
@@ -71,7 +84,7 @@ void RulesetCopy::write(const std::vector<PatchRule>& pieces) {
             for (const auto& rule : lines_of(piece)) puts[piece.file].push_back({piece.line, rule});
             continue;
         }
-        const auto same = [&](const PatchRule& other) { return other.command == "section" && other.chain == piece.chain; };
+        const auto same = [&](const PatchRule& other) { return other.command == "section" && other.file == piece.file && other.chain == piece.chain; };
         if (!same(piece) || std::ranges::find_if(pieces, same)->bare != piece.bare) continue;  // all of it comes with the first
         std::vector<std::string> rules;
         for (const auto& other : pieces)
@@ -82,8 +95,8 @@ void RulesetCopy::write(const std::vector<PatchRule>& pieces) {
         auto edited = text;
         for (const auto& [turn, edit] : edits[file]) edited = rules::with_edit(std::move(edited), edit);
         written_[file] = rules::with_rules(edited, puts[file]);
-        std::ofstream{folder_ / file.lexically_relative(origin_), std::ios::binary | std::ios::trunc} << written_[file].text;
     }
+    for (const auto& [copy, file] : originals_) std::ofstream{copy, std::ios::binary | std::ios::trunc} << written_[file].text;
 }
 
 std::vector<std::string> RulesetCopy::lines_of(const PatchRule& piece) const {
@@ -108,7 +121,8 @@ std::vector<PatchRule> suggested_in(const Report& report, const RulesetCopy& scr
             piece.accept = rules::AcceptRule::from(piece.bare, piece.dialect);
             piece.round = round;
             // In a table that an earlier round has added.
-            const auto added = std::ranges::find_if(had, [&](const PatchRule& p) { return p.command == "section" && p.chain == piece.chain; });
+            const auto added =
+                std::ranges::find_if(had, [&](const PatchRule& p) { return p.command == "section" && p.file == piece.file && p.chain == piece.chain; });
             if (added != had.end()) piece.command = "section", piece.line = added->line;
             const auto same = std::ranges::find_if(pieces, [&](const PatchRule& p) { return p.same_place(piece) && p.bare == piece.bare; });
             auto& kept = same == pieces.end() ? pieces.emplace_back(std::move(piece)) : *same;

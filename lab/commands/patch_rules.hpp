@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/firewall/ruleset_file.hpp"
 #include "lab/rules/patch.hpp"
 #include "lab/rules/source.hpp"
 #include "lab/rules/suggestion.hpp"
@@ -45,15 +46,18 @@ struct PatchRule {
     }
 };
 
-// A copy of the ruleset and of what it includes, in a folder of its own, with a patch's rules in it.
+// A copy of the firewalls' rulesets and of what they include, in a folder of its own, with a patch's rules in it.
 class RulesetCopy {
 public:
-    RulesetCopy(const std::filesystem::path& ruleset, const rules::IncludePath& include_path);  // SetupFailed
+    explicit RulesetCopy(const std::vector<BoxRules>& boxes);  // SetupFailed
     ~RulesetCopy();
     RulesetCopy(const RulesetCopy&) = delete;
     RulesetCopy& operator=(const RulesetCopy&) = delete;
 
-    const std::filesystem::path& ruleset() const { return ruleset_; }
+    // The copy of a single firewall's; empty: there is none.
+    std::filesystem::path ruleset() const { return rulesets_.empty() ? std::filesystem::path{} : rulesets_.begin()->second; }
+    // The scenario of several firewalls with the copies in the place of their rulesets; of a single one as it is.
+    scenario::Scenario with_copies(scenario::Scenario scenario) const;
     const std::map<std::filesystem::path, std::string>& texts() const { return texts_; }  // as the user has them, by absolute path
 
     // The user's file and line of a place in it or in the copy; nothing: it is not copied.
@@ -64,8 +68,10 @@ public:
     std::vector<std::string> lines_of(const PatchRule& piece) const;                                        // iptables may need several
 
 private:
-    std::filesystem::path origin_, folder_, ruleset_;
+    std::filesystem::path folder_;
+    std::map<std::string, std::filesystem::path> rulesets_;  // by firewall
     std::map<std::filesystem::path, std::string> texts_;
+    std::map<std::filesystem::path, std::filesystem::path> originals_;  // by copy
     std::map<std::filesystem::path, rules::Patched> written_;
 };
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <tuple>
 
+#include "common/scenario/boxes.hpp"
 #include "common/scenario/catalogue.hpp"
 #include "lab/audit/accepted.hpp"
 #include "lab/audit/change.hpp"
@@ -17,6 +18,7 @@
 #include "lab/commands/bundle.hpp"
 #include "lab/commands/live.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/commands/patch_rules.hpp"
 #include "lab/commands/progress.hpp"
 #include "lab/commands/run_evidence.hpp"
 #include "lab/commands/sites.hpp"
@@ -91,9 +93,13 @@ SweptChange sweep_change(const Job& job, bool allow_open) {
 }
 
 // What a patch opens that no flow needs.
-std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before, const std::filesystem::path& after) {
+std::vector<Excess> opened_beside(const scenario::Scenario& scenario, const std::filesystem::path& before, const RulesetCopy& patched) {
     Comparison comparison;
-    explore_change(scenario, before, after, {std::begin(all_dimensions), std::end(all_dimensions)}, comparison);
+    const Dimensions all_of_them{std::begin(all_dimensions), std::end(all_dimensions)};
+    if (scenario::several_boxes(scenario))
+        explore_changes(patched.with_copies(scenario), scenario.firewalls, all_of_them, comparison);
+    else
+        explore_change(scenario, before, patched.ruleset(), all_of_them, comparison);
     std::set<std::tuple<std::string, std::string, std::string>> ways_back;
     for (const auto& instance : scenario::instances(scenario))
         for (const auto& leg : scenario::legs(scenario, instance))
@@ -236,7 +242,7 @@ int run_job(const Job& job, const Inside& inside, const po::variables_map& value
             if ((values.contains("apply-suggestions") || values.contains("suggest")) && !done.interrupted) {
                 done.interrupted |= !unless_interrupted(done.report, "the suggestions were not tried to their end", [&] {
                     prove_suggestions(done.report, job.text, inside, options,
-                                      [&](const auto& now, const auto& patched) { return opened_beside(job.text.scenario, now, patched); });
+                                      [&](const RulesetCopy& patched) { return opened_beside(job.text.scenario, job.ruleset, patched); });
                     kept.proof = proof_of(done.report);
                 });
             }
@@ -319,8 +325,7 @@ std::string write_merged(const SiteTable& sites, const ReportWish& wish, bool se
 
 // Options that not every scenario and setting can have: of this job.
 void take_ruleset_options(Job& job, const po::variables_map& values, bool several) {
-    for (const auto* option : {"live", "suggest", "apply-suggestions"})
-        if (values.contains(option)) refuse_several(job.text.scenario, fmt::format("run: --{}", option));
+    if (values.contains("live")) refuse_several(job.text.scenario, "run: --live");
     if (values.contains("baseline")) {
         if (!job.setting.built_in()) throw UsageError{"run: --baseline loads two rulesets and needs the built-in firewall"};
         auto before = job.text.scenario;
@@ -331,7 +336,7 @@ void take_ruleset_options(Job& job, const po::variables_map& values, bool severa
     if (values.contains("apply-suggestions") && !job.setting.built_in())
         throw UsageError{"run: --apply-suggestions changes the ruleset and needs the built-in firewall"};
     if (values.contains("suggest")) {
-        if (!job.setting.built_in() || job.ruleset.empty()) throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
+        if (!job.setting.built_in() || !job.has_rules()) throw UsageError{"run: --suggest changes a ruleset and needs one, and the built-in firewall"};
         job.patch = values["suggest"].as<std::string>();
         if (several) job.patch = of_its_own(job.patch, job.name);
     }

@@ -22,21 +22,23 @@ constexpr int rounds_max = 6;                     // one rule may uncover the ne
 constexpr std::chrono::seconds by_turns_max{60};  // rules of a patch are left out by turns: so many as can be in this time
 constexpr std::size_t at_a_time = 4;              // of them: trials wait more than they compute
 
+// That all of these files are below.
+fs::path common_folder(const std::map<fs::path, std::string>& files) {
+    auto folder = files.begin()->first.parent_path();
+    const auto below = [&](const auto& file) { return !file.first.lexically_relative(folder).string().starts_with(".."); };
+    while (folder.has_relative_path() && !std::ranges::all_of(files, below)) folder = folder.parent_path();
+    return folder;
+}
+
 class Prover {
 public:
     Prover(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options)
-        : report_{report},
-          text_{text},
-          inside_{inside},
-          again_{options},
-          copy_{options.ruleset, text.scenario.firewall.include_path},
-          origin_{options.ruleset} {
+        : report_{report}, text_{text}, inside_{inside}, again_{options}, boxes_{rules_of_boxes(text.scenario, options.ruleset)}, copy_{boxes_} {
         again_.keep = nullptr;
         again_.after = nullptr;
         again_.coverage = false;
         again_.journals.clear();
         again_.captures.clear();
-        again_.ruleset = copy_.ruleset();
         all_ = options.flows;
         if (all_.empty())
             for (const auto& flow : report.flows) all_.push_back(flow.id);
@@ -138,7 +140,7 @@ private:
 
     std::vector<Excess> opened_by(const Opened& opened, const std::vector<PatchRule>& pieces) {
         scratch_->write(pieces);
-        return opened(origin_, scratch_->ruleset());
+        return opened(*scratch_);
     }
 
     Report try_flows(const std::vector<PatchRule>& pieces, const std::set<std::string>& flows) {
@@ -147,7 +149,9 @@ private:
         again_.flows.clear();
         for (const auto& id : all_)
             if (flows.contains(id)) again_.flows.push_back(id);
-        auto trial = try_scenario(text_, inside_, again_);
+        auto text = text_;
+        text.scenario = scratch_->with_copies(std::move(text.scenario));
+        auto trial = try_scenario(text, inside_, again_);
         if (trial.interrupted) throw Interrupted{};
         return std::move(trial.report);
     }
@@ -157,11 +161,12 @@ private:
         auto last = report_;
         auto open = wanted_;
         std::map<std::string, FlowResult> ends;
-        for (int round = 0; round < rounds_max && !open.empty(); ++round) {
+        for (int round = 0; round < rounds_max * static_cast<int>(boxes_.size()) && !open.empty(); ++round) {
             auto found = suggested_in(last, *scratch_, open, pieces_, round);
             std::erase_if(found, [&](const PatchRule& piece) {
-                return std::ranges::any_of(pieces_,
-                                           [&](const PatchRule& had) { return had.chain == piece.chain && had.bare == piece.bare && had.line == piece.line; });
+                return std::ranges::any_of(pieces_, [&](const PatchRule& had) {
+                    return had.file == piece.file && had.chain == piece.chain && had.bare == piece.bare && had.line == piece.line;
+                });
             });
             if (found.empty()) break;
             single_.insert(single_.end(), found.begin(), found.end());
@@ -202,7 +207,7 @@ private:
             std::vector<Aside> trials;
             for (auto j = i; j < std::min(i + at_a_time, pieces_.size()); ++j)
                 trials.emplace_back([&, j] {
-                    RulesetCopy own{origin_, text_.scenario.firewall.include_path};
+                    RulesetCopy own{boxes_};
                     scratch_ = &own;
                     return not_needed(pieces_, j);
                 });
@@ -248,13 +253,15 @@ private:
     std::vector<PatchRule> widened_pieces() const {
         auto pieces = pieces_;
         auto texts = scratch_->texts();
-        const auto source = rules::read_source(origin_, rules::read_from_disk, text_.scenario.firewall.include_path);
+        std::vector<rules::Source> sources;
+        for (const auto& box : boxes_)
+            if (!box.ruleset.empty()) sources.push_back(rules::read_source(box.ruleset, rules::read_from_disk, box.view.firewall.include_path));
         std::size_t turn = 0;
         const auto widen = [&](PatchRule& piece) {
             if (!piece.accept || !piece.command.empty() || piece.widens) return false;
             std::vector<std::string_view> all;
             for (const auto& [file, text] : texts) all.push_back(text);
-            for (const auto* rule : candidates(piece, source)) {
+            for (const auto* rule : candidates(piece, sources)) {
                 const auto place = *scratch_->place(rule->file, rule->line);
                 piece.widens = rules::widened(texts.at(piece.file), place.second, *piece.accept, piece.dialect, all, almost_matched(piece, place));
                 if (!piece.widens) continue;
@@ -273,19 +280,24 @@ private:
 
     // The rules whose lists may get what the piece lets through: those before it in its chain, the nearest first, and those of other chains of
     // its table that almost matched its flows.
-    std::vector<const rules::Place*> candidates(const PatchRule& piece, const rules::Source& source) const {
+    std::vector<const rules::Place*> candidates(const PatchRule& piece, const std::vector<rules::Source>& sources) const {
         std::vector<const rules::Place*> found;
-        for (const bool own : {true, false})
-            for (const auto& [name, chain] : source.chains) {
-                if (!chain.certain || (name.text() == piece.chain) != own) continue;
-                if (!own && name.text().substr(0, name.text().rfind(' ')) != piece.chain.substr(0, piece.chain.rfind(' '))) continue;
-                for (auto rule = chain.rules.rbegin(); rule != chain.rules.rend(); ++rule) {
-                    const auto place = rule->alone ? scratch_->place(rule->file, rule->line) : std::nullopt;
-                    if (!place || place->first != piece.file) continue;
-                    if (own ? place->second < piece.line : almost_matched(piece, *place)) found.push_back(&*rule);
-                }
-            }
+        for (const auto& source : sources)
+            for (const bool own : {true, false})
+                for (const auto& [name, chain] : source.chains)
+                    if (chain.certain && (name.text() == piece.chain) == own) add_candidates(piece, name.text(), chain.rules, found);
         return found;
+    }
+
+    template <class Rules>
+    void add_candidates(const PatchRule& piece, const std::string& chain, const Rules& rules, std::vector<const rules::Place*>& found) const {
+        const bool own = chain == piece.chain;
+        if (!own && chain.substr(0, chain.rfind(' ')) != piece.chain.substr(0, piece.chain.rfind(' '))) return;
+        for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
+            const auto place = rule->alone ? scratch_->place(rule->file, rule->line) : std::nullopt;
+            if (!place || place->first != piece.file) continue;
+            if (own ? place->second < piece.line : almost_matched(piece, *place)) found.push_back(&*rule);
+        }
     }
 
     bool almost_matched(const PatchRule& piece, const std::pair<fs::path, unsigned>& place) const {
@@ -303,7 +315,7 @@ private:
         };
         for (const auto& [file, text] : scratch_->texts())
             if (outside(file)) {
-                base = fs::absolute(origin_).lexically_normal().parent_path();
+                base = common_folder(scratch_->texts());
                 patch.directory = base.string();
                 break;
             }
@@ -316,9 +328,9 @@ private:
     const ScenarioText& text_;
     const Inside& inside_;
     TrialOptions again_;
+    const std::vector<BoxRules> boxes_;
     RulesetCopy copy_;
     RulesetCopy* scratch_ = &copy_;
-    fs::path origin_;
     std::vector<std::string> all_;
     std::set<std::string> wanted_, mended_;
     std::vector<PatchRule> single_;    // as they were suggested, each for its flows
@@ -330,7 +342,7 @@ private:
 
 void prove_suggestions(Report& report, const ScenarioText& text, const Inside& inside, const TrialOptions& options,
                        const Opened& opened) {
-    if (options.ruleset.empty()) return;
+    if (all_open(rules_of_boxes(text.scenario, options.ruleset))) return;
     try {
         Prover{report, text, inside, options}.run(opened);
     } catch (const Interrupted&) {

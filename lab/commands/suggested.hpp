@@ -10,9 +10,8 @@ struct Excess {
     std::string words;     // a sentence
     bool answers = false;  // only from a flow's far end back to its near end: where rules know no connections, answers need it
 };
-// Both files exist.
-using Opened =
-    std::function<std::vector<Excess>(const std::filesystem::path& before, const std::filesystem::path& after)>;
+class RulesetCopy;
+using Opened = std::function<std::vector<Excess>(const RulesetCopy& patched)>;  // its files exist
 
 // Fills the report's patch, and suggestion_proven of every flow that has a suggestion. The user's files stay as they
 // are. SetupFailed; Interrupted, then nothing counts as proven.

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Several firewalls on the way: which of them stops a stream, and which line of its rules.
 
-    boxes.py WMLAB [--part N/M] [--only TEXT] [--keep DIR]
+    boxes.py WMLAB [--part N/M] [--only TEXT] [--keep DIR] [--suggest]
 
 Three firewalls stand in a row; in each in turn mistakes are planted, one for each player, with the server on either side: unicast and multicast, rules that
 drop, reject and reset, rules that are missing or too narrow. 60 cases: verdict, leg, cause, direction, firewall, file and line follow from what was planted.
 Then asymmetric ways: the way there by one firewall and the way back by another, with rules that ask for the state, that do not, and that drop the answers
-whatever their state is. Prints one line per case that is wrong, then `N passed, M failed`; exit 0 when none is wrong. `--part 1/3`: every third run.
+whatever their state is. `--suggest`: what --suggest writes is applied by patch(1), then every flow passes. Prints one line per case that is wrong, then `N passed, M failed`; exit 0 when none is wrong. `--part 1/3`: every third run.
 """
 import argparse
 import json
@@ -97,12 +97,12 @@ IN_A_ROW = ("inside: { subnet: 10.10.0.0/24 }", "one: { subnet: 10.91.0.0/24 }",
 
 
 class Proof:
-    def __init__(self, wmlab):
-        self.wmlab, self.passed, self.failed = wmlab, 0, 0
+    def __init__(self, wmlab, suggest):
+        self.wmlab, self.suggest, self.passed, self.failed = wmlab, suggest, 0, 0
 
-    def run(self, directory, text):
+    def run(self, directory, text, *options):
         (directory / "scenario.yaml").write_text(text)
-        done = subprocess.run([self.wmlab, "run", "scenario.yaml", "--quiet", "--report", "json:report.json"], cwd=directory, capture_output=True, text=True)
+        done = subprocess.run([self.wmlab, "run", "scenario.yaml", "--quiet", "--report", "json:report.json", *options], cwd=directory, capture_output=True, text=True)
         if done.returncode not in (0, 1, 4):
             sys.exit(f"{directory}: exit {done.returncode}: {done.stderr}")
         return {flow["id"]: flow for flow in json.loads((directory / "report.json").read_text())["flows"]}
@@ -128,11 +128,17 @@ class Proof:
             decides.update(lines)
         firewalls = ("{ name: near, ruleset: near.nft, zones: { inside: eth0, one: eth1 } }", "{ name: middle, ruleset: middle.nft, zones: [one, two] }",
                      "{ name: far, ruleset: far.nft, zones: { two: { interface: eth0, address: 10.92.0.77 }, outside: eth1 } }")
-        flows = self.run(directory, scenario(IN_A_ROW, firewalls, CASES, inside))
+        flows = self.run(directory, scenario(IN_A_ROW, firewalls, CASES, inside), *(["--suggest", "fix.patch"] if self.suggest else []))
         for index, case in enumerate(CASES):
             self.check(f"{case.name}, mistake in {wrong_box}, server {SERVER[inside][0]}", flows[f"f{index}"],
                        {"verdict": "blocked", "leg": case.leg, "cause": case.cause, "direction": case.direction, "box": wrong_box, "other_way": None,
                         "rule": f"{wrong_box} {wrong_box}.nft:{decides[index]}", "no_state": False})
+        if not self.suggest:
+            return
+        patched = subprocess.run(["patch", "-s", "-p0", "-i", "fix.patch"], cwd=directory, capture_output=True, text=True)
+        flows = self.run(directory, scenario(IN_A_ROW, firewalls, CASES, inside))
+        for index, case in enumerate(CASES):
+            self.check(f"{case.name}, mistake in {wrong_box} mended, server {SERVER[inside][0]} {patched.stdout}", flows[f"f{index}"], {"verdict": "pass"})
 
     def two_ways(self, directory, inside):
         """The players' way there is by `there`, the server's answers come by `back`."""
@@ -166,9 +172,10 @@ def main():
     parser.add_argument("--part", default="1/1")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep")
+    parser.add_argument("--suggest", action="store_true")
     options = parser.parse_args()
     part, parts = map(int, options.part.split("/"))
-    proof = Proof(str(pathlib.Path(options.wmlab).resolve()))
+    proof = Proof(str(pathlib.Path(options.wmlab).resolve()), options.suggest)
     runs = [(f"{box}-{SERVER[inside][0]}", proof.in_a_row, (box, inside)) for inside in (True, False) for box in BOXES]
     runs += [(f"ways-{SERVER[inside][0]}", proof.two_ways, (inside,)) for inside in (True, False)]
     with tempfile.TemporaryDirectory() as scratch:

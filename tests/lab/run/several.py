@@ -86,6 +86,21 @@ with tempfile.TemporaryDirectory() as folder:
     code, told = report("--baseline", "edge=core.nft")
     check("the same rules in another file change nothing", (0, [], []), (code, told["baseline"]["opened"], told["baseline"]["not_tried"]))
 
+    # What is missing in both is one patch, proven, for the files of both.
+    mended = place / "mended"
+    mended.mkdir()
+    for name in ("edge", "core"):
+        (mended / f"{name}.nft").write_text((place / "shut.nft").read_text())
+    (mended / "scenario.yaml").write_text(SCENARIO)
+    place, before = mended, place
+    code, told = report("--suggest", "fix.patch")
+    check("suggested", (True, ["probe"], 2), (told["patch"]["proven"], told["patch"]["flows"], told["patch"]["rules"]))
+    done = subprocess.run(["patch", "-s", "-p0", "-i", "fix.patch"], cwd=place, capture_output=True, text=True)
+    check("applied", (0, ""), (done.returncode, done.stdout))
+    check("the firewalls that it is for", True, all("7007" in (place / f"{name}.nft").read_text() for name in ("edge", "core")))
+    check("mended", "pass", report()[1]["flows"][0]["verdict"])
+    place = before
+
     # What cannot be meant.
     for arguments, words in (
         (["--ruleset", "core.nft"], r"several firewalls \(edge, core\): say whose rules core.nft is, --ruleset edge=core.nft"),
