@@ -306,6 +306,11 @@ std::shared_ptr<Picture> picture_of(const Report& report, const scenario::Scenar
             if (host.zone == zone.name) drawn.hosts.push_back({host.name, host.address.text(), !host.run.empty()});
         picture->zones.push_back(std::move(drawn));
     }
+    for (const auto& box : scenario.firewalls) {
+        auto& drawn = picture->boxes.emplace_back();
+        drawn.name = box.name;
+        for (const auto& side : box.sides) drawn.zones.push_back(side.zone);
+    }
     const Evidence evidence{scenario, events};
     const Wires wires{events, report};
     for (const auto& flow : report.flows)

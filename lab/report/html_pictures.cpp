@@ -94,25 +94,31 @@ std::string topology_svg(const Report& report, const Picture& picture) {
         placed.push_back({at_left ? x + box_width : x, top + height / 2, zone.name});
         top += height + gap;
     }
-    const int height = std::max(std::max(left, right), 70), middle = height / 2;
-    std::string label;
+    constexpr int wall_height = 40, between_walls = 16;
+    const auto walls = static_cast<int>(std::max<std::size_t>(picture.boxes.size(), 1));
+    const int height = std::max({left, right, 70, walls * (wall_height + between_walls) + between_walls});
+    const auto middle_of = [&](int wall) { return height * (2 * wall + 1) / (2 * walls); };
+    std::string label, firewalls;
+    for (int wall = 0; wall < walls; ++wall) {
+        const auto name = picture.boxes.empty() ? std::string{"firewall"} : short_name(picture.boxes[static_cast<std::size_t>(wall)].name, 11);
+        firewalls += fmt::format("<rect class=\"fw\" x=\"{}\" y=\"{}\" width=\"90\" height=\"{}\" rx=\"4\"/><text class=\"h\" x=\"{}\" y=\"{}\">{}</text>",
+                                 width / 2 - 45, middle_of(wall) - wall_height / 2, wall_height, width / 2, middle_of(wall) + 5, name);
+    }
     for (const auto& [x, y, zone] : placed) {
         const auto& tally = ways[zone];
         const bool at_left = x < width / 2;
         const int end = at_left ? width / 2 - 45 : width / 2 + 45;
-        lines += fmt::format("<path class=\"{}\" d=\"M{} {}L{} {}\"/>",
-                             tally.bad > 0    ? "b"
-                             : tally.good > 0 ? "a"
-                                              : "v",
-                             x, y, end, middle);
+        for (int wall = 0; wall < walls; ++wall)
+            if (picture.boxes.empty() ||
+                std::ranges::find(picture.boxes[static_cast<std::size_t>(wall)].zones, zone) != picture.boxes[static_cast<std::size_t>(wall)].zones.end())
+                lines += fmt::format("<path class=\"{}\" d=\"M{} {}L{} {}\"/>", tally.bad > 0 ? "b" : tally.good > 0 ? "a" : "v", x, y, end, middle_of(wall));
         lines += fmt::format("<text class=\"m\" x=\"{}\" y=\"{}\">{}</text>", at_left ? x + 24 : x - 24, y - 6,
                              tally.words());
         label += fmt::format("{}{}: {}", label.empty() ? "" : "; ", zone, tally.words());
     }
     return fmt::format(
-        "<svg class=\"top\" viewBox=\"0 0 {0} {1}\" role=\"img\" aria-label=\"The zones around the firewall, and flows of each: {2}\">{3}{4}<rect class=\"fw\" x=\"{5}\" y=\"{6}\" width=\"90\" height=\"40\" rx=\"4\"/><text class=\"h\" "
-        "x=\"{7}\" y=\"{8}\">firewall</text></svg>\n",
-        width, height, xml_escaped(label), lines, boxes, width / 2 - 45, middle - 20, width / 2, middle + 5);
+        "<svg class=\"top\" viewBox=\"0 0 {0} {1}\" role=\"img\" aria-label=\"The zones around the firewall{5}, and flows of each: {2}\">{3}{4}{6}</svg>\n",
+        width, height, xml_escaped(label), lines, boxes, picture.boxes.empty() ? "" : "s", firewalls);
 }
 
 std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Picture& picture, Shapes& shapes) {
@@ -147,12 +153,12 @@ std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Pict
         y += ladder_row;
     }
     const int height = y - 4;
+    const auto wall_name = picture.boxes.empty() ? std::string{"firewall"} : flow.box.empty() ? std::string{"firewalls"} : short_name(flow.box, 14);
     std::string posts, heads;
     for (const auto& column : columns) posts += fmt::format("M{} {}V{}", x_of(column), ladder_head - 4, height);
     for (const auto& column : columns)
-        heads += fmt::format("<text class=\"h\" x=\"{}\" y=\"14\">{}</text>",
-                             std::clamp(x_of(column), 34, ladder_width - 34),
-                             column.empty() ? "firewall" : short_name(column, 14));
+        heads += fmt::format("<text class=\"h\" x=\"{}\" y=\"14\">{}</text>", std::clamp(x_of(column), 34, ladder_width - 34),
+                             column.empty() ? wall_name : short_name(column, 14));
     const auto shape = shapes.use(
         fmt::format("<path class=\"v\" d=\"{}\"/><path class=\"a\" d=\"{}\"/><path class=\"b\" d=\"{}\"/>{}{}", posts,
                     came, lost, labels, crosses));
@@ -164,7 +170,10 @@ std::string ladder_html(const FlowResult& flow, const Ladder& ladder, const Pict
         xml_escaped(flow.to), heads, shape);
     if (!lost.empty())
         out += fmt::format("<p>✗ broken off{}: left its host and never arrived{}.</p>\n",
-                           wall >= 0 ? " at the firewall" : "", rule.empty() ? "" : ", stopped by" + xml_escaped(rule));
+                           wall < 0                                    ? std::string{}
+                           : picture.boxes.empty() || flow.box.empty() ? std::string{" at the firewall"}
+                                                                       : " at firewall " + xml_escaped(flow.box),
+                           rule.empty() ? "" : ", stopped by" + xml_escaped(rule));
     if (ladder.left_out > 0)
         out += fmt::format("<p class=\"dim\">{} further steps in the middle are left out.</p>\n", ladder.left_out);
     if (!ladder.lost.empty() && ladder.media > 0) {

@@ -36,6 +36,11 @@ struct PictureZone {
     std::vector<PictureHost> hosts;
 };
 
+struct PictureBox {  // one of several firewalls
+    std::string name;
+    std::vector<std::string> zones;  // on its sides
+};
+
 struct RulesetText {
     std::string file;
     std::vector<std::string> lines;
@@ -43,6 +48,7 @@ struct RulesetText {
 
 struct Picture {
     std::vector<PictureZone> zones;
+    std::vector<PictureBox> boxes{};        // empty: a single firewall with a side in every zone
     std::vector<RulesetText> rulesets;      // the file and what it includes
     std::map<std::string, Ladder> ladders;  // by flow
     const PictureZone* zone_of(const std::string& host) const;

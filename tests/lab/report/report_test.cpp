@@ -182,6 +182,34 @@ TEST_CASE("300 flows that one rule stops are a page, those that it does not are 
     CHECK(has(text_of(report_of({sample.flows[1]}, 40)), "! flow#39"));
 }
 
+TEST_CASE("the html report draws each of several firewalls, and names the one that stopped a flow", "[report]") {
+    const auto page_of = [](const Report& report) {
+        for (const auto& renderer : renderers())
+            if (renderer.name == "html") return renderer.render(report, {});
+        return std::string{};
+    };
+    auto report = sample_report();
+    auto picture = *report.picture;
+    const auto count = [](const std::string& text, const std::string& part) {
+        std::size_t found = 0;
+        for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+        return found;
+    };
+    const auto single = page_of(report);
+    CHECK(count(single, "class=\"fw\"") == 1);
+    CHECK(has(single, "The zones around the firewall, "));
+    REQUIRE(picture.zones.size() >= 2);
+    picture.boxes = {{"near", {picture.zones[0].name, "between"}}, {"middle", {"between", "further"}}, {"far", {"further", picture.zones[1].name}}};
+    report.picture = std::make_shared<const Picture>(picture);
+    for (auto& flow : report.flows)
+        if (flow.verdict == Verdict::blocked) flow.box = "middle";
+    const auto page = page_of(report);
+    CHECK(count(page, "class=\"fw\"") == 3);
+    CHECK(has(page, "The zones around the firewalls, "));
+    for (const auto* name : {">near<", ">middle<", ">far<"}) CHECK(has(page, name));
+    CHECK_FALSE(has(page, " at the firewall:"));
+}
+
 TEST_CASE("the html report of a thousand flows can be mailed, and is written at once", "[report]") {
     auto report = sample_report();
     auto picture = *report.picture;
