@@ -34,7 +34,7 @@ packages_for() {
                 "$(newest 'libboost-url1\.(8[1-9]|9[0-9])\.[0-9](t64)?')" "$(newest 'libspdlog1\.[0-9]+(t64)?')" "$(newest 'libyaml-cpp0\.[0-9]+(t64)?')" \
                 libnftables1 "$(newest 'libarchive13(t64)?')" "$(newest 'libssl3(t64)?')" ;;
         test)
-            printf '%s\n' catch2 ffmpeg mplayer mpv wget vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps curl ipset \
+            printf '%s\n' catch2 ffmpeg mplayer mpv wget vlc-bin vlc-plugin-base tshark python3 python3-jsonschema python3-yaml libmms-dev procps curl ipset conntrack \
                 squid openssh-server openssh-client dpkg-dev file libxml2-utils python3-impacket nmap smbclient samba cmark-gfm ;;
         compose) # for tests/compose/run.sh and tests/package/deb.sh, which WMLAB_WITHOUT_DOCKER=1 leaves out
             printf '%s\n' docker.io docker-compose debootstrap ;;

@@ -44,8 +44,12 @@ const json::array* list_at(const json::object& object, std::string_view key) {
 }
 
 std::string text_of(const json::value* value) {
-    const auto* const text = value == nullptr ? nullptr : value->if_string();
-    return text == nullptr ? std::string{} : std::string{text->data(), std::min(text->size(), name_max)};
+    const auto* const string = value == nullptr ? nullptr : value->if_string();
+    if (string == nullptr) return {};
+    std::string text{string->data(), std::min(string->size(), name_max)};
+    std::ranges::replace_if(
+        text, [](char c) { return c <= ' ' || c >= 0x7F; }, '?');  // it is shown on terminals
+    return text;
 }
 
 }  // namespace

@@ -149,7 +149,10 @@ Document parse(std::string_view text) {
     } catch (const YamlError& error) {
         document.error = error;
     } catch (const YAML::Exception& error) {
-        document.error = in_plain_words(text, YamlError{place(error.mark), error.msg, {}});
+        // yaml-cpp 0.8 adds the name, which the line shows.
+        constexpr std::string_view unknown_anchor = "the referenced anchor is not defined";
+        const auto message = error.msg.starts_with(unknown_anchor) ? std::string{unknown_anchor} : error.msg;
+        document.error = in_plain_words(text, YamlError{place(error.mark), message, {}});
     }
     return document;
 }

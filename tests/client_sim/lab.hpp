@@ -33,7 +33,7 @@ inline scenario::Scenario scenario_of(std::vector<scenario::Flow> flows) {
     scenario::Scenario out;
     out.name = "loopback";
     out.zones = {{"inside", {}, "inside", {}}, {"outside", {}, "outside", {}}};
-    out.hosts = {{"media", "inside", {base + 1}, {}, {}}, {"player", "outside", {base + 2}, {}, {}}};
+    out.hosts = {{"media", "inside", {base + 1}, false, {}, {}}, {"player", "outside", {base + 2}, false, {}, {}}};
     scenario::Content live, clip;
     live.name = "lecture";
     live.bitrate = 256'000;

@@ -16,9 +16,9 @@ struct Cast {
     explicit Cast(std::vector<scenario::Flow> flows) {
         scenario.name = "loopback";
         scenario.zones = {{"inside", {}, "inside", {}}, {"outside", {}, "outside", {}}};
-        scenario.hosts = {{"media", "inside", another_address(), {}, {}},
-                          {"studio", "outside", another_address(), {}, {}},
-                          {"player", "outside", another_address(), {}, {}}};
+        scenario.hosts = {{"media", "inside", another_address(), false, {}, {}},
+                          {"studio", "outside", another_address(), false, {}, {}},
+                          {"player", "outside", another_address(), false, {}, {}}};
         scenario::Content event;
         event.name = "event";
         event.bitrate = 256'000;

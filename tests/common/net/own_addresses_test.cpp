@@ -56,4 +56,7 @@ TEST_CASE("a machine's addresses are said in one line, and nothing else is taken
     REQUIRE(odd);
     CHECK(odd->all.size() == 1);
     CHECK(odd->sent_from.size() == 1);
+    const auto hostile = own_addresses_from(R"({"own_addresses":[{"interface":"a\u001b[31m b\u00e9","address":"10.10.0.7"}]})");
+    REQUIRE(hostile);
+    CHECK(hostile->all[0].interface == "a?[31m?b??");
 }

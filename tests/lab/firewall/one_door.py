@@ -72,6 +72,8 @@ with tempfile.TemporaryDirectory() as folder:
     for kind, (file, words) in bad.items():
         said = {}
         for name, command in commands.items():
+            if (name, kind) == ("firewall", "unreadable"):
+                continue  # as an ordinary user it runs in a namespace where it is root, who may read anything of that user
             code, _, err = call(command(file), stdin=subprocess.DEVNULL)
             check(f"{name}, {kind}: exit code", code == 2, f"{code}: {err}")
             lines = [line for line in err.splitlines() if words in line]
