@@ -77,8 +77,8 @@ std::optional<ContentError> File::scan(const std::filesystem::path& path) {
     auto end = file_size;
     const auto data_size = data_object_size_;
     const auto data_offset = first_packet_ - data_object_head;
-    // Writers that could not go back leave a Data Object of 0 or 50 bytes: it goes on to the end of the file.
-    const bool unfinished = header_.packets_count == 0 && data_size < data_object_head + header_.packet_size;
+    // Writers that could not go back leave a Data Object of 0 or 50 bytes, whatever they count: it goes on to the end of the file.
+    const bool unfinished = data_size < data_object_head + header_.packet_size;
     if (!unfinished && data_size >= data_object_head && data_size <= file_size - data_offset) {
         end = data_offset + data_size;
     } else if (!header_.broadcast) {

@@ -145,10 +145,12 @@ void PlayerSession::handle(const Message& message, TimePoint now, PlayerActions&
 // --- the header
 
 Duration PlayerSession::header_timer() const {
-    // 3.1.2: a second, and the time the header takes at the stream's bit rate.
+    // 3.1.2: a second, and the time the header takes at the stream's bit rate, however long: what ends a wait for nothing is
+    // the deadline of silence.
+    constexpr double longest = 3600;
     double seconds = 1;
     if (bit_rate_ != 0) seconds += 8.0 * header_size_ / bit_rate_;
-    return duration_cast<Duration>(std::chrono::duration<double>{std::clamp(seconds, 1.0, 30.0)});
+    return duration_cast<Duration>(std::chrono::duration<double>{std::min(seconds, longest)});
 }
 
 void PlayerSession::read_block(TimePoint now, PlayerActions& out) {

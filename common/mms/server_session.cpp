@@ -352,7 +352,9 @@ void ServerSession::send_header_parts(TimePoint now, ServerActions& out) {
     while (!header_parts_.empty() && header_due_ <= now) {
         auto part = std::move(header_parts_.front());
         header_parts_.pop_front();
-        const std::chrono::duration<double> took{8.0 * static_cast<double>(part.packet->size()) / content_->bit_rate};
+        // Of the header itself: with the heads of its parts it would outlast the player's timer, a second more than this (3.1.2).
+        const auto size = part.packet->size() - Data::header_size;
+        const std::chrono::duration<double> took{8.0 * static_cast<double>(size) / content_->bit_rate};
         header_due_ += duration_cast<Duration>(took);
         send_data(std::move(part), out);
     }

@@ -149,6 +149,24 @@ TEST_CASE("a file without its index, one with an index and no count, and one cut
         CHECK(file->packet_count() == 85U);
         CHECK(file->remarks() == std::vector<std::string>{"it is a recording that was not finished: it is served with the length that it has"});
     }
+    SECTION("a Data Object that claims to hold no packet, whatever is counted") {
+        const auto put = [&](std::size_t at, std::uint64_t value) {
+            auto file = whole;
+            file.resize(end);
+            for (std::size_t i = 0; i < 8; ++i) file[header.data_object_offset + 16 + i] = static_cast<std::byte>(value >> (8 * i));
+            for (std::size_t i = 0; i < 8; ++i) file[header.data_object_offset + 40 + i] = static_cast<std::byte>(std::uint64_t{at} >> (8 * i));
+            write_file(path, file);
+        };
+        for (const std::uint64_t claims : {0, 24, 49, 50, 50 + 1199})
+            for (const std::size_t counted : {0, 85, 100}) {
+                put(counted, claims);
+                INFO(claims << " bytes, " << counted << " packets");
+                const auto file = File::open(path);
+                REQUIRE(file.has_value());
+                CHECK((*file)->packet_count() == 85U);
+                CHECK((*file)->header().packets_count == 85);
+            }
+    }
     SECTION("whatever is shown can be sought, finished or not, to the last picture") {
         auto live = whole;
         std::ranges::copy(live_header(header).raw, live.begin());
