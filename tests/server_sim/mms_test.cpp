@@ -397,7 +397,6 @@ TEST_CASE("a taken port: exit 3 names port and holder", "[server_sim]") {
             server_sim::options(),
             {"--bind", "127.0.0.1", "--mms-port", port, "--content", "synthetic"},
             server_sim::make};
-    CHECK_THROWS_WITH(sim.prepare(), contains("127.0.0.1:" + port) &&
-                                         contains("held by server_sim_test"));
+    CHECK_THROWS_WITH(sim.prepare(), contains("127.0.0.1:" + port) && contains("held by server_sim_test"));
     CHECK(sim.has(What::listen_failed));
 }

@@ -163,8 +163,7 @@ TEST_CASE("a capture that broke off keeps its whole packets, and they get their 
 TEST_CASE("a full disk is said, and what was written stays readable", "[pcapng]") {
     const Folder folder;
     std::filesystem::create_symlink("/dev/full", folder.path / "player.pcapng");
-    CHECK_THROWS_WITH((Captures{folder.path, {taps().front()}}),
-                      contains("player.pcapng") && contains("No space left"));
+    CHECK_THROWS_WITH((Captures{folder.path, {taps().front()}}), contains("player.pcapng") && contains("No space left"));
 }
 
 TEST_CASE("a directory that cannot be made is said at once", "[pcapng]") {

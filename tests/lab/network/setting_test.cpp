@@ -46,6 +46,5 @@ TEST_CASE("where the hosts are: what is refused, and how it is said", "[setting]
         {{}, {"nobody=ssh nobody"}, "no host `nobody`; it has media, second, player"},
         {{}, {"media"}, "--launch wants HOST=PREFIX"},
     }));
-    CHECK_THROWS_WITH(setting_from(tests::two_zones(), row.attach, row.launch, false),
-                      contains(row.said));
+    CHECK_THROWS_WITH(setting_from(tests::two_zones(), row.attach, row.launch, false), contains(row.said));
 }

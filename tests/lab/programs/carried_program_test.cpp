@@ -47,9 +47,8 @@ TEST_CASE("carried program: its files are brought along word by word, and nothin
 
 TEST_CASE("carried program: what cannot be brought is refused", "[lab]") {
     const ScenarioFolder folder;
-    CHECK_THROWS_WITH(
-        carried_program({"cat", "../" + folder.path.filename().string() + "/proxies/it's.conf"}, folder.path, {}),
-        contains("outside of the scenario's directory"));
+    CHECK_THROWS_WITH(carried_program({"cat", "../" + folder.path.filename().string() + "/proxies/it's.conf"}, folder.path, {}),
+                      contains("outside of the scenario's directory"));
     CHECK_THROWS_WITH(carried_program({"./program"}, folder.path, {}), contains("only readable text"));
     CHECK_NOTHROW(carried_program({"/bin/cat", "/etc/passwd"}, folder.path, {}));  // that machine's own
 }
