@@ -107,8 +107,8 @@ case $program in
             has 'tower\[0\] ncacn_ip_tcp:10.66.1.10\[135,'
         else
             has 'unknown interface: IOXIDResolver'
-            rpc 'epmmap epmapper ncacn_ip_tcp' ncacn_ip_tcp:$host || fail "epmmap"
-            has 'tower\[0\] ncacn_ip_tcp:10.66.1.10\[135,'
+            ! rpc 'epmmap epmapper ncacn_ip_tcp' ncacn_ip_tcp:$host || fail "epmmap of an interface that is not registered"
+            has 'epm_Map returned .*0x16C9A0D6' # EPT_S_NOT_REGISTERED
         fi ;;
     client_sim)
         for way in "" --udp; do
