@@ -132,7 +132,7 @@ std::string as_html(const AlgReport& report) {
 
 }  // namespace
 
-std::vector<std::string> alg_formats() { return {"text", "json", "junit", "html", "markdown"}; }
+std::vector<std::string_view> alg_formats() { return {"text", "json", "junit", "html", "markdown"}; }
 
 std::string render_alg(const std::string& format, const AlgReport& report) {
     if (format == "json") return as_json(report);

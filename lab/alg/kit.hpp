@@ -58,7 +58,7 @@ std::vector<Announces> kinds_of(const scenario::Scenario& scenario);
 int exit_code(const AlgReport& report);
 
 // "text", "json", "junit", "html", "markdown"
-std::vector<std::string> alg_formats();
+std::vector<std::string_view> alg_formats();
 std::string render_alg(const std::string& format, const AlgReport& report);
 
 }  // namespace wmlab::lab

@@ -4,39 +4,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "common/scenario/values.hpp"
 #include "lab/alg/hand_sockets.hpp"
 #include "lab/alg/kit.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/commands/targets.hpp"
 #include "lab/commands/trial.hpp"
-#include "lab/host/error.hpp"
 #include "lab/programs/carried_wmlab.hpp"
 
 namespace wmlab::lab::commands {
 namespace {
-
-struct AlgTarget {
-    std::string format, file;
-};
-
-std::vector<AlgTarget> alg_targets(const boost::program_options::variables_map& values) {
-    std::vector<AlgTarget> targets;
-    auto wishes = list_of(values, "report");
-    if (wishes.empty()) wishes.emplace_back("text");
-    const auto known = alg_formats();
-    for (const auto& wish : wishes) {
-        const auto format = wish.substr(0, wish.find(':'));
-        if (std::ranges::find(known, format) == known.end())
-            throw UsageError{fmt::format("alg: the report formats are {}, not `{}`", fmt::join(known, ", "), format)};
-        targets.push_back({format, wish.size() > format.size() ? wish.substr(format.size() + 1) : "-"});
-        if (targets.back().file != "-" && !std::ofstream{targets.back().file, std::ios::app})
-            throw UsageError{"alg: cannot write " + targets.back().file};
-    }
-    return targets;
-}
 
 Announces kind_named(const std::string& name) {
     for (const auto kind : {Announces::mms, Announces::mapper, Announces::mapper_udp, Announces::msbd})
@@ -77,7 +56,7 @@ int alg_command(Arguments arguments) {
         return saying_refusals([] { return serve_hand(STDIN_FILENO, std::cout); });
     }
     if (files.size() != 1) throw UsageError{"alg: one scenario, please"};
-    const auto targets = alg_targets(*values);
+    const auto targets = targets_of("alg", *values, alg_formats());
     AlgOptions options;
     for (const auto& name : list_of(*values, "protocol")) options.kinds.push_back(kind_named(name));
     const auto lifetime = (*values)["lifetime"].as<double>();
@@ -102,22 +81,13 @@ int alg_command(Arguments arguments) {
         if (options.inspector.empty()) throw UsageError{"alg: --inspector names no program"};
     }
     if (values->contains("pcap")) options.captures = (*values)["pcap"].as<std::string>();
-    if (::isatty(STDERR_FILENO) != 0 && !values->contains("quiet"))
-        options.progress = [](const std::string& what) { std::cerr << "\r\033[K" << what << std::flush; };
+    options.progress = line_of_progress(*values);
     return inside_sandbox(
         [&](const Inside& inside) {
             const auto report = try_announcements(*text, inside, options);
             if (options.progress) options.progress("");
             if (report.findings.empty() && !report.interrupted) std::cerr << "alg: no announcement matches\n";
-            for (const auto& target : targets) {
-                const auto rendered = render_alg(target.format, report);
-                if (target.file == "-") {
-                    std::cout << rendered << std::flush;
-                    continue;
-                }
-                std::ofstream out{target.file};
-                if (!(out << rendered << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
-            }
+            for (const auto& target : targets) write_to(target, render_alg(target.format, report));
             return exit_code(report);
         },
         options.setting);

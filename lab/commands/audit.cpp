@@ -5,17 +5,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iostream>
 
 #include "common/scenario/boxes.hpp"
 #include "lab/audit/accepted.hpp"
 #include "lab/audit/change.hpp"
 #include "lab/audit/formats.hpp"
 #include "lab/commands/options.hpp"
+#include "lab/commands/targets.hpp"
 #include "lab/commands/trial.hpp"
 #include "lab/firewall/ruleset_file.hpp"
-#include "lab/host/error.hpp"
 #include "lab/host/interruption.hpp"
 #include "lab/verdict/comparison.hpp"
 #include "lab/verdict/exit_code.hpp"
@@ -24,27 +22,6 @@ namespace wmlab::lab::commands {
 namespace {
 
 namespace po = boost::program_options;
-
-struct Target {
-    std::string format, file;
-};
-
-std::vector<Target> targets_of(const po::variables_map& values) {
-    std::vector<Target> targets;
-    auto wishes = list_of(values, "report");
-    if (wishes.empty()) wishes.emplace_back("text");
-    const auto known = audit_formats();
-    for (const auto& wish : wishes) {
-        const auto format = wish.substr(0, wish.find(':'));
-        if (std::ranges::find(known, format) == known.end())
-            throw UsageError{fmt::format("audit: the report formats are {}, not `{}`", fmt::join(known, ", "), format)};
-        targets.push_back({format, wish.size() > format.size() ? wish.substr(format.size() + 1) : "-"});
-        if (targets.back().file == "-") continue;
-        if (!std::ofstream{targets.back().file, std::ios::app})
-            throw UsageError{"audit: cannot write " + targets.back().file};
-    }
-    return targets;
-}
 
 // All dimensions but those of --leave-out.
 Dimensions dimensions_of(const po::variables_map& values) {
@@ -59,6 +36,26 @@ Dimensions dimensions_of(const po::variables_map& values) {
         dimensions.erase(*found);
     }
     return dimensions;
+}
+
+// What the change opens and closes, of one firewall by itself.
+Report audit_of_change(const scenario::Scenario& scenario, const scenario::Scenario& view, const std::filesystem::path& baseline, const AuditOptions& options,
+                       bool allow_open, const std::string& file) {
+    Report report;
+    report.scenario = scenario.name, report.file = file;
+    report.ruleset = (options.ruleset.empty() ? view.firewall.ruleset : options.ruleset).string();
+    auto& comparison = report.baseline.emplace();
+    comparison.ruleset = baseline.string();
+    explore_change(view, baseline, report.ruleset, options.dimensions, comparison);
+    for (auto* list : {&comparison.opened, &comparison.closed})
+        for (auto& opened : *list)
+            if (scenario::several_boxes(view)) opened.box = view.firewall.name;
+    for (const auto* list : {&scenario.accepted, &scenario.allow_open}) accept(comparison.opened, *list, today());
+    if (allow_open)
+        for (auto& opened : comparison.opened)
+            if (opened.accepted.empty()) opened.accepted = "--allow-open";
+    report.summary.seconds = comparison.seconds;
+    return report;
 }
 
 }  // namespace
@@ -88,13 +85,12 @@ int audit_command(Arguments arguments) {
     if (!values) return 0;
     const auto files = words(*values);
     if (files.size() != 1) throw UsageError{"audit: one scenario, please"};
-    const auto targets = targets_of(*values);
-    const auto dimensions = dimensions_of(*values);
+    const auto targets = targets_of("audit", *values, audit_formats());
     const auto scenario = read_scenario(files.front(), files_wanted(*values));
     if (!scenario) return 2;
     const auto style = terminal_style(STDOUT_FILENO, values->contains("no-color"));
     AuditOptions options;
-    options.dimensions = dimensions;
+    options.dimensions = dimensions_of(*values);
     options.every_host = values->contains("every-host");
     std::optional<std::string> ruleset;
     if (values->contains("ruleset")) ruleset = (*values)["ruleset"].as<std::string>();
@@ -106,50 +102,26 @@ int audit_command(Arguments arguments) {
     options.ruleset = ruleset_named(ruleset);
     std::filesystem::path baseline;
     if (values->contains("baseline")) baseline = ruleset_named((*values)["baseline"].as<std::string>());
-    if (::isatty(STDERR_FILENO) && !values->contains("quiet"))
-        options.progress = [](const std::string& what) { std::cerr << "\r\033[K" << what << std::flush; };
-    const auto write = [&](const auto& render) {
-        for (const auto& target : targets) {
-            const std::string text = render(target);
-            if (target.file == "-") {
-                std::cout << text << std::flush;
-                continue;
-            }
-            std::ofstream out{target.file};
-            if (!(out << text << std::flush)) throw SetupFailed{"write " + target.file, "not all could be written"};
-        }
-    };
-    const auto swept = [&](const Inside&) {
+    options.progress = line_of_progress(*values);
+    return inside_sandbox([&](const Inside&) {
+        const auto style_of = [&](const Target& target) { return Style{style.colour && target.file == "-", values->contains("quiet")}; };
         if (!baseline.empty()) {
-            Report report;
-            report.scenario = scenario->name, report.file = files.front();
-            report.ruleset = (options.ruleset.empty() ? view.firewall.ruleset : options.ruleset).string();
-            auto& comparison = report.baseline.emplace();
-            comparison.ruleset = baseline.string();
-            explore_change(view, baseline, report.ruleset, dimensions, comparison);
-            for (auto* list : {&comparison.opened, &comparison.closed})
-                for (auto& opened : *list)
-                    if (scenario::several_boxes(view)) opened.box = view.firewall.name;
-            for (const auto* list : {&scenario->accepted, &scenario->allow_open}) accept(comparison.opened, *list, today());
-            if (values->contains("allow-open"))
-                for (auto& opened : comparison.opened)
-                    if (opened.accepted.empty()) opened.accepted = "--allow-open";
-            report.summary.seconds = comparison.seconds;
-            write([&](const Target& target) {
+            const auto report = audit_of_change(*scenario, view, baseline, options, values->contains("allow-open"), files.front());
+            for (const auto& target : targets) {
                 std::string problem;
-                return report_target(target.format, problem)->renderer->render(report, {style.colour && target.file == "-", values->contains("quiet")});
-            });
-            return exit_code(comparison);
+                write_to(target, report_target(target.format, problem)->renderer->render(report, style_of(target)));
+            }
+            return exit_code(*report.baseline);
         }
         auto report = audit(view, options);
         for (auto& entry : accept(report, scenario->accepted, today())) report.notes.push_back(std::move(entry.sentence));
         if (options.progress) options.progress("");
-        write([&](const Target& target) {
-            return *render_audit(target.format, report, {style.colour && target.file == "-", values->contains("quiet"), files.front()});
-        });
+        for (const auto& target : targets) {
+            const auto how = style_of(target);
+            write_to(target, *render_audit(target.format, report, {how.colour, how.quiet, files.front()}));
+        }
         return exit_code(report);
-    };
-    return inside_sandbox(swept);
+    });
 }
 
 }  // namespace wmlab::lab::commands

@@ -23,6 +23,7 @@
 #include "lab/run/device_log.hpp"
 #include "lab/run/gateway.hpp"
 #include "lab/run/haste.hpp"
+#include "lab/run/header_time.hpp"
 #include "lab/run/incidents.hpp"
 
 namespace wmlab::lab {
@@ -174,7 +175,8 @@ void run_wave(Lab& lab, Recorder& recorder, const ScenarioText& text, const Flow
         for (const auto& flow : flows)
             if (is_command(flow)) programs += longest(*flow.flow);
         for (const auto& flow : flows) {
-            const auto limit = (is_command(flow) ? programs : longest(*flow.flow)) + options.margin;
+            // Twice: the player may have to ask for the header again.
+            const auto limit = (is_command(flow) ? programs : longest(*flow.flow) + 2 * header_time(text.scenario, *flow.flow)) + options.margin;
             if (lab.wait([&] { return over(flow); }, started + limit) || lab.interruptions > 0) continue;
             if (options.crew.say) options.crew.say(fmt::format("{} has not ended after {} s", flow.id, limit / 1.0s));
         }
