@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 
 // So many probes and their answers fit into the smallest buffer an ordinary user has for the trace.
 constexpr std::size_t traced_at_once = 24;
-constexpr auto trace_limit = 300ms;
+constexpr auto trace_limit = 300ms, patient_limit = 2000ms;  // the latter on a busy machine, as long as it helps
 constexpr unsigned trace_tries = 3;
 constexpr std::size_t asked_max = 4000;  // ports of one pair of hosts: seconds
 
@@ -41,9 +41,9 @@ public:
         const std::scoped_lock lock{mutex_};
         if (missing_.erase(port) > 0 && missing_.empty()) all_.notify_all();
     }
-    std::vector<std::uint16_t> wait() {
+    std::vector<std::uint16_t> wait(std::chrono::milliseconds limit) {
         std::unique_lock lock{mutex_};
-        all_.wait_for(lock, trace_limit, [&] { return missing_.empty(); });
+        all_.wait_for(lock, limit, [&] { return missing_.empty(); });
         return {missing_.begin(), missing_.end()};
     }
 
@@ -79,15 +79,21 @@ void ask(const SweepEnd& from, const SweepEnd& to, const Namespace& firewall, sc
     }
     std::random_device random;
     std::vector<std::uint16_t> unsent;
+    bool patience_helps = true;
     for (std::size_t at = 0; at < ports.size(); at += traced_at_once) {
         Interruptions::check();
         const auto next = ports.subspan(at, std::min(traced_at_once, ports.size() - at));
         std::vector<std::uint16_t> missing{next.begin(), next.end()};
-        for (unsigned attempt = 0; attempt < trace_tries && !missing.empty(); ++attempt) {
+        const auto try_once = [&](std::chrono::milliseconds limit) {
             followed.expect(missing);
             sender.send(static_cast<std::uint32_t>(random()), missing, unsent);
-            missing = followed.wait();
-        }
+            missing = followed.wait(limit);
+        };
+        for (unsigned attempt = 0; attempt < trace_tries && !missing.empty(); ++attempt) try_once(trace_limit);
+        if (missing.empty() || !patience_helps) continue;
+        const auto before = missing.size();
+        try_once(patient_limit);
+        patience_helps = missing.size() < before;
     }
     listener->stop_and_lost();
 }
