@@ -212,7 +212,8 @@ std::string misfit_of_interfaces(const Site& site, const scenario::Scenario& sce
 // Empty: some network that rules name is the scenario's, or they name none.
 std::string misfit_of_networks(const Site& site, const scenario::Scenario& scenario) {
     std::vector<Subnet> elsewhere;
-    for (const auto& [network, times] : site.networks) {
+    for (const auto& entry : site.networks) {
+        const auto& network = entry.first;
         if (network.prefix == 0) continue;
         if (std::ranges::any_of(scenario.zones, [&](const scenario::Zone& zone) { return overlap(network, zone.subnet); })) return {};
         elsewhere.push_back(network);
